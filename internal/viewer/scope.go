@@ -1,0 +1,75 @@
+package viewer
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Scope is one permission; it is bound to the GraphQL enum Scope as it is.
+type Scope string
+
+// The scopes of an API key. Names are the wire names.
+const (
+	CustomersRead     Scope = "CUSTOMERS_READ"
+	CustomersWrite    Scope = "CUSTOMERS_WRITE"
+	PIIRead           Scope = "PII_READ"
+	PIIReveal         Scope = "PII_REVEAL"
+	SchedulesRead     Scope = "SCHEDULES_READ"
+	SchedulesWrite    Scope = "SCHEDULES_WRITE"
+	TasksDial         Scope = "TASKS_DIAL"
+	TaskTypesWrite    Scope = "TASK_TYPES_WRITE"
+	DoNotCallRemove   Scope = "DO_NOT_CALL_REMOVE"
+	CallRulesOverride Scope = "CALL_RULES_OVERRIDE"
+	LendingRead       Scope = "LENDING_READ"
+	LendingWrite      Scope = "LENDING_WRITE"
+	APIKeysWrite      Scope = "API_KEYS_WRITE"
+	AuditRead         Scope = "AUDIT_READ"
+	Diagnostics       Scope = "DIAGNOSTICS"
+)
+
+// Scopes lists every scope with what it allows, in the order of the documentation.
+var Scopes = []struct {
+	Scope   Scope
+	Meaning string
+}{
+	{CustomersRead, "Read customers, their identifiers, phones, addresses and loans."},
+	{CustomersWrite, "Create and change customers."},
+	{PIIRead, "Read birthdays and the last four digits of social security numbers, and search by them."},
+	{PIIReveal, "Reveal one full social security number at a time, with a reason that is audited."},
+	{SchedulesRead, "Read task types, schedules, call tasks and calling rules."},
+	{SchedulesWrite, "Sync schedules and cancel call tasks."},
+	{TasksDial, "Claim, renew and complete call tasks: the dialer's scope."},
+	{TaskTypesWrite, "Create and change task types, and tighten calling windows and holidays."},
+	{DoNotCallRemove, "Remove a do-not-call mark."},
+	{CallRulesOverride, "Override the presumptions of Regulation F for one call, with a reason that is audited."},
+	{LendingRead, "Read the configuration of the lending system, without its key."},
+	{LendingWrite, "Configure the lending system."},
+	{APIKeysWrite, "List, create and revoke API keys."},
+	{AuditRead, "Read the audit log."},
+	{Diagnostics, "See query plans and introspect the schema where that is closed to others."},
+}
+
+// AllScopes returns every scope, sorted as a [Viewer] wants them.
+func AllScopes() []Scope {
+	all := make([]Scope, len(Scopes))
+	for i, s := range Scopes {
+		all[i] = s.Scope
+	}
+	slices.Sort(all)
+	return all
+}
+
+// ParseScopes checks names and returns them sorted and without repeats; the error names the unknown one
+// and lists the valid ones.
+func ParseScopes(names []string) ([]Scope, error) {
+	all := AllScopes()
+	out := make([]Scope, 0, len(names))
+	for _, n := range names {
+		if _, ok := slices.BinarySearch(all, Scope(n)); !ok {
+			return nil, fmt.Errorf("unknown scope %q: valid scopes are %v", n, all)
+		}
+		out = append(out, Scope(n))
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}
