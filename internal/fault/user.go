@@ -3,6 +3,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -61,6 +62,21 @@ func (c *Check) Index(i int) *Check { return c.At(strconv.Itoa(i)) }
 // Add records an error at this path. The message says what would be right and never repeats the value.
 func (c *Check) Add(code UserCode, format string, args ...any) {
 	*c.errs = append(*c.errs, &UserError{Code: code, Message: fmt.Sprintf(format, args...), Path: c.path})
+}
+
+// Copy returns a Check at the same path that starts with what was recorded so far and collects apart.
+func (c *Check) Copy() *Check {
+	errs := slices.Clone(*c.errs)
+	if errs == nil {
+		errs = UserErrors{}
+	}
+	return &Check{errs: &errs, path: c.path}
+}
+
+// Has tells whether something was recorded at exactly this field below the path.
+func (c *Check) Has(field string) bool {
+	at := c.At(field).path
+	return slices.ContainsFunc(*c.errs, func(e *UserError) bool { return slices.Equal(e.Path, at) })
 }
 
 // OK tells whether nothing has been recorded, at any path of the collection.

@@ -9,7 +9,9 @@ import (
 
 	"github.com/google/uuid"
 
+	"caseload/internal/db"
 	"caseload/internal/fault"
+	"caseload/internal/relay"
 )
 
 // Kind is the kind of principal.
@@ -40,6 +42,26 @@ type Viewer struct {
 	RequestID string
 	IP        string
 }
+
+// ActorText is the actor's typed id as rows and the audit log keep it, or "system".
+func (v *Viewer) ActorText() string {
+	switch v.Kind {
+	case APIKey:
+		return relay.ID{Prefix: APIKeyPrefix, UUID: v.ActorID}.String()
+	case Staff, Portal:
+		return relay.ID{Prefix: UserPrefix, UUID: v.ActorID}.String()
+	}
+	return "system"
+}
+
+// The prefixes of the typed ids of actors.
+const (
+	APIKeyPrefix = "key"
+	UserPrefix   = "user"
+)
+
+// Scope is whose rows the viewer's statements may see.
+func (v *Viewer) Scope() db.Scope { return db.Scope{OrganizationID: v.OrganizationID} }
 
 // Nobody is the viewer of a request without a credential.
 var Nobody = &Viewer{Kind: Anonymous}

@@ -1,0 +1,70 @@
+# `make` or `make help` lists what there is.
+
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-builtin-rules
+
+GO ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -X main.version=$(VERSION)
+FUZZTIME ?= 10s
+# For `make run`: e.g. ARGS='--role api'.
+ARGS ?=
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z][a-z/-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: run
+run: ## Start the server, with a PostgreSQL of its own unless DATABASE_URL is set
+	$(GO) run -ldflags '$(LDFLAGS)' . serve $(ARGS)
+
+.PHONY: build
+build: ## Build bin/caseload
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/caseload .
+
+.PHONY: generate
+generate: ## Generate code from the schema
+	$(GO) generate ./...
+
+.PHONY: test
+test: ## Run every test, with the race detector
+	@scripts/test-tools
+	$(GO) test -race -timeout 10m ./...
+
+.PHONY: test/race
+test/race: test ## The same: the tests always run with the race detector
+
+# Go fuzzes one target at a time.
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZTIME (10s)
+	@grep -rlE --include='*_test.go' '^func Fuzz' . | grep -v node_modules | while read -r file; do \
+		for target in $$(grep -oE '^func Fuzz[A-Za-z0-9_]*' "$$file" | cut -c6-); do \
+			echo "$$target in $$(dirname "$$file")"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")"; \
+		done; \
+	done
+
+.PHONY: bench
+bench: ## Measure against hand-written SQL and print the table of ratios
+	$(GO) run ./bench $(ARGS)
+
+.PHONY: playground
+playground: ## Build the playground's bundle, which is committed (needs Node.js 20)
+	cd internal/playground/web && npm ci --no-audit --no-fund && npm run build
+
+.PHONY: lint
+lint: ## Check form and common mistakes: gofmt, go vet, staticcheck where it is installed
+	@unformatted=$$(git ls-files --cached --others --exclude-standard '*.go' | while read -r file; do [ ! -f "$$file" ] || echo "$$file"; done | xargs -r gofmt -l); \
+	if [ -n "$$unformatted" ]; then echo "not in gofmt's form:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	@if command -v staticcheck >/dev/null; then staticcheck ./...; else echo "lint: staticcheck is not installed, so it was left out"; fi
+
+.PHONY: verify
+verify: ## Check that generated and golden files are current
+	@scripts/verify
+
+.PHONY: db/reset
+db/reset: ## Delete the data of the server's own PostgreSQL
+	$(GO) run ./internal/devdb/reset

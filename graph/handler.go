@@ -1,0 +1,218 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/go-chi/chi/v5/middleware"
+	"go.opentelemetry.io/otel/trace"
+
+	"caseload/graph/generated"
+	"caseload/internal/customer"
+	"caseload/internal/db"
+	"caseload/internal/httpapi"
+	"caseload/internal/httpapi/live"
+	"caseload/internal/identity"
+	"caseload/internal/lending"
+	"caseload/internal/loader"
+	"caseload/internal/notify"
+	"caseload/internal/observe"
+	"caseload/internal/pii"
+	"caseload/internal/relay"
+	"caseload/internal/schedule"
+	"caseload/internal/viewer"
+)
+
+// Options are what the API is made of. Pool, Bus, Sealer and CursorKey are required.
+type Options struct {
+	Pool   *db.Pool
+	Bus    *notify.Bus
+	Sealer *pii.Sealer
+	// CursorKey is shared by all server processes.
+	CursorKey []byte
+	// Lending asks the organizations' lending systems; AllowPrivate admits private addresses.
+	Lending      *lending.Client
+	AllowPrivate bool
+
+	Limits        *httpapi.Limits
+	Introspection httpapi.Introspection
+	Origins       []string
+	Proxies       []string
+
+	Metrics *observe.Metrics
+	Tracer  trace.Tracer
+	Log     *slog.Logger
+	// Now is the clock; time.Now when nil.
+	Now func() time.Time
+}
+
+// API is the GraphQL endpoint with the services behind it.
+type API struct {
+	Handler   http.Handler
+	Keys      *identity.Keys
+	Customers *customer.Service
+	Schedules *schedule.Service
+
+	webSocket *live.WebSocket
+	sse       *live.SSE
+}
+
+// New wires the API. Make it before the bus runs, since caches follow the bus.
+func New(o Options) (*API, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	limits := httpapi.DefaultLimits()
+	if o.Limits != nil {
+		limits = *o.Limits
+	}
+	a := &API{Keys: identity.NewKeys(o.Pool, o.Bus, o.Now)}
+	a.Customers = customer.New(o.Pool, o.Sealer, o.Lending, o.AllowPrivate, o.Now)
+	a.Schedules = schedule.New(o.Pool, a.Customers, o.Bus, o.Now)
+
+	config := generated.Config{Directives: generated.DirectiveRoot{Auth: auth}}
+	schema := generated.NewExecutableSchema(config).Schema()
+	edges := NewEdges(schema, o.Sealer)
+	config.Resolvers = NewResolver(o.Pool, a.Keys, a.Customers, a.Schedules, edges)
+
+	credentials := live.Credentials{
+		Authenticate: func(ctx context.Context, key string, r *http.Request) (*viewer.Viewer, error) {
+			return a.identify(ctx, key, r)
+		},
+		Recheck: a.Keys.Recheck,
+		Revoked: a.Keys.Revoked,
+	}
+	a.webSocket = live.NewWebSocket(live.WebSocketOptions{Credentials: credentials, Origins: o.Origins, Params: limits.ParseParams, Log: o.Log})
+	a.sse = live.NewSSE(live.SSEOptions{Credentials: credentials, Params: limits.ParseParams, Log: o.Log})
+	if o.Metrics != nil {
+		if err := errors.Join(o.Metrics.WatchConnections("websocket", a.webSocket.Connections), o.Metrics.WatchConnections("sse", a.sse.Streams)); err != nil {
+			return nil, fmt.Errorf("watch connections: %w", err)
+		}
+	}
+	a.Handler = httpapi.Handler(httpapi.Options{
+		Schema: generated.NewExecutableSchema(config),
+		Limits: &limits,
+		Identify: func(r *http.Request) (*viewer.Viewer, error) {
+			return a.identify(r.Context(), r.Header.Get("X-API-Key"), r)
+		},
+		Classify:      db.Fault,
+		Introspection: o.Introspection,
+		Origins:       o.Origins,
+		Proxies:       o.Proxies,
+		Transports:    []graphql.Transport{a.webSocket, a.sse},
+		Outer: []graphql.HandlerExtension{
+			counting{},
+			&observe.Operations{Metrics: o.Metrics, Tracer: o.Tracer, Statements: db.Statements, Cost: httpapi.Cost},
+		},
+		Inner:      []graphql.HandlerExtension{&loading{pool: o.Pool, cursors: relay.NewCursors(o.CursorKey), graph: edges.Graph, metrics: o.Metrics}},
+		Statements: db.Statements,
+		Log:        o.Log,
+		Now:        o.Now,
+	})
+	return a, nil
+}
+
+// Shutdown ends subscriptions and lets the operations on open sockets finish, until ctx ends.
+func (a *API) Shutdown(ctx context.Context) error {
+	return errors.Join(a.webSocket.Shutdown(ctx), a.sse.Shutdown(ctx))
+}
+
+// identify finds the viewer of a key; without one the caller is nobody.
+func (a *API) identify(ctx context.Context, key string, r *http.Request) (*viewer.Viewer, error) {
+	if key == "" {
+		return viewer.Nobody, nil
+	}
+	v, err := a.Keys.Authenticate(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	v.RequestID, v.IP = httpapi.RequestID(ctx), middleware.GetClientIP(r.Context())
+	return v, nil
+}
+
+// auth is the directive @auth: the one place that decides who may select a field.
+func auth(ctx context.Context, _ any, next graphql.Resolver, requires []viewer.Scope) (any, error) {
+	if err := viewer.From(ctx).Require(requires...); err != nil {
+		return nil, err
+	}
+	return next(ctx)
+}
+
+// counting counts the statements of each operation.
+type counting struct{}
+
+var _ graphql.OperationInterceptor = counting{}
+
+// ExtensionName names the extension.
+func (counting) ExtensionName() string { return "StatementCounter" }
+
+// Validate accepts every schema.
+func (counting) Validate(graphql.ExecutableSchema) error { return nil }
+
+// InterceptOperation gives the operation its counter.
+func (counting) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
+	return next(db.WithCounter(ctx))
+}
+
+// loading gives every response its own loaders, and preloads what root fields select.
+type loading struct {
+	pool    *db.Pool
+	cursors *relay.Cursors
+	graph   *loader.Graph
+	metrics *observe.Metrics
+}
+
+var (
+	_ graphql.ResponseInterceptor  = (*loading)(nil)
+	_ graphql.RootFieldInterceptor = (*loading)(nil)
+	_ graphql.FieldInterceptor     = (*loading)(nil)
+)
+
+// ExtensionName names the extension.
+func (*loading) ExtensionName() string { return "Loading" }
+
+// Validate accepts every schema.
+func (*loading) Validate(graphql.ExecutableSchema) error { return nil }
+
+func (l *loading) fresh(ctx context.Context) context.Context {
+	batch := func(n int) {
+		if l.metrics != nil {
+			l.metrics.LoaderBatch("edge", n)
+		}
+	}
+	return loader.With(ctx, loader.New(l.pool, viewer.From(ctx).Scope(), l.cursors, batch))
+}
+
+// InterceptResponse makes loaders for one response: a query's, or one event's of a subscription, which must
+// not see what an earlier event has loaded.
+func (l *loading) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+	return next(l.fresh(ctx))
+}
+
+// InterceptRootField makes loaders for one root field of a mutation: what comes after a change reads anew.
+func (l *loading) InterceptRootField(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
+	if graphql.GetOperationContext(ctx).Operation.Operation == "mutation" {
+		ctx = l.fresh(ctx)
+	}
+	return next(ctx)
+}
+
+// InterceptField preloads below the result of a root field.
+func (l *loading) InterceptField(ctx context.Context, next graphql.Resolver) (any, error) {
+	result, err := next(ctx)
+	if err != nil || result == nil {
+		return result, err
+	}
+	if object := graphql.GetFieldContext(ctx).Object; object == "Query" || object == "Mutation" {
+		l.graph.Preload(ctx, result)
+	}
+	return result, nil
+}

@@ -1,0 +1,161 @@
+package graph
+
+import (
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"caseload/internal/audit"
+	"caseload/internal/customer"
+	"caseload/internal/db"
+	"caseload/internal/identity"
+	"caseload/internal/loader"
+	"caseload/internal/pii"
+	"caseload/internal/relay"
+	"caseload/internal/schedule"
+)
+
+// Edges is every list, edge and node of the graph, declared once: from a declaration come its loader, its
+// preload, and its statements.
+type Edges struct {
+	Graph *loader.Graph
+
+	APIKeys      *loader.List[identity.APIKey]
+	AuditEntries *loader.List[audit.Entry]
+	Customers    *loader.List[customer.Customer]
+	TaskTypes    *loader.List[schedule.TaskType]
+	Schedules    *loader.List[schedule.Schedule]
+	CallTasks    *loader.List[schedule.CallTask]
+
+	AuditEntryCustomer *loader.One[audit.Entry, customer.Customer]
+
+	CustomerPrimaryPhone      *loader.One[customer.Customer, customer.Phone]
+	CustomerPrimaryAddress    *loader.One[customer.Customer, customer.Address]
+	CustomerActiveSchedule    *loader.One[customer.Customer, schedule.Schedule]
+	CustomerIdentifiers       *loader.Many[customer.Customer, customer.Identifier]
+	CustomerPhones            *loader.Many[customer.Customer, customer.Phone]
+	CustomerAddresses         *loader.Many[customer.Customer, customer.Address]
+	CustomerLoans             *loader.Many[customer.Customer, customer.Loan]
+	CustomerSchedules         *loader.Many[customer.Customer, schedule.Schedule]
+	CustomerCallTasks         *loader.Many[customer.Customer, schedule.CallTask]
+	CustomerCallAttempts      *loader.Many[customer.Customer, schedule.CallAttempt]
+	CustomerInconvenientTimes *loader.Many[customer.Customer, schedule.Inconvenience]
+
+	IdentifierCustomer *loader.One[customer.Identifier, customer.Customer]
+	PhoneCustomer      *loader.One[customer.Phone, customer.Customer]
+	AddressCustomer    *loader.One[customer.Address, customer.Customer]
+	LoanCustomer       *loader.One[customer.Loan, customer.Customer]
+	LoanSchedules      *loader.Many[customer.Loan, schedule.Schedule]
+
+	TaskTypeSchedules *loader.Many[schedule.TaskType, schedule.Schedule]
+
+	ScheduleCustomer *loader.One[schedule.Schedule, customer.Customer]
+	ScheduleTaskType *loader.One[schedule.Schedule, schedule.TaskType]
+	ScheduleLoan     *loader.One[schedule.Schedule, customer.Loan]
+	ScheduleTasks    *loader.Many[schedule.Schedule, schedule.CallTask]
+
+	CallTaskCustomer *loader.One[schedule.CallTask, customer.Customer]
+	CallTaskSchedule *loader.One[schedule.CallTask, schedule.Schedule]
+	CallTaskTaskType *loader.One[schedule.CallTask, schedule.TaskType]
+	CallTaskLoan     *loader.One[schedule.CallTask, customer.Loan]
+
+	CallAttemptCustomer      *loader.One[schedule.CallAttempt, customer.Customer]
+	CallAttemptTask          *loader.One[schedule.CallAttempt, schedule.CallTask]
+	InconvenientTimeCustomer *loader.One[schedule.Inconvenience, customer.Customer]
+
+	Nodes Nodes
+}
+
+// Nodes is every type that node and nodes find.
+type Nodes struct {
+	Organization       *loader.Node[identity.Organization]
+	APIKey             *loader.Node[identity.APIKey]
+	AuditEntry         *loader.Node[audit.Entry]
+	Customer           *loader.Node[customer.Customer]
+	CustomerIdentifier *loader.Node[customer.Identifier]
+	CustomerPhone      *loader.Node[customer.Phone]
+	CustomerAddress    *loader.Node[customer.Address]
+	Loan               *loader.Node[customer.Loan]
+	LendingSystem      *loader.Node[customer.LendingSystem]
+	TaskType           *loader.Node[schedule.TaskType]
+	Schedule           *loader.Node[schedule.Schedule]
+	CallTask           *loader.Node[schedule.CallTask]
+	CallAttempt        *loader.Node[schedule.CallAttempt]
+	InconvenientTime   *loader.Node[schedule.Inconvenience]
+}
+
+// NewEdges declares the whole graph. The sealer makes the blind indexes that some filters compare.
+func NewEdges(schema *ast.Schema, sealer *pii.Sealer) *Edges {
+	c, s := customer.NewLists(sealer), schedule.NewLists()
+	primary := db.Where{}.And("c.label = 'PRIMARY'")
+	e := &Edges{
+		APIKeys:      loader.NewList("Query.apiKeys", &relay.Spec[identity.APIKey]{Table: identity.APIKeys, Default: db.By("created_at")}),
+		AuditEntries: loader.NewList("Query.auditEntries", audit.List),
+		Customers:    loader.NewList("Query.customers", c.Customers),
+		TaskTypes:    loader.NewList("Query.taskTypes", s.TaskTypes),
+		Schedules:    loader.NewList("Query.schedules", s.Schedules),
+		CallTasks:    loader.NewList("Query.callTasks", s.CallTasks),
+
+		AuditEntryCustomer: loader.NewOne("AuditEntry.customer", audit.Table, "customer_id", customer.Table),
+
+		CustomerPrimaryPhone:      loader.NewOneBy("Customer.primaryPhone", customer.Table, "id", customer.Phones, "customer_id", primary),
+		CustomerPrimaryAddress:    loader.NewOneBy("Customer.primaryAddress", customer.Table, "id", customer.Addresses, "customer_id", primary),
+		CustomerActiveSchedule:    loader.NewOneBy("Customer.activeSchedule", customer.Table, "id", schedule.Schedules, "customer_id", db.Where{}.And("c.status = 'ACTIVE'")),
+		CustomerIdentifiers:       loader.NewMany("Customer.identifiers", customer.Table, c.Identifiers, "customer_id"),
+		CustomerPhones:            loader.NewMany("Customer.phones", customer.Table, c.Phones, "customer_id"),
+		CustomerAddresses:         loader.NewMany("Customer.addresses", customer.Table, c.Addresses, "customer_id"),
+		CustomerLoans:             loader.NewMany("Customer.loans", customer.Table, c.Loans, "customer_id"),
+		CustomerSchedules:         loader.NewMany("Customer.schedules", customer.Table, s.Schedules, "customer_id"),
+		CustomerCallTasks:         loader.NewMany("Customer.callTasks", customer.Table, s.CallTasks, "customer_id"),
+		CustomerCallAttempts:      loader.NewMany("Customer.callAttempts", customer.Table, s.CallAttempts, "customer_id"),
+		CustomerInconvenientTimes: loader.NewMany("Customer.inconvenientTimes", customer.Table, s.Inconveniences, "customer_id"),
+
+		IdentifierCustomer: loader.NewOne("CustomerIdentifier.customer", customer.Identifiers, "customer_id", customer.Table),
+		PhoneCustomer:      loader.NewOne("CustomerPhone.customer", customer.Phones, "customer_id", customer.Table),
+		AddressCustomer:    loader.NewOne("CustomerAddress.customer", customer.Addresses, "customer_id", customer.Table),
+		LoanCustomer:       loader.NewOne("Loan.customer", customer.Loans, "customer_id", customer.Table),
+		LoanSchedules:      loader.NewMany("Loan.schedules", customer.Loans, s.Schedules, "loan_id"),
+
+		TaskTypeSchedules: loader.NewMany("TaskType.schedules", schedule.TaskTypes, s.Schedules, "task_type_id"),
+
+		ScheduleCustomer: loader.NewOne("Schedule.customer", schedule.Schedules, "customer_id", customer.Table),
+		ScheduleTaskType: loader.NewOne("Schedule.taskType", schedule.Schedules, "task_type_id", schedule.TaskTypes),
+		ScheduleLoan:     loader.NewOne("Schedule.loan", schedule.Schedules, "loan_id", customer.Loans),
+		ScheduleTasks:    loader.NewMany("Schedule.tasks", schedule.Schedules, s.CallTasks, "schedule_id"),
+
+		CallTaskCustomer: loader.NewOne("CallTask.customer", schedule.CallTasks, "customer_id", customer.Table),
+		CallTaskSchedule: loader.NewOne("CallTask.schedule", schedule.CallTasks, "schedule_id", schedule.Schedules),
+		CallTaskTaskType: loader.NewOne("CallTask.taskType", schedule.CallTasks, "task_type_id", schedule.TaskTypes),
+		CallTaskLoan:     loader.NewOne("CallTask.loan", schedule.CallTasks, "loan_id", customer.Loans),
+
+		CallAttemptCustomer:      loader.NewOne("CallAttempt.customer", schedule.CallAttempts, "customer_id", customer.Table),
+		CallAttemptTask:          loader.NewOne("CallAttempt.task", schedule.CallAttempts, "task_id", schedule.CallTasks),
+		InconvenientTimeCustomer: loader.NewOne("InconvenientTime.customer", schedule.Inconveniences, "customer_id", customer.Table),
+
+		Nodes: Nodes{
+			Organization:       loader.NewNode("Organization", identity.Organizations),
+			APIKey:             loader.NewNode("ApiKey", identity.APIKeys),
+			AuditEntry:         loader.NewNode("AuditEntry", audit.Table),
+			Customer:           loader.NewNode("Customer", customer.Table),
+			CustomerIdentifier: loader.NewNode("CustomerIdentifier", customer.Identifiers),
+			CustomerPhone:      loader.NewNode("CustomerPhone", customer.Phones),
+			CustomerAddress:    loader.NewNode("CustomerAddress", customer.Addresses),
+			Loan:               loader.NewNode("Loan", customer.Loans),
+			LendingSystem:      loader.NewNode("LendingSystem", customer.LendingSystems),
+			TaskType:           loader.NewNode("TaskType", schedule.TaskTypes),
+			Schedule:           loader.NewNode("Schedule", schedule.Schedules),
+			CallTask:           loader.NewNode("CallTask", schedule.CallTasks),
+			CallAttempt:        loader.NewNode("CallAttempt", schedule.CallAttempts),
+			InconvenientTime:   loader.NewNode("InconvenientTime", schedule.Inconveniences),
+		},
+	}
+	e.Graph = loader.NewGraph(schema,
+		e.AuditEntryCustomer,
+		e.CustomerPrimaryPhone, e.CustomerPrimaryAddress, e.CustomerActiveSchedule, e.CustomerIdentifiers, e.CustomerPhones,
+		e.CustomerAddresses, e.CustomerLoans, e.CustomerSchedules, e.CustomerCallTasks, e.CustomerCallAttempts, e.CustomerInconvenientTimes,
+		e.IdentifierCustomer, e.PhoneCustomer, e.AddressCustomer, e.LoanCustomer, e.LoanSchedules,
+		e.TaskTypeSchedules,
+		e.ScheduleCustomer, e.ScheduleTaskType, e.ScheduleLoan, e.ScheduleTasks,
+		e.CallTaskCustomer, e.CallTaskSchedule, e.CallTaskTaskType, e.CallTaskLoan,
+		e.CallAttemptCustomer, e.CallAttemptTask, e.InconvenientTimeCustomer,
+	)
+	return e
+}

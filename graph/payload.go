@@ -1,0 +1,102 @@
+package graph
+
+import (
+	"github.com/google/uuid"
+
+	"caseload/graph/model"
+	"caseload/internal/fault"
+	"caseload/internal/relay"
+	"caseload/internal/schedule"
+)
+
+// refused parts what the client did wrong, which goes into the payload, from everything else.
+func refused(err error) ([]*fault.UserError, error) {
+	if errs, ok := fault.AsUserErrors(err); ok {
+		return errs, nil
+	}
+	return []*fault.UserError{}, err
+}
+
+// orNull turns NOT_FOUND into null, as queries answer what does not exist.
+func orNull[T any](row *T, err error) (*T, error) {
+	if err != nil && fault.CodeOf(err) == fault.NotFound {
+		return nil, nil
+	}
+	return row, err
+}
+
+// ref returns a reference to a value that is not the zero value.
+func ref[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return &v
+}
+
+func syncPayload(r *schedule.SyncResult, errs []*fault.UserError) *model.SyncCustomerSchedulePayload {
+	p := &model.SyncCustomerSchedulePayload{UserErrors: errs}
+	if r != nil {
+		p.Customer, p.Schedule, p.TaskType = r.Customer, r.Schedule, r.TaskType
+		p.ScheduleCreated, p.NotScheduledBecause = r.ScheduleCreated, r.NotScheduledBecause
+		p.TasksCreated, p.ExistingTasksRemoved, p.LoansImported = int32(r.TasksCreated), int32(r.ExistingTasksRemoved), int32(r.LoansImported)
+	}
+	return p
+}
+
+func bulkSyncPayload(rows []*schedule.SyncResult, errs []*fault.UserError) *model.BulkSyncCustomerSchedulesPayload {
+	p := &model.BulkSyncCustomerSchedulesPayload{Total: int32(len(rows)), UserErrors: errs, Results: make([]*model.BulkSyncCustomerScheduleResult, len(rows))}
+	for i, r := range rows {
+		if r.Success() {
+			p.Succeeded++
+		} else {
+			p.Failed++
+		}
+		p.Results[i] = &model.BulkSyncCustomerScheduleResult{
+			Index: int32(i), Action: r.Action, Success: r.Success(), Customer: r.Customer, ScheduleCreated: r.ScheduleCreated,
+			NotScheduledBecause: r.NotScheduledBecause, TasksCreated: int32(r.TasksCreated),
+			ExistingTasksRemoved: int32(r.ExistingTasksRemoved), UserErrors: r.UserErrors,
+		}
+		if r.UserErrors == nil {
+			p.Results[i].UserErrors = []*fault.UserError{}
+		}
+	}
+	return p
+}
+
+func claimPayload(r *schedule.ClaimResult, errs []*fault.UserError) *model.ClaimCallTasksPayload {
+	p := &model.ClaimCallTasksPayload{Claims: []*schedule.Claim{}, UserErrors: errs}
+	if r != nil {
+		p.Claims, p.Skipped, p.Postponed = r.Claims, int32(r.Skipped), int32(r.Postponed)
+	}
+	return p
+}
+
+func completePayload(r *schedule.CallResult, errs []*fault.UserError) *model.CompleteCallTaskPayload {
+	p := &model.CompleteCallTaskPayload{UserErrors: errs}
+	if r != nil {
+		p.CallTask, p.Attempt, p.Customer, p.Callback = r.CallTask, r.Attempt, r.Customer, r.Callback
+		p.TasksRemoved, p.TasksCreated = int32(r.TasksRemoved), int32(r.TasksCreated)
+	}
+	return p
+}
+
+func recordPayload(r *schedule.CallResult, errs []*fault.UserError) *model.RecordCallPayload {
+	p := &model.RecordCallPayload{UserErrors: errs}
+	if r != nil {
+		p.Attempt, p.Customer, p.TasksRemoved, p.TasksCreated = r.Attempt, r.Customer, int32(r.TasksRemoved), int32(r.TasksCreated)
+	}
+	return p
+}
+
+// keyOf reads an optional id of the type with this prefix.
+func keyOf(id *relay.ID, prefix string) (*uuid.UUID, error) {
+	if id == nil {
+		return nil, nil
+	}
+	u, err := id.As(prefix)
+	if err != nil {
+		return nil, err
+	}
+	return &u, nil
+}

@@ -1,0 +1,27 @@
+// Package graph serves the schema: thin resolvers from declared access to a domain function to a payload. It
+// holds no SQL and no rule.
+package graph
+
+//go:generate go tool gqlgen generate --config ../gqlgen.yml
+
+import (
+	"caseload/internal/customer"
+	"caseload/internal/db"
+	"caseload/internal/identity"
+	"caseload/internal/schedule"
+)
+
+// Resolver is what all resolvers need, made once at start. Its fields are lower case since the resolvers
+// embed it beside methods that are named like the fields of the schema.
+type Resolver struct {
+	pool      *db.Pool
+	keys      *identity.Keys
+	customers *customer.Service
+	schedules *schedule.Service
+	edges     *Edges
+}
+
+// NewResolver makes the root resolver.
+func NewResolver(pool *db.Pool, keys *identity.Keys, customers *customer.Service, schedules *schedule.Service, edges *Edges) *Resolver {
+	return &Resolver{pool: pool, keys: keys, customers: customers, schedules: schedules, edges: edges}
+}

@@ -1,0 +1,117 @@
+package civil_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"caseload/internal/schedule"
+)
+
+func TestParseZone(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"America/New_York": "America/New_York", "US/Eastern": "America/New_York", "US/Hawaii": "Pacific/Honolulu",
+		"America/Indianapolis": "America/Indiana/Indianapolis", "America/Knox_IN": "America/Indiana/Knox", "Navajo": "America/Denver",
+		"America/Indiana/Knox": "America/Indiana/Knox", "America/Puerto_Rico": "America/Puerto_Rico", "Pacific/Guam": "Pacific/Guam",
+		"America/Adak": "America/Adak", "Atlantic/Reykjavik": "Atlantic/Reykjavik", "Europe/Kiev": "Europe/Kyiv",
+		"America/Port-au-Prince": "America/Port-au-Prince", "Africa/Dar_es_Salaam": "Africa/Dar_es_Salaam",
+	} {
+		z, err := schedule.ParseZone(name)
+		require.NoError(t, err, name)
+		require.Equal(t, want, z.Name())
+		require.Equal(t, want, z.Location().String())
+		again, err := schedule.ParseZone(name)
+		require.NoError(t, err)
+		require.True(t, z.Equal(again))
+	}
+	for _, name := range []string{
+		"", "Local", "UTC", "utc", "GMT", "Zulu", "EST", "MST", "EST5EDT", "Etc/UTC", "Etc/GMT+5", "Etc/GMT-14", "+05:00", "UTC-5",
+		"America", "America/", "America//New_York", "America/./Boise", "America/../America/Boise", "/America/New_York",
+		"america/new_york", "America/new_york", "posix/America/New_York", "right/America/New_York", "America/Nowhere",
+		"America/New_York ", "America/New_York\x00", "../etc/passwd", "Factory", strings.Repeat("America/", 50),
+	} {
+		z, err := schedule.ParseZone(name)
+		require.ErrorIs(t, err, schedule.ErrZone, name)
+		require.True(t, z.IsZero())
+	}
+}
+
+func TestZoneForms(t *testing.T) {
+	t.Parallel()
+	var z schedule.Zone
+	require.NoError(t, z.Scan("US/Pacific"))
+	v, err := z.Value()
+	require.NoError(t, err)
+	require.Equal(t, "America/Los_Angeles", v)
+	require.NoError(t, z.Scan([]byte("America/Chicago")))
+	require.NoError(t, z.Scan(nil))
+	v, err = z.Value()
+	require.NoError(t, err)
+	require.Nil(t, v)
+	require.Error(t, z.Scan(5))
+	require.Error(t, z.Scan("Local"))
+	require.NoError(t, z.UnmarshalGQL("US/Mountain"))
+	var b bytes.Buffer
+	z.MarshalGQL(&b)
+	require.Equal(t, `"America/Denver"`, b.String())
+	require.ErrorIs(t, z.UnmarshalGQL(5), schedule.ErrZone)
+}
+
+func TestCandidateZones(t *testing.T) {
+	t.Parallel()
+	winter, summer := time.Date(2026, 1, 5, 12, 0, 0, 0, time.UTC), time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		name, zone, phone, state string
+		at                       time.Time
+		want                     []string
+	}{
+		{"agree", "America/New_York", "+12125551212", "NY", winter, []string{"America/New_York"}},
+		{"nothing known", "America/New_York", "", "", winter, []string{"America/New_York"}},
+		{"not a number", "America/New_York", "hello", "", winter, []string{"America/New_York"}},
+		{"mountain area code", "America/New_York", "+13035551212", "", winter, []string{"America/New_York", "America/Denver"}},
+		{"national form", "America/New_York", "(303) 555-1212", "", winter, []string{"America/New_York", "America/Denver"}},
+		{"toll-free", "America/New_York", "+18005551212", "", winter, []string{"America/New_York"}},
+		{"unassigned area code", "America/New_York", "+19995551212", "", winter, []string{"America/New_York"}},
+		{"same clock by another name", "America/Detroit", "+12125551212", "OH", winter, []string{"America/Detroit"}},
+		{"Arizona and Denver part in spring", "America/Phoenix", "+13035551212", "", winter, []string{"America/Phoenix", "America/Denver"}},
+		{"Arizona and Denver in summer", "America/Phoenix", "+13035551212", "", summer, []string{"America/Phoenix", "America/Denver"}},
+		{"state against zone", "America/New_York", "", "CA", winter, []string{"America/New_York", "America/Los_Angeles"}},
+		{"either zone of a state", "America/Chicago", "", "FL", winter, []string{"America/Chicago"}},
+		{"Knox lies in Indiana", "America/Indiana/Knox", "", "IN", winter, []string{"America/Indiana/Knox"}},
+		{"Detroit's clock exists in Indiana", "America/Detroit", "", "IN", winter, []string{"America/Detroit"}},
+		{"phone and state disagree with the zone", "America/New_York", "+13035551212", "HI", winter, []string{"America/New_York", "America/Denver", "Pacific/Honolulu"}},
+		{"Navajo country", "America/Denver", "", "AZ", winter, []string{"America/Denver"}},
+		{"Guam", "Pacific/Guam", "+16715551212", "GU", winter, []string{"Pacific/Guam"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var got []string
+			for _, z := range schedule.CandidateZones(zone(t, c.zone), c.phone, c.state, c.at) {
+				got = append(got, z.Name())
+			}
+			require.Equal(t, c.want, got)
+		})
+	}
+	require.Empty(t, schedule.CandidateZones(schedule.Zone{}, phoneNY, "NY", winter))
+}
+
+func FuzzParseZone(f *testing.F) {
+	for _, s := range []string{"America/New_York", "US/Eastern", "", "Local", "Etc/GMT+5", "America/../UTC", "EST"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		z, err := schedule.ParseZone(name)
+		if err != nil {
+			require.True(t, z.IsZero())
+			return
+		}
+		canonical, err := schedule.ParseZone(z.Name())
+		require.NoError(t, err)
+		require.Equal(t, z.Name(), canonical.Name())
+		require.Contains(t, z.Name(), "/")
+	})
+}

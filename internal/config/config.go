@@ -1,0 +1,129 @@
+// Package config reads the environment into one checked struct.
+//
+// A [Config] is declared as data: the tags of a field name its variable (env), its default (envDefault, or
+// default where that depends on the environment), its bounds (min, max), its form (want) and its meaning (doc).
+// Reading, checking, printing and docs/configuration.md all come from these declarations.
+package config
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/uuid"
+
+	"caseload/internal/httpapi"
+	"caseload/internal/pii"
+)
+
+// Config is everything that can be set from outside. It is made by [Load] and never changed.
+type Config struct {
+	Environment Environment `env:"CASELOAD_ENVIRONMENT" envDefault:"development" want:"development or production" doc:"What the defaults below are made for. Production needs DATABASE_URL and the keys for personal data, and opens nothing by itself."`
+	LogLevel    slog.Level  `env:"CASELOAD_LOG_LEVEL" envDefault:"info" want:"debug, info, warn or error" doc:"The least severe level that is logged."`
+
+	HTTP      HTTP           `section:"HTTP"`
+	Database  Database       `section:"Database"`
+	Secrets   Secrets        `section:"Secrets"`
+	Lending   Lending        `section:"Lending system"`
+	Jobs      Jobs           `section:"Jobs and demonstration"`
+	Telemetry Telemetry      `section:"Telemetry"`
+	Limits    httpapi.Limits `section:"Limits"`
+}
+
+// HTTP is how the server meets the network.
+type HTTP struct {
+	Listen         Address       `env:"CASELOAD_LISTEN" envDefault:"127.0.0.1:8080" want:"host:port, such as 127.0.0.1:8080 or :8080" doc:"Address to listen on. The default is reachable from this machine only; an empty host means every interface."`
+	OpsListen      Address       `env:"CASELOAD_OPS_LISTEN" want:"host:port, such as 127.0.0.1:9090" doc:"Second address, for /metrics, /healthz and /readyz. Empty: /metrics is beside the API in development, and nowhere in production, as it names operations."`
+	Playground     bool          `env:"CASELOAD_PLAYGROUND" default:"true in development, false in production" doc:"Whether the playground is served at /."`
+	Introspection  Introspection `env:"CASELOAD_INTROSPECTION" default:"open in development, scoped in production" want:"open, scoped or closed" doc:"Who may introspect the schema: everybody, credentials with the scope DIAGNOSTICS, or nobody."`
+	CORSOrigins    Origins       `env:"CASELOAD_CORS_ORIGINS" want:"a comma-separated list of origins such as https://portal.example.com, without path or wildcard" doc:"Origins whose web pages may call the API and open subscriptions, besides the server's own."`
+	TrustedProxies Networks      `env:"CASELOAD_TRUSTED_PROXIES" want:"a comma-separated list of networks such as 10.0.0.0/8 or single addresses" doc:"Proxies whose X-Forwarded-For is believed. From anybody else it is ignored."`
+	HeaderTimeout  time.Duration `env:"CASELOAD_HTTP_HEADER_TIMEOUT" envDefault:"5s" min:"100ms" max:"1m" doc:"Longest wait for the headers of a request."`
+	IdleTimeout    time.Duration `env:"CASELOAD_HTTP_IDLE_TIMEOUT" envDefault:"60s" min:"1s" max:"1h" doc:"How long an idle connection is kept open."`
+	DrainTimeout   time.Duration `env:"CASELOAD_DRAIN_TIMEOUT" envDefault:"25s" min:"1s" max:"10m" doc:"How long requests and jobs in progress may take to finish after SIGTERM."`
+}
+
+// Database is where the rows are.
+type Database struct {
+	URL              pii.Secret    `env:"DATABASE_URL" want:"postgres://user:password@host:5432/name" doc:"PostgreSQL to use. Empty: in development the server starts one of its own."`
+	DataDir          string        `env:"CASELOAD_DATA_DIR" envDefault:".caseload" doc:"Folder of the server's own PostgreSQL, and of the keys that development makes for itself."`
+	DevPort          int           `env:"CASELOAD_DEV_DATABASE_PORT" envDefault:"0" min:"0" max:"65535" doc:"Port of the server's own PostgreSQL; 0 takes the last one used, or a free one."`
+	DevRepository    HTTPURL       `env:"CASELOAD_POSTGRES_REPOSITORY" want:"an http or https URL" doc:"Maven repository from which PostgreSQL is downloaded when this machine has none. Empty: the public one."`
+	MaxConnections   int           `env:"CASELOAD_DB_MAX_CONNECTIONS" envDefault:"16" min:"4" max:"1000" doc:"Connections of this process to PostgreSQL. As many may stay idle, since reopening costs more than holding."`
+	StatementTimeout time.Duration `env:"CASELOAD_DB_STATEMENT_TIMEOUT" envDefault:"60s" min:"1s" max:"1h" doc:"Longest run of one statement; operations set shorter ones for themselves."`
+	LockTimeout      time.Duration `env:"CASELOAD_DB_LOCK_TIMEOUT" envDefault:"3s" min:"10ms" max:"5m" doc:"Longest wait for a lock."`
+	IdleTimeout      time.Duration `env:"CASELOAD_DB_IDLE_IN_TRANSACTION_TIMEOUT" envDefault:"10s" min:"1s" max:"5m" doc:"After how long PostgreSQL ends a transaction in which nothing happens."`
+}
+
+// Secrets are the keys. Every process of one installation needs the same ones.
+type Secrets struct {
+	PIIKeys      pii.Secret `env:"CASELOAD_PII_KEYS" want:"the base64 text of a key document" doc:"Keys that seal and index personal data. If they are lost, what they sealed is lost."`
+	PIIKeysFile  string     `env:"CASELOAD_PII_KEYS_FILE" default:"pii.keys in the data folder, in development" doc:"File that holds the keys instead, readable by its owner alone. Development makes it when it is missing; production does not, as a forgotten volume would then look like a new installation."`
+	CursorSecret pii.Secret `env:"CASELOAD_CURSOR_SECRET" want:"at least 16 characters" doc:"What cursors are signed with. Empty: derived from the keys for personal data."`
+}
+
+// Lending is how organizations' lending systems are asked.
+type Lending struct {
+	AllowPrivate bool          `env:"CASELOAD_LENDING_ALLOW_PRIVATE" default:"true in development, false in production" doc:"Whether a lending system may be at http:// and at a private address. True lets whoever configures an organization reach this network."`
+	TryTimeout   time.Duration `env:"CASELOAD_LENDING_TRY_TIMEOUT" envDefault:"5s" min:"100ms" max:"1m" doc:"Longest single exchange with a lending system."`
+	Timeout      time.Duration `env:"CASELOAD_LENDING_TIMEOUT" envDefault:"12s" min:"100ms" max:"5m" doc:"Longest time for everything that is asked about one customer, with all tries. Shorter than CASELOAD_LIMIT_MUTATION_TIMEOUT."`
+	Tries        uint          `env:"CASELOAD_LENDING_TRIES" envDefault:"3" min:"1" max:"10" doc:"Tries per exchange."`
+}
+
+// Jobs is work outside of requests.
+type Jobs struct {
+	Workers       int `env:"CASELOAD_JOB_WORKERS" envDefault:"8" min:"1" max:"1000" doc:"Jobs that run at the same time in this process."`
+	DemoCustomers int `env:"CASELOAD_DEMO_CUSTOMERS" envDefault:"2000" min:"0" max:"1000000" doc:"Customers per organization in the demonstration data."`
+}
+
+// Telemetry is where traces go. The variable is OpenTelemetry's own.
+type Telemetry struct {
+	Endpoint HTTPURL `env:"OTEL_EXPORTER_OTLP_ENDPOINT" want:"an http or https URL" doc:"OTLP/HTTP endpoint for traces. Empty: no traces."`
+}
+
+// Production tells whether the environment is production.
+func (c Config) Production() bool { return c.Environment == Production }
+
+// byEnvironment sets the defaults that differ between environments; the variables override them.
+func (c *Config) byEnvironment(e Environment) {
+	development := e != Production
+	c.HTTP.Playground = development
+	c.Lending.AllowPrivate = development
+	c.HTTP.Introspection = IntrospectionOpen
+	if !development {
+		c.HTTP.Introspection = IntrospectionScoped
+	}
+}
+
+// Keys reads the keys for personal data from the variable or the file. In development a missing file is
+// made; it is safe to call at once from several processes.
+func (c Config) Keys() (pii.Keys, error) {
+	if c.Secrets.PIIKeys != "" {
+		return pii.ParseKeys(c.Secrets.PIIKeys.Reveal())
+	}
+	path := c.Secrets.PIIKeysFile
+	if path == "" {
+		path = filepath.Join(c.Database.DataDir, "pii.keys")
+	}
+	if c.Production() {
+		if _, err := os.Stat(path); err != nil {
+			return pii.Keys{}, fmt.Errorf("read keys named by CASELOAD_PII_KEYS_FILE: %w", err)
+		}
+	}
+	return pii.LoadOrCreate(path)
+}
+
+// CursorKey returns the key of cursors: the configured secret, else 32 bytes derived from the index key
+// for personal data, so that all processes that share the keys read each other's cursors.
+func (c Config) CursorKey(sealer *pii.Sealer) []byte {
+	if c.Secrets.CursorSecret != "" {
+		return []byte(c.Secrets.CursorSecret.Reveal())
+	}
+	var key []byte
+	for part := range 32 / pii.IndexSize {
+		key = append(key, sealer.Index(uuid.Nil, fmt.Sprintf("cursor secret %d", part), "")...)
+	}
+	return key
+}

@@ -1,0 +1,184 @@
+// Package customer holds consumers and what belongs to them: identifiers, phones, addresses and loans.
+package customer
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/shopspring/decimal"
+
+	"caseload/internal/civil"
+	"caseload/internal/db"
+	"caseload/internal/relay"
+)
+
+// Customer is a consumer whose accounts the organization looks after.
+type Customer struct {
+	db.Row
+	ReferenceID              *string     `db:"reference_id"`
+	FirstName                *string     `db:"first_name"`
+	MiddleName               *string     `db:"middle_name"`
+	LastName                 *string     `db:"last_name"`
+	Email                    *string     `db:"email"`
+	Birthday                 *civil.Date `db:"birthday"`
+	SSNSealed                []byte      `db:"ssn_sealed"`
+	SSNIndex                 []byte      `db:"ssn_index"`
+	SSNLastFourSealed        []byte      `db:"ssn_last_four_sealed"`
+	SSNLastFourBirthdayIndex []byte      `db:"ssn_last_four_birthday_index"`
+	TimeZone                 *string     `db:"time_zone"`
+	Language                 *string     `db:"language"`
+	DoNotCall                bool        `db:"do_not_call"`
+	DoNotSMS                 bool        `db:"do_not_sms"`
+	DoNotEmail               bool        `db:"do_not_email"`
+	DoNotMail                bool        `db:"do_not_mail"`
+	DoNotCallAt              *time.Time  `db:"do_not_call_at"`
+	IsTest                   bool        `db:"is_test"`
+	ExternalMetadata         db.JSON     `db:"external_metadata"`
+	SearchText               string      `db:"search_text"`
+	Version                  int32       `db:"version"`
+	CreatedAt                time.Time   `db:"created_at"`
+	UpdatedAt                time.Time   `db:"updated_at"`
+	CreatedBy                string      `db:"created_by"`
+	UpdatedBy                string      `db:"updated_by"`
+}
+
+// Table declares the customers.
+var Table = db.NewTable[Customer]("customers", "cust")
+
+// ID returns the typed id.
+func (c *Customer) ID() relay.ID { return relay.ID{Prefix: Table.Prefix(), UUID: c.UUID} }
+
+// IsNode marks the GraphQL interface.
+func (*Customer) IsNode() {}
+
+// SSNProvided tells whether the full number is stored.
+func (c *Customer) SSNProvided() bool { return c.SSNSealed != nil }
+
+// Identifier is the id of a customer in a source system.
+type Identifier struct {
+	db.Row
+	CustomerID uuid.UUID `db:"customer_id"`
+	Source     string    `db:"source"`
+	SourceID   string    `db:"source_id"`
+	Language   string    `db:"language"`
+	CreatedAt  time.Time `db:"created_at"`
+}
+
+// Identifiers declares the identifiers.
+var Identifiers = db.NewTable[Identifier]("customer_identifiers", "cid")
+
+// ID returns the typed id.
+func (i *Identifier) ID() relay.ID { return relay.ID{Prefix: Identifiers.Prefix(), UUID: i.UUID} }
+
+// IsNode marks the GraphQL interface.
+func (*Identifier) IsNode() {}
+
+// PhoneLabel is what a phone is to a customer.
+type PhoneLabel string
+
+// AddressLabel is what an address is to a customer.
+type AddressLabel string
+
+// LineType is the kind of a phone line.
+type LineType string
+
+// Primary is the label of the phone that calls go to, and of the address that a state's law is taken from.
+const Primary = "PRIMARY"
+
+// Phone is a phone of a customer.
+type Phone struct {
+	db.Row
+	CustomerID    uuid.UUID  `db:"customer_id"`
+	Label         PhoneLabel `db:"label"`
+	Number        string     `db:"number"`
+	LineType      LineType   `db:"line_type"`
+	BlockedAt     *time.Time `db:"blocked_at"`
+	BlockedReason *string    `db:"blocked_reason"`
+	CreatedAt     time.Time  `db:"created_at"`
+	UpdatedAt     time.Time  `db:"updated_at"`
+}
+
+// Phones declares the phones.
+var Phones = db.NewTable[Phone]("customer_phones", "phone")
+
+// ID returns the typed id.
+func (p *Phone) ID() relay.ID { return relay.ID{Prefix: Phones.Prefix(), UUID: p.UUID} }
+
+// IsNode marks the GraphQL interface.
+func (*Phone) IsNode() {}
+
+// Address is an address of a customer.
+type Address struct {
+	db.Row
+	CustomerID uuid.UUID    `db:"customer_id"`
+	Label      AddressLabel `db:"label"`
+	Line1      *string      `db:"line1"`
+	Line2      *string      `db:"line2"`
+	City       *string      `db:"city"`
+	State      *string      `db:"state"`
+	PostalCode *string      `db:"postal_code"`
+	Country    string       `db:"country"`
+	CreatedAt  time.Time    `db:"created_at"`
+	UpdatedAt  time.Time    `db:"updated_at"`
+}
+
+// Addresses declares the addresses.
+var Addresses = db.NewTable[Address]("customer_addresses", "addr")
+
+// ID returns the typed id.
+func (a *Address) ID() relay.ID { return relay.ID{Prefix: Addresses.Prefix(), UUID: a.UUID} }
+
+// IsNode marks the GraphQL interface.
+func (*Address) IsNode() {}
+
+// Loan is a loan as the lending system told it.
+type Loan struct {
+	db.Row
+	CustomerID        uuid.UUID        `db:"customer_id"`
+	ExternalID        string           `db:"external_id"`
+	Status            string           `db:"status"`
+	Product           *string          `db:"product"`
+	Currency          string           `db:"currency"`
+	OriginalPrincipal *decimal.Decimal `db:"original_principal"`
+	PrincipalBalance  *decimal.Decimal `db:"principal_balance"`
+	AmountDue         *decimal.Decimal `db:"amount_due"`
+	DaysPastDue       *int32           `db:"days_past_due"`
+	OpenedOn          *civil.Date      `db:"opened_on"`
+	NextDueOn         *civil.Date      `db:"next_due_on"`
+	FetchedAt         time.Time        `db:"fetched_at"`
+	CreatedAt         time.Time        `db:"created_at"`
+	UpdatedAt         time.Time        `db:"updated_at"`
+}
+
+// Loans declares the loans.
+var Loans = db.NewTable[Loan]("loans", "loan")
+
+// ID returns the typed id.
+func (l *Loan) ID() relay.ID { return relay.ID{Prefix: Loans.Prefix(), UUID: l.UUID} }
+
+// IsNode marks the GraphQL interface.
+func (*Loan) IsNode() {}
+
+// LendingSystem is the organization's own lending system.
+type LendingSystem struct {
+	db.Row
+	BaseURL   string    `db:"base_url"`
+	KeySealed []byte    `db:"key_sealed"`
+	IsEnabled bool      `db:"is_enabled"`
+	Version   int32     `db:"version"`
+	CreatedAt time.Time `db:"created_at"`
+	UpdatedAt time.Time `db:"updated_at"`
+	CreatedBy string    `db:"created_by"`
+	UpdatedBy string    `db:"updated_by"`
+}
+
+// LendingSystems declares the lending systems: at most one row per organization.
+var LendingSystems = db.NewTable[LendingSystem]("lending_systems", "lms")
+
+// ID returns the typed id.
+func (l *LendingSystem) ID() relay.ID {
+	return relay.ID{Prefix: LendingSystems.Prefix(), UUID: l.UUID}
+}
+
+// IsNode marks the GraphQL interface.
+func (*LendingSystem) IsNode() {}

@@ -1,0 +1,380 @@
+package customer
+
+import (
+	"bytes"
+	"net/mail"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/nyaruka/phonenumbers"
+
+	"caseload/internal/civil"
+	"caseload/internal/db"
+	"caseload/internal/fault"
+	"caseload/internal/pii"
+	"caseload/internal/relay"
+)
+
+// Fields are what an integrator says of a customer. Absent keeps what is stored, null clears it.
+type Fields struct {
+	ReferenceID      string
+	FirstName        graphql.Omittable[*string]
+	MiddleName       graphql.Omittable[*string]
+	LastName         graphql.Omittable[*string]
+	Email            graphql.Omittable[*string]
+	Birthday         graphql.Omittable[*string]
+	SSNLastFour      graphql.Omittable[*string]
+	SSN              graphql.Omittable[*string]
+	PhoneNumber      graphql.Omittable[*string]
+	Timezone         graphql.Omittable[*string]
+	Language         graphql.Omittable[*string]
+	StreetAddress1   graphql.Omittable[*string]
+	StreetAddress2   graphql.Omittable[*string]
+	City             graphql.Omittable[*string]
+	State            graphql.Omittable[*string]
+	ZipCode          graphql.Omittable[*string]
+	DoNotCall        graphql.Omittable[*bool]
+	DoNotSMS         graphql.Omittable[*bool]
+	DoNotEmail       graphql.Omittable[*bool]
+	DoNotMail        graphql.Omittable[*bool]
+	IsTest           graphql.Omittable[*bool]
+	Test             graphql.Omittable[*bool]
+	ExternalMetadata graphql.Omittable[db.JSON]
+}
+
+// Lengths count Unicode code points.
+const (
+	maxText      = 255
+	maxReference = 255
+	maxLanguage  = 35 // BCP 47, RFC 5646 §4.4.1
+)
+
+// CheckReference records what is wrong with a reference id.
+func CheckReference(c *fault.Check, ref string) {
+	switch n := utf8.RuneCountInString(ref); {
+	case strings.TrimSpace(ref) == "":
+		c.Add(fault.Blank, "Give your own reference for the customer, 1 to %d characters.", maxReference)
+	case n > maxReference:
+		c.Add(fault.TooLong, "A reference has at most %d characters.", maxReference)
+	case strings.ContainsRune(ref, 0):
+		c.Add(fault.Invalid, "A reference must not hold the character NUL.")
+	}
+}
+
+// text reads an optional text: absent keeps, null clears, blank is an error.
+func text(c *fault.Check, field string, in graphql.Omittable[*string], limit int, to **string) bool {
+	if !in.IsSet() {
+		return false
+	}
+	if in.Value() == nil {
+		*to = nil
+		return true
+	}
+	s := strings.TrimSpace(*in.Value())
+	at := c.At(field)
+	switch {
+	case s == "":
+		at.Add(fault.Blank, "Give a text that is not blank, or null to clear it.")
+		return false
+	case utf8.RuneCountInString(s) > limit:
+		at.Add(fault.TooLong, "At most %d characters.", limit)
+		return false
+	case strings.ContainsRune(s, 0) || !utf8.ValidString(s):
+		at.Add(fault.Invalid, "The text must be valid UTF-8 without the character NUL.")
+		return false
+	}
+	*to = &s
+	return true
+}
+
+var (
+	zipForm      = regexp.MustCompile(`^\d{5}(-\d{4})?$`)
+	languageForm = regexp.MustCompile(`^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
+)
+
+// usStates are the codes of the Postal Service: states, the district, territories and military mail.
+var usStates = strings.Fields(`AL AK AZ AR CA CO CT DE DC FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC ND OH OK OR PA RI SC SD TN TX UT VT VA WA WV WI WY AS GU MP PR VI AA AE AP`)
+
+// IsState tells whether a text is the two-letter code of a state, the district or a territory.
+func IsState(code string) bool { return slices.Contains(usStates, code) }
+
+// ParsePhone reads a number in E.164 form, or as dialed in the United States, and returns its E.164 form
+// and the kind of line as far as the numbering plan tells it.
+func ParsePhone(s string) (number string, line LineType, ok bool) {
+	n, err := phonenumbers.Parse(s, "US")
+	if err != nil || !phonenumbers.IsValidNumber(n) {
+		return "", "", false
+	}
+	return phonenumbers.Format(n, phonenumbers.E164), lineTypes[phonenumbers.GetNumberType(n)], true
+}
+
+var lineTypes = map[phonenumbers.PhoneNumberType]LineType{
+	phonenumbers.FIXED_LINE: "LANDLINE", phonenumbers.MOBILE: "MOBILE", phonenumbers.FIXED_LINE_OR_MOBILE: "UNKNOWN",
+	phonenumbers.TOLL_FREE: "TOLL_FREE", phonenumbers.PREMIUM_RATE: "PREMIUM", phonenumbers.SHARED_COST: "SHARED_COST",
+	phonenumbers.VOIP: "NON_FIXED_VOIP", phonenumbers.PERSONAL_NUMBER: "PERSONAL", phonenumbers.PAGER: "PAGER",
+	phonenumbers.UAN: "UAN", phonenumbers.VOICEMAIL: "VOICEMAIL", phonenumbers.UNKNOWN: "UNKNOWN",
+}
+
+// earliestBirthday is older than anybody alive; earlier dates are typing mistakes.
+var earliestBirthday = civil.MustDate(1900, time.January, 1)
+
+// Merge applies the fields to the record: stored ⊕ sent. Errors go to c; a field with an error keeps
+// its stored value. today is the day at the place of the server's clock, for birthdays.
+func (r *Record) Merge(in *Fields, c *fault.Check, s *pii.Sealer, today civil.Date) error {
+	cu := &r.Customer
+	text(c, "firstName", in.FirstName, maxText, &cu.FirstName)
+	text(c, "middleName", in.MiddleName, maxText, &cu.MiddleName)
+	text(c, "lastName", in.LastName, maxText, &cu.LastName)
+	r.mergeContact(in, c)
+	r.mergeAddress(in, c)
+	r.mergeFlags(in, c)
+	if m := in.ExternalMetadata; m.IsSet() {
+		switch {
+		case m.Value() == nil || bytes.Equal(m.Value(), []byte("null")):
+			cu.ExternalMetadata = nil
+		case m.Value()[0] != '{':
+			c.At("externalMetadata").Add(fault.Invalid, "Give a JSON object, such as {\"employer_name\": \"Acme\"}.")
+		case bytes.Contains(m.Value(), []byte(`\u0000`)):
+			c.At("externalMetadata").Add(fault.Invalid, "A JSON object must not hold the character NUL.")
+		default:
+			cu.ExternalMetadata = m.Value()
+		}
+	}
+	return r.mergePersonal(in, c, s, today)
+}
+
+func (r *Record) mergeContact(in *Fields, c *fault.Check) {
+	cu := &r.Customer
+	email := cu.Email
+	if text(c, "email", in.Email, maxText, &email) {
+		if email != nil && !isEmail(*email) {
+			c.At("email").Add(fault.Invalid, "Give one e-mail address, such as ann@example.com.")
+		} else {
+			cu.Email = email
+		}
+	}
+	language := cu.Language
+	if text(c, "language", in.Language, maxLanguage, &language) {
+		if language != nil && !languageForm.MatchString(*language) {
+			c.At("language").Add(fault.Invalid, "Give a BCP 47 language tag, such as en or es-MX.")
+		} else {
+			cu.Language = language
+		}
+	}
+	zone := cu.TimeZone
+	if text(c, "timezone", in.Timezone, maxText, &zone) {
+		if zone == nil {
+			cu.TimeZone = nil
+		} else if z, err := civil.ParseZone(*zone); err != nil {
+			c.At("timezone").Add(fault.Invalid, "Give an IANA time zone of a place, such as America/New_York.")
+		} else {
+			name := z.Name()
+			cu.TimeZone = &name
+		}
+	}
+	var number *string
+	if text(c, "phoneNumber", in.PhoneNumber, maxText, &number) {
+		if number == nil {
+			r.phoneRemoved = r.Phone != nil
+			r.Phone = nil
+		} else if e164, line, ok := ParsePhone(*number); !ok {
+			c.At("phoneNumber").Add(fault.Invalid, "Give a valid phone number in E.164 form, such as +14155550123, or as dialed in the United States.")
+		} else if r.Phone == nil || r.Phone.Number != e164 {
+			// A block belongs to the number, so a new number starts without one.
+			r.Phone = &Phone{Label: Primary, Number: e164, LineType: line}
+		}
+	}
+}
+
+func (r *Record) mergeAddress(in *Fields, c *fault.Check) {
+	a := Address{Label: Primary, Country: "US"}
+	if r.Address != nil {
+		a = *r.Address
+	}
+	set := text(c, "streetAddress1", in.StreetAddress1, maxText, &a.Line1)
+	set = text(c, "streetAddress2", in.StreetAddress2, maxText, &a.Line2) || set
+	set = text(c, "city", in.City, maxText, &a.City) || set
+	state := a.State
+	if text(c, "state", in.State, maxText, &state) {
+		if state != nil {
+			upper := strings.ToUpper(*state)
+			state = &upper
+		}
+		if state != nil && !IsState(*state) {
+			c.At("state").Add(fault.Invalid, "Give the two-letter code of a state or territory, such as CA.")
+		} else {
+			a.State, set = state, true
+		}
+	}
+	zip := a.PostalCode
+	if text(c, "zipCode", in.ZipCode, maxText, &zip) {
+		if zip != nil && !zipForm.MatchString(*zip) {
+			c.At("zipCode").Add(fault.Invalid, "Give a ZIP code of 5 or 5+4 digits, such as 94102 or 94102-1234.")
+		} else {
+			a.PostalCode, set = zip, true
+		}
+	}
+	if set {
+		r.Address = &a
+	}
+}
+
+func (r *Record) mergeFlags(in *Fields, c *fault.Check) {
+	flag := func(v graphql.Omittable[*bool], to *bool) {
+		if p := v.Value(); p != nil {
+			*to = *p
+		}
+	}
+	cu := &r.Customer
+	flag(in.DoNotSMS, &cu.DoNotSMS)
+	flag(in.DoNotEmail, &cu.DoNotEmail)
+	flag(in.DoNotMail, &cu.DoNotMail)
+	if a, b := in.IsTest.Value(), in.Test.Value(); a != nil && b != nil && *a != *b {
+		c.At("test").Add(fault.DuplicateInputItem, "test and isTest are the same thing; send one of them, or both alike.")
+		return
+	}
+	flag(in.Test, &cu.IsTest)
+	flag(in.IsTest, &cu.IsTest)
+}
+
+func (r *Record) mergePersonal(in *Fields, c *fault.Check, s *pii.Sealer, today civil.Date) error {
+	cu := &r.Customer
+	var day *string
+	if text(c, "birthday", in.Birthday, maxText, &day) {
+		if day == nil {
+			cu.Birthday = nil
+		} else if d, err := civil.ParseDate(*day); err != nil {
+			c.At("birthday").Add(fault.Invalid, "Give a date of the calendar as YYYY-MM-DD, such as 1985-06-15.")
+		} else if d.After(today) || d.Before(earliestBirthday) {
+			c.At("birthday").Add(fault.OutOfRange, "A birthday lies between %s and today.", earliestBirthday)
+		} else {
+			cu.Birthday = &d
+		}
+	}
+	var full, last *string
+	if text(c, "ssn", in.SSN, maxText, &full) {
+		if full == nil {
+			cu.SSNSealed, cu.SSNIndex = nil, nil
+		} else if ssn, err := pii.ParseSSN(*full); err != nil {
+			c.At("ssn").Add(fault.Invalid, "A social security number %v.", err)
+		} else {
+			if l := in.SSNLastFour.Value(); l != nil && strings.TrimSpace(*l) != ssn.LastFour() {
+				c.At("ssnLastFour").Add(fault.DuplicateInputItem, "ssnLastFour must be the end of ssn.")
+			}
+			if err := r.putSSN(s, ssn); err != nil {
+				return err
+			}
+		}
+	}
+	if text(c, "ssnLastFour", in.SSNLastFour, maxText, &last) {
+		if last == nil {
+			if cu.SSNSealed == nil {
+				cu.SSNLastFourSealed = nil
+			}
+		} else if digits, err := pii.ParseLastFour(*last); err != nil {
+			c.At("ssnLastFour").Add(fault.Invalid, "The last four digits of a social security number %v.", err)
+		} else if err := r.putLastFour(s, digits); err != nil {
+			return err
+		}
+	}
+	return r.reindex(s)
+}
+
+// putSSN stores a full number unless it is stored already: sealing again would look like a change.
+func (r *Record) putSSN(s *pii.Sealer, ssn pii.SSN) error {
+	stored, err := r.Customer.ssn(s)
+	if err != nil || stored == ssn.Reveal() {
+		return err
+	}
+	return r.Customer.setSSN(s, ssn)
+}
+
+func (r *Record) putLastFour(s *pii.Sealer, digits string) error {
+	stored, err := r.Customer.LastFour(s)
+	if err != nil || stored != nil && *stored == digits {
+		return err
+	}
+	// Other last digits than those of the full number make the full number wrong.
+	r.Customer.SSNSealed, r.Customer.SSNIndex = nil, nil
+	return r.Customer.setLastFour(s, digits)
+}
+
+// reindex makes the blind index of last four digits and birthday what it must be.
+func (r *Record) reindex(s *pii.Sealer) error {
+	cu := &r.Customer
+	cu.SSNLastFourBirthdayIndex = nil
+	if cu.Birthday == nil || cu.SSNLastFourSealed == nil {
+		return nil
+	}
+	digits, err := cu.LastFour(s)
+	if err != nil {
+		return err
+	}
+	cu.SSNLastFourBirthdayIndex = lastFourIndex(s, cu.OrganizationID, *digits, *cu.Birthday)
+	return nil
+}
+
+// Require records every field that the source document demands and the merged customer lacks. Phone and
+// time zone are not among them: without them the customer is written and not scheduled.
+func (r *Record) Require(c *fault.Check) {
+	cu := &r.Customer
+	a := r.Address
+	if a == nil {
+		a = &Address{}
+	}
+	for _, f := range []struct {
+		name string
+		has  bool
+	}{
+		{"firstName", cu.FirstName != nil}, {"lastName", cu.LastName != nil}, {"email", cu.Email != nil},
+		{"birthday", cu.Birthday != nil}, {"ssnLastFour", cu.SSNLastFourSealed != nil},
+		{"streetAddress1", a.Line1 != nil}, {"city", a.City != nil}, {"state", a.State != nil}, {"zipCode", a.PostalCode != nil},
+	} {
+		if !f.has && !c.Has(f.name) {
+			c.At(f.name).Add(fault.Required, "%s is required: it was neither sent nor stored before.", f.name)
+		}
+	}
+}
+
+func isEmail(s string) bool {
+	a, err := mail.ParseAddress(s)
+	if err != nil || a.Address != s {
+		return false
+	}
+	_, domain, _ := strings.Cut(s, "@")
+	return strings.Contains(domain, ".") && !strings.HasSuffix(domain, ".") && !strings.Contains(domain, "[")
+}
+
+// RevealSSNInput is what revealSsn needs.
+type RevealSSNInput struct {
+	CustomerID relay.ID
+	Reason     string
+}
+
+// Validate checks that the reason is one.
+func (in *RevealSSNInput) Validate(c *fault.Check) {
+	switch n := utf8.RuneCountInString(strings.TrimSpace(in.Reason)); {
+	case n < 10:
+		c.At("reason").Add(fault.TooShort, "Say in 10 to 500 characters why the number is needed.")
+	case n > 500:
+		c.At("reason").Add(fault.TooLong, "A reason has at most 500 characters.")
+	}
+}
+
+// ConfigureLendingSystemInput is what configureLendingSystem needs.
+type ConfigureLendingSystemInput struct {
+	BaseURL   string
+	Key       graphql.Omittable[*string]
+	IsEnabled graphql.Omittable[*bool]
+}
+
+// IdentifierInput is the id of a customer in a source system.
+type IdentifierInput struct {
+	Source   string
+	SourceID string
+	Language graphql.Omittable[*string]
+}

@@ -1,0 +1,58 @@
+package customer
+
+import (
+	"github.com/google/uuid"
+
+	"caseload/internal/civil"
+	"caseload/internal/pii"
+)
+
+// The names under which blind indexes are derived; changing one makes stored indexes useless.
+const (
+	indexSSN              = "customers.ssn"
+	indexLastFourBirthday = "customers.ssn_last_four+birthday"
+)
+
+func at(organizationID, id uuid.UUID, column string) pii.Location {
+	return pii.Location{OrganizationID: organizationID, Table: "customers", Column: column, Row: id}
+}
+
+func lastFourIndex(s *pii.Sealer, organizationID uuid.UUID, digits string, birthday civil.Date) []byte {
+	return s.Index(organizationID, indexLastFourBirthday, digits+"|"+birthday.String())
+}
+
+// LastFour opens the last four digits of the social security number; nil when none are stored. The
+// caller has checked the permission.
+func (c *Customer) LastFour(s *pii.Sealer) (*string, error) {
+	if c.SSNLastFourSealed == nil {
+		return nil, nil
+	}
+	digits, err := s.Open(at(c.OrganizationID, c.UUID, "ssn_last_four_sealed"), c.SSNLastFourSealed)
+	if err != nil {
+		return nil, err
+	}
+	return &digits, nil
+}
+
+// setLastFour seals the last four digits.
+func (c *Customer) setLastFour(s *pii.Sealer, digits string) (err error) {
+	c.SSNLastFourSealed, err = s.Seal(at(c.OrganizationID, c.UUID, "ssn_last_four_sealed"), digits)
+	return err
+}
+
+// ssn opens the full number; "" when none is stored.
+func (c *Customer) ssn(s *pii.Sealer) (string, error) {
+	if c.SSNSealed == nil {
+		return "", nil
+	}
+	return s.Open(at(c.OrganizationID, c.UUID, "ssn_sealed"), c.SSNSealed)
+}
+
+// setSSN seals the full number and its last four digits, and makes its blind index.
+func (c *Customer) setSSN(s *pii.Sealer, ssn pii.SSN) (err error) {
+	if c.SSNSealed, err = s.Seal(at(c.OrganizationID, c.UUID, "ssn_sealed"), ssn.Reveal()); err != nil {
+		return err
+	}
+	c.SSNIndex = s.Index(c.OrganizationID, indexSSN, ssn.Reveal())
+	return c.setLastFour(s, ssn.LastFour())
+}

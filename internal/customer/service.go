@@ -1,0 +1,184 @@
+package customer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"caseload/internal/audit"
+	"caseload/internal/db"
+	"caseload/internal/fault"
+	"caseload/internal/lending"
+	"caseload/internal/pii"
+	"caseload/internal/viewer"
+)
+
+// Service is what the domain does beyond reading. It is safe for concurrent use.
+type Service struct {
+	pool    *db.Pool
+	sealer  *pii.Sealer
+	lending *lending.Client
+	// allowPrivate admits lending systems at private addresses.
+	allowPrivate bool
+	now          func() time.Time
+}
+
+// New makes the service.
+func New(pool *db.Pool, sealer *pii.Sealer, client *lending.Client, allowPrivate bool, now func() time.Time) *Service {
+	return &Service{pool: pool, sealer: sealer, lending: client, allowPrivate: allowPrivate, now: now}
+}
+
+// Sealer returns what opens and seals personal data.
+func (s *Service) Sealer() *pii.Sealer { return s.sealer }
+
+// lendingKeyAt is where the key of a lending system is sealed.
+func lendingKeyAt(l *LendingSystem) pii.Location {
+	return pii.Location{OrganizationID: l.OrganizationID, Table: "lending_systems", Column: "key_sealed", Row: l.UUID}
+}
+
+// ReadLendingSystem returns the organization's lending system, or a NOT_FOUND fault.
+func ReadLendingSystem(ctx context.Context, q db.Querier, sc db.Scope) (*LendingSystem, error) {
+	return LendingSystems.One(ctx, q, sc, db.Where{})
+}
+
+// ConfigureLendingSystem sets the organization's lending system. The key is sealed and never shown again.
+// Safe to repeat; wrong input comes back as fault.UserErrors.
+func (s *Service) ConfigureLendingSystem(ctx context.Context, v *viewer.Viewer, in ConfigureLendingSystemInput) (*LendingSystem, error) {
+	c := fault.NewCheck("input")
+	if err := lending.ValidateBaseURL(in.BaseURL, s.allowPrivate); err != nil {
+		c.At("baseUrl").Add(fault.Invalid, "%v", err)
+	}
+	key := in.Key.Value()
+	if key != nil {
+		if err := lending.ValidateKey(*key); err != nil {
+			c.At("key").Add(fault.Invalid, "%v", err)
+		}
+	}
+	var row *LendingSystem
+	err := s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		got, err := ReadLendingSystem(ctx, tx, v.Scope())
+		isNew := err != nil && fault.CodeOf(err) == fault.NotFound
+		if err != nil && !isNew {
+			return fmt.Errorf("read lending system: %w", err)
+		}
+		if isNew && key == nil && !c.Has("key") {
+			c.At("key").Add(fault.Required, "Give the key: none is stored yet.")
+		}
+		if err := c.Err(); err != nil {
+			return err
+		}
+		if isNew {
+			got = &LendingSystem{Row: db.Row{OrganizationID: v.OrganizationID, UUID: db.NewID()}, IsEnabled: true, Version: 1, CreatedAt: tx.Now, CreatedBy: v.ActorText()}
+		}
+		got.BaseURL, got.UpdatedAt, got.UpdatedBy = in.BaseURL, tx.Now, v.ActorText()
+		if on := in.IsEnabled.Value(); on != nil {
+			got.IsEnabled = *on
+		}
+		if key != nil {
+			if got.KeySealed, err = s.sealer.Seal(lendingKeyAt(got), *key); err != nil {
+				return err
+			}
+		}
+		if isNew {
+			err = LendingSystems.Insert(ctx, tx, v.Scope(), got)
+		} else {
+			err = LendingSystems.Update(ctx, tx, v.Scope(), got)
+		}
+		if err != nil {
+			return db.Refused(err, "input")
+		}
+		row = got
+		return audit.Write(ctx, tx, v, audit.Change{Action: "lending_system.configured", Target: got.ID(),
+			Fields: map[string]any{"baseUrl": got.BaseURL, "isEnabled": got.IsEnabled, "keyChanged": key != nil}})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return row, nil
+}
+
+// Fetched is what the lending system told of one customer.
+type Fetched struct {
+	Borrower *lending.Borrower
+	Loans    []lending.Loan
+}
+
+// LendingTarget returns the organization's lending system ready to be asked, or fault.UserErrors at path
+// when none is configured or it is switched off.
+func (s *Service) LendingTarget(ctx context.Context, v *viewer.Viewer, path ...string) (lending.Target, error) {
+	row, err := ReadLendingSystem(ctx, s.pool, v.Scope())
+	if err != nil && fault.CodeOf(err) != fault.NotFound {
+		return lending.Target{}, fmt.Errorf("read lending system: %w", err)
+	}
+	if err != nil || !row.IsEnabled {
+		return lending.Target{}, fault.UserErrors{{Code: fault.InvalidState, Path: path,
+			Message: "No lending system is configured and enabled for this organization: use configureLendingSystem first, or leave sync out."}}
+	}
+	key, err := s.sealer.Open(lendingKeyAt(row), row.KeySealed)
+	if err != nil {
+		return lending.Target{}, err
+	}
+	return lending.Target{OrganizationID: v.OrganizationID, BaseURL: row.BaseURL, Key: pii.Secret(key), AllowPrivate: s.allowPrivate}, nil
+}
+
+// Fetch asks the lending system about one customer. It is called before the transaction: no row is locked
+// while another company's server thinks. What goes wrong comes back as fault.UserErrors at path.
+func (s *Service) Fetch(ctx context.Context, t lending.Target, req lending.Request, path ...string) (*Fetched, error) {
+	borrower, loans, err := s.lending.Fetch(ctx, t, req)
+	if err == nil {
+		return &Fetched{Borrower: borrower, Loans: loans}, nil
+	}
+	var failure *lending.Error
+	if !errors.As(err, &failure) {
+		return nil, err
+	}
+	code := fault.LendingRefused
+	switch {
+	case errors.Is(err, lending.ErrUnavailable):
+		code = fault.LendingUnavailable
+	case errors.Is(err, lending.ErrNotFound), errors.Is(err, lending.ErrLoanNotFound):
+		code = fault.Missing
+	}
+	return nil, fault.UserErrors{{Code: code, Message: failure.Message, Path: path}}
+}
+
+// loanRow makes the row of a fetched loan.
+func loanRow(customer *Customer, l lending.Loan, now time.Time) *Loan {
+	return &Loan{
+		Row: db.Row{OrganizationID: customer.OrganizationID, UUID: db.NewID()}, CustomerID: customer.UUID, ExternalID: l.ID, Status: l.Status,
+		Product: l.Product, Currency: l.Currency, OriginalPrincipal: l.OriginalPrincipal, PrincipalBalance: l.PrincipalBalance,
+		AmountDue: l.AmountDue, DaysPastDue: l.DaysPastDue, OpenedOn: l.OpenedOn, NextDueOn: l.NextDueOn,
+		FetchedAt: now, CreatedAt: now, UpdatedAt: now,
+	}
+}
+
+// WriteLoans upserts the fetched loans of customers by the lending system's numbers, in one statement.
+func WriteLoans(ctx context.Context, tx *db.Tx, sc db.Scope, fetched map[*Customer][]lending.Loan) error {
+	var rows []*Loan
+	for customer, loans := range fetched {
+		for _, l := range loans {
+			rows = append(rows, loanRow(customer, l, tx.Now))
+		}
+	}
+	_, err := Loans.Upsert(ctx, tx, sc, rows, []string{"organization_id", "customer_id", "external_id"},
+		[]string{"status", "product", "currency", "original_principal", "principal_balance", "amount_due", "days_past_due", "opened_on", "next_due_on", "fetched_at", "updated_at"})
+	if err != nil {
+		return fmt.Errorf("write loans: %w", err)
+	}
+	return nil
+}
+
+// LoanByExternalID returns the uuid of a customer's loan by the lending system's number; nil when unknown.
+func LoanByExternalID(ctx context.Context, q db.Querier, sc db.Scope, customerID uuid.UUID, externalID string) (*uuid.UUID, error) {
+	l, err := Loans.One(ctx, q, sc, db.Where{}.And("c.customer_id = ?", customerID).And("c.external_id = ?", externalID))
+	if err != nil {
+		if fault.CodeOf(err) == fault.NotFound {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("read loan: %w", err)
+	}
+	return &l.UUID, nil
+}

@@ -1,0 +1,201 @@
+// Package db is the data layer: connections, transactions, prepared statements, and the mechanical
+// verbs of [Table]. Whatever joins, merges or locks is plain SQL in a domain's store.go, run through
+// the same [Querier].
+package db
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+)
+
+// Querier runs SQL on a [Pool] or inside a [Tx]. It is always a parameter, never in a context.
+//
+// A Pool may be used at once from many goroutines; a Tx may not: concurrent use of one lib/pq
+// transaction fails. Errors come back as the driver gave them; [Fault] gives them a code.
+type Querier interface {
+	// Select fills dest, a pointer to a slice.
+	Select(ctx context.Context, dest any, query string, args ...any) error
+	// Get fills dest with the first row, or returns [sql.ErrNoRows].
+	Get(ctx context.Context, dest any, query string, args ...any) error
+	// Exec returns how many rows were touched.
+	Exec(ctx context.Context, query string, args ...any) (int64, error)
+	// Query returns rows that the caller closes.
+	Query(ctx context.Context, query string, args ...any) (*sqlx.Rows, error)
+}
+
+// Settings are the session settings of every connection of a pool.
+type Settings struct {
+	// MaxOpen bounds the connections; as many may stay idle, since reopening costs more than holding.
+	MaxOpen int
+	// StatementTimeout, LockTimeout and IdleTimeout are PostgreSQL's; zero leaves the server's own.
+	StatementTimeout, LockTimeout, IdleTimeout time.Duration
+	// ApplicationName shows in pg_stat_activity.
+	ApplicationName string
+}
+
+// maxPrepared bounds the prepared statements of a pool: texts come from declarations and filter
+// shapes, so they are few; what comes after the bound runs unprepared, one round trip slower.
+const maxPrepared = 1000
+
+// Pool is a set of connections to one database. It is safe for concurrent use.
+type Pool struct {
+	x        *sqlx.DB
+	mu       sync.RWMutex
+	prepared map[string]*sqlx.Stmt
+}
+
+// Open connects lazily: an unreachable server is an error of the first statement.
+func Open(databaseURL string, s Settings) (*Pool, error) {
+	u, err := url.Parse(databaseURL)
+	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
+		return nil, fmt.Errorf("the database address must be a URL such as postgres://user:password@host:5432/name")
+	}
+	q := u.Query()
+	set := func(name string, d time.Duration) {
+		if d > 0 {
+			q.Set(name, fmt.Sprint(d.Milliseconds()))
+		}
+	}
+	set("statement_timeout", s.StatementTimeout)
+	set("lock_timeout", s.LockTimeout)
+	set("idle_in_transaction_session_timeout", s.IdleTimeout)
+	q.Set("timezone", "UTC")
+	if s.ApplicationName != "" {
+		q.Set("application_name", s.ApplicationName)
+	}
+	u.RawQuery = q.Encode()
+	connector, err := pq.NewConnector(u.String())
+	if err != nil {
+		return nil, fmt.Errorf("the database address is not usable")
+	}
+	d := sql.OpenDB(connector)
+	d.SetMaxOpenConns(s.MaxOpen)
+	d.SetMaxIdleConns(s.MaxOpen)
+	return NewPool(sqlx.NewDb(d, "postgres")), nil
+}
+
+// NewPool wraps connections that the caller opened.
+func NewPool(x *sqlx.DB) *Pool {
+	return &Pool{x: x, prepared: map[string]*sqlx.Stmt{}}
+}
+
+// SQL returns the standard library's view, for migrations, jobs and pool statistics.
+func (p *Pool) SQL() *sql.DB { return p.x.DB }
+
+// Close closes all connections.
+func (p *Pool) Close() error { return p.x.Close() }
+
+// known returns the prepared statement of a text, or nil, and whether the bound is reached.
+func (p *Pool) known(query string) (st *sqlx.Stmt, full bool) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.prepared[query], len(p.prepared) >= maxPrepared
+}
+
+// statement returns a prepared statement, or nil when the bound is reached.
+func (p *Pool) statement(ctx context.Context, query string) (*sqlx.Stmt, error) {
+	st, full := p.known(query)
+	if st != nil || full {
+		return st, nil
+	}
+	st, err := p.x.PreparexContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if first := p.prepared[query]; first != nil {
+		_ = st.Close()
+		return first, nil
+	}
+	p.prepared[query] = st
+	return st, nil
+}
+
+// Select implements [Querier].
+func (p *Pool) Select(ctx context.Context, dest any, query string, args ...any) error {
+	count(ctx)
+	st, err := p.statement(ctx, query)
+	if err != nil {
+		return err
+	}
+	if st == nil {
+		return p.x.SelectContext(ctx, dest, query, args...)
+	}
+	return st.SelectContext(ctx, dest, args...)
+}
+
+// Get implements [Querier].
+func (p *Pool) Get(ctx context.Context, dest any, query string, args ...any) error {
+	count(ctx)
+	st, err := p.statement(ctx, query)
+	if err != nil {
+		return err
+	}
+	if st == nil {
+		return p.x.GetContext(ctx, dest, query, args...)
+	}
+	return st.GetContext(ctx, dest, args...)
+}
+
+// Exec implements [Querier].
+func (p *Pool) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+	count(ctx)
+	st, err := p.statement(ctx, query)
+	if err != nil {
+		return 0, err
+	}
+	var res sql.Result
+	if st == nil {
+		res, err = p.x.ExecContext(ctx, query, args...)
+	} else {
+		res, err = st.ExecContext(ctx, args...)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+// Query implements [Querier].
+func (p *Pool) Query(ctx context.Context, query string, args ...any) (*sqlx.Rows, error) {
+	count(ctx)
+	st, err := p.statement(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	if st == nil {
+		return p.x.QueryxContext(ctx, query, args...)
+	}
+	return st.QueryxContext(ctx, args...)
+}
+
+type counterKey struct{}
+
+// WithCounter returns a context under which statements are counted; [Statements] reads the count.
+// BEGIN and COMMIT are not statements of the count.
+func WithCounter(ctx context.Context) context.Context {
+	return context.WithValue(ctx, counterKey{}, new(atomic.Int64))
+}
+
+// Statements returns how many statements ran under the context's counter, or 0 without one.
+func Statements(ctx context.Context) int {
+	if n, ok := ctx.Value(counterKey{}).(*atomic.Int64); ok {
+		return int(n.Load())
+	}
+	return 0
+}
+
+func count(ctx context.Context) {
+	if n, ok := ctx.Value(counterKey{}).(*atomic.Int64); ok {
+		n.Add(1)
+	}
+}

@@ -1,0 +1,300 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx/reflectx"
+	"github.com/lib/pq"
+
+	"caseload/internal/fault"
+)
+
+// Column is one declared column of a table.
+type Column struct {
+	Name string
+	// Index leads to the field of the struct.
+	Index []int
+	// Type is the Go type of the field; a pointer means that the column may be NULL.
+	Type reflect.Type
+}
+
+// Table is the declaration of an entity's table: one struct whose `db` tags name its columns. From it
+// come the mechanical verbs here, the loaders and preloads of package loader, and compiled reads.
+//
+// A Table is made once, at start, and is safe for concurrent use. A verb that needs an `if` for one
+// entity is not mechanical and belongs in that domain's store.go.
+type Table[T any] struct {
+	name, prefix string
+	columns      []Column
+	byName       map[string]Column
+	list         string // "c.a, c.b, …", aliased as c
+}
+
+// NewTable declares a table: its name, and the prefix of its typed ids. It panics when T is not a
+// struct with the columns organization_id and id, as that is a mistake in the program.
+func NewTable[T any](name, prefix string) *Table[T] {
+	t := &Table[T]{name: name, prefix: prefix, byName: map[string]Column{}}
+	typ := reflect.TypeFor[T]()
+	m := reflectx.NewMapper("db").TypeMap(typ)
+	names := make([]string, 0, len(m.Index))
+	for _, fi := range m.Index {
+		tag := fi.Field.Tag.Get("db")
+		if tag == "" || tag == "-" || fi.Embedded || fi.Path == "" || strings.Contains(fi.Path, ".") {
+			continue
+		}
+		c := Column{Name: fi.Path, Index: fi.Index, Type: fi.Field.Type}
+		t.columns = append(t.columns, c)
+		t.byName[c.Name] = c
+		names = append(names, "c."+c.Name)
+	}
+	for _, must := range []string{"organization_id", "id"} {
+		if _, ok := t.byName[must]; !ok {
+			panic(fmt.Sprintf("table %s: struct %s has no column %s", name, typ, must))
+		}
+	}
+	t.list = strings.Join(names, ", ")
+	return t
+}
+
+// Name returns the table's name in SQL.
+func (t *Table[T]) Name() string { return t.name }
+
+// Prefix returns the prefix of the entity's typed ids.
+func (t *Table[T]) Prefix() string { return t.prefix }
+
+// Type returns the Go type of a row.
+func (t *Table[T]) Type() reflect.Type { return reflect.TypeFor[T]() }
+
+// Columns returns the declared columns, in the order of the struct.
+func (t *Table[T]) Columns() []Column { return t.columns }
+
+// Column returns a declared column; it panics for an undeclared one, which is a mistake in the program.
+func (t *Table[T]) Column(name string) Column {
+	c, ok := t.byName[name]
+	if !ok {
+		panic(fmt.Sprintf("table %s has no column %s", t.name, name))
+	}
+	return c
+}
+
+// Select returns the columns as SQL, for hand-written statements that alias the table as c.
+func (t *Table[T]) Select() string { return t.list }
+
+// Value returns the value of a declared column of a row.
+func (t *Table[T]) Value(row *T, column string) any {
+	return reflect.ValueOf(row).Elem().FieldByIndex(t.Column(column).Index).Interface()
+}
+
+// ByKeys returns the rows whose column is among keys, in no particular order, in one statement.
+func (t *Table[T]) ByKeys(ctx context.Context, q Querier, s Scope, column string, keys []uuid.UUID) ([]*T, error) {
+	return t.Among(ctx, q, s, column, keys, Where{})
+}
+
+// Among is [Table.ByKeys] narrowed by a condition.
+func (t *Table[T]) Among(ctx context.Context, q Querier, s Scope, column string, keys []uuid.UUID, w Where) ([]*T, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	b := newBuilder(s)
+	query := "SELECT " + t.list + " FROM " + t.name + " c WHERE c.organization_id = $1 AND c." + t.Column(column).Name + " = ANY(" + b.arg(pq.Array(keys)) + ")" + b.where(w)
+	var rows []*T
+	err := q.Select(ctx, &rows, query, b.args...)
+	return rows, err
+}
+
+// ByID returns one row, or a NOT_FOUND fault: a foreign row is answered like a missing one.
+func (t *Table[T]) ByID(ctx context.Context, q Querier, s Scope, id uuid.UUID) (*T, error) {
+	return t.One(ctx, q, s, Where{}.And("c.id = ?", id))
+}
+
+// One returns the only row that fits, or a NOT_FOUND fault.
+func (t *Table[T]) One(ctx context.Context, q Querier, s Scope, w Where) (*T, error) {
+	return t.one(ctx, q, s, w, "")
+}
+
+// Lock is [Table.ByID] with the row locked against other writers until the transaction ends.
+func (t *Table[T]) Lock(ctx context.Context, tx *Tx, s Scope, id uuid.UUID) (*T, error) {
+	return t.one(ctx, tx, s, Where{}.And("c.id = ?", id), " FOR NO KEY UPDATE")
+}
+
+func (t *Table[T]) one(ctx context.Context, q Querier, s Scope, w Where, suffix string) (*T, error) {
+	b := newBuilder(s)
+	query := "SELECT " + t.list + " FROM " + t.name + " c WHERE c.organization_id = $1" + b.where(w) + suffix
+	row := new(T)
+	err := q.Get(ctx, row, query, b.args...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fault.New(fault.NotFound, "Not found.")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return row, nil
+}
+
+// List returns a page of rows in order, with one row more than the limit when there are more.
+// A backward page comes in the list's order too.
+func (t *Table[T]) List(ctx context.Context, q Querier, s Scope, w Where, p Page) ([]*T, error) {
+	b := newBuilder(s)
+	query := "SELECT " + t.list + " FROM " + t.name + " c WHERE c.organization_id = $1" + b.where(w) + b.page(p)
+	var rows []*T
+	if err := q.Select(ctx, &rows, query, b.args...); err != nil {
+		return nil, err
+	}
+	p.restore(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
+	return rows, nil
+}
+
+// ListPer returns a page of children for each parent key in one statement: element i holds the rows
+// whose column equals parents[i], each with one row more than the limit when there are more.
+func (t *Table[T]) ListPer(ctx context.Context, q Querier, s Scope, column string, parents []uuid.UUID, w Where, p Page) ([][]*T, error) {
+	out := make([][]*T, len(parents))
+	if len(parents) == 0 {
+		return out, nil
+	}
+	b := newBuilder(s)
+	keys := b.arg(pq.Array(parents))
+	inner := "SELECT " + t.list + " FROM " + t.name + " c WHERE c.organization_id = $1 AND c." + t.Column(column).Name + " = p.key" + b.where(w) + b.page(p)
+	query := "SELECT p.position AS parent_position, " + t.list + " FROM unnest(CAST(" + keys + " AS uuid[])) WITH ORDINALITY AS p(key, position) CROSS JOIN LATERAL (" +
+		inner + ") c ORDER BY p.position" + p.orderTail()
+	rows, err := q.Query(ctx, query, b.args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	// Scanned by field rather than by sqlx: the position is not a column of T.
+	var position int
+	for rows.Next() {
+		row := new(T)
+		v := reflect.ValueOf(row).Elem()
+		dest := make([]any, 1, len(t.columns)+1)
+		dest[0] = &position
+		for _, c := range t.columns {
+			dest = append(dest, v.FieldByIndex(c.Index).Addr().Interface())
+		}
+		if err := rows.Scan(dest...); err != nil {
+			return nil, err
+		}
+		out[position-1] = append(out[position-1], row)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	for _, group := range out {
+		p.restore(len(group), func(i, j int) { group[i], group[j] = group[j], group[i] })
+	}
+	return out, nil
+}
+
+// Count returns how many rows fit.
+func (t *Table[T]) Count(ctx context.Context, q Querier, s Scope, w Where) (int, error) {
+	b := newBuilder(s)
+	var n int
+	err := q.Get(ctx, &n, "SELECT count(*) FROM "+t.name+" c WHERE c.organization_id = $1"+b.where(w), b.args...)
+	return n, err
+}
+
+// CountPer returns how many rows each parent has, in the order of parents, in one statement.
+func (t *Table[T]) CountPer(ctx context.Context, q Querier, s Scope, column string, parents []uuid.UUID, w Where) ([]int, error) {
+	out := make([]int, len(parents))
+	if len(parents) == 0 {
+		return out, nil
+	}
+	b := newBuilder(s)
+	keys := b.arg(pq.Array(parents))
+	col := "c." + t.Column(column).Name
+	var rows []struct {
+		Key uuid.UUID `db:"key"`
+		N   int       `db:"n"`
+	}
+	query := "SELECT " + col + " AS key, count(*) AS n FROM " + t.name + " c WHERE c.organization_id = $1 AND " + col + " = ANY(" + keys + ")" + b.where(w) + " GROUP BY " + col
+	if err := q.Select(ctx, &rows, query, b.args...); err != nil {
+		return nil, err
+	}
+	byKey := make(map[uuid.UUID]int, len(rows))
+	for _, r := range rows {
+		byKey[r.Key] = r.N
+	}
+	for i, key := range parents {
+		out[i] = byKey[key]
+	}
+	return out, nil
+}
+
+// Insert writes one row as it is. The scope must be the row's own: a row of another tenant is a
+// mistake in the program and refused.
+func (t *Table[T]) Insert(ctx context.Context, q Querier, s Scope, row *T) error {
+	if err := t.own(s, row); err != nil {
+		return err
+	}
+	var cols, marks strings.Builder
+	args := make([]any, len(t.columns))
+	v := reflect.ValueOf(row).Elem()
+	for i, c := range t.columns {
+		if i > 0 {
+			cols.WriteString(", ")
+			marks.WriteString(", ")
+		}
+		cols.WriteString(c.Name)
+		fmt.Fprintf(&marks, "$%d", i+1)
+		args[i] = v.FieldByIndex(c.Index).Interface()
+	}
+	_, err := q.Exec(ctx, "INSERT INTO "+t.name+" ("+cols.String()+") VALUES ("+marks.String()+")", args...)
+	return err
+}
+
+// Update writes every column but the identity when the stored version is the row's, and raises the
+// version, in the table and in row. A version that moved on is a STALE_VERSION user error.
+func (t *Table[T]) Update(ctx context.Context, q Querier, s Scope, row *T) error {
+	if err := t.own(s, row); err != nil {
+		return err
+	}
+	v := reflect.ValueOf(row).Elem()
+	version := v.FieldByIndex(t.Column("version").Index)
+	args := []any{s.OrganizationID, t.Value(row, "id"), version.Interface()}
+	var set strings.Builder
+	for _, c := range t.columns {
+		switch c.Name {
+		case "organization_id", "id", "version", "created_at", "created_by":
+			continue
+		}
+		args = append(args, v.FieldByIndex(c.Index).Interface())
+		fmt.Fprintf(&set, "%s = $%d, ", c.Name, len(args))
+	}
+	n, err := q.Exec(ctx, "UPDATE "+t.name+" SET "+set.String()+"version = version + 1 WHERE organization_id = $1 AND id = $2 AND version = $3", args...)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return fault.UserErrors{{Code: fault.StaleVersion, Message: "The row was changed since it was read; read it again.", Path: []string{"input"}}}
+	}
+	version.SetInt(version.Int() + 1)
+	return nil
+}
+
+func (t *Table[T]) own(s Scope, row *T) error {
+	if t.Value(row, "organization_id") != s.OrganizationID || s.OrganizationID == uuid.Nil {
+		return fmt.Errorf("write %s: the row is not of the scope's organization", t.name)
+	}
+	return nil
+}
+
+// Differences names the columns in which two rows differ, apart from versions and times of change.
+func (t *Table[T]) Differences(a, b *T) []string {
+	var out []string
+	for _, c := range t.columns {
+		switch c.Name {
+		case "version", "updated_at", "updated_by":
+			continue
+		}
+		if !reflect.DeepEqual(t.Value(a, c.Name), t.Value(b, c.Name)) {
+			out = append(out, c.Name)
+		}
+	}
+	return out
+}

@@ -1,0 +1,154 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// ErrRetry tells [Pool.InTx] to roll back and run the function again: another writer inserted the
+// same key first. It never leaves InTx; after the last try InTx returns it wrapped, and [Fault]
+// makes a CONFLICT of it.
+var ErrRetry = errors.New("another writer was first")
+
+// txTries bounds how often a transaction is run. Fifty writers of one new key need two tries each,
+// since the second finds the row; only deadlocks and serialization failures may need more.
+const txTries = 5
+
+// Tx is one transaction. It belongs to one goroutine.
+type Tx struct {
+	x     *sqlx.Tx
+	pool  *Pool
+	after []func()
+	// unprepared are the texts that this transaction was the first to run.
+	unprepared []string
+	// Now is the time of the transaction, the same for all its rows.
+	Now time.Time
+}
+
+// AfterCommit registers an effect that must not happen when the transaction rolls back, such as
+// telling listeners. Effects run in order, in the caller's goroutine, and must not block.
+func (t *Tx) AfterCommit(f func()) { t.after = append(t.after, f) }
+
+// SQL returns the standard library's transaction, for enqueuing jobs in it.
+func (t *Tx) SQL() *sql.Tx { return t.x.Tx }
+
+// InTx runs f in one read-committed transaction at the given time and commits it.
+//
+// Deadlocks, serialization failures and [ErrRetry] run f again from the start, so f must not keep
+// state between runs. Any other error, a panic or a cancelled context rolls back.
+func (p *Pool) InTx(ctx context.Context, now time.Time, f func(tx *Tx) error) error {
+	var err error
+	for try := range txTries {
+		if try > 0 {
+			// Jitter parts writers that collided; the bound keeps a retry well under a client's patience.
+			select {
+			case <-time.After(time.Duration(rand.Int64N(int64(5*time.Millisecond) << try))):
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		err = p.once(ctx, now, f)
+		if err == nil || !retryable(err) {
+			return err
+		}
+	}
+	return fmt.Errorf("transaction given up after %d tries: %w", txTries, err)
+}
+
+func (p *Pool) once(ctx context.Context, now time.Time, f func(tx *Tx) error) (err error) {
+	x, err := p.x.BeginTxx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	tx := &Tx{x: x, pool: p, Now: now.UTC().Truncate(time.Microsecond)}
+	// A panic in f unwinds through here too: without this the connection would stay in its transaction.
+	defer func() { _ = x.Rollback() }()
+	err = f(tx)
+	if err == nil {
+		err = x.Commit()
+	}
+	if err != nil {
+		// database/sql rolls back by itself when the context ends; what fails after that says only that
+		// the transaction is over.
+		if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
+			return fmt.Errorf("%w: %w", ended, err)
+		}
+		return err
+	}
+	for _, text := range tx.unprepared {
+		// The connection is free again, and an error here would be met again by whoever runs the text next.
+		_, _ = p.statement(ctx, text)
+	}
+	for _, effect := range tx.after {
+		effect()
+	}
+	return nil
+}
+
+// statement returns a prepared statement of this transaction, or nil for a text that is not prepared. It
+// never prepares on the pool: that takes a second connection, and transactions that hold all of them
+// would wait for each other without end.
+func (t *Tx) statement(ctx context.Context, query string) *sqlx.Stmt {
+	st, full := t.pool.known(query)
+	if st == nil {
+		if !full && !slices.Contains(t.unprepared, query) {
+			t.unprepared = append(t.unprepared, query)
+		}
+		return nil
+	}
+	return t.x.StmtxContext(ctx, st)
+}
+
+// Select implements [Querier].
+func (t *Tx) Select(ctx context.Context, dest any, query string, args ...any) error {
+	count(ctx)
+	st := t.statement(ctx, query)
+	if st == nil {
+		return t.x.SelectContext(ctx, dest, query, args...)
+	}
+	return st.SelectContext(ctx, dest, args...)
+}
+
+// Get implements [Querier].
+func (t *Tx) Get(ctx context.Context, dest any, query string, args ...any) error {
+	count(ctx)
+	st := t.statement(ctx, query)
+	if st == nil {
+		return t.x.GetContext(ctx, dest, query, args...)
+	}
+	return st.GetContext(ctx, dest, args...)
+}
+
+// Exec implements [Querier].
+func (t *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+	count(ctx)
+	st := t.statement(ctx, query)
+	var res sql.Result
+	var err error
+	if st == nil {
+		res, err = t.x.ExecContext(ctx, query, args...)
+	} else {
+		res, err = st.ExecContext(ctx, args...)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+// Query implements [Querier].
+func (t *Tx) Query(ctx context.Context, query string, args ...any) (*sqlx.Rows, error) {
+	count(ctx)
+	st := t.statement(ctx, query)
+	if st == nil {
+		return t.x.QueryxContext(ctx, query, args...)
+	}
+	return st.QueryxContext(ctx, args...)
+}

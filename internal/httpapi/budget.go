@@ -1,0 +1,149 @@
+package httpapi
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"golang.org/x/time/rate"
+
+	"caseload/internal/fault"
+	"caseload/internal/viewer"
+)
+
+// principal returns the key under which a viewer's budget is kept. Callers without a credential share one
+// per network address; of IPv6 only the network counts, as one household owns billions of addresses.
+func principal(v *viewer.Viewer) string {
+	if v.Kind != viewer.Anonymous {
+		return string(v.Kind) + " " + v.OrganizationID.String() + " " + v.ActorID.String()
+	}
+	addr, err := netip.ParseAddr(v.IP)
+	if err != nil {
+		return "address unknown"
+	}
+	if addr = addr.Unmap(); addr.Is6() {
+		network, _ := addr.WithZone("").Prefix(64)
+		return "address " + network.String()
+	}
+	return "address " + addr.String()
+}
+
+// account is the budget of one principal.
+type account struct {
+	operations, points *rate.Limiter
+}
+
+// budgets keeps the accounts of the principals that were seen last. Those without a credential have a
+// list of their own: whoever commands many addresses must not push paying principals out, who would
+// come back with a full account. Safe for use at once.
+type budgets struct {
+	limits *Limits
+	now    func() time.Time
+
+	mu        sync.Mutex
+	known     *simplelru.LRU[string, *account]
+	anonymous *simplelru.LRU[string, *account]
+}
+
+func newBudgets(limits *Limits, now func() time.Time) *budgets {
+	b := &budgets{limits: limits, now: now}
+	b.known, _ = simplelru.NewLRU[string, *account](max(limits.TrackedPrincipals, 1), nil)
+	b.anonymous, _ = simplelru.NewLRU[string, *account](max(limits.TrackedPrincipals, 1), nil)
+	return b
+}
+
+func (b *budgets) account(v *viewer.Viewer) *account {
+	list, perSecond, burst := b.known, b.limits.OperationsPerSecond, b.limits.OperationsBurst
+	if v.Kind == viewer.Anonymous {
+		list, perSecond, burst = b.anonymous, b.limits.AnonymousPerSecond, b.limits.AnonymousBurst
+	}
+	key := principal(v)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if a, ok := list.Get(key); ok {
+		return a
+	}
+	a := &account{
+		operations: rate.NewLimiter(rate.Limit(perSecond), burst),
+		points:     rate.NewLimiter(rate.Limit(b.limits.PointsPerSecond), b.limits.PointsBurst),
+	}
+	list.Add(key, a)
+	return a
+}
+
+// start charges one operation, before it is parsed: what is refused later has cost us something too.
+func (b *budgets) start(v *viewer.Viewer) *fault.Error {
+	wait, ok := take(b.account(v).operations, b.now(), 1)
+	if ok {
+		return nil
+	}
+	perSecond := b.limits.OperationsPerSecond
+	if v.Kind == viewer.Anonymous {
+		perSecond = b.limits.AnonymousPerSecond
+	}
+	return fault.New(fault.RateLimited, "Too many operations; the limit is %d a second. Wait for the time in Retry-After.", perSecond).After(wait)
+}
+
+// spend charges the points of an operation before it runs and returns how many are left. An operation
+// that costs more than can be saved up takes the whole account, or it could never run.
+func (b *budgets) spend(v *viewer.Viewer, points int) (int, *fault.Error) {
+	l, now := b.account(v).points, b.now()
+	wait, ok := take(l, now, min(points, b.limits.PointsBurst))
+	remaining := max(int(l.TokensAt(now)), 0)
+	if ok {
+		return remaining, nil
+	}
+	f := fault.New(fault.RateLimited, "The operation costs %d points and %d are left; %d come back each second. Wait for the time in Retry-After.",
+		points, remaining, b.limits.PointsPerSecond).After(wait)
+	f.Details = map[string]any{"cost": points, "remaining": remaining, "pointsPerSecond": b.limits.PointsPerSecond}
+	return remaining, f
+}
+
+// take takes n tokens, or none and says how long to wait.
+func take(l *rate.Limiter, now time.Time, n int) (time.Duration, bool) {
+	r := l.ReserveN(now, n)
+	if !r.OK() {
+		return time.Second, false
+	}
+	if wait := r.DelayFrom(now); wait > 0 {
+		r.CancelAt(now)
+		return max(wait, time.Millisecond), false
+	}
+	return 0, true
+}
+
+// flights counts the operations that run at this moment. Safe for use at once.
+type flights struct {
+	limits *Limits
+
+	mu    sync.Mutex
+	total int
+	by    map[string]int
+}
+
+func newFlights(limits *Limits) *flights {
+	return &flights{limits: limits, by: make(map[string]int)}
+}
+
+// enter takes a place; release gives it back and must be called once.
+func (f *flights) enter(who string) (release func(), refusal *fault.Error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.by[who] >= f.limits.PrincipalInFlight {
+		return nil, fault.New(fault.RateLimited, "%d operations of this caller are running already, which is the limit. Wait for one to finish.", f.limits.PrincipalInFlight).After(time.Second)
+	}
+	if f.total >= f.limits.ProcessInFlight {
+		return nil, fault.New(fault.Unavailable, "The server is busy. Send the request again after the time in Retry-After.").After(time.Second)
+	}
+	f.total++
+	f.by[who]++
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.total--
+		if f.by[who]--; f.by[who] == 0 {
+			delete(f.by, who)
+		}
+	}, nil
+}

@@ -1,0 +1,139 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/sha256"
+	"strings"
+	"sync"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/vektah/gqlparser/v2/parser"
+
+	"caseload/internal/fault"
+)
+
+const (
+	// A syntax tree takes about twenty times the memory of its text, so the trees are bounded by text.
+	cachedTrees     = 1000
+	cachedTreeBytes = 2 << 20
+	cachedTreeText  = 16 << 10
+	cachedPasses    = 4096
+)
+
+// documents remembers what is known about document texts: the parsed and validated trees, for the
+// executor, and the hashes of texts that passed the structural check. It is the executor's query cache
+// and its first extension. Nothing in it depends on the viewer or on variables. Safe for use at once.
+type documents struct {
+	limits *Limits
+
+	mu     sync.Mutex
+	trees  *simplelru.LRU[string, *ast.QueryDocument]
+	bytes  int
+	passed *simplelru.LRU[[sha256.Size]byte, struct{}]
+}
+
+var (
+	_ graphql.Cache[*ast.QueryDocument] = (*documents)(nil)
+	_ graphql.HandlerExtension          = (*documents)(nil)
+	_ graphql.OperationParameterMutator = (*documents)(nil)
+)
+
+func newDocuments(limits *Limits) *documents {
+	d := &documents{limits: limits}
+	d.trees, _ = simplelru.NewLRU(cachedTrees, func(text string, _ *ast.QueryDocument) { d.bytes -= len(text) })
+	d.passed, _ = simplelru.NewLRU[[sha256.Size]byte, struct{}](cachedPasses, nil)
+	return d
+}
+
+// Get returns the validated tree of a text.
+func (d *documents) Get(_ context.Context, text string) (*ast.QueryDocument, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.trees.Get(text)
+}
+
+// Add keeps the validated tree of a text; long texts are parsed afresh each time, as a few thousand of
+// them would fill the memory.
+func (d *documents) Add(_ context.Context, text string, doc *ast.QueryDocument) {
+	if len(text) > cachedTreeText {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.trees.Contains(text) {
+		return
+	}
+	d.bytes += len(text)
+	d.trees.Add(strings.Clone(text), doc)
+	for d.bytes > cachedTreeBytes {
+		d.trees.RemoveOldest()
+	}
+}
+
+// ExtensionName names the extension.
+func (d *documents) ExtensionName() string { return "DocumentLimits" }
+
+// Validate accepts every schema.
+func (d *documents) Validate(graphql.ExecutableSchema) error { return nil }
+
+// MutateOperationParameters refuses documents that are too large or too intricate to be validated.
+func (d *documents) MutateOperationParameters(_ context.Context, params *graphql.RawParams) *gqlerror.Error {
+	if err := d.check(params.Query); err != nil {
+		return err
+	}
+	return nil
+}
+
+func (d *documents) check(text string) *gqlerror.Error {
+	d.mu.Lock()
+	known := d.trees.Contains(text)
+	d.mu.Unlock()
+	if known {
+		return nil
+	}
+	if n := len(text); n > d.limits.MaxDocumentBytes {
+		return asGraphQL(tooLarge("The document has %d bytes; the limit is %d. Move values into variables, or split the document.", n, d.limits.MaxDocumentBytes))
+	}
+	hash := sha256.Sum256([]byte(text))
+	d.mu.Lock()
+	_, known = d.passed.Get(hash)
+	d.mu.Unlock()
+	if known {
+		return nil
+	}
+	doc, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: text}, d.limits.MaxTokens)
+	if err != nil {
+		return d.parseFault(err)
+	}
+	if f := checkStructure(doc, d.limits); f != nil {
+		return asGraphQL(f)
+	}
+	d.mu.Lock()
+	d.passed.Add(hash, struct{}{})
+	d.mu.Unlock()
+	return nil
+}
+
+func (d *documents) parseFault(err error) *gqlerror.Error {
+	var found *gqlerror.Error
+	if g, ok := err.(*gqlerror.Error); ok {
+		found = g
+	} else {
+		found = gqlerror.Wrap(err)
+	}
+	// The parser gives this error no type and no position of its own.
+	if strings.HasPrefix(found.Message, "exceeded token limit") {
+		return asGraphQL(tooLarge("The document has more than %d tokens. Move values into variables, or split the document.", d.limits.MaxTokens))
+	}
+	out := asGraphQL(fault.New(fault.ParseFailed, "The document is not GraphQL: %s.", strings.TrimSuffix(maskSyntax(found.Message), ".")))
+	out.Locations = found.Locations
+	return out
+}
+
+// asGraphQL carries a fault through gqlgen's interfaces; the presenter finds it again by errors.As.
+func asGraphQL(f *fault.Error) *gqlerror.Error {
+	return &gqlerror.Error{Err: f, Message: f.Message}
+}

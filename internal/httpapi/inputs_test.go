@@ -1,0 +1,67 @@
+package httpapi
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func repeat(n int, v any) []any {
+	out := make([]any, n)
+	for i := range out {
+		out[i] = v
+	}
+	return out
+}
+
+func TestInputs(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, roomy)
+	by := "query Q($by: Selector!) { customer(by: $by) { id } }"
+	bulk := "mutation M($i: BulkInput!) { bulkUpsertCustomers(input: $i) { customer { id } } }"
+	filter := "query Q($f: Filter) { customers(filter: $f) { totalCount } }"
+	update := "mutation M($i: CustomerInput!) { updateCustomer(input: $i) { customer { id } } }"
+	texts := func(n int) string { return strings.Repeat(`"x" `, n) }
+	for _, c := range []struct {
+		text    string
+		v       map[string]any
+		code    string
+		message string
+	}{
+		{by, map[string]any{"by": map[string]any{"id": "x"}}, "", ""},
+		{by, map[string]any{"by": map[string]any{"id": "x", "externalId": "y"}}, "BAD_USER_INPUT", "The value at by must set exactly one field of Selector, and not to null."},
+		{by, map[string]any{"by": map[string]any{"id": "x", "externalId": nil}}, "BAD_USER_INPUT", "by must set exactly one"},
+		{by, map[string]any{"by": map[string]any{"id": nil}}, "BAD_USER_INPUT", "by must set exactly one"},
+		{by, map[string]any{"by": map[string]any{}}, "BAD_USER_INPUT", "by must set exactly one"},
+		{`{ customer(by: {id: "x"}) { id } }`, nil, "", ""},
+		{`{ customer(by: {id: "x", externalId: "y"}) { id } }`, nil, "GRAPHQL_VALIDATION_FAILED", "exactly one key"},
+		{filter, map[string]any{"f": map[string]any{"and": []any{map[string]any{}, map[string]any{"not": map[string]any{"by": map[string]any{}}}}}}, "BAD_USER_INPUT", "at filter.and.1.not.by must set"},
+		{filter, map[string]any{"f": map[string]any{"in": repeat(500, "x")}}, "", ""},
+		{filter, map[string]any{"f": map[string]any{"in": repeat(501, "x")}}, "TOO_MANY_ITEMS", "The list at filter.in has 501 items; the limit is 500."},
+		{"query Q($l: [String!]) { customers(filter: {in: $l}) { totalCount } }", map[string]any{"l": repeat(501, "x")}, "TOO_MANY_ITEMS", "filter.in has 501"},
+		{filter, map[string]any{"f": map[string]any{"and": map[string]any{"in": repeat(501, "x")}}}, "TOO_MANY_ITEMS", "filter.and.0.in has 501"},
+		{"query Q($i: [ID!]!) { nodes(ids: $i) { id } }", map[string]any{"i": repeat(100, "x")}, "", ""},
+		{"query Q($i: [ID!]!) { nodes(ids: $i) { id } }", map[string]any{"i": "x"}, "", ""},
+		{"query Q($i: [ID!]!) { nodes(ids: $i) { id } }", map[string]any{"i": repeat(101, "x")}, "TOO_MANY_ITEMS", "ids has 101 items; the limit is 100"},
+		{"{ nodes(ids: [" + texts(101) + "]) { id } }", nil, "TOO_MANY_ITEMS", "ids has 101"},
+		{"{ tags(of: [" + texts(4) + "]) }", nil, "TOO_MANY_ITEMS", "of has 4 items; the limit is 3"},
+		{"{ ...F ...F } fragment F on Query { ... { tags(of: [" + texts(4) + "]) } }", nil, "TOO_MANY_ITEMS", "of has 4"},
+		{bulk, map[string]any{"i": map[string]any{"items": repeat(1000, map[string]any{})}}, "", ""},
+		{bulk, map[string]any{"i": map[string]any{"items": repeat(1001, map[string]any{})}}, "TOO_MANY_ITEMS", "input.items has 1001 items; the limit is 1000"},
+		{bulk, map[string]any{"i": map[string]any{"items": []any{map[string]any{}, map[string]any{"tags": repeat(251, "x")}}}}, "TOO_MANY_ITEMS", "input.items.1.tags has 251 items; the limit is 250"},
+		{update, map[string]any{"i": map[string]any{"tags": repeat(250, "x")}}, "", ""},
+		{update, map[string]any{"i": map[string]any{"tags": repeat(251, "x")}}, "TOO_MANY_ITEMS", "input.tags has 251"},
+	} {
+		before := b.executed.Load()
+		got := b.do(t, query(c.text, c.v, "X-API-Key", "admin"))
+		require.Equal(t, c.code, got.code(), "%s %v", c.text, got.body)
+		if c.code == "" {
+			require.Equal(t, before+1, b.executed.Load())
+			continue
+		}
+		require.Equal(t, before, b.executed.Load(), "refused before execution")
+		require.Contains(t, got.Errors[0].Message, c.message)
+		require.Equal(t, 400, got.Code)
+	}
+}

@@ -1,0 +1,162 @@
+package live
+
+import (
+	"context"
+	"runtime/debug"
+	"sync/atomic"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"caseload/internal/fault"
+	"caseload/internal/viewer"
+)
+
+// operation is what runs under one id of a connection.
+type operation struct {
+	id string
+	// ended is closed when the operation was abandoned or its connection is being closed.
+	ended  <-chan struct{}
+	cancel context.CancelFunc
+	// kind is set under the connection's lock once the executor knows it.
+	kind ast.Operation
+	// abandoned operations send nothing more, not even what is queued.
+	abandoned atomic.Bool
+	// done is closed when the goroutine of the operation has sent its last message.
+	done chan struct{}
+}
+
+// mayFinish reports whether a restart waits for the operation. One whose kind is not known yet has not
+// begun, and will not.
+func (o *operation) mayFinish() bool { return o.kind == ast.Query || o.kind == ast.Mutation }
+
+func (o *operation) abandon() {
+	o.abandoned.Store(true)
+	o.cancel()
+}
+
+// subscribe starts an operation of any kind under a new id.
+func (c *connection) subscribe(id string, payload []byte) *closure {
+	if c.viewer == nil {
+		return &closeUnauthorized
+	}
+	params, err := c.options.Params(payload)
+	if err != nil && fault.CodeOf(err) == fault.BadRequest {
+		return &closeInvalid
+	}
+	ctx, cancel := context.WithCancel(viewer.With(c.ctx, c.viewer))
+	o := &operation{id: id, ended: ctx.Done(), cancel: cancel, done: make(chan struct{})}
+	if err == nil {
+		var why *closure
+		if why, err = c.admit(o); why != nil {
+			cancel()
+			return why
+		}
+	}
+	if err != nil {
+		cancel()
+		c.send(frame{body: compose(typeError, id, c.errorsOf(explain(ctx, c.exec, err)))})
+		return nil
+	}
+	c.running.Go(func() { c.run(ctx, o, params) })
+	return nil
+}
+
+// admit enters an operation into the books, or tells why not: for the whole connection or for its id.
+func (c *connection) admit(o *operation) (*closure, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, exists := c.operations[o.id]; exists {
+		return &closeDuplicate, nil
+	}
+	// A client may swap all its operations at once, but not pile up those that wind down.
+	if len(c.operations) >= c.options.MaxOperations || len(c.active) >= 2*c.options.MaxOperations {
+		return nil, fault.New(fault.RateLimited,
+			"This connection already runs %d operations; complete one first.", c.options.MaxOperations)
+	}
+	c.operations[o.id] = o
+	c.active[o] = struct{}{}
+	return nil, nil
+}
+
+// stop ends an operation because its client wants no more of it. An unknown id is one that has just
+// completed by itself.
+func (c *connection) stop(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if o, exists := c.operations[id]; exists {
+		delete(c.operations, id)
+		o.abandon()
+	}
+}
+
+// run takes the operation through the executor and sends what comes out.
+func (c *connection) run(ctx context.Context, o *operation, params *graphql.RawParams) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			// What the executor runs is guarded already, so this is the presenter of errors itself. The value
+			// may hold what the client sent; the stack does not.
+			c.options.Log.ErrorContext(ctx, "panic in an operation of a connection", "stack", string(debug.Stack()))
+			c.close(closeInternal)
+		}
+		c.release(o)
+		o.cancel()
+		close(o.done)
+		c.mu.Lock()
+		delete(c.active, o)
+		c.mu.Unlock()
+	}()
+	params.Headers = c.request.Header
+	e := &execution{exec: c.exec, params: params, timeout: c.options.OperationTimeout, log: c.options.Log}
+	ctx, failure := e.prepare(ctx)
+	if failure == nil {
+		if !c.begin(o, e.kind()) {
+			return
+		}
+		var unfit *fault.Error
+		failure = e.run(ctx, func(response *graphql.Response) bool {
+			var body []byte
+			if body, unfit = encode(response, c.options.MaxResponse); unfit != nil {
+				return false
+			}
+			return c.sendFor(o, typeNext, body)
+		})
+		if unfit != nil {
+			failure = e.explain(ctx, unfit)
+		}
+	}
+	// The id is free before the client learns of it, so that the client may use it again at once.
+	c.release(o)
+	if failure != nil {
+		c.sendFor(o, typeError, c.errorsOf(failure))
+		return
+	}
+	c.sendFor(o, typeComplete, nil)
+}
+
+// begin notes what kind of operation this is, and reports false when a restart leaves it no time.
+func (c *connection) begin(o *operation, kind ast.Operation) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	o.kind = kind
+	return !c.draining && !o.abandoned.Load()
+}
+
+// release gives the operation's id back, unless another operation has it by now.
+func (c *connection) release(o *operation) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.operations[o.id] == o {
+		delete(c.operations, o.id)
+	}
+}
+
+// sendFor queues a message of an operation, and reports false when nobody waits for it any more.
+func (c *connection) sendFor(o *operation, kind string, payload []byte) bool {
+	select {
+	case c.out <- frame{body: compose(kind, o.id, payload), operation: o}:
+		return !o.abandoned.Load()
+	case <-o.ended:
+		return false
+	}
+}

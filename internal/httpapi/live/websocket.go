@@ -1,0 +1,258 @@
+package live
+
+import (
+	"bufio"
+	"context"
+	"encoding/base64"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/coder/websocket"
+
+	"caseload/internal/fault"
+)
+
+// subprotocol is the only one spoken; the older graphql-ws has the same messages under other names.
+const subprotocol = "graphql-transport-ws"
+
+// WebSocketOptions are the limits and the dependencies of a [WebSocket]. Zero values take the defaults.
+type WebSocketOptions struct {
+	Credentials
+	// Origins are the sites whose pages may connect, as in "https://portal.example.com"; pages of the
+	// server's own host always may, and so may programs, which send no Origin.
+	Origins []string
+	// Params reads the payload of a subscribe message; the default is [ParseParams].
+	Params func(body []byte) (*graphql.RawParams, error)
+	// OperationTimeout limits a query or mutation; zero does not. Subscriptions are not limited.
+	OperationTimeout func(*graphql.OperationContext) time.Duration
+	// Log receives defects; the default is [slog.Default].
+	Log *slog.Logger
+
+	// InitTimeout is how long a client may take to send connection_init, and the credential's check to
+	// answer: 3 s.
+	InitTimeout time.Duration
+	// PingInterval is the time between pings, 20 s, and PongTimeout how long an answer may take, 10 s.
+	PingInterval, PongTimeout time.Duration
+	// WriteTimeout is how long a client may take to accept one message: 10 s.
+	WriteTimeout time.Duration
+	// CloseTimeout is how long a client may take to answer a close: 5 s.
+	CloseTimeout time.Duration
+
+	// MaxMessage is the size of a client's message in bytes, 64 KiB, and MaxResponse that of a result, 10 MiB.
+	MaxMessage, MaxResponse int
+	// MaxConnections is how many connections one principal may have, 10, and MaxOpen how many all together
+	// may, those not yet acknowledged included: 10 000.
+	MaxConnections, MaxOpen int
+	// MaxOperations is how many operations may run in one connection: 50.
+	MaxOperations int
+	// Queue is how many messages wait for a slow client before its operations wait too: 16.
+	Queue int
+}
+
+func (o WebSocketOptions) withDefaults() WebSocketOptions {
+	if o.Params == nil {
+		o.Params = ParseParams
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	o.InitTimeout = positive(o.InitTimeout, 3*time.Second)
+	o.PingInterval = positive(o.PingInterval, 20*time.Second)
+	o.PongTimeout = positive(o.PongTimeout, 10*time.Second)
+	o.WriteTimeout = positive(o.WriteTimeout, 10*time.Second)
+	o.CloseTimeout = positive(o.CloseTimeout, 5*time.Second)
+	o.MaxMessage = positive(o.MaxMessage, 64<<10)
+	o.MaxResponse = positive(o.MaxResponse, defaultMaxResponse)
+	o.MaxConnections = positive(o.MaxConnections, 10)
+	o.MaxOpen = positive(o.MaxOpen, 10_000)
+	o.MaxOperations = positive(o.MaxOperations, 50)
+	o.Queue = positive(o.Queue, 16)
+	return o
+}
+
+// WebSocket is a gqlgen transport that speaks graphql-transport-ws. Make it with [NewWebSocket] and
+// add it before transports that take any GET.
+type WebSocket struct {
+	options    WebSocketOptions
+	principals *census
+
+	mu       sync.Mutex
+	open     map[*connection]struct{}
+	draining bool
+	// empty is closed once draining has begun and no connection is left.
+	empty chan struct{}
+}
+
+var _ graphql.Transport = (*WebSocket)(nil)
+
+// NewWebSocket returns a transport that accepts connections until [WebSocket.Shutdown].
+func NewWebSocket(options WebSocketOptions) *WebSocket {
+	options = options.withDefaults()
+	return &WebSocket{
+		options:    options,
+		principals: newCensus(options.MaxConnections),
+		open:       map[*connection]struct{}{},
+		empty:      make(chan struct{}),
+	}
+}
+
+// Supports reports whether the request asks to become a WebSocket.
+func (t *WebSocket) Supports(r *http.Request) bool {
+	return hasToken(r.Header, "Upgrade", "websocket")
+}
+
+// Do serves one connection and returns when it is closed and none of its operations runs any more.
+func (t *WebSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	if f := t.judge(r); f != nil {
+		refuse(w, r, exec, f)
+		return
+	}
+	taken := &hijacked{ResponseWriter: w}
+	conn, err := websocket.Accept(taken, r, &websocket.AcceptOptions{
+		Subprotocols: []string{subprotocol},
+		// judge has compared the origin: the library's refusal would repeat the header.
+		InsecureSkipVerify: true,
+	})
+	if err != nil {
+		return
+	}
+	conn.SetReadLimit(int64(t.options.MaxMessage))
+	c := newConnection(t, r, exec, conn, taken.conn)
+	if !t.enter(c) {
+		c.close(closeRestart)
+		return
+	}
+	defer t.leave(c)
+	c.serve()
+}
+
+// Connections returns how many connections are open, those not yet acknowledged included.
+func (t *WebSocket) Connections() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.open)
+}
+
+// Shutdown refuses new connections and operations, ends subscriptions, lets queries and mutations
+// finish until ctx ends, and closes every socket with 1001. It returns when all are closed, or with
+// the error of ctx after it has cut those that were left. It may be called more than once.
+func (t *WebSocket) Shutdown(ctx context.Context) error {
+	t.mu.Lock()
+	if !t.draining {
+		t.draining = true
+		if len(t.open) == 0 {
+			close(t.empty)
+		}
+	}
+	open := make([]*connection, 0, len(t.open))
+	for c := range t.open {
+		open = append(open, c)
+	}
+	t.mu.Unlock()
+
+	var drains sync.WaitGroup
+	for _, c := range open {
+		drains.Go(func() { c.drain(ctx) })
+	}
+	drains.Wait()
+	select {
+	case <-t.empty:
+		return nil
+	case <-ctx.Done():
+		for _, c := range open {
+			c.cut()
+		}
+		return ctx.Err()
+	}
+}
+
+func (t *WebSocket) enter(c *connection) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.draining {
+		return false
+	}
+	t.open[c] = struct{}{}
+	return true
+}
+
+func (t *WebSocket) leave(c *connection) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.open, c)
+	if t.draining && len(t.open) == 0 {
+		close(t.empty)
+	}
+}
+
+// judge tells why the request may not become a connection. What is wrong with the handshake itself is
+// checked here because the library's answers repeat headers.
+func (t *WebSocket) judge(r *http.Request) *fault.Error {
+	t.mu.Lock()
+	draining, open := t.draining, len(t.open)
+	t.mu.Unlock()
+	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(r.Header.Get("Sec-WebSocket-Key")))
+	switch {
+	case draining:
+		return fault.New(fault.Unavailable, "The server is restarting.").After(time.Second)
+	case open >= t.options.MaxOpen:
+		return fault.New(fault.Unavailable, "The server has too many connections.").After(5 * time.Second)
+	case r.Method != http.MethodGet || !r.ProtoAtLeast(1, 1) || !hasToken(r.Header, "Connection", "upgrade") ||
+		r.Header.Get("Sec-WebSocket-Version") != "13" || err != nil || len(key) != 16 ||
+		len(r.Header.Values("Sec-WebSocket-Key")) != 1:
+		return fault.New(fault.BadRequest, "The WebSocket handshake is not one of RFC 6455.")
+	case !t.allowsOrigin(r):
+		return fault.New(fault.CSRFRefused, "Pages of this origin may not connect.")
+	}
+	return nil
+}
+
+// allowsOrigin compares the host only for pages of our own, because a proxy in front of us may have
+// taken the TLS off; other sites are listed with their scheme.
+func (t *WebSocket) allowsOrigin(r *http.Request) bool {
+	origins := r.Header.Values("Origin")
+	if len(origins) == 0 {
+		return true
+	}
+	if len(origins) > 1 {
+		return false
+	}
+	origin, err := url.Parse(origins[0])
+	if err != nil || origin.Host == "" {
+		return false
+	}
+	return strings.EqualFold(origin.Host, r.Host) ||
+		slices.ContainsFunc(t.options.Origins, func(allowed string) bool { return strings.EqualFold(allowed, origins[0]) })
+}
+
+func hasToken(h http.Header, name, token string) bool {
+	for _, line := range h.Values(name) {
+		for _, part := range strings.Split(line, ",") {
+			if strings.EqualFold(strings.TrimSpace(part), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// hijacked keeps the network connection under the WebSocket: the library's close drains what the peer
+// has announced without a time limit, so a deadline must be set below it.
+type hijacked struct {
+	http.ResponseWriter
+	conn net.Conn
+}
+
+// Hijack takes the connection over from the HTTP server.
+func (h *hijacked) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffers, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	h.conn = conn
+	return conn, buffers, err
+}

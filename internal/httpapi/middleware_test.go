@@ -1,0 +1,199 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/stretchr/testify/require"
+
+	"caseload/internal/viewer"
+)
+
+func TestRequestID(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, roomy)
+	for sent, kept := range map[string]bool{
+		"trace-0123456789": true, "01890a5d-ac96-774b-bcce-b302099a8057": true, "a.b_c-d1": true,
+		"": false, "short": false, "123-45-6789": false, "4111111111111111": false, "with space 12": false,
+		"x\"y<script>": false, strings.Repeat("a", 65): false,
+	} {
+		got := b.do(t, query("{ __typename }", nil, "X-Request-Id", sent)).Header().Get("X-Request-Id")
+		require.Equal(t, kept, got == sent, sent)
+		require.NotEmpty(t, got)
+	}
+}
+
+func TestCrossOrigin(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(o *Options) { roomy(o); o.Origins = []string{"https://portal.example.com"} })
+	preflight := func(origin string) *http.Request {
+		r := httptest.NewRequest(http.MethodOptions, "/graphql", nil)
+		r.Header.Set("Origin", origin)
+		r.Header.Set("Access-Control-Request-Method", "POST")
+		return r
+	}
+	ok := b.do(t, preflight("https://portal.example.com"))
+	require.Equal(t, 204, ok.Code)
+	require.Equal(t, "https://portal.example.com", ok.Header().Get("Access-Control-Allow-Origin"))
+	require.Contains(t, ok.Header().Get("Access-Control-Allow-Headers"), "X-API-Key")
+	require.Empty(t, ok.Header().Get("Access-Control-Allow-Credentials"))
+	for _, origin := range []string{"https://evil.example", "null", "https://portal.example.com.evil.example", "http://portal.example.com", ""} {
+		got := b.do(t, preflight(origin))
+		require.Equal(t, 204, got.Code)
+		require.Empty(t, got.Header().Get("Access-Control-Allow-Origin"), origin)
+		require.Empty(t, got.Header().Get("Access-Control-Allow-Headers"), origin)
+		require.Contains(t, got.Header().Values("Vary"), "Origin")
+		require.Empty(t, b.do(t, query("{ __typename }", nil, "Origin", origin)).Header().Get("Access-Control-Allow-Origin"))
+	}
+	require.Zero(t, b.do(t, preflight("https://portal.example.com")).Body.Len())
+}
+
+func TestAccessLogTellsWhatMatters(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(o *Options) { o.Statements = nil })
+	got := b.do(t, query("query FindSomebody { fail(how: \"fault\") customers(first: 5) { nodes { id } } }", nil))
+	var line map[string]any
+	require.NoError(t, json.Unmarshal([]byte(strings.TrimSpace(b.log.String())), &line))
+	require.Equal(t, "FindSomebody", line["operation"])
+	require.Equal(t, "query", line["operation_kind"])
+	require.Equal(t, 6.0, line["cost"])
+	require.Equal(t, 200.0, line["status"])
+	require.Equal(t, float64(len(got.body)), line["bytes"])
+	require.Equal(t, []any{"NOT_FOUND"}, line["codes"])
+	require.Equal(t, testOrganization.String(), line["organization"])
+	require.NotContains(t, b.log.String(), "customers")
+}
+
+func TestRouteHidesPaths(t *testing.T) {
+	t.Parallel()
+	log := &lockedBuffer{}
+	r := chi.NewRouter()
+	r.Use(Identify, AccessLog(slog.New(slog.NewJSONHandler(log, nil))), AccessLog(nil))
+	r.Get("/files/{token}", func(http.ResponseWriter, *http.Request) {})
+	for _, path := range []string{"/files/secret-token", "/nowhere/secret-token"} {
+		r.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path+"?q=secret-token", nil))
+	}
+	require.NotContains(t, log.String(), "secret-token")
+	require.Contains(t, log.String(), `"path":"/files/{token}"`)
+	require.Contains(t, log.String(), `"path":"other"`)
+	require.Equal(t, 2, strings.Count(log.String(), `"msg":"request"`), "one line per request, though the log is used twice")
+}
+
+func TestClientAddress(t *testing.T) {
+	t.Parallel()
+	seen := ""
+	chain := chi.Chain(Identify, ClientAddress("10.0.0.0/8"), Authenticate(&Presenter{}, nil)).HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		v := viewer.From(r.Context())
+		require.Equal(t, viewer.Anonymous, v.Kind)
+		require.NotEmpty(t, v.RequestID)
+		seen = v.IP
+	})
+	for _, c := range [][3]string{
+		{"10.0.0.1:1", "198.51.100.4", "198.51.100.4"},
+		{"10.0.0.1:1", "203.0.113.9, 198.51.100.4, 10.0.0.2", "198.51.100.4"},
+		{"198.51.100.7:1", "203.0.113.9", "198.51.100.7"},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.RemoteAddr = c[0]
+		r.Header.Set("X-Forwarded-For", c[1])
+		chain.ServeHTTP(httptest.NewRecorder(), r)
+		require.Equal(t, c[2], seen)
+	}
+	require.Equal(t, viewer.Anonymous, viewer.Nobody.Kind)
+	require.Empty(t, viewer.Nobody.RequestID, "the shared viewer is not written to")
+}
+
+func TestAuthenticationFailures(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(o *Options) {
+		o.Identify = func(*http.Request) (*viewer.Viewer, error) { return nil, errors.New("dial tcp 10.1.2.3: refused") }
+	})
+	got := b.do(t, query("{ __typename }", nil))
+	require.Equal(t, 500, got.Code)
+	require.Equal(t, "INTERNAL", got.code())
+	require.NotContains(t, got.body, "10.1.2.3")
+	require.Contains(t, b.log.String(), "operation failed")
+}
+
+func TestRecovererLetsAbortPass(t *testing.T) {
+	t.Parallel()
+	h := Recoverer(&Presenter{Log: slog.New(slog.DiscardHandler)})(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	require.PanicsWithValue(t, http.ErrAbortHandler, func() { h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil)) })
+}
+
+func TestIntrospection(t *testing.T) {
+	t.Parallel()
+	text := "{ __schema { queryType { name } } }"
+	for setting, keys := range map[Introspection]map[string]int{
+		IntrospectionOpen:   {"": 400, "reader": 200, "admin": 200},
+		IntrospectionScoped: {"": 400, "reader": 400, "admin": 200},
+		"":                  {"": 400, "reader": 400, "admin": 200},
+		IntrospectionClosed: {"": 400, "reader": 400, "admin": 400},
+		"nonsense":          {"": 400, "reader": 400, "admin": 400},
+	} {
+		b := newBench(t, func(o *Options) { o.Introspection = setting })
+		for key, status := range keys {
+			got := b.do(t, query(text, nil, "X-API-Key", key))
+			require.Equal(t, status, got.Code, "%s %s", setting, key)
+			if status != 200 {
+				require.Equal(t, "INTROSPECTION_DISABLED", got.code())
+			}
+			require.Equal(t, 200, b.do(t, query("{ __typename }", nil, "X-API-Key", key)).Code)
+		}
+	}
+	var i Introspection
+	require.NoError(t, i.UnmarshalText([]byte("open")))
+	require.Equal(t, IntrospectionOpen, i)
+	require.ErrorContains(t, i.UnmarshalText([]byte("on")), "open, scoped or closed")
+}
+
+// Over a real connection: keep-alive survives the deadlines that single requests set, and a body that does
+// not come is cut off.
+func TestServerOverAConnection(t *testing.T) {
+	t.Parallel()
+	l := DefaultLimits()
+	l.OperationsBurst = 1000
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = Server("", newBench(t, func(o *Options) { o.Limits = &l }))
+	require.NotZero(t, server.Config.ReadHeaderTimeout)
+	server.Start()
+	defer server.Close()
+	for range 3 {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, strings.NewReader(`{"query":"{ __typename }"}`))
+		require.NoError(t, err)
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("X-API-Key", "reader")
+		res, err := server.Client().Do(r)
+		require.NoError(t, err)
+		body, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		require.Contains(t, string(body), `"__typename":"Query"`)
+		require.EqualValues(t, len(body), res.ContentLength)
+	}
+}
+
+func TestBodyThatDoesNotCome(t *testing.T) {
+	t.Parallel()
+	l := DefaultLimits()
+	l.BodyTimeout = 1 // a nanosecond: over before the first read
+	server := httptest.NewServer(newBench(t, func(o *Options) { o.Limits = &l }))
+	defer server.Close()
+	reader, writer := io.Pipe()
+	defer writer.Close()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, reader)
+	require.NoError(t, err)
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("X-API-Key", "reader")
+	res, err := server.Client().Do(r)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	require.Equal(t, 400, res.StatusCode)
+}

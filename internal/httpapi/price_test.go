@@ -1,0 +1,71 @@
+package httpapi
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/validator"
+)
+
+func TestPrice(t *testing.T) {
+	t.Parallel()
+	schema := gqlparser.MustLoadSchema(&ast.Source{Input: testSchema})
+	limits := DefaultLimits()
+	items := make([]any, 200)
+	for i := range items {
+		items[i] = map[string]any{}
+	}
+	ids := []any{"a", "b", "c", "d"}
+	for _, c := range []struct {
+		text          string
+		variables     map[string]any
+		points, nodes int
+	}{
+		{"{ __typename }", nil, 0, 0},
+		{"{ me { id name } }", nil, 1, 1},
+		{"{ me { parent { id } } }", nil, 2, 2},
+		{"{ me { phones { number } } }", nil, 1 + 5, 1 + 5},
+		{"{ customers { nodes { id } } }", nil, 1 + 15, 15},
+		{"{ customers(first: null) { nodes { id } } }", nil, 1 + 15, 15},
+		{"{ customers(first: 10) { nodes { id } pageInfo { hasNextPage } } }", nil, 1 + 10, 10},
+		{"{ customers(last: 10) { edges { cursor node { id } } } }", nil, 1 + 15, 15},
+		{"{ customers(first: 10) { edges { node { parent { id } } } } }", nil, 1 + 10*2, 20},
+		{"{ customers(first: 10) { edges { cursor } } }", nil, 1 + 10, 10},
+		{"{ customers(first: 10) { totalCount } }", nil, 1 + 10, 0},
+		{`{ customers(first: 10, search: "x") { nodes { id } } }`, nil, 1 + 10 + 10, 10},
+		{`{ customers(first: 10, search: null) { nodes { id } } }`, nil, 1 + 10, 10},
+		{"query Q($n: Int) { customers(first: $n) { nodes { id } } }", map[string]any{"n": int64(40)}, 1 + 40, 40},
+		{"query Q($n: Int = 7) { customers(first: $n) { nodes { id } } }", nil, 1 + 7, 7},
+		{"query Q($n: Int) { customers(first: $n) { nodes { id } } }", nil, 1 + 15, 15},
+		{"{ customers(first: 10) { nodes { accounts(first: 20) { nodes { owner { id } } } } } }", nil, 1 + 10*(1+1+20*2), 10 * (1 + 20*2)},
+		{"{ customers(first: 10) { ...C } } fragment C on CustomerConnection { nodes { ...F } edges { cursor } } fragment F on Customer { parent { id } }", nil, 1 + 10*2 + 10, 30},
+		{"{ a: customers(first: 10) { ...C } b: customers(first: 20) { ...C } } fragment C on CustomerConnection { nodes { id } }", nil, 2 + 30, 30},
+		{"query Q($i: [ID!]!) { nodes(ids: $i) { id } }", map[string]any{"i": ids}, 4, 4},
+		{`{ nodes(ids: ["a", "b"]) { id ... on Account { owner { id } } } }`, nil, 2 * 2, 2 * 2},
+		{"mutation { updateCustomer(input: {}) { customer { id } } }", nil, 10 + 2, 2},
+		{"mutation M($i: BulkInput!) { bulkUpsertCustomers(input: $i) { customer { id } } }", map[string]any{"i": map[string]any{"items": items}}, 10 + 200 + 2, 2},
+		{"mutation M($i: [CustomerInput!]!) { bulkUpsertCustomers(input: {items: $i}) { customer { id } } }", map[string]any{"i": items}, 10 + 200 + 2, 2},
+		{"mutation { bulkUpsertCustomers(input: {items: [{}, {}]}) { customer { id } } }", nil, 10 + 2 + 2, 2},
+		{"query Q($s: Boolean!) { me @skip(if: $s) { id } customers @include(if: $s) { nodes { id } } }", map[string]any{"s": true}, 16, 15},
+		{"query Q($s: Boolean!) { ... @include(if: $s) { me { id } } ...F @skip(if: $s) } fragment F on Query { customers { nodes { id } } }", map[string]any{"s": true}, 1, 1},
+		{"{ customers(first: 2147483647) { nodes { accounts(first: 2147483647) { nodes { customers(first: 2147483647) { nodes { id } } } } } } }", nil, saturated, saturated},
+	} {
+		doc, errs := gqlparser.LoadQueryWithRules(schema, c.text, nil)
+		require.Empty(t, errs, c.text)
+		variables, err := validator.VariableValues(schema, doc.Operations[0], c.variables)
+		require.NoError(t, err)
+		got := priceOf(schema, &limits, doc.Operations[0], variables)
+		require.Equal(t, price{points: c.points, nodes: c.nodes}, got, c.text)
+	}
+}
+
+func TestComplexityIsExplained(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	got := b.do(t, query("{ customers(first: 100) { nodes { accounts(first: 100) { nodes { id } } } } }", nil))
+	require.Equal(t, "COMPLEXITY_LIMIT_EXCEEDED", got.code())
+	require.Equal(t, "The operation costs 10201 points; the limit is 10000. Ask for smaller pages, fewer levels, or split it.", got.Errors[0].Message)
+	require.Equal(t, map[string]any{"cost": 10201.0, "costLimit": 10000.0, "nodes": 10100.0, "nodeLimit": 20000.0}, got.Errors[0].Extensions.Details)
+}

@@ -1,0 +1,190 @@
+package identity
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"caseload/internal/audit"
+	"caseload/internal/db"
+	"caseload/internal/fault"
+	"caseload/internal/notify"
+	"caseload/internal/viewer"
+)
+
+// topic is the bus topic of changed API keys.
+const topic = "api_key"
+
+// Keys creates, revokes and checks API keys.
+type Keys struct {
+	pool  *db.Pool
+	bus   *notify.Bus
+	now   func() time.Time
+	cache *notify.Cache[*APIKey]
+	uses  uses
+}
+
+// NewKeys makes the one Keys of a server process. The bus tells it of keys revoked elsewhere.
+func NewKeys(pool *db.Pool, bus *notify.Bus, now func() time.Time) *Keys {
+	return &Keys{pool: pool, bus: bus, now: now, cache: notify.NewCache[*APIKey](bus, topic, cacheSize, cacheTTL, now)}
+}
+
+// Create makes a key and returns its record and, this once, its text. It is audited. Wrong input comes
+// back as fault.UserErrors and nothing is written.
+func (k *Keys) Create(ctx context.Context, v *viewer.Viewer, in CreateAPIKeyInput) (*APIKey, string, error) {
+	now := k.now()
+	c := fault.NewCheck("input")
+	in.Validate(c, v, now)
+	if err := c.Err(); err != nil {
+		return nil, "", err
+	}
+	id := db.NewID()
+	text, hash := newSecret(v.OrganizationID, id)
+	names := make([]string, len(in.Scopes))
+	for i, s := range in.Scopes {
+		names[i] = string(s)
+	}
+	slices.Sort(names)
+	key := &APIKey{
+		Row: db.Row{OrganizationID: v.OrganizationID, UUID: id}, Name: strings.TrimSpace(in.Name), Hash: hash,
+		ScopeNames: slices.Compact(names), ExpiresAt: in.ExpiresAt.Value(), Version: 1,
+		CreatedBy: v.ActorText(), UpdatedBy: v.ActorText(),
+	}
+	err := k.pool.InTx(ctx, now, func(tx *db.Tx) error {
+		key.CreatedAt, key.UpdatedAt = tx.Now, tx.Now
+		if err := APIKeys.Insert(ctx, tx, v.Scope(), key); err != nil {
+			return db.Refused(err, "input")
+		}
+		return audit.Write(ctx, tx, v, audit.Change{Action: "api_key.created", Target: key.ID(), Fields: map[string]any{"name": key.Name, "scopes": key.ScopeNames, "expiresAt": key.ExpiresAt}})
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	return key, text, nil
+}
+
+// Revoke ends a key at once on every server process. Revoking again changes nothing.
+func (k *Keys) Revoke(ctx context.Context, v *viewer.Viewer, in RevokeAPIKeyInput) (*APIKey, error) {
+	id, err := in.ID.As(APIKeys.Prefix())
+	if err != nil {
+		return nil, err
+	}
+	var key *APIKey
+	err = k.pool.InTx(ctx, k.now(), func(tx *db.Tx) error {
+		key, err = APIKeys.Lock(ctx, tx, v.Scope(), id)
+		if fault.CodeOf(err) == fault.NotFound {
+			return fault.UserErrors{{Code: fault.Missing, Message: "There is no such API key in this organization.", Path: []string{"input", "id"}}}
+		}
+		if err != nil || key.RevokedAt != nil {
+			return err
+		}
+		key.RevokedAt, key.UpdatedAt, key.UpdatedBy = &tx.Now, tx.Now, v.ActorText()
+		if err := APIKeys.Update(ctx, tx, v.Scope(), key); err != nil {
+			return err
+		}
+		tx.AfterCommit(func() { k.cache.Changed(v.OrganizationID, id, "REVOKED", tx.Now) })
+		return audit.Write(ctx, tx, v, audit.Change{Action: "api_key.revoked", Target: key.ID(), Fields: map[string]any{"name": key.Name}})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return key, nil
+}
+
+// Authenticate returns the viewer of a key, or an UNAUTHENTICATED fault that does not tell whether the
+// key is unknown, expired or revoked.
+func (k *Keys) Authenticate(ctx context.Context, text string) (*viewer.Viewer, error) {
+	organizationID, id, err := parseSecret(text)
+	if err != nil {
+		return nil, refused()
+	}
+	now := k.now()
+	key, err := k.cache.Get(ctx, id, func(ctx context.Context) (*APIKey, error) {
+		return APIKeys.ByID(ctx, k.pool, db.Scope{OrganizationID: organizationID}, id)
+	})
+	if err != nil && fault.CodeOf(err) == fault.NotFound {
+		return nil, refused()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read API key: %w", err)
+	}
+	// The cache is keyed by the key's id alone, so the tenant in the text is compared too.
+	if key.OrganizationID != organizationID || !key.matches(text) || !key.usable(now) {
+		return nil, refused()
+	}
+	k.uses.add(key, now)
+	return &viewer.Viewer{Kind: viewer.APIKey, OrganizationID: organizationID, ActorID: id, ActorName: key.Name, Scopes: key.Scopes()}, nil
+}
+
+// Recheck returns an UNAUTHENTICATED fault when the key behind a long-lived connection no longer works.
+func (k *Keys) Recheck(ctx context.Context, v *viewer.Viewer) error {
+	key, err := APIKeys.ByID(ctx, k.pool, v.Scope(), v.ActorID)
+	switch {
+	case err != nil && fault.CodeOf(err) != fault.NotFound:
+		return fmt.Errorf("recheck API key: %w", err)
+	case err != nil || !key.usable(k.now()):
+		return refused()
+	}
+	return nil
+}
+
+// Revoked returns a channel that is closed when the viewer's key is revoked on any server process, or when
+// the context ends.
+func (k *Keys) Revoked(ctx context.Context, v *viewer.Viewer) <-chan struct{} {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for ctx.Err() == nil {
+			messages := k.bus.Subscribe(ctx, func(m notify.Message) bool { return m.Topic == topic && m.Subject == v.ActorID })
+			if _, revoked := <-messages; revoked {
+				return
+			}
+			// The channel was closed: a revocation may have been missed.
+			if err := k.Recheck(ctx, v); err != nil && fault.CodeOf(err) == fault.Unauthenticated {
+				return
+			}
+		}
+	}()
+	return ended
+}
+
+// Run writes down when keys were last used, until the context ends.
+func (k *Keys) Run(ctx context.Context) {
+	tick := time.NewTicker(flushInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			// A lost time of last use is no loss; the next use writes it.
+			_ = k.Flush(ctx)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Flush writes down the times of last use, to the minute, one statement for each key.
+func (k *Keys) Flush(ctx context.Context) error {
+	for _, u := range k.uses.take() {
+		if _, err := k.pool.Exec(ctx, `
+			UPDATE api_keys SET last_used_at = $3
+			WHERE organization_id = $1 AND id = $2 AND (last_used_at IS NULL OR last_used_at < $3)`,
+			u.organizationID, u.id, u.at); err != nil {
+			return fmt.Errorf("write down the use of API keys: %w", err)
+		}
+	}
+	return nil
+}
+
+// List returns all keys of an organization, for the command line.
+func (k *Keys) List(ctx context.Context, organizationID uuid.UUID) ([]*APIKey, error) {
+	return APIKeys.List(ctx, k.pool, db.Scope{OrganizationID: organizationID}, db.Where{}, db.Page{Order: db.By("created_at")})
+}
+
+func refused() error {
+	return fault.New(fault.Unauthenticated, "The API key is not valid. Send a valid one in the X-API-Key header.")
+}

@@ -1,0 +1,95 @@
+// Package jobs runs what is slow, retried or scheduled, by River on the same database: jobs are enqueued
+// in the transaction of the change that asks for them, and run by whichever process has workers.
+package jobs
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
+	"github.com/riverqueue/river/rivertype"
+)
+
+// Options are how jobs are run.
+type Options struct {
+	// Workers is how many jobs run at once in this process.
+	Workers int
+	Log     *slog.Logger
+	// Observe is told of every run; it may be nil.
+	Observe func(kind, outcome string, took time.Duration)
+}
+
+// Runner runs jobs until it is stopped.
+type Runner struct {
+	client *river.Client[*sql.Tx]
+}
+
+// New makes a runner of the given workers and schedules. It does nothing until [Runner.Start].
+func New(db *sql.DB, o Options, workers *river.Workers, periodic ...*river.PeriodicJob) (*Runner, error) {
+	config := &river.Config{
+		Logger: o.Log, Workers: workers, PeriodicJobs: periodic,
+		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: o.Workers}},
+		// database/sql has no LISTEN; polling once a second is what River does then.
+		PollOnly:   true,
+		JobTimeout: time.Minute,
+	}
+	if o.Observe != nil {
+		config.Middleware = []rivertype.Middleware{&observer{observe: o.Observe}}
+	}
+	client, err := river.NewClient(riverdatabasesql.New(db), config)
+	if err != nil {
+		return nil, fmt.Errorf("make job runner: %w", err)
+	}
+	return &Runner{client}, nil
+}
+
+// Every makes a schedule that enqueues a job each interval, once whatever the number of processes.
+func Every(interval time.Duration, args river.JobArgs) *river.PeriodicJob {
+	return river.NewPeriodicJob(river.PeriodicInterval(interval), func() (river.JobArgs, *river.InsertOpts) {
+		return args, &river.InsertOpts{UniqueOpts: river.UniqueOpts{ByPeriod: interval}, MaxAttempts: 1}
+	}, &river.PeriodicJobOpts{RunOnStart: true})
+}
+
+// Start begins to run jobs. The context bounds the running, not the start.
+func (r *Runner) Start(ctx context.Context) error {
+	if err := r.client.Start(ctx); err != nil {
+		return fmt.Errorf("start jobs: %w", err)
+	}
+	return nil
+}
+
+// Stop takes no further jobs and waits for those that run, until ctx ends; then they are cancelled and
+// handed back to be run again.
+func (r *Runner) Stop(ctx context.Context) error {
+	if err := r.client.Stop(ctx); err == nil {
+		return nil
+	}
+	hard, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := r.client.StopAndCancel(hard); err != nil {
+		return fmt.Errorf("stop jobs: %w", err)
+	}
+	return nil
+}
+
+// observer measures every job.
+type observer struct {
+	river.MiddlewareDefaults
+	observe func(kind, outcome string, took time.Duration)
+}
+
+// Work implements rivertype.WorkerMiddleware.
+func (o *observer) Work(ctx context.Context, job *rivertype.JobRow, inner func(context.Context) error) error {
+	start := time.Now()
+	err := inner(ctx)
+	outcome := "done"
+	if err != nil {
+		outcome = "failed"
+	}
+	o.observe(job.Kind, outcome, time.Since(start))
+	return err
+}

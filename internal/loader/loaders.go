@@ -1,0 +1,144 @@
+// Package loader brings the edges of the graph: from one declaration per edge come a dataloader and a
+// look-ahead preload.
+//
+// The preload reads the selection of a root field once and fetches every selected edge with one
+// statement for all parents, so that a nested query costs exactly one statement per edge, at any width
+// and under any load. It primes the dataloaders; what it does not foresee (an event of a subscription, a
+// field behind an interface it does not know) still goes through Load, batched by a short wait.
+package loader
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/graph-gophers/dataloader/v7"
+
+	"caseload/internal/db"
+	"caseload/internal/relay"
+)
+
+const (
+	// wait is how long a loader gathers keys. dataloader's own default of 16 ms is paid per level.
+	wait = time.Millisecond
+	// batchCapacity bounds the keys of one statement.
+	batchCapacity = 500
+	// branches is how many connections one operation may use at once for its preload.
+	branches = 3
+)
+
+// Loaders are the loaders of one operation, one event of a subscription, or one root field of a
+// mutation, for one viewer. They are never shared further: they remember what they have loaded, and
+// errors too. Loaders are safe for concurrent use.
+type Loaders struct {
+	pool    *db.Pool
+	scope   db.Scope
+	cursors *relay.Cursors
+	slots   chan struct{}
+	// Batch, when set, is told the size of every batch that a wait gathered.
+	batch func(n int)
+
+	mu     sync.Mutex
+	loader map[instance]any
+}
+
+// instance is one edge with one set of arguments; what tells the page from its count.
+type instance struct {
+	edge any
+	what string
+	args string
+}
+
+// New makes the loaders of one operation. batch may be nil.
+func New(pool *db.Pool, scope db.Scope, cursors *relay.Cursors, batch func(n int)) *Loaders {
+	return &Loaders{pool: pool, scope: scope, cursors: cursors, slots: make(chan struct{}, branches), batch: batch, loader: map[instance]any{}}
+}
+
+type contextKey struct{}
+
+// With returns a context that carries the loaders.
+func With(ctx context.Context, l *Loaders) context.Context {
+	return context.WithValue(ctx, contextKey{}, l)
+}
+
+// From returns the loaders of the context. It panics without them: a resolver ran outside an operation.
+func From(ctx context.Context) *Loaders {
+	return ctx.Value(contextKey{}).(*Loaders)
+}
+
+// Scope returns whose rows the loaders see.
+func (l *Loaders) Scope() db.Scope { return l.scope }
+
+// Pool returns the connections that the loaders read from.
+func (l *Loaders) Pool() *db.Pool { return l.pool }
+
+// slot waits for one of the operation's connections.
+func (l *Loaders) slot(ctx context.Context) (release func(), err error) {
+	select {
+	case l.slots <- struct{}{}:
+		return func() { <-l.slots }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// loaderFor returns the dataloader of an instance, made with fetch when it is new. fetch returns one
+// value per key, in the order of the keys.
+func loaderFor[V any](l *Loaders, i instance, fetch func(ctx context.Context, keys []uuid.UUID) ([]V, error)) *dataloader.Loader[uuid.UUID, V] {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if ld, ok := l.loader[i]; ok {
+		return ld.(*dataloader.Loader[uuid.UUID, V])
+	}
+	ld := dataloader.NewBatchedLoader(func(ctx context.Context, keys []uuid.UUID) []*dataloader.Result[V] {
+		if l.batch != nil {
+			l.batch(len(keys))
+		}
+		values, err := fetch(ctx, keys)
+		return results(keys, values, err)
+	}, dataloader.WithWait[uuid.UUID, V](wait), dataloader.WithBatchCapacity[uuid.UUID, V](batchCapacity))
+	l.loader[i] = ld
+	return ld
+}
+
+// results gives every key its result. dataloader prints all keys and values when the lengths differ,
+// so this is the one place that makes them equal.
+func results[V any](keys []uuid.UUID, values []V, err error) []*dataloader.Result[V] {
+	out := make([]*dataloader.Result[V], len(keys))
+	for i := range keys {
+		r := &dataloader.Result[V]{Error: err}
+		if err == nil && i < len(values) {
+			r.Data = values[i]
+		}
+		out[i] = r
+	}
+	return out
+}
+
+// align returns one row per key, in the order of the keys, nil where there is none. Rows come from the
+// database in its own order; matching by position would give one customer's data to another.
+func align[C any](keys []uuid.UUID, rows []*C, key func(*C) uuid.UUID) []*C {
+	byKey := make(map[uuid.UUID]*C, len(rows))
+	for _, row := range rows {
+		byKey[key(row)] = row
+	}
+	out := make([]*C, len(keys))
+	for i, k := range keys {
+		out[i] = byKey[k]
+	}
+	return out
+}
+
+// unique returns the distinct keys in their first order.
+func unique(keys []uuid.UUID) []uuid.UUID {
+	seen := make(map[uuid.UUID]struct{}, len(keys))
+	out := keys[:0:0]
+	for _, k := range keys {
+		if _, ok := seen[k]; !ok {
+			seen[k] = struct{}{}
+			out = append(out, k)
+		}
+	}
+	return out
+}

@@ -1,0 +1,380 @@
+package loader
+
+import (
+	"context"
+	"reflect"
+	"strings"
+	"sync"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/google/uuid"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"caseload/internal/relay"
+	"caseload/internal/viewer"
+)
+
+// Edge is a declared edge, to be gathered in a [Graph].
+type Edge interface {
+	coordinate() string
+	parentType() reflect.Type
+	childType() reflect.Type
+	// preload fetches the children of all parents for fields that select this edge with equal
+	// arguments, primes the loaders, and returns the children with what is selected of them.
+	preload(ctx context.Context, l *Loaders, parents []reflect.Value, fields []graphql.CollectedField) ([]reflect.Value, ast.SelectionSet, error)
+}
+
+// Graph is all declared edges of a schema. It is made once, at start.
+type Graph struct {
+	schema *ast.Schema
+	edges  map[string]Edge
+	// names is the GraphQL type of each Go type.
+	names map[reflect.Type]string
+}
+
+// NewGraph gathers the edges.
+func NewGraph(schema *ast.Schema, edges ...Edge) *Graph {
+	g := &Graph{schema: schema, edges: map[string]Edge{}, names: map[reflect.Type]string{}}
+	for _, e := range edges {
+		g.edges[e.coordinate()] = e
+		typeName, _, _ := strings.Cut(e.coordinate(), ".")
+		g.names[e.parentType()] = typeName
+	}
+	for _, e := range edges {
+		typeName, field, _ := strings.Cut(e.coordinate(), ".")
+		def := schema.Types[typeName].Fields.ForName(field)
+		child := def.Type.Name()
+		g.names[e.childType()] = strings.TrimSuffix(child, "Connection")
+	}
+	return g
+}
+
+// Coordinates returns the declared edges, for tests that hold each of them to its budget.
+func (g *Graph) Coordinates() []string {
+	out := make([]string, 0, len(g.edges))
+	for c := range g.edges {
+		out = append(out, c)
+	}
+	return out
+}
+
+// Preload fetches every edge that the current root field selects below its result. Errors are left to
+// the resolvers, which meet them again at the right path: a failed preload costs speed, not truth.
+func (g *Graph) Preload(ctx context.Context, result any) {
+	l, ok := ctx.Value(contextKey{}).(*Loaders)
+	if !ok || result == nil {
+		return
+	}
+	fc := graphql.GetFieldContext(ctx)
+	g.descend(ctx, l, []reflect.Value{reflect.ValueOf(result)}, fc.Field.Selections, fc.Field.Definition.Type.Name())
+}
+
+// descend follows a selection through values that are not entities (payloads, connections, lists) until it
+// meets entities, and preloads those.
+func (g *Graph) descend(ctx context.Context, l *Loaders, values []reflect.Value, sel ast.SelectionSet, typeName string) {
+	values = flatten(values)
+	if len(values) == 0 || len(sel) == 0 {
+		return
+	}
+	if _, isEntity := g.names[values[0].Type().Elem()]; isEntity {
+		g.entities(ctx, l, values, sel)
+		return
+	}
+	def := g.schema.Types[typeName]
+	if def == nil {
+		return
+	}
+	for _, f := range g.collect(ctx, sel, typeName) {
+		if f.Definition == nil || len(f.Selections) == 0 || !isComposite(g.schema, f.Definition.Type.Name()) {
+			continue
+		}
+		var next []reflect.Value
+		for _, v := range values {
+			if child := member(v, f.Name); child.IsValid() {
+				next = append(next, child)
+			}
+		}
+		g.descend(ctx, l, next, f.Selections, f.Definition.Type.Name())
+	}
+}
+
+// entities preloads the edges selected of rows, which may be of several types behind an interface.
+func (g *Graph) entities(ctx context.Context, l *Loaders, rows []reflect.Value, sel ast.SelectionSet) {
+	byType := map[reflect.Type][]reflect.Value{}
+	var types []reflect.Type
+	for _, r := range rows {
+		t := r.Type().Elem()
+		if byType[t] == nil {
+			types = append(types, t)
+		}
+		byType[t] = append(byType[t], r)
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for _, t := range types {
+		typeName := g.names[t]
+		// Two aliases of one edge with the same arguments are one statement.
+		groups := map[string][]graphql.CollectedField{}
+		var order []string
+		for _, f := range g.collect(ctx, sel, typeName) {
+			e := g.edges[typeName+"."+f.Name]
+			if e == nil {
+				if f.Definition != nil && len(f.Selections) > 0 && isComposite(g.schema, f.Definition.Type.Name()) {
+					var next []reflect.Value
+					for _, v := range byType[t] {
+						if child := member(v, f.Name); child.IsValid() {
+							next = append(next, child)
+						}
+					}
+					g.descend(ctx, l, next, f.Selections, f.Definition.Type.Name())
+				}
+				continue
+			}
+			if !allowed(ctx, f.Definition) {
+				continue
+			}
+			key := f.Name + argumentText(ctx, f.Field)
+			if groups[key] == nil {
+				order = append(order, key)
+			}
+			groups[key] = append(groups[key], f)
+		}
+		for _, key := range order {
+			fields := groups[key]
+			e := g.edges[typeName+"."+fields[0].Name]
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
+				children, sel, err := e.preload(ctx, l, byType[t], fields)
+				if err == nil && len(children) > 0 {
+					g.entities(ctx, l, children, sel)
+				}
+			}()
+		}
+	}
+}
+
+func (g *Graph) collect(ctx context.Context, sel ast.SelectionSet, typeName string) []graphql.CollectedField {
+	satisfies := []string{typeName}
+	if def := g.schema.Types[typeName]; def != nil {
+		for _, i := range g.schema.GetImplements(def) {
+			satisfies = append(satisfies, i.Name)
+		}
+	}
+	return graphql.CollectFields(graphql.GetOperationContext(ctx), sel, satisfies)
+}
+
+// allowed tells whether the viewer may select the field at all; the resolver answers with the error.
+func allowed(ctx context.Context, def *ast.FieldDefinition) bool {
+	d := def.Directives.ForName("auth")
+	if d == nil {
+		return true
+	}
+	v := viewer.From(ctx)
+	arg := d.Arguments.ForName("requires")
+	for _, child := range arg.Value.Children {
+		if !v.Has(viewer.Scope(child.Value.Raw)) {
+			return false
+		}
+	}
+	return true
+}
+
+func argumentText(ctx context.Context, f *ast.Field) string {
+	if len(f.Arguments) == 0 {
+		return ""
+	}
+	return relay.ArgumentKey(f.ArgumentMap(graphql.GetOperationContext(ctx).Variables))
+}
+
+func isComposite(schema *ast.Schema, typeName string) bool {
+	def := schema.Types[typeName]
+	return def != nil && def.IsCompositeType()
+}
+
+// flatten follows slices and interfaces down to non-nil pointers to structs.
+func flatten(values []reflect.Value) []reflect.Value {
+	var out []reflect.Value
+	for _, v := range values {
+		for v.Kind() == reflect.Interface && !v.IsNil() {
+			v = v.Elem()
+		}
+		switch v.Kind() {
+		case reflect.Slice:
+			els := make([]reflect.Value, v.Len())
+			for i := range els {
+				els[i] = v.Index(i)
+			}
+			out = append(out, flatten(els)...)
+		case reflect.Pointer:
+			if !v.IsNil() && v.Elem().Kind() == reflect.Struct {
+				out = append(out, v)
+			}
+		}
+	}
+	return out
+}
+
+// member reads what gqlgen binds a field to when it needs no resolver: a struct field, or a method
+// without arguments.
+func member(v reflect.Value, field string) reflect.Value {
+	match := func(name string) bool { return strings.EqualFold(name, field) }
+	if f := v.Elem().FieldByNameFunc(match); f.IsValid() && f.CanInterface() {
+		return f
+	}
+	t := v.Type()
+	for i := range t.NumMethod() {
+		if m := t.Method(i); match(m.Name) && m.Type.NumIn() == 1 && m.Type.NumOut() == 1 {
+			return v.Method(i).Call(nil)[0]
+		}
+	}
+	return reflect.Value{}
+}
+
+func (e *One[P, C]) coordinate() string       { return e.field }
+func (e *One[P, C]) parentType() reflect.Type { return e.parent.Type() }
+func (e *One[P, C]) childType() reflect.Type  { return e.child.Type() }
+
+func (e *One[P, C]) preload(ctx context.Context, l *Loaders, parents []reflect.Value, fields []graphql.CollectedField) ([]reflect.Value, ast.SelectionSet, error) {
+	keys := make([]uuid.UUID, 0, len(parents))
+	for _, p := range parents {
+		if k, ok := keyOf(e.parent, p.Interface().(*P), e.parentColumn); ok {
+			keys = append(keys, k)
+		}
+	}
+	keys = unique(keys)
+	if len(keys) == 0 {
+		return nil, nil, nil
+	}
+	release, err := l.slot(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	rows, err := e.fetch(ctx, l, keys)
+	release()
+	if err != nil {
+		return nil, nil, err
+	}
+	ld := e.loader(l)
+	var children []reflect.Value
+	for i, k := range keys {
+		ld.Prime(ctx, k, rows[i])
+		if rows[i] != nil {
+			children = append(children, reflect.ValueOf(rows[i]))
+		}
+	}
+	var sel ast.SelectionSet
+	for _, f := range fields {
+		sel = append(sel, f.Selections...)
+	}
+	return children, sel, nil
+}
+
+func (e *Many[P, C]) coordinate() string       { return e.field }
+func (e *Many[P, C]) parentType() reflect.Type { return e.parent.Type() }
+func (e *Many[P, C]) childType() reflect.Type  { return e.spec.Table.Type() }
+
+func (e *Many[P, C]) preload(ctx context.Context, l *Loaders, parents []reflect.Value, fields []graphql.CollectedField) ([]reflect.Value, ast.SelectionSet, error) {
+	oc := graphql.GetOperationContext(ctx)
+	args, err := e.spec.Parse(ctx, l.cursors, l.scope, e.field, fields[0].ArgumentMap(oc.Variables))
+	if err != nil {
+		return nil, nil, err
+	}
+	keys := make([]uuid.UUID, 0, len(parents))
+	for _, p := range parents {
+		k, _ := keyOf(e.parent, p.Interface().(*P), "id")
+		keys = append(keys, k)
+	}
+	keys = unique(keys)
+	sel, wantRows, wantTotal := connectionSelection(oc, fields)
+
+	var wg sync.WaitGroup
+	var countErr error
+	if wantTotal {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			countErr = e.preloadCount(ctx, l, args, keys)
+		}()
+	}
+	var children []reflect.Value
+	if wantRows {
+		children, err = e.preloadRows(ctx, l, args, keys)
+	} else {
+		// Only the total is selected: the page itself costs no statement.
+		ld := e.rows(l, args)
+		for _, k := range keys {
+			ld.Prime(ctx, k, nil)
+		}
+	}
+	wg.Wait()
+	if err == nil {
+		err = countErr
+	}
+	return children, sel, err
+}
+
+func (e *Many[P, C]) preloadRows(ctx context.Context, l *Loaders, args *relay.Args, keys []uuid.UUID) ([]reflect.Value, error) {
+	release, err := l.slot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	groups, err := e.spec.Table.ListPer(ctx, l.pool, l.scope, e.childColumn, keys, args.Where, args.Page)
+	release()
+	if err != nil {
+		return nil, err
+	}
+	ld := e.rows(l, args)
+	var children []reflect.Value
+	for i, k := range keys {
+		ld.Prime(ctx, k, groups[i])
+		for _, row := range groups[i] {
+			children = append(children, reflect.ValueOf(row))
+		}
+	}
+	return children, nil
+}
+
+func (e *Many[P, C]) preloadCount(ctx context.Context, l *Loaders, args *relay.Args, keys []uuid.UUID) error {
+	release, err := l.slot(ctx)
+	if err != nil {
+		return err
+	}
+	counts, err := e.spec.Table.CountPer(ctx, l.pool, l.scope, e.childColumn, keys, args.Where)
+	release()
+	if err != nil {
+		return err
+	}
+	ld := e.count(l, args)
+	for i, k := range keys {
+		ld.Prime(ctx, k, counts[i])
+	}
+	return nil
+}
+
+// connectionSelection joins what is selected of the nodes, by nodes and by edges, and tells whether
+// rows or the total are selected at all.
+func connectionSelection(oc *graphql.OperationContext, fields []graphql.CollectedField) (nodes ast.SelectionSet, rows, total bool) {
+	for _, f := range fields {
+		typeName := f.Definition.Type.Name()
+		for _, c := range graphql.CollectFields(oc, f.Selections, []string{typeName}) {
+			switch c.Name {
+			case "nodes":
+				rows = true
+				nodes = append(nodes, c.Selections...)
+			case "edges":
+				rows = true
+				for _, n := range graphql.CollectFields(oc, c.Selections, []string{strings.TrimSuffix(typeName, "Connection") + "Edge"}) {
+					if n.Name == "node" {
+						nodes = append(nodes, n.Selections...)
+					}
+				}
+			case "pageInfo":
+				rows = true
+			case "totalCount":
+				total = true
+			}
+		}
+	}
+	return nodes, rows, total
+}

@@ -1,0 +1,169 @@
+package observe
+
+import (
+	"database/sql"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"caseload/internal/fault"
+)
+
+const namespace = "caseload"
+
+// otherCode labels errors whose code is not in the closed list.
+const otherCode = "OTHER"
+
+// Metrics are the server's Prometheus metrics, in a registry of their own. Its methods are safe for use
+// by several goroutines; a nil *Metrics records nothing.
+type Metrics struct {
+	registry   *prometheus.Registry
+	names      names
+	knownCodes map[fault.Code]struct{}
+
+	operationDuration   *prometheus.HistogramVec
+	operationErrors     *prometheus.CounterVec
+	operationCost       prometheus.Histogram
+	operationsInFlight  *prometheus.GaugeVec
+	operationStatements prometheus.Histogram
+	subscriptionEvents  *prometheus.CounterVec
+	loaderBatchSize     *prometheus.HistogramVec
+	jobs                *prometheus.CounterVec
+	jobDuration         *prometheus.HistogramVec
+	lendingCalls        *prometheus.CounterVec
+	lendingDuration     prometheus.Histogram
+}
+
+// NewMetrics returns metrics that include those of the Go runtime and of the process.
+func NewMetrics() *Metrics {
+	m := &Metrics{
+		registry:   prometheus.NewRegistry(),
+		names:      names{seen: map[string]struct{}{}},
+		knownCodes: map[fault.Code]struct{}{},
+
+		operationDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: namespace, Subsystem: "graphql", Name: "operation_duration_seconds",
+			Help:    "Time from the start of an operation to its result, or to the end of a subscription.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 60},
+		}, []string{"operation", "type", "outcome"}),
+		operationErrors: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Subsystem: "graphql", Name: "errors_total",
+			Help: "Errors in results, by code; requests refused before they ran included.",
+		}, []string{"code"}),
+		operationCost: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: namespace, Subsystem: "graphql", Name: "operation_cost_points",
+			Help:    "Cost of an operation in points.",
+			Buckets: []float64{1, 3, 10, 30, 100, 300, 1000, 3000, 10_000},
+		}),
+		operationsInFlight: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: namespace, Subsystem: "graphql", Name: "operations_in_flight",
+			Help: "Operations that run now, by type.",
+		}, []string{"type"}),
+		operationStatements: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: namespace, Subsystem: "graphql", Name: "operation_statements",
+			Help:    "SQL statements of one result.",
+			Buckets: []float64{0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128},
+		}),
+		subscriptionEvents: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Subsystem: "graphql", Name: "subscription_events_total",
+			Help: "Results sent to subscriptions.",
+		}, []string{"operation"}),
+		loaderBatchSize: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: namespace, Subsystem: "loader", Name: "batch_size",
+			Help:    "Keys of one loader batch.",
+			Buckets: []float64{1, 2, 5, 10, 25, 50, 100, 250, 500},
+		}, []string{"loader"}),
+		jobs: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Name: "jobs_total",
+			Help: "Attempts to run a job, by kind and outcome.",
+		}, []string{"kind", "outcome"}),
+		jobDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: namespace, Name: "job_duration_seconds",
+			Help:    "Time of one attempt to run a job.",
+			Buckets: []float64{.01, .05, .1, .5, 1, 5, 15, 60, 300, 1800},
+		}, []string{"kind"}),
+		lendingCalls: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Subsystem: "lending", Name: "calls_total",
+			Help: "Calls to the lending system, by outcome.",
+		}, []string{"outcome"}),
+		lendingDuration: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: namespace, Subsystem: "lending", Name: "call_duration_seconds",
+			Help:    "Time of one call to the lending system.",
+			Buckets: []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+		}),
+	}
+	for _, info := range fault.Codes {
+		m.knownCodes[info.Code] = struct{}{}
+	}
+	m.registry.MustRegister(
+		m.operationDuration, m.operationErrors, m.operationCost, m.operationsInFlight, m.operationStatements,
+		m.subscriptionEvents, m.loaderBatchSize, m.jobs, m.jobDuration, m.lendingCalls, m.lendingDuration,
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return m
+}
+
+// Handler serves the metrics in the Prometheus text format.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+		// One collector that fails must not take the others' values along.
+		ErrorHandling: promhttp.ContinueOnError,
+		Registry:      m.registry,
+	})
+}
+
+// WatchPool adds the statistics of a connection pool under the given name; each name once.
+func (m *Metrics) WatchPool(name string, db *sql.DB) error {
+	if m == nil {
+		return nil
+	}
+	return m.registry.Register(collectors.NewDBStatsCollector(db, name))
+}
+
+// WatchConnections adds a gauge of open long-lived connections of one kind, such as "websocket"; each
+// kind once.
+func (m *Metrics) WatchConnections(kind string, open func() int) error {
+	if m == nil {
+		return nil
+	}
+	return m.registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "live_connections",
+		Help:        "Connections that stay open, by kind.",
+		ConstLabels: prometheus.Labels{"kind": kind},
+	}, func() float64 { return float64(open()) }))
+}
+
+// LoaderBatch records that a loader asked for size keys at once. The name must come from a fixed set.
+func (m *Metrics) LoaderBatch(loader string, size int) {
+	if m != nil {
+		m.loaderBatchSize.WithLabelValues(loader).Observe(float64(size))
+	}
+}
+
+// Job records one attempt to run a job. Kind and outcome must come from fixed sets.
+func (m *Metrics) Job(kind, outcome string, took time.Duration) {
+	if m != nil {
+		m.jobs.WithLabelValues(kind, outcome).Inc()
+		m.jobDuration.WithLabelValues(kind).Observe(took.Seconds())
+	}
+}
+
+// LendingCall records one call to the lending system. The outcome must come from a fixed set.
+func (m *Metrics) LendingCall(outcome string, took time.Duration) {
+	if m != nil {
+		m.lendingCalls.WithLabelValues(outcome).Inc()
+		m.lendingDuration.Observe(took.Seconds())
+	}
+}
+
+// codeLabel keeps the label within the closed list whatever a resolver put into an error.
+func (m *Metrics) codeLabel(code fault.Code) string {
+	if _, known := m.knownCodes[code]; known {
+		return string(code)
+	}
+	return otherCode
+}

@@ -1,0 +1,243 @@
+package relay
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"caseload/internal/db"
+	"caseload/internal/fault"
+)
+
+// The page sizes of every list (design: Schema style). Over the maximum is an error, not a clamp.
+const (
+	DefaultPage = 15
+	MaxPage     = 100
+)
+
+// OrderBy is one element of a list's orderBy argument; it is bound to every XOrder input type.
+type OrderBy struct {
+	Field     string
+	Direction Direction
+	Nulls     *Nulls
+}
+
+// Direction is the direction of an order.
+type Direction string
+
+// Nulls says where NULLs stand in an order.
+type Nulls string
+
+// Spec declares a list: what it may be ordered, filtered and searched by. It is made once, at start.
+type Spec[T any] struct {
+	Table *db.Table[T]
+	// Default is the order when the client gives none; its columns have an index.
+	Default db.Order
+	// Orders are the wire names of orderBy fields.
+	Orders map[string]db.Term
+	// Filter reads the filter argument.
+	Filter func(ctx context.Context, raw any) (db.Where, error)
+	// Search reads the search argument.
+	Search func(text string) (db.Where, error)
+	// Always narrows the list whatever was asked, by further arguments of the field or none.
+	Always func(raw map[string]any) db.Where
+}
+
+// Args are the checked arguments of one list field.
+type Args struct {
+	Page  db.Page
+	Where db.Where
+	// Key is equal for equal arguments: loaders are kept by it.
+	Key     string
+	cursors *Cursors
+	list    List
+}
+
+// Parse checks the raw arguments of a list field, after GraphQL's own coercion. Errors are
+// BAD_USER_INPUT, TOO_MANY_ITEMS or INVALID_CURSOR.
+func (s *Spec[T]) Parse(ctx context.Context, cursors *Cursors, scope db.Scope, coordinate string, raw map[string]any) (*Args, error) {
+	a := &Args{Key: ArgumentKey(raw), cursors: cursors}
+	var err error
+	if a.Page.Order, err = s.order(raw["orderBy"]); err != nil {
+		return nil, err
+	}
+	if err := a.size(raw); err != nil {
+		return nil, err
+	}
+	if v := raw["filter"]; v != nil {
+		w, err := s.Filter(ctx, v)
+		if err != nil {
+			return nil, err
+		}
+		a.Where = a.Where.All(w)
+	}
+	if v, ok := raw["search"].(string); ok {
+		w, err := s.Search(v)
+		if err != nil {
+			return nil, err
+		}
+		a.Where = a.Where.All(w)
+	}
+	if s.Always != nil {
+		a.Where = a.Where.All(s.Always(raw))
+	}
+	a.list = List{scope: scope, text: coordinate + "\x00" + bound(raw)}
+	if after, ok := raw["after"].(string); ok {
+		if a.Page.After, err = cursors.Decode(a.list, after, len(a.Page.Order)); err != nil {
+			return nil, err
+		}
+	}
+	if before, ok := raw["before"].(string); ok {
+		if a.Page.Before, err = cursors.Decode(a.list, before, len(a.Page.Order)); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// bound is the part of the arguments that a cursor is bound to: all but the page itself.
+func bound(raw map[string]any) string {
+	rest := make(map[string]any, len(raw))
+	for k, v := range raw {
+		switch k {
+		case "first", "last", "after", "before":
+		default:
+			if v != nil {
+				rest[k] = v
+			}
+		}
+	}
+	return ArgumentKey(rest)
+}
+
+func (a *Args) size(raw map[string]any) error {
+	first, isFirst, err := count(raw, "first")
+	if err != nil {
+		return err
+	}
+	last, isLast, err := count(raw, "last")
+	if err != nil {
+		return err
+	}
+	switch {
+	case isFirst && isLast:
+		return fault.New(fault.BadUserInput, "Give first or last, not both.")
+	case isLast:
+		a.Page.Limit, a.Page.Backward = last, true
+	case isFirst:
+		a.Page.Limit = first
+	default:
+		a.Page.Limit = DefaultPage
+		// Before alone asks for what stands right before the cursor.
+		a.Page.Backward = raw["before"] != nil && raw["after"] == nil
+	}
+	return nil
+}
+
+func count(raw map[string]any, name string) (int, bool, error) {
+	v := raw[name]
+	if v == nil {
+		return 0, false, nil
+	}
+	n, err := graphql.UnmarshalInt32(v)
+	if err != nil {
+		return 0, false, fault.New(fault.BadUserInput, "%s must be a whole number from 1 to %d.", name, MaxPage)
+	}
+	if n < 1 {
+		return 0, false, fault.New(fault.BadUserInput, "%s must be at least 1.", name)
+	}
+	if n > MaxPage {
+		return 0, false, fault.New(fault.TooManyItems, "%s must be at most %d; page through the list with after.", name, MaxPage)
+	}
+	return int(n), true, nil
+}
+
+// maxOrderTerms bounds orderBy: each term more makes the keyset condition longer.
+const maxOrderTerms = 3
+
+func (s *Spec[T]) order(raw any) (db.Order, error) {
+	list, ok := raw.([]any)
+	if !ok {
+		// GraphQL's list coercion lets a single object stand for a list of one.
+		if m, single := raw.(map[string]any); single {
+			list = []any{m}
+		}
+	}
+	if len(list) == 0 {
+		return s.Default, nil
+	}
+	if len(list) > maxOrderTerms {
+		return nil, fault.New(fault.TooManyItems, "orderBy may have at most %d fields.", maxOrderTerms)
+	}
+	var order db.Order
+	for _, el := range list {
+		m, _ := el.(map[string]any)
+		field, _ := m["field"].(string)
+		term, ok := s.Orders[field]
+		if !ok {
+			return nil, fault.New(fault.BadUserInput, "orderBy has an unknown field.")
+		}
+		if slices.ContainsFunc(order, func(t db.Term) bool { return t.Column == term.Column }) {
+			return nil, fault.New(fault.BadUserInput, "orderBy names a field twice.")
+		}
+		term.Desc = m["direction"] == "DESC"
+		term.NullsFirst = term.Desc
+		switch m["nulls"] {
+		case "FIRST":
+			term.NullsFirst = true
+		case "LAST":
+			term.NullsFirst = false
+		}
+		order = append(order, term)
+	}
+	// The id goes the way of the last term, so that one index can be walked either way.
+	return append(order, db.Term{Column: "id", Desc: order[len(order)-1].Desc}), nil
+}
+
+// Contains makes a search over a trigram-indexed column: every word of the text must occur in it, or
+// be similar to a word in it. Words are compared in lower case.
+func Contains(column string) func(text string) (db.Where, error) {
+	return func(text string) (db.Where, error) {
+		words := strings.Fields(strings.ToLower(text))
+		if len([]rune(strings.Join(words, ""))) < 3 {
+			return db.Where{}, fault.New(fault.BadUserInput, "search needs at least 3 characters.")
+		}
+		if len(words) > 8 {
+			return db.Where{}, fault.New(fault.TooManyItems, "search may have at most 8 words.")
+		}
+		var w db.Where
+		for _, word := range words {
+			word = compact(word)
+			w = w.And("(c."+column+" LIKE ? OR ? <% c."+column+")", "%"+escapeLike(word)+"%", word)
+		}
+		return w, nil
+	}
+}
+
+// compact removes the punctuation of a phone number, so that (415) 555-0123 finds +14155550123.
+func compact(word string) string {
+	digits := strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return r
+		}
+		return -1
+	}, word)
+	if rest := strings.Trim(word, "+()-.0123456789"); rest == "" && digits != "" {
+		return digits
+	}
+	return word
+}
+
+var likeEscapes = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
+
+func escapeLike(s string) string { return likeEscapes.Replace(s) }
+
+// ArgumentKey is equal for equal raw arguments.
+func ArgumentKey(raw map[string]any) string {
+	// Raw arguments come from JSON or from literals; they always marshal, with sorted keys.
+	text, _ := json.Marshal(raw)
+	return string(text)
+}

@@ -1,0 +1,283 @@
+package relay
+
+import (
+	"context"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/lib/pq"
+
+	"caseload/internal/civil"
+	"caseload/internal/db"
+	"caseload/internal/fault"
+)
+
+// The limits of a filter (docs/limits.md).
+const (
+	maxFilterDepth      = 5
+	maxFilterPredicates = 50
+	maxFilterIn         = 500
+)
+
+// StringFilter compares text.
+type StringFilter struct {
+	Eq         graphql.Omittable[*string]
+	Neq        graphql.Omittable[*string]
+	In         graphql.Omittable[[]string]
+	StartsWith graphql.Omittable[*string]
+	Null       graphql.Omittable[*bool]
+}
+
+// BooleanFilter compares a truth value.
+type BooleanFilter struct {
+	Eq graphql.Omittable[*bool]
+}
+
+// DateTimeFilter compares instants.
+type DateTimeFilter struct {
+	Eq   graphql.Omittable[*time.Time]
+	Gt   graphql.Omittable[*time.Time]
+	Gte  graphql.Omittable[*time.Time]
+	Lt   graphql.Omittable[*time.Time]
+	Lte  graphql.Omittable[*time.Time]
+	Null graphql.Omittable[*bool]
+}
+
+// DateFilter compares calendar days.
+type DateFilter struct {
+	Eq   graphql.Omittable[*civil.Date]
+	Gt   graphql.Omittable[*civil.Date]
+	Gte  graphql.Omittable[*civil.Date]
+	Lt   graphql.Omittable[*civil.Date]
+	Lte  graphql.Omittable[*civil.Date]
+	Null graphql.Omittable[*bool]
+}
+
+// IDFilter compares references to another entity.
+type IDFilter struct {
+	Eq graphql.Omittable[*ID]
+	In graphql.Omittable[[]ID]
+}
+
+// EnumFilter compares the values of an enum E.
+type EnumFilter[E ~string] struct {
+	Eq  graphql.Omittable[*E]
+	Neq graphql.Omittable[*E]
+	In  graphql.Omittable[[]E]
+}
+
+// comparator is one of the filters above.
+type comparator interface {
+	where(column, param string) (db.Where, error)
+}
+
+// op is one operator of a comparator: its SQL around the column, and its value if it was sent.
+type op[V any] struct {
+	sql   string
+	value graphql.Omittable[V]
+}
+
+func null() error {
+	return fault.New(fault.BadUserInput, "A filter operator must not be null; leave it out, or use null: true to ask for missing values.")
+}
+
+func compare[V any](w db.Where, column string, ops ...op[*V]) (db.Where, error) {
+	for _, o := range ops {
+		if !o.value.IsSet() {
+			continue
+		}
+		v := o.value.Value()
+		if v == nil {
+			return w, null()
+		}
+		w = w.And(strings.ReplaceAll(o.sql, "@", column), *v)
+	}
+	return w, nil
+}
+
+func among[V any](w db.Where, column string, values graphql.Omittable[[]V]) (db.Where, error) {
+	if !values.IsSet() {
+		return w, nil
+	}
+	if values.Value() == nil {
+		return w, null()
+	}
+	if len(values.Value()) > maxFilterIn {
+		return w, fault.New(fault.TooManyItems, "in may have at most %d values.", maxFilterIn)
+	}
+	return w.And(column+" = ANY(?)", pq.Array(values.Value())), nil
+}
+
+func missing(w db.Where, column string, v graphql.Omittable[*bool]) (db.Where, error) {
+	switch {
+	case !v.IsSet():
+		return w, nil
+	case v.Value() == nil:
+		return w, null()
+	case *v.Value():
+		return w.And(column + " IS NULL"), nil
+	}
+	return w.And(column + " IS NOT NULL"), nil
+}
+
+func (f *StringFilter) where(c, _ string) (db.Where, error) {
+	w, err := compare(db.Where{}, c, op[*string]{"@ = ?", f.Eq}, op[*string]{"@ IS DISTINCT FROM ?", f.Neq})
+	if err != nil {
+		return w, err
+	}
+	if f.StartsWith.IsSet() {
+		if f.StartsWith.Value() == nil {
+			return w, null()
+		}
+		w = w.And(c+" LIKE ?", escapeLike(*f.StartsWith.Value())+"%")
+	}
+	if w, err = among(w, c, f.In); err != nil {
+		return w, err
+	}
+	return missing(w, c, f.Null)
+}
+
+func (f *BooleanFilter) where(c, _ string) (db.Where, error) {
+	return compare(db.Where{}, c, op[*bool]{"@ = ?", f.Eq})
+}
+
+func (f *DateTimeFilter) where(c, _ string) (db.Where, error) {
+	w, err := compare(db.Where{}, c, op[*time.Time]{"@ = ?", f.Eq}, op[*time.Time]{"@ > ?", f.Gt}, op[*time.Time]{"@ >= ?", f.Gte},
+		op[*time.Time]{"@ < ?", f.Lt}, op[*time.Time]{"@ <= ?", f.Lte})
+	if err != nil {
+		return w, err
+	}
+	return missing(w, c, f.Null)
+}
+
+func (f *DateFilter) where(c, _ string) (db.Where, error) {
+	w, err := compare(db.Where{}, c, op[*civil.Date]{"@ = ?", f.Eq}, op[*civil.Date]{"@ > ?", f.Gt}, op[*civil.Date]{"@ >= ?", f.Gte},
+		op[*civil.Date]{"@ < ?", f.Lt}, op[*civil.Date]{"@ <= ?", f.Lte})
+	if err != nil {
+		return w, err
+	}
+	return missing(w, c, f.Null)
+}
+
+// where of an IDFilter checks the type of the ids: param is the wanted prefix.
+func (f *IDFilter) where(c, prefix string) (db.Where, error) {
+	var w db.Where
+	if f.Eq.IsSet() {
+		if f.Eq.Value() == nil {
+			return w, null()
+		}
+		id, err := f.Eq.Value().As(prefix)
+		if err != nil {
+			return w, err
+		}
+		w = w.And(c+" = ?", id)
+	}
+	if f.In.IsSet() {
+		ids := make([]string, 0, len(f.In.Value()))
+		for _, id := range f.In.Value() {
+			u, err := id.As(prefix)
+			if err != nil {
+				return w, err
+			}
+			ids = append(ids, u.String())
+		}
+		if len(ids) > maxFilterIn {
+			return w, fault.New(fault.TooManyItems, "in may have at most %d values.", maxFilterIn)
+		}
+		w = w.And(c+" = ANY(CAST(? AS uuid[]))", pq.Array(ids))
+	}
+	return w, nil
+}
+
+func (f *EnumFilter[E]) where(c, _ string) (db.Where, error) {
+	w, err := compare(db.Where{}, c, op[*E]{"@ = ?", f.Eq}, op[*E]{"@ IS DISTINCT FROM ?", f.Neq})
+	if err != nil {
+		return w, err
+	}
+	return among(w, c, f.In)
+}
+
+// FilterBy makes the Filter of a [Spec] from a struct F whose fields are comparators tagged
+// `filter:"column"` (for ids `filter:"column,prefix"`), the groups And, Or and Not of the same struct,
+// and, for what is not a column, fields of other types that the function special answers by name.
+func FilterBy[F any](special func(f *F) (db.Where, error)) func(ctx context.Context, raw any) (db.Where, error) {
+	return func(ctx context.Context, raw any) (db.Where, error) {
+		f := new(F)
+		if err := graphql.UnmarshalInputFromContext(ctx, raw, f); err != nil {
+			return db.Where{}, err
+		}
+		predicates := 0
+		return compile(f, special, 1, &predicates)
+	}
+}
+
+func compile[F any](f *F, special func(f *F) (db.Where, error), depth int, predicates *int) (db.Where, error) {
+	var w db.Where
+	if depth > maxFilterDepth {
+		return w, fault.New(fault.QueryTooLarge, "A filter may be nested at most %d deep.", maxFilterDepth)
+	}
+	v := reflect.ValueOf(f).Elem()
+	for i := range v.NumField() {
+		field, value := v.Type().Field(i), v.Field(i)
+		tag := field.Tag.Get("filter")
+		if tag == "" || value.IsNil() {
+			continue
+		}
+		column, param, _ := strings.Cut(tag, ",")
+		*predicates++
+		cond, err := value.Interface().(comparator).where("c."+column, param)
+		if err != nil {
+			return w, err
+		}
+		w = w.All(cond)
+	}
+	if special != nil {
+		cond, err := special(f)
+		if err != nil {
+			return w, err
+		}
+		w = w.All(cond)
+	}
+	if *predicates > maxFilterPredicates {
+		return w, fault.New(fault.QueryTooLarge, "A filter may have at most %d predicates.", maxFilterPredicates)
+	}
+	group := func(name string) ([]db.Where, bool, error) {
+		list, ok := v.FieldByName(name).Interface().([]*F)
+		if !ok || list == nil {
+			return nil, false, nil
+		}
+		var out []db.Where
+		for _, g := range list {
+			cond, err := compile(g, special, depth+1, predicates)
+			if err != nil {
+				return nil, false, err
+			}
+			out = append(out, cond)
+		}
+		return out, true, nil
+	}
+	ands, _, err := group("And")
+	if err != nil {
+		return w, err
+	}
+	for _, cond := range ands {
+		w = w.All(cond)
+	}
+	ors, some, err := group("Or")
+	if err != nil {
+		return w, err
+	}
+	if some {
+		w = w.All(db.Or(ors))
+	}
+	if not, ok := v.FieldByName("Not").Interface().(*F); ok && not != nil {
+		cond, err := compile(not, special, depth+1, predicates)
+		if err != nil {
+			return w, err
+		}
+		w = w.All(cond.Not())
+	}
+	return w, nil
+}

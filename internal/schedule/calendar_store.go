@@ -1,0 +1,324 @@
+package schedule
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/lib/pq"
+
+	"caseload/internal/audit"
+	"caseload/internal/civil"
+	"caseload/internal/customer"
+	"caseload/internal/db"
+	"caseload/internal/fault"
+	"caseload/internal/viewer"
+)
+
+// everywhere is how clients and tables name the whole country; the rules name it "".
+const everywhere = "US"
+
+// CallingWindow is a window of the law or of the organization, as clients see it.
+type CallingWindow struct {
+	State      string
+	DaySet     Weekdays
+	OnHolidays bool
+	IsClosed   bool
+	OpensAt    *civil.LocalTime
+	ClosesAt   *civil.LocalTime
+	Purposes   []Purpose
+	IsOwn      bool
+	Source     string
+	AsOf       civil.Date
+}
+
+// Days returns the days of the week, Monday first.
+func (w *CallingWindow) Days() []Weekday { return w.DaySet.List() }
+
+// CallingHoliday is a holiday of the law or of the organization, as clients see it.
+type CallingHoliday struct {
+	State       string     `db:"state"`
+	Date        civil.Date `db:"on_date"`
+	Name        string     `db:"name"`
+	ClosesCalls bool       `db:"closes_calls"`
+	IsOwn       bool       `db:"is_own"`
+	Source      string     `db:"source"`
+	AsOf        civil.Date `db:"as_of"`
+}
+
+// windowRow is a row of state_windows or organization_windows.
+type windowRow struct {
+	State      string           `db:"state"`
+	Days       Weekdays         `db:"days"`
+	OnHolidays bool             `db:"on_holidays"`
+	IsClosed   bool             `db:"is_closed"`
+	OpensAt    *civil.LocalTime `db:"opens_at"`
+	ClosesAt   *civil.LocalTime `db:"closes_at"`
+	Purposes   pq.StringArray   `db:"purposes"`
+	IsOwn      bool             `db:"is_own"`
+	Source     string           `db:"source"`
+	AsOf       civil.Date       `db:"as_of"`
+}
+
+func (r *windowRow) purposes() []Purpose {
+	out := make([]Purpose, len(r.Purposes))
+	for i, p := range r.Purposes {
+		out[i] = Purpose(p)
+	}
+	return out
+}
+
+// window returns the row as the rules take it.
+func (r *windowRow) window() StateWindow {
+	w := StateWindow{State: federalAsEmpty(r.State), Weekdays: r.Days, Holiday: r.OnHolidays, Closed: r.IsClosed, AppliesTo: r.purposes(), Source: r.Source, AsOf: r.AsOf}
+	if r.OpensAt != nil && r.ClosesAt != nil {
+		w.From, w.To = *r.OpensAt, *r.ClosesAt
+	}
+	return w
+}
+
+// windowsSQL reads the law and what the organization adds to it.
+const windowsSQL = `
+	SELECT state, days, on_holidays, is_closed, opens_at, closes_at, purposes, false AS is_own, source, as_of FROM state_windows
+	UNION ALL
+	SELECT state, days, on_holidays, is_closed, opens_at, closes_at, purposes, true, source, as_of FROM organization_windows WHERE organization_id = $1
+	ORDER BY state, on_holidays, days, is_own`
+
+const holidaysSQL = `
+	SELECT state, on_date, name, closes_calls, false AS is_own, source, as_of FROM state_holidays WHERE on_date BETWEEN $2 AND $3
+	UNION ALL
+	SELECT state, on_date, name, closes_calls, true, source, as_of FROM organization_holidays WHERE organization_id = $1 AND on_date BETWEEN $2 AND $3
+	ORDER BY on_date, state, is_own`
+
+// calendarYears is how far around now the holidays of a compiled calendar reach.
+const calendarYears = 2
+
+// calendar returns the compiled law with the organization's own tightening.
+func (s *Service) calendar(ctx context.Context, organizationID uuid.UUID) (*Calendar, error) {
+	return s.calendars.Get(ctx, organizationID, func(ctx context.Context) (*Calendar, error) {
+		var rows []*windowRow
+		if err := s.pool.Select(ctx, &rows, windowsSQL, organizationID); err != nil {
+			return nil, fmt.Errorf("read calling windows: %w", err)
+		}
+		windows := make([]StateWindow, len(rows))
+		for i, r := range rows {
+			windows[i] = r.window()
+		}
+		today := civil.DateIn(s.now(), time.UTC)
+		found, err := readHolidays(ctx, s.pool, organizationID, today.AddDays(-calendarYears*366), today.AddDays(calendarYears*366))
+		if err != nil {
+			return nil, err
+		}
+		holidays := make([]Holiday, len(found))
+		for i, h := range found {
+			holidays[i] = Holiday{State: h.State, Date: h.Date, Name: h.Name, ClosesCalls: h.ClosesCalls, Source: h.Source, AsOf: h.AsOf}
+		}
+		return NewCalendar(FederalLimits(), windows, holidays)
+	})
+}
+
+func readHolidays(ctx context.Context, q db.Querier, organizationID uuid.UUID, from, to civil.Date) ([]*CallingHoliday, error) {
+	var rows []*CallingHoliday
+	if err := q.Select(ctx, &rows, holidaysSQL, organizationID, from, to); err != nil {
+		return nil, fmt.Errorf("read holidays: %w", err)
+	}
+	return rows, nil
+}
+
+// CallingWindows returns the law and the organization's own windows, of one state or of all.
+func (s *Service) CallingWindows(ctx context.Context, v *viewer.Viewer, state *string) ([]*CallingWindow, error) {
+	var rows []*windowRow
+	if err := s.pool.Select(ctx, &rows, windowsSQL, v.OrganizationID); err != nil {
+		return nil, fmt.Errorf("read calling windows: %w", err)
+	}
+	out := []*CallingWindow{}
+	for _, r := range rows {
+		if state == nil || r.State == *state || r.State == everywhere {
+			out = append(out, clientWindow(r))
+		}
+	}
+	return out, nil
+}
+
+func clientWindow(r *windowRow) *CallingWindow {
+	w := &CallingWindow{State: r.State, DaySet: r.Days, OnHolidays: r.OnHolidays, IsClosed: r.IsClosed, OpensAt: r.OpensAt, ClosesAt: r.ClosesAt,
+		Purposes: r.purposes(), IsOwn: r.IsOwn, Source: r.Source, AsOf: r.AsOf}
+	if len(w.Purposes) == 0 {
+		w.Purposes = Purposes
+	}
+	return w
+}
+
+// holidaySpan bounds the days that one question about holidays may cover.
+const holidaySpan = 5 * 366
+
+// CallingHolidays returns the holidays from one day to another, of one state with the federal ones, or of all.
+func (s *Service) CallingHolidays(ctx context.Context, v *viewer.Viewer, state *string, from, to *civil.Date) ([]*CallingHoliday, error) {
+	first := civil.DateIn(s.now(), time.UTC)
+	if from != nil {
+		first = *from
+	}
+	last := first.AddDays(365)
+	if to != nil {
+		last = *to
+	}
+	if last.Before(first) || last.DaysSince(first) > holidaySpan {
+		return nil, fault.New(fault.BadUserInput, "to must not be before from, nor more than five years after it.")
+	}
+	rows, err := readHolidays(ctx, s.pool, v.OrganizationID, first, last)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(rows, func(h *CallingHoliday) bool {
+		return state != nil && h.State != *state && h.State != everywhere
+	}), nil
+}
+
+func checkState(c *fault.Check, state string) {
+	if state != everywhere && !customer.IsState(state) {
+		c.At("state").Add(fault.Invalid, "Give the two-letter code of a state or territory, such as CA, or US for all.")
+	}
+}
+
+// TightenCallingWindow sets the organization's own hours for a state and days. Hours that would loosen
+// the law are refused, although the law would hold all the same. Safe to repeat.
+func (s *Service) TightenCallingWindow(ctx context.Context, v *viewer.Viewer, in TightenCallingWindowInput) (*CallingWindow, error) {
+	c := fault.NewCheck("input")
+	checkState(c, in.State)
+	row := &windowRow{State: in.State, OpensAt: in.OpensAt.Value(), ClosesAt: in.ClosesAt.Value(), IsOwn: true, Source: "the organization's own rule", AsOf: civil.DateIn(s.now(), time.UTC)}
+	if p := in.OnHolidays.Value(); p != nil {
+		row.OnHolidays = *p
+	}
+	if p := in.IsClosed.Value(); p != nil {
+		row.IsClosed = *p
+	}
+	for _, p := range in.Purposes.Value() {
+		row.Purposes = append(row.Purposes, string(p))
+	}
+	if row.Purposes == nil {
+		row.Purposes = pq.StringArray{}
+	}
+	note := &row.Source
+	optionalText(c, "note", in.Note, 500, &note)
+	if note != nil {
+		row.Source = *note
+	}
+	days, err := WeekdaysOf(in.Days...)
+	if err != nil || days == NoDays {
+		c.At("days").Add(fault.Required, "Name at least one day of the week.")
+	}
+	row.Days = days
+	switch {
+	case row.IsClosed && (row.OpensAt != nil || row.ClosesAt != nil):
+		c.At("isClosed").Add(fault.Invalid, "A closed day has no hours: leave opensAt and closesAt out.")
+	case !row.IsClosed && (row.OpensAt == nil || row.ClosesAt == nil):
+		c.At("opensAt").Add(fault.Required, "Give opensAt and closesAt, or isClosed: true.")
+	}
+	if err := c.Err(); err != nil {
+		return nil, err
+	}
+	var law []*windowRow
+	if err := s.pool.Select(ctx, &law, windowsSQL, uuid.Nil); err != nil {
+		return nil, fmt.Errorf("read calling windows: %w", err)
+	}
+	own := row.window()
+	base := []StateWindow{{Weekdays: EveryDay, Holiday: own.Holiday, From: FederalLimits().Window.From, To: FederalLimits().Window.To, Source: FederalLimits().WindowCitation.Source}}
+	for _, l := range law {
+		base = append(base, l.window())
+	}
+	for _, b := range base {
+		if err := Stricter(b, own); err != nil {
+			c.Add(fault.NotAllowed, "%v.", err)
+			return nil, c.Err()
+		}
+	}
+	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		if _, err := tx.Exec(ctx, `
+			INSERT INTO organization_windows AS w (organization_id, id, state, days, on_holidays, is_closed, opens_at, closes_at, purposes, source, as_of, created_at, created_by)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+			ON CONFLICT (organization_id, state, days, on_holidays) DO UPDATE SET
+				is_closed = excluded.is_closed, opens_at = excluded.opens_at, closes_at = excluded.closes_at,
+				purposes = excluded.purposes, source = excluded.source, as_of = excluded.as_of`,
+			v.OrganizationID, db.NewID(), row.State, row.Days, row.OnHolidays, row.IsClosed, row.OpensAt, row.ClosesAt, row.Purposes, row.Source, row.AsOf, tx.Now, v.ActorText()); err != nil {
+			return db.Refused(err, "input")
+		}
+		return s.lawChanged(ctx, tx, v, "calling_window.tightened", map[string]any{"state": row.State, "days": row.Days.String(), "opensAt": row.OpensAt, "closesAt": row.ClosesAt, "isClosed": row.IsClosed})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return clientWindow(row), nil
+}
+
+// AddCallingHoliday adds a day off for the organization. Safe to repeat.
+func (s *Service) AddCallingHoliday(ctx context.Context, v *viewer.Viewer, in AddCallingHolidayInput) (*CallingHoliday, error) {
+	c := fault.NewCheck("input")
+	checkState(c, in.State)
+	requiredText(c, "name", in.Name, 255)
+	if err := c.Err(); err != nil {
+		return nil, err
+	}
+	h := &CallingHoliday{State: in.State, Date: in.Date, Name: in.Name, ClosesCalls: true, IsOwn: true, Source: "the organization's own rule", AsOf: civil.DateIn(s.now(), time.UTC)}
+	if p := in.ClosesCalls.Value(); p != nil {
+		h.ClosesCalls = *p
+	}
+	err := s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		if _, err := tx.Exec(ctx, `
+			INSERT INTO organization_holidays (organization_id, id, state, on_date, name, closes_calls, source, as_of, created_at, created_by)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+			ON CONFLICT (organization_id, state, on_date) DO UPDATE SET name = excluded.name, closes_calls = excluded.closes_calls`,
+			v.OrganizationID, db.NewID(), h.State, h.Date, h.Name, h.ClosesCalls, h.Source, h.AsOf, tx.Now, v.ActorText()); err != nil {
+			return db.Refused(err, "input")
+		}
+		return s.lawChanged(ctx, tx, v, "calling_holiday.added", map[string]any{"state": h.State, "date": h.Date, "name": h.Name, "closesCalls": h.ClosesCalls})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// lawChanged audits a change of the organization's rules and has every process read them anew.
+func (s *Service) lawChanged(ctx context.Context, tx *db.Tx, v *viewer.Viewer, action string, fields map[string]any) error {
+	tx.AfterCommit(func() { s.calendars.Changed(v.OrganizationID, v.OrganizationID, action, tx.Now) })
+	return audit.Write(ctx, tx, v, audit.Change{Action: action, Target: organizationID(v), Fields: fields})
+}
+
+// LoadLaw writes the standard windows and holidays into their tables, for the years around a date. Rows
+// that were changed or added by hand stay. Safe to repeat; the server does it at start.
+func LoadLaw(ctx context.Context, pool *db.Pool, now time.Time) error {
+	for _, w := range StandardStateWindows() {
+		purposes := pq.StringArray{}
+		for _, p := range w.AppliesTo {
+			purposes = append(purposes, string(p))
+		}
+		var from, to *civil.LocalTime
+		if !w.Closed {
+			from, to = &w.From, &w.To
+		}
+		if _, err := pool.Exec(ctx, `
+			INSERT INTO state_windows (state, days, on_holidays, is_closed, opens_at, closes_at, purposes, source, as_of)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
+			lawState(w.State), w.Weekdays, w.Holiday, w.Closed, from, to, purposes, w.Source, w.AsOf); err != nil {
+			return fmt.Errorf("load state windows: %w", err)
+		}
+	}
+	for _, h := range StandardHolidays(now.Year()-1, now.Year()+calendarYears+1) {
+		if _, err := pool.Exec(ctx, `
+			INSERT INTO state_holidays (state, on_date, name, closes_calls, source, as_of)
+			VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`,
+			lawState(h.State), h.Date, h.Name, h.ClosesCalls, h.Source, h.AsOf); err != nil {
+			return fmt.Errorf("load holidays: %w", err)
+		}
+	}
+	return nil
+}
+
+func lawState(state string) string {
+	if state == "" {
+		return everywhere
+	}
+	return state
+}

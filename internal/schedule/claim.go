@@ -1,0 +1,409 @@
+package schedule
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/lib/pq"
+
+	"caseload/internal/audit"
+	"caseload/internal/customer"
+	"caseload/internal/db"
+	"caseload/internal/fault"
+	"caseload/internal/relay"
+	"caseload/internal/viewer"
+)
+
+// Claim is a task that a dialer holds.
+type Claim struct {
+	Task        *CallTask
+	PhoneNumber string
+	CallBefore  time.Time
+	Warnings    []*Denial
+}
+
+// ClaimResult is what a dialer got.
+type ClaimResult struct {
+	Claims    []*Claim
+	Skipped   int
+	Postponed int
+}
+
+// dueSQL finds due tasks, most urgent first, and locks them together with their customers; what another
+// dialer or a sync holds is passed over. Locking the customer keeps two dialers from calling one person at
+// once by two tasks.
+var dueSQL = "SELECT " + CallTasks.Select() + `
+	FROM call_tasks c
+	JOIN customers u ON u.organization_id = c.organization_id AND u.id = c.customer_id
+	JOIN task_types t ON t.organization_id = c.organization_id AND t.id = c.task_type_id
+	WHERE c.organization_id = $1 AND c.state = 'PENDING' AND c.due_at <= $2
+		AND t.archived_at IS NULL AND (CAST($3 AS text[]) IS NULL OR t.name = ANY($3))
+	ORDER BY c.priority, c.due_at, c.id
+	LIMIT $4
+	FOR NO KEY UPDATE OF c, u SKIP LOCKED`
+
+// claimRounds bounds how often a claim looks for more when rules forbid what it found.
+const claimRounds = 5
+
+// ClaimTasks gives the dialer due tasks under a lease. Every rule is checked anew at this moment, in
+// the transaction that claims: a plan is only advice from the past. A task that a rule forbids is moved to
+// the next allowed time of its plan, or skipped.
+func (s *Service) ClaimTasks(ctx context.Context, v *viewer.Viewer, in ClaimInput) (*ClaimResult, error) {
+	c := fault.NewCheck("input")
+	limit := int32(defaultClaim)
+	if p := in.Limit.Value(); p != nil {
+		limit = *p
+	}
+	if limit < 1 || limit > maxClaim {
+		c.At("limit").Add(fault.OutOfRange, "Claim 1 to %d tasks.", maxClaim)
+	}
+	lease := checkLease(c, in.LeaseSeconds)
+	cal, err := s.calendar(ctx, v.OrganizationID)
+	if err != nil {
+		return nil, err
+	}
+	types, err := s.taskTypesByName(ctx, s.pool, v.Scope())
+	if err != nil {
+		return nil, err
+	}
+	byID := make(map[uuid.UUID]*TaskType, len(types))
+	for _, t := range types {
+		byID[t.UUID] = t
+	}
+	for i, name := range in.TaskTypes.Value() {
+		if types[name] == nil {
+			c.At("taskTypes").Index(i).Add(fault.Missing, "There is no such task type in this organization.")
+		}
+	}
+	if err := c.Err(); err != nil {
+		return nil, err
+	}
+	var result *ClaimResult
+	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		result = &ClaimResult{Claims: []*Claim{}}
+		d := &dispatch{s: s, v: v, cal: cal, types: byID, lease: lease, result: result, busy: map[uuid.UUID]bool{}}
+		if _, err := returnExpired(ctx, tx, v.OrganizationID); err != nil {
+			return err
+		}
+		names := any(nil)
+		if in.TaskTypes.Value() != nil {
+			names = pq.Array(in.TaskTypes.Value())
+		}
+		for range claimRounds {
+			room := int(limit) - len(result.Claims)
+			if room == 0 {
+				break
+			}
+			var due []*CallTask
+			if err := tx.Select(ctx, &due, dueSQL, v.OrganizationID, tx.Now, names, room); err != nil {
+				return fmt.Errorf("find due tasks: %w", err)
+			}
+			if len(due) == 0 {
+				break
+			}
+			if err := d.judge(ctx, tx, due); err != nil {
+				return err
+			}
+		}
+		return d.write(ctx, tx)
+	})
+	return result, err
+}
+
+// dispatch is one run of a claim.
+type dispatch struct {
+	s      *Service
+	v      *viewer.Viewer
+	cal    *Calendar
+	types  map[uuid.UUID]*TaskType
+	lease  time.Duration
+	result *ClaimResult
+	// busy are customers that this claim gives out a call to.
+	busy  map[uuid.UUID]bool
+	audit []audit.Change
+}
+
+// judge asks the rules about due tasks and writes what becomes of each.
+func (d *dispatch) judge(ctx context.Context, tx *db.Tx, due []*CallTask) error {
+	sc := d.v.Scope()
+	ids := make([]uuid.UUID, len(due))
+	scheduleIDs := make([]uuid.UUID, len(due))
+	for i, t := range due {
+		ids[i], scheduleIDs[i] = t.CustomerID, t.ScheduleID
+	}
+	records, err := customer.ReadAll(ctx, tx, sc, ids)
+	if err != nil {
+		return err
+	}
+	f, err := readFacts(ctx, tx, sc, ids, tx.Now, nil)
+	if err != nil {
+		return err
+	}
+	schedules, err := Schedules.ByKeys(ctx, tx, sc, "id", scheduleIDs)
+	if err != nil {
+		return fmt.Errorf("read schedules: %w", err)
+	}
+	horizon := make(map[uuid.UUID]time.Time, len(schedules))
+	for _, sch := range schedules {
+		if sch.PlannedUntil != nil {
+			horizon[sch.UUID] = *sch.PlannedUntil
+		}
+	}
+	actor := d.v.ActorText()
+	for _, t := range due {
+		r, typ := records[t.CustomerID], d.types[t.TaskTypeID]
+		if d.busy[t.CustomerID] {
+			// A call to this customer was just given out; it counts from now on.
+			f.attempts[t.CustomerID] = append(f.attempts[t.CustomerID], Attempt{At: tx.Now, Direction: Outbound})
+		}
+		input := EligibilityInput{Case: caseOf(r, typ, t.LoanID, d.cal, f, tx.Now), At: tx.Now}
+		decision := Eligibility(input)
+		t.UpdatedAt = tx.Now
+		switch {
+		case decision.Allowed && (t.WindowEndsAt.After(tx.Now) || typ.QuietBehavior == QuietNextAvailable):
+			expires := tx.Now.Add(d.lease)
+			t.State, t.ClaimedBy, t.ClaimedAt, t.LeaseExpiresAt = Claimed, &actor, &tx.Now, &expires
+			d.busy[t.CustomerID] = true
+			claim := &Claim{Task: t, PhoneNumber: r.Phone.Number, CallBefore: t.WindowEndsAt, Warnings: pointers(decision.Warnings)}
+			if decision.AllowedUntil != nil {
+				claim.CallBefore = *decision.AllowedUntil
+			}
+			d.result.Claims = append(d.result.Claims, claim)
+			d.s.changed(tx, d.v.OrganizationID, t.CustomerID, ChangeTaskClaimed)
+			d.audit = append(d.audit, audit.Change{Action: "call_task.claimed", Target: t.ID(), CustomerID: t.CustomerID})
+		case typ.QuietBehavior == QuietNextAvailable && decision.EarliestNext != nil && decision.EarliestNext.Before(horizon[t.ScheduleID]):
+			at := *decision.EarliestNext
+			input.At = at
+			ends := at.Add(time.Minute)
+			if until := Eligibility(input).AllowedUntil; until != nil {
+				ends = *until
+			}
+			t.moveTo(at, ends)
+			d.result.Postponed++
+		default:
+			t.State, t.FinishedAt = Skipped, &tx.Now
+			reason := "the time of the call passed"
+			if len(decision.Denials) > 0 {
+				reason = string(decision.Denials[0].Rule)
+			}
+			t.SkipReason = &reason
+			d.result.Skipped++
+			d.s.changed(tx, d.v.OrganizationID, t.CustomerID, ChangeTaskFinished)
+			d.audit = append(d.audit, audit.Change{Action: "call_task.skipped", Target: t.ID(), CustomerID: t.CustomerID, Reason: reason})
+		}
+	}
+	_, err = CallTasks.UpdateAll(ctx, tx, sc, due, []string{"state", "due_at", "due_local", "window_ends_at", "claimed_by", "claimed_at", "lease_expires_at", "finished_at", "skip_reason", "updated_at"})
+	if err != nil {
+		return fmt.Errorf("write claimed tasks: %w", err)
+	}
+	for _, t := range due {
+		t.Version++
+	}
+	return nil
+}
+
+func (d *dispatch) write(ctx context.Context, tx *db.Tx) error {
+	return audit.Write(ctx, tx, d.v, d.audit...)
+}
+
+func pointers(ds []Denial) []*Denial {
+	out := make([]*Denial, len(ds))
+	for i := range ds {
+		out[i] = &ds[i]
+	}
+	return out
+}
+
+// Renew says that the dialer is still at work on a task. The first renewal with callStarted asks the rules
+// once more: between claim and call the customer may have opted out. A task that may no longer be
+// called is skipped and comes back as a CALL_NOT_ALLOWED user error.
+func (s *Service) Renew(ctx context.Context, v *viewer.Viewer, in RenewInput) (*CallTask, error) {
+	c := fault.NewCheck("input")
+	lease := checkLease(c, in.LeaseSeconds)
+	if err := c.Err(); err != nil {
+		return nil, err
+	}
+	cal, err := s.calendar(ctx, v.OrganizationID)
+	if err != nil {
+		return nil, err
+	}
+	var task *CallTask
+	var denied fault.UserErrors
+	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		denied = nil
+		t, r, err := s.lockHeld(ctx, tx, v, in.ID)
+		if err != nil {
+			return err
+		}
+		expires := tx.Now.Add(lease)
+		t.LeaseExpiresAt, t.UpdatedAt = &expires, tx.Now
+		if p := in.CallStarted.Value(); p != nil && *p && t.State == Claimed {
+			typ, err := TaskTypes.ByID(ctx, tx, v.Scope(), t.TaskTypeID)
+			if err != nil {
+				return err
+			}
+			f, err := readFacts(ctx, tx, v.Scope(), []uuid.UUID{t.CustomerID}, tx.Now, []uuid.UUID{t.UUID})
+			if err != nil {
+				return err
+			}
+			t.State = InProgress
+			decision := Eligibility(EligibilityInput{Case: caseOf(r, typ, t.LoanID, cal, f, tx.Now), At: tx.Now})
+			if !decision.Allowed {
+				reason := string(decision.Denials[0].Rule)
+				t.State, t.LeaseExpiresAt, t.FinishedAt, t.SkipReason = Skipped, nil, &tx.Now, &reason
+				denied = fault.UserErrors{{Code: fault.CallNotAllowed, Message: "Do not call: " + decision.Denials[0].Message + ".", Path: []string{"input", "callStarted"}}}
+				s.changed(tx, v.OrganizationID, t.CustomerID, ChangeTaskFinished)
+				if err := audit.Write(ctx, tx, v, audit.Change{Action: "call_task.skipped", Target: t.ID(), CustomerID: t.CustomerID, Reason: reason}); err != nil {
+					return err
+				}
+			}
+		}
+		task = t
+		return CallTasks.Update(ctx, tx, v.Scope(), t)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if denied != nil {
+		return task, denied
+	}
+	return task, nil
+}
+
+// lockHeld locks the customer and then the task that the viewer holds, in the order that every writer of
+// tasks keeps, and returns both.
+func (s *Service) lockHeld(ctx context.Context, tx *db.Tx, v *viewer.Viewer, id relay.ID) (*CallTask, *customer.Record, error) {
+	t, r, err := lockTask(ctx, tx, v, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	if t.State != Claimed && t.State != InProgress {
+		return nil, nil, fault.UserErrors{{Code: fault.InvalidState, Message: fmt.Sprintf("The task is %s; only a claimed task can be worked on.", t.State), Path: []string{"input", "id"}}}
+	}
+	if t.ClaimedBy == nil || *t.ClaimedBy != v.ActorText() {
+		return nil, nil, fault.UserErrors{{Code: fault.NotAllowed, Message: "Another caller holds this task.", Path: []string{"input", "id"}}}
+	}
+	return t, r, nil
+}
+
+func lockTask(ctx context.Context, tx *db.Tx, v *viewer.Viewer, id relay.ID) (*CallTask, *customer.Record, error) {
+	u, err := id.As(CallTasks.Prefix())
+	if err != nil {
+		return nil, nil, err
+	}
+	found, err := CallTasks.ByID(ctx, tx, v.Scope(), u)
+	if err != nil {
+		return nil, nil, notFound(err, "call task", "input", "id")
+	}
+	r, err := customer.LockByID(ctx, tx, v.Scope(), found.CustomerID)
+	if err != nil {
+		return nil, nil, err
+	}
+	// Read again: the state seen before the lock may be old, and a sync may have removed the task.
+	t, err := CallTasks.Lock(ctx, tx, v.Scope(), u)
+	if err != nil {
+		return nil, nil, notFound(err, "call task", "input", "id")
+	}
+	return t, r, nil
+}
+
+// Cancel ends a task that has not been called yet. Cancelling again changes nothing.
+func (s *Service) Cancel(ctx context.Context, v *viewer.Viewer, in CancelInput) (*CallTask, error) {
+	c := fault.NewCheck("input")
+	requiredText(c, "reason", in.Reason, 500)
+	if err := c.Err(); err != nil {
+		return nil, err
+	}
+	var task *CallTask
+	err := s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		t, _, err := lockTask(ctx, tx, v, in.ID)
+		if err != nil {
+			return err
+		}
+		task = t
+		if t.State == Cancelled {
+			return nil
+		}
+		if !t.State.MayBecome(Cancelled) {
+			return fault.UserErrors{{Code: fault.InvalidState, Message: fmt.Sprintf("The task is %s and can no longer be cancelled.", t.State), Path: []string{"input", "id"}}}
+		}
+		t.State, t.FinishedAt, t.LeaseExpiresAt, t.SkipReason, t.UpdatedAt = Cancelled, &tx.Now, nil, &in.Reason, tx.Now
+		if err := CallTasks.Update(ctx, tx, v.Scope(), t); err != nil {
+			return err
+		}
+		s.changed(tx, v.OrganizationID, t.CustomerID, ChangeTaskFinished)
+		return audit.Write(ctx, tx, v, audit.Change{Action: "call_task.cancelled", Target: t.ID(), CustomerID: t.CustomerID, Reason: in.Reason})
+	})
+	return task, err
+}
+
+// expiredSQL ends leases that ran out. A call that had not begun returns to the queue if its plan is still
+// the one in force; one that had begun may have reached the consumer, so it never returns and counts
+// as an attempt.
+const expiredSQL = `
+	WITH lapsed AS (
+		SELECT t.organization_id, t.id, t.state,
+			(s.status = 'ACTIVE' AND s.plan_number = t.plan_number) AS current
+		FROM call_tasks t JOIN schedules s ON s.organization_id = t.organization_id AND s.id = t.schedule_id
+		WHERE t.lease_expires_at <= $1 AND (CAST($2 AS uuid) IS NULL OR t.organization_id = $2)
+		FOR NO KEY UPDATE OF t SKIP LOCKED
+	), ended AS (
+		UPDATE call_tasks t SET
+			state = CASE WHEN l.state = 'IN_PROGRESS' THEN 'FAILED' WHEN l.current THEN 'PENDING' ELSE 'EXPIRED' END,
+			finished_at = CASE WHEN l.state = 'CLAIMED' AND l.current THEN NULL ELSE $1 END,
+			skip_reason = CASE WHEN l.state = 'CLAIMED' AND l.current THEN NULL ELSE 'the dialer''s lease ran out' END,
+			lease_expires_at = NULL,
+			version = t.version + 1, updated_at = $1
+		FROM lapsed l WHERE t.organization_id = l.organization_id AND t.id = l.id
+		RETURNING t.*, l.state AS old_state
+	), attempted AS (
+		INSERT INTO call_attempts (organization_id, id, customer_id, task_id, direction, phone_number, place, loan_ids, outcome, occurred_at, created_at, created_by)
+		SELECT e.organization_id, gen_random_uuid(), e.customer_id, e.id, 'OUTBOUND', coalesce(p.number, ''), 'RESIDENCE_OR_CELL',
+			CASE WHEN e.loan_id IS NULL THEN '{}' ELSE ARRAY[e.loan_id] END, NULL, e.claimed_at, $1, e.claimed_by
+		FROM ended e LEFT JOIN customer_phones p ON p.organization_id = e.organization_id AND p.customer_id = e.customer_id AND p.label = 'PRIMARY'
+		WHERE e.old_state = 'IN_PROGRESS'
+	)
+	SELECT organization_id, customer_id FROM ended`
+
+// lapsed is a task whose lease ran out.
+type lapsed struct {
+	OrganizationID uuid.UUID `db:"organization_id"`
+	CustomerID     uuid.UUID `db:"customer_id"`
+}
+
+// returnExpired ends the leases that ran out, of one organization or, with the zero id, of all.
+func returnExpired(ctx context.Context, tx *db.Tx, organizationID uuid.UUID) ([]lapsed, error) {
+	var rows []lapsed
+	if err := tx.Select(ctx, &rows, expiredSQL, tx.Now, uuid.NullUUID{UUID: organizationID, Valid: organizationID != uuid.Nil}); err != nil {
+		return nil, fmt.Errorf("end expired leases: %w", err)
+	}
+	return rows, nil
+}
+
+// overdueSQL ends pending tasks whose plan is over.
+const overdueSQL = `
+	UPDATE call_tasks t SET state = 'EXPIRED', finished_at = $1, skip_reason = 'the plan is over', version = t.version + 1, updated_at = $1
+	FROM schedules s
+	WHERE s.organization_id = t.organization_id AND s.id = t.schedule_id AND t.state = 'PENDING' AND t.due_at < $1 AND s.planned_until < $1
+	RETURNING t.organization_id, t.customer_id`
+
+// Reap ends leases that ran out and tasks whose plan is over, in all organizations. A job runs it
+// every half minute; running it twice at once is safe.
+func (s *Service) Reap(ctx context.Context) error {
+	return s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		rows, err := returnExpired(ctx, tx, uuid.Nil)
+		if err != nil {
+			return err
+		}
+		var overdue []lapsed
+		if err := tx.Select(ctx, &overdue, overdueSQL, tx.Now); err != nil {
+			return fmt.Errorf("end overdue tasks: %w", err)
+		}
+		for _, r := range append(rows, overdue...) {
+			s.changed(tx, r.OrganizationID, r.CustomerID, ChangeTaskFinished)
+		}
+		return nil
+	})
+}

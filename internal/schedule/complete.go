@@ -1,0 +1,387 @@
+package schedule
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"caseload/internal/audit"
+	"caseload/internal/civil"
+	"caseload/internal/customer"
+	"caseload/internal/db"
+	"caseload/internal/fault"
+	"caseload/internal/relay"
+	"caseload/internal/viewer"
+)
+
+// CallResult is what the end of a call brought about.
+type CallResult struct {
+	CallTask     *CallTask
+	Attempt      *CallAttempt
+	Customer     *customer.Customer
+	Callback     *CallTask
+	TasksRemoved int
+	TasksCreated int
+}
+
+// Complete ends a task that the viewer holds with what happened, and carries out the consequences of the
+// outcome in the same transaction. Completing again with the same outcome changes nothing.
+func (s *Service) Complete(ctx context.Context, v *viewer.Viewer, in CompleteInput) (*CallResult, error) {
+	cal, err := s.calendar(ctx, v.OrganizationID)
+	if err != nil {
+		return nil, err
+	}
+	var result *CallResult
+	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		t, r, err := lockTask(ctx, tx, v, in.ID)
+		if err != nil {
+			return err
+		}
+		if t.State.IsFinal() && t.Outcome != nil && *t.Outcome == in.Outcome {
+			result, err = completedBefore(ctx, tx, v, t, r)
+			return err
+		}
+		if t, r, err = s.lockHeld(ctx, tx, v, in.ID); err != nil {
+			return err
+		}
+		call, err := in.call(ctx, tx, v, t)
+		if err != nil {
+			return err
+		}
+		if r.Phone != nil {
+			call.attempt.PhoneNumber, call.attempt.Place = r.Phone.Number, placeOf(r.Phone)
+		}
+		t.State, t.FinishedAt, t.LeaseExpiresAt = in.Outcome.Consequences().Final, &tx.Now, nil
+		t.Outcome, t.UpdatedAt = &in.Outcome, tx.Now
+		if in.Note.IsSet() {
+			t.Note = in.Note.Value()
+		}
+		if err := CallTasks.Update(ctx, tx, v.Scope(), t); err != nil {
+			return err
+		}
+		result = &CallResult{CallTask: t, Attempt: call.attempt}
+		s.changed(tx, v.OrganizationID, t.CustomerID, ChangeTaskFinished)
+		if err := audit.Write(ctx, tx, v, audit.Change{Action: "call_task.completed", Target: t.ID(), CustomerID: t.CustomerID, Fields: map[string]any{"outcome": in.Outcome}}); err != nil {
+			return err
+		}
+		return s.consequences(ctx, tx, v, cal, r, call, result)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return result, nil
+}
+
+// completedBefore answers a repeated completion with what is stored.
+func completedBefore(ctx context.Context, tx *db.Tx, v *viewer.Viewer, t *CallTask, r *customer.Record) (*CallResult, error) {
+	a, err := CallAttempts.One(ctx, tx, v.Scope(), db.Where{}.And("c.task_id = ?", t.UUID).And("c.customer_id = ?", t.CustomerID))
+	if err != nil && fault.CodeOf(err) != fault.NotFound {
+		return nil, fmt.Errorf("read call attempt: %w", err)
+	}
+	return &CallResult{CallTask: t, Attempt: a, Customer: &r.Customer}, nil
+}
+
+// call is a call that was made, with what the consequences need.
+type call struct {
+	attempt    *CallAttempt
+	outcome    Outcome
+	callbackAt *time.Time
+	task       *CallTask
+}
+
+func (in *CompleteInput) call(ctx context.Context, tx *db.Tx, v *viewer.Viewer, t *CallTask) (*call, error) {
+	c := fault.NewCheck("input")
+	at := tx.Now
+	if p := in.StartedAt.Value(); p != nil {
+		at = p.UTC().Truncate(time.Microsecond)
+		if at.After(tx.Now) || t.ClaimedAt != nil && at.Before(*t.ClaimedAt) {
+			c.At("startedAt").Add(fault.OutOfRange, "The call began between the claim and now.")
+		}
+	}
+	var note *string
+	optionalText(c, "note", in.Note, 2000, &note)
+	back := in.CallbackAt.Value()
+	checkCallback(c, in.Outcome, back, tx.Now)
+	loans := []uuid.UUID{}
+	if t.LoanID != nil {
+		loans = append(loans, *t.LoanID)
+	}
+	if in.LoanIDs.IsSet() && in.LoanIDs.Value() != nil {
+		var err error
+		if loans, err = loansOf(ctx, tx, v, t.CustomerID, in.LoanIDs.Value(), c.At("loanIds")); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.Err(); err != nil {
+		return nil, err
+	}
+	return &call{outcome: in.Outcome, callbackAt: back, task: t, attempt: newAttempt(tx, v, t.CustomerID, &t.UUID, Outbound, loans, in.Outcome, at)}, nil
+}
+
+func checkCallback(c *fault.Check, outcome Outcome, at *time.Time, now time.Time) {
+	switch {
+	case outcome == CallbackRequested && at == nil:
+		c.At("callbackAt").Add(fault.Required, "Say when the customer wants to be called.")
+	case outcome != CallbackRequested && at != nil:
+		c.At("callbackAt").Add(fault.Invalid, "callbackAt goes with the outcome CALLBACK_REQUESTED only.")
+	case at != nil && (!at.After(now) || at.After(now.Add(maxCallback))):
+		c.At("callbackAt").Add(fault.OutOfRange, "A callback lies within the next 90 days.")
+	}
+}
+
+const maxCallback = 90 * 24 * time.Hour
+
+func newAttempt(tx *db.Tx, v *viewer.Viewer, customerID uuid.UUID, task *uuid.UUID, d Direction, loans []uuid.UUID, o Outcome, at time.Time) *CallAttempt {
+	return &CallAttempt{Row: db.Row{OrganizationID: v.OrganizationID, UUID: db.NewID()}, CustomerID: customerID, TaskID: task, Direction: d,
+		Place: ResidenceOrCell, LoanIDs: loans, Outcome: &o, OccurredAt: at, CreatedAt: tx.Now, CreatedBy: v.ActorText()}
+}
+
+// loansOf checks that ids are loans of the customer.
+func loansOf(ctx context.Context, q db.Querier, v *viewer.Viewer, customerID uuid.UUID, ids []relay.ID, c *fault.Check) ([]uuid.UUID, error) {
+	keys := make([]uuid.UUID, len(ids))
+	for i, id := range ids {
+		u, err := id.As(customer.Loans.Prefix())
+		if err != nil {
+			return nil, err
+		}
+		keys[i] = u
+	}
+	rows, err := customer.Loans.ByKeys(ctx, q, v.Scope(), "id", keys)
+	if err != nil {
+		return nil, fmt.Errorf("read loans: %w", err)
+	}
+	for i, key := range keys {
+		if !slices.ContainsFunc(rows, func(l *customer.Loan) bool { return l.UUID == key && l.CustomerID == customerID }) {
+			c.Index(i).Add(fault.Missing, "The customer has no such loan.")
+		}
+	}
+	return keys, nil
+}
+
+// RecordCall writes down a call that no task asked for, with the same consequences as any other. A call
+// that the customer made does not count for the frequency, but a conversation is one (12 CFR 1006.14(b)(2)).
+func (s *Service) RecordCall(ctx context.Context, v *viewer.Viewer, in RecordInput) (*CallResult, error) {
+	cal, err := s.calendar(ctx, v.OrganizationID)
+	if err != nil {
+		return nil, err
+	}
+	var result *CallResult
+	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		id, err := in.find(ctx, tx, v.Scope(), "input")
+		if err != nil {
+			return err
+		}
+		r, err := customer.LockByID(ctx, tx, v.Scope(), id)
+		if err != nil {
+			return err
+		}
+		c := fault.NewCheck("input")
+		at := tx.Now
+		if p := in.OccurredAt.Value(); p != nil {
+			if at = p.UTC().Truncate(time.Microsecond); at.After(tx.Now) {
+				c.At("occurredAt").Add(fault.OutOfRange, "A call that was made lies in the past.")
+			}
+		}
+		number := ""
+		if r.Phone != nil {
+			number = r.Phone.Number
+		}
+		if p := in.PhoneNumber.Value(); p != nil {
+			e164, _, ok := customer.ParsePhone(*p)
+			if !ok {
+				c.At("phoneNumber").Add(fault.Invalid, "Give a valid phone number in E.164 form, such as +14155550123, or as dialed in the United States.")
+			}
+			number = e164
+		}
+		if number == "" && c.OK() {
+			c.At("phoneNumber").Add(fault.Required, "Give the number: the customer has no primary phone.")
+		}
+		loans, err := loansOf(ctx, tx, v, id, in.LoanIDs.Value(), c.At("loanIds"))
+		if err != nil {
+			return err
+		}
+		if err := c.Err(); err != nil {
+			return err
+		}
+		a := newAttempt(tx, v, id, nil, in.Direction, loans, in.Outcome, at)
+		a.PhoneNumber = number
+		result = &CallResult{Attempt: a}
+		s.changed(tx, v.OrganizationID, id, ChangeTaskFinished)
+		if err := audit.Write(ctx, tx, v, audit.Change{Action: "call.recorded", Target: a.ID(), CustomerID: id, Fields: map[string]any{"outcome": in.Outcome, "direction": in.Direction}}); err != nil {
+			return err
+		}
+		return s.consequences(ctx, tx, v, cal, r, &call{attempt: a, outcome: in.Outcome}, result)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return result, nil
+}
+
+// consequences carries out what an outcome brings about. The caller holds the customer's lock.
+func (s *Service) consequences(ctx context.Context, tx *db.Tx, v *viewer.Viewer, cal *Calendar, r *customer.Record, c *call, result *CallResult) error {
+	sc, id := v.Scope(), r.Customer.UUID
+	if err := CallAttempts.Insert(ctx, tx, sc, c.attempt); err != nil {
+		return db.Refused(err, "input")
+	}
+	if c.task != nil {
+		if _, err := tx.Exec(ctx, "UPDATE schedules SET attempts_made = attempts_made + 1 WHERE organization_id = $1 AND id = $2 AND plan_number = $3",
+			sc.OrganizationID, c.task.ScheduleID, c.task.PlanNumber); err != nil {
+			return fmt.Errorf("count attempt: %w", err)
+		}
+	}
+	todo := c.outcome.Consequences()
+	if todo.BlocksPhone {
+		if err := customer.BlockPhone(ctx, tx, sc, id, c.attempt.PhoneNumber, string(c.outcome)); err != nil {
+			return err
+		}
+	}
+	if todo.DoNotCall {
+		if err := customer.SetDoNotCall(ctx, tx, v, id); err != nil {
+			return err
+		}
+		var err error
+		if result.TasksRemoved, err = stopActive(ctx, tx, v, id, Stopped); err != nil {
+			return err
+		}
+		s.changed(tx, v.OrganizationID, id, ChangeStopped)
+		if err := audit.Write(ctx, tx, v, audit.Change{Action: "customer.do_not_call_set", Target: r.Customer.ID(), CustomerID: id, Fields: map[string]any{"by": c.outcome}}); err != nil {
+			return err
+		}
+	}
+	again, err := customer.Read(ctx, tx, sc, id)
+	if err != nil {
+		return err
+	}
+	result.Customer = &again.Customer
+	switch {
+	case todo.DoNotCall:
+		return nil
+	case todo.Replan:
+		return s.replan(ctx, tx, v, cal, again, c, result)
+	}
+	return s.exhaust(ctx, tx, v, cal, again, result)
+}
+
+// replan makes the rest of the customer's active plan anew, since the rules now allow other times.
+func (s *Service) replan(ctx context.Context, tx *db.Tx, v *viewer.Viewer, cal *Calendar, r *customer.Record, c *call, result *CallResult) error {
+	sch, typ, err := activePlan(ctx, tx, v.Scope(), r.Customer.UUID)
+	if err != nil || sch == nil {
+		return err
+	}
+	f, err := readFacts(ctx, tx, v.Scope(), []uuid.UUID{r.Customer.UUID}, tx.Now, nil)
+	if err != nil {
+		return err
+	}
+	removed, err := removePending(ctx, tx, v.Scope(), []uuid.UUID{r.Customer.UUID})
+	if err != nil {
+		return err
+	}
+	result.TasksRemoved = removed[r.Customer.UUID]
+	subject := caseOf(r, typ, sch.LoanID, cal, f, tx.Now)
+	from := tx.Now
+	if d := Eligibility(EligibilityInput{Case: subject, At: from}); !d.Allowed && d.EarliestNext != nil {
+		// After a conversation the next week is closed; a horizon counted from today would end with it.
+		from = *d.EarliestNext
+	}
+	plan := Plan(PlanInput{Case: subject, Now: from, Seed: SeedOf(r.Customer.UUID, typ.UUID), AttemptsMade: int(sch.AttemptsMade)})
+	if c.callbackAt != nil {
+		back, ok := callback(subject, typ, *c.callbackAt, int(sch.AttemptsMade)+1)
+		if ok {
+			// The callback takes the place of the cadence: the customer said when.
+			plan.Slots, plan.Denials = []Slot{back}, nil
+		}
+	}
+	schedules, err := writePlans(ctx, tx, v, []newPlan{{customer: r.Customer.UUID, taskType: typ, loan: sch.LoanID, zone: r.Customer.TimeZone, plan: &plan, attemptsMade: sch.AttemptsMade}})
+	if err != nil {
+		return err
+	}
+	if schedules[r.Customer.UUID] == nil {
+		s.changed(tx, v.OrganizationID, r.Customer.UUID, ChangeStopped)
+		return nil
+	}
+	result.TasksCreated = len(plan.Slots)
+	if c.callbackAt != nil && len(plan.Slots) == 1 {
+		if result.Callback, err = CallTasks.One(ctx, tx, v.Scope(), db.Where{}.And("c.schedule_id = ?", schedules[r.Customer.UUID].UUID).And("c.state = 'PENDING'")); err != nil {
+			return fmt.Errorf("read callback: %w", err)
+		}
+	}
+	s.changed(tx, v.OrganizationID, r.Customer.UUID, ChangeSynced)
+	return nil
+}
+
+// callback returns the slot of a callback, at the time that was asked for or, when a rule forbids that, at
+// the next that is allowed. Callbacks do not bypass the law.
+func callback(subject Case, typ *TaskType, at time.Time, attempt int) (Slot, bool) {
+	d := Eligibility(EligibilityInput{Case: subject, At: at})
+	if d.EarliestNext == nil || len(subject.Zones) == 0 {
+		return Slot{}, false
+	}
+	next := *d.EarliestNext
+	ends := next.Add(time.Minute)
+	if until := Eligibility(EligibilityInput{Case: subject, At: next}).AllowedUntil; until != nil {
+		ends = *until
+	}
+	zone := subject.Zones[0]
+	return Slot{At: next.UTC(), LocalDate: civil.DateIn(next, zone.Location()), LocalTime: civil.LocalTimeIn(next, zone.Location()), Zone: zone, Attempt: attempt, WindowEnd: ends}, true
+}
+
+// activePlan returns the customer's active schedule with its task type; a nil schedule means that none is
+// active.
+func activePlan(ctx context.Context, q db.Querier, sc db.Scope, customerID uuid.UUID) (*Schedule, *TaskType, error) {
+	sch, err := Schedules.One(ctx, q, sc, db.Where{}.And("c.customer_id = ?", customerID).And("c.status = 'ACTIVE'"))
+	if err != nil {
+		if fault.CodeOf(err) == fault.NotFound {
+			return nil, nil, nil
+		}
+		return nil, nil, fmt.Errorf("read active schedule: %w", err)
+	}
+	typ, err := TaskTypes.ByID(ctx, q, sc, sch.TaskTypeID)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read task type: %w", err)
+	}
+	return sch, typ, nil
+}
+
+// exhaust ends the active plan when its last call was made, as its task type wants.
+func (s *Service) exhaust(ctx context.Context, tx *db.Tx, v *viewer.Viewer, cal *Calendar, r *customer.Record, result *CallResult) error {
+	sc, id := v.Scope(), r.Customer.UUID
+	open, err := CallTasks.Count(ctx, tx, sc, db.Where{}.And("c.customer_id = ?", id).And("c.state IN ('PENDING', 'CLAIMED', 'IN_PROGRESS')"))
+	if err != nil {
+		return fmt.Errorf("count open tasks: %w", err)
+	}
+	if open > 0 || result.CallTask == nil {
+		return nil
+	}
+	sch, typ, err := activePlan(ctx, tx, sc, id)
+	if err != nil || sch == nil {
+		return err
+	}
+	if typ.OnExhausted == ExhaustedCreateTask && sch.PlannedUntil != nil {
+		f, err := readFacts(ctx, tx, sc, []uuid.UUID{id}, tx.Now, nil)
+		if err != nil {
+			return err
+		}
+		from := *sch.PlannedUntil
+		if from.Before(tx.Now) {
+			from = tx.Now
+		}
+		plan := Plan(PlanInput{Case: caseOf(r, typ, sch.LoanID, cal, f, from), Now: from, Seed: SeedOf(id, typ.UUID)})
+		if _, err := writePlans(ctx, tx, v, []newPlan{{customer: id, taskType: typ, loan: sch.LoanID, zone: r.Customer.TimeZone, plan: &plan}}); err != nil {
+			return err
+		}
+		result.TasksCreated = len(plan.Slots)
+		s.changed(tx, v.OrganizationID, id, ChangeSynced)
+		return nil
+	}
+	if _, err := stopActive(ctx, tx, v, id, Exhausted); err != nil {
+		return err
+	}
+	if typ.OnExhausted == ExhaustedEmitEvent {
+		s.changed(tx, v.OrganizationID, id, ChangeExhausted)
+	}
+	return nil
+}

@@ -1,0 +1,109 @@
+package schedule
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/lib/pq"
+
+	"caseload/internal/audit"
+	"caseload/internal/civil"
+	"caseload/internal/customer"
+	"caseload/internal/db"
+	"caseload/internal/fault"
+	"caseload/internal/viewer"
+)
+
+// AddInconvenientTime notes a time that the customer calls inconvenient, in effect at once: pending tasks
+// in it are removed. It returns how many.
+func (s *Service) AddInconvenientTime(ctx context.Context, v *viewer.Viewer, in AddInconvenientTimeInput) (*Inconvenience, int, error) {
+	c := fault.NewCheck("input")
+	days, err := WeekdaysOf(in.Days...)
+	if err != nil || days == NoDays {
+		c.At("days").Add(fault.Required, "Name at least one day of the week.")
+	}
+	row := &Inconvenience{Row: db.Row{OrganizationID: v.OrganizationID, UUID: db.NewID()}, DaySet: days, StartsAt: in.StartsAt, EndsAt: in.EndsAt, CreatedBy: v.ActorText()}
+	optionalText(c, "note", in.Note, 500, &row.Note)
+	if err := c.Err(); err != nil {
+		return nil, 0, err
+	}
+	removed := 0
+	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		id, err := in.find(ctx, tx, v.Scope(), "input")
+		if err != nil {
+			return err
+		}
+		if _, err := customer.LockByID(ctx, tx, v.Scope(), id); err != nil {
+			return err
+		}
+		row.CustomerID, row.CreatedAt = id, tx.Now
+		if err := Inconveniences.Insert(ctx, tx, v.Scope(), row); err != nil {
+			return db.Refused(err, "input")
+		}
+		if removed, err = removeInside(ctx, tx, v.Scope(), id, row); err != nil {
+			return err
+		}
+		s.changed(tx, v.OrganizationID, id, ChangeSynced)
+		return audit.Write(ctx, tx, v, audit.Change{Action: "inconvenient_time.added", Target: row.ID(), CustomerID: id, Fields: map[string]any{"days": days.String(), "tasksRemoved": removed}})
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	return row, removed, nil
+}
+
+// removeInside deletes the pending tasks of a customer that an inconvenient time forbids.
+func removeInside(ctx context.Context, tx *db.Tx, sc db.Scope, customerID uuid.UUID, t *Inconvenience) (int, error) {
+	pending, err := CallTasks.List(ctx, tx, sc, db.Where{}.And("c.customer_id = ?", customerID).And("c.state = 'PENDING'"), db.Page{Order: db.By("due_at")})
+	if err != nil {
+		return 0, fmt.Errorf("read pending tasks: %w", err)
+	}
+	var inside []uuid.UUID
+	for _, task := range pending {
+		z, err := civil.ParseZone(task.TimeZone)
+		if err != nil {
+			continue
+		}
+		// The same rule that a claim asks, with nothing else in the case.
+		d := Eligibility(EligibilityInput{At: task.DueAt, Case: Case{Zones: []civil.Zone{z}, Phone: "+", Policy: Default(),
+			Inconvenient: []InconvenientTime{{Weekdays: t.DaySet, From: t.StartsAt, To: t.EndsAt}}}})
+		for _, denial := range d.Denials {
+			if denial.Rule == RuleConsumerInconvenientTime {
+				inside = append(inside, task.UUID)
+			}
+		}
+	}
+	n, err := tx.Exec(ctx, "DELETE FROM call_tasks WHERE organization_id = $1 AND id = ANY($2) AND state = 'PENDING'", sc.OrganizationID, pq.Array(inside))
+	if err != nil {
+		return 0, fmt.Errorf("remove pending tasks: %w", err)
+	}
+	return int(n), nil
+}
+
+// RemoveInconvenientTime takes back an inconvenient time and returns whose it was.
+func (s *Service) RemoveInconvenientTime(ctx context.Context, v *viewer.Viewer, in RemoveInconvenientTimeInput) (*customer.Customer, error) {
+	id, err := in.ID.As(Inconveniences.Prefix())
+	if err != nil {
+		return nil, err
+	}
+	var c *customer.Customer
+	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		row, err := Inconveniences.Lock(ctx, tx, v.Scope(), id)
+		if err != nil {
+			return notFound(err, "inconvenient time", "input", "id")
+		}
+		if _, err := tx.Exec(ctx, "DELETE FROM inconvenient_times WHERE organization_id = $1 AND id = $2", v.OrganizationID, id); err != nil {
+			return fmt.Errorf("remove inconvenient time: %w", err)
+		}
+		if c, err = customer.Table.ByID(ctx, tx, v.Scope(), row.CustomerID); err != nil {
+			return err
+		}
+		s.changed(tx, v.OrganizationID, row.CustomerID, ChangeSynced)
+		return audit.Write(ctx, tx, v, audit.Change{Action: "inconvenient_time.removed", Target: row.ID(), CustomerID: row.CustomerID})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}

@@ -1,0 +1,268 @@
+package schedule
+
+import (
+	"regexp"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"caseload/internal/civil"
+	"caseload/internal/customer"
+	"caseload/internal/fault"
+	"caseload/internal/relay"
+)
+
+// SyncInput is one customer with the task type of the calls (seed 000, domain rules in docs/scheduling.md).
+type SyncInput struct {
+	customer.Fields
+	TaskType string
+	Sync     graphql.Omittable[*bool]
+	LoanIDs  graphql.Omittable[[]int64]
+	LoanID   graphql.Omittable[*string]
+}
+
+// wantsLending tells whether the lending system is asked.
+func (in *SyncInput) wantsLending() bool { b := in.Sync.Value(); return b != nil && *b }
+
+// ErrorPolicy says what a bulk mutation does with the rest when some rows are wrong.
+type ErrorPolicy string
+
+// The error policies.
+const (
+	RejectFailedRows ErrorPolicy = "REJECT_FAILED_ROWS"
+	RejectEverything ErrorPolicy = "REJECT_EVERYTHING"
+	IgnoreFailed     ErrorPolicy = "IGNORE_FAILED"
+)
+
+// BulkSyncInput is what bulkSyncCustomerSchedules needs.
+type BulkSyncInput struct {
+	Customers   []*SyncInput
+	ErrorPolicy ErrorPolicy
+}
+
+// maxBulk bounds the rows of one bulk mutation.
+const maxBulk = 1000
+
+// Cadence is the part of a task type's input that creating and changing share. Absent keeps what is
+// stored, or the default.
+type Cadence struct {
+	Purpose            graphql.Omittable[*Purpose]
+	MaxAttempts        graphql.Omittable[*int32]
+	MaxAttemptsPerDay  graphql.Omittable[*int32]
+	MinIntervalMinutes graphql.Omittable[*int32]
+	HorizonDays        graphql.Omittable[*int32]
+	Days               graphql.Omittable[[]Weekday]
+	WindowFrom         graphql.Omittable[*civil.LocalTime]
+	WindowTo           graphql.Omittable[*civil.LocalTime]
+	PreferredTimes     graphql.Omittable[[]civil.LocalTime]
+	SkipHolidays       graphql.Omittable[*bool]
+	JitterMinutes      graphql.Omittable[*int32]
+	EndGuardMinutes    graphql.Omittable[*int32]
+	RegulationF        graphql.Omittable[*RegFMode]
+	PerPhone24hLimit   graphql.Omittable[*int32]
+	OnExhausted        graphql.Omittable[*OnExhausted]
+	QuietBehavior      graphql.Omittable[*QuietBehavior]
+	Priority           graphql.Omittable[*int32]
+}
+
+// CreateTaskTypeInput is what createTaskType needs.
+type CreateTaskTypeInput struct {
+	Cadence
+	Name        string
+	Description graphql.Omittable[*string]
+	Purpose     Purpose
+}
+
+// UpdateTaskTypeInput is what updateTaskType needs.
+type UpdateTaskTypeInput struct {
+	Cadence
+	ExpectedVersion graphql.Omittable[*int32]
+	Description     graphql.Omittable[*string]
+}
+
+var taskTypeName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,63}$`)
+
+// apply merges the input into a policy; null is refused, as no rule of a cadence can be empty.
+func (in *Cadence) apply(p *Policy, c *fault.Check) {
+	setInt(c, "maxAttempts", in.MaxAttempts, &p.MaxAttempts)
+	setInt(c, "maxAttemptsPerDay", in.MaxAttemptsPerDay, &p.MaxAttemptsPerDay)
+	setInt(c, "minIntervalMinutes", in.MinIntervalMinutes, &p.MinIntervalMinutes)
+	setInt(c, "horizonDays", in.HorizonDays, &p.HorizonDays)
+	setInt(c, "jitterMinutes", in.JitterMinutes, &p.JitterMinutes)
+	setInt(c, "endGuardMinutes", in.EndGuardMinutes, &p.EndGuardMinutes)
+	setInt(c, "perPhone24hLimit", in.PerPhone24hLimit, &p.PerPhone24hLimit)
+	setInt(c, "priority", in.Priority, &p.Priority)
+	set(c, "purpose", in.Purpose, &p.Purpose)
+	set(c, "windowFrom", in.WindowFrom, &p.Window.From)
+	set(c, "windowTo", in.WindowTo, &p.Window.To)
+	set(c, "skipHolidays", in.SkipHolidays, &p.SkipHolidays)
+	set(c, "regulationF", in.RegulationF, &p.RegF)
+	set(c, "onExhausted", in.OnExhausted, &p.OnExhausted)
+	set(c, "quietBehavior", in.QuietBehavior, &p.QuietBehavior)
+	if in.PreferredTimes.IsSet() {
+		p.PreferredTimes = in.PreferredTimes.Value()
+	}
+	if in.Days.IsSet() {
+		days, err := WeekdaysOf(in.Days.Value()...)
+		if err != nil {
+			c.At("days").Add(fault.Invalid, "%v", err)
+			return
+		}
+		p.Days = days
+	}
+}
+
+func set[T any](c *fault.Check, field string, in graphql.Omittable[*T], to *T) {
+	if !in.IsSet() {
+		return
+	}
+	if in.Value() == nil {
+		c.At(field).Add(fault.Required, "%s cannot be null; leave it out to keep what is stored.", field)
+		return
+	}
+	*to = *in.Value()
+}
+
+func setInt(c *fault.Check, field string, in graphql.Omittable[*int32], to *int) {
+	n := int32(*to)
+	set(c, field, in, &n)
+	*to = int(n)
+}
+
+// optionalText reads an optional text of at most limit characters; null clears.
+func optionalText(c *fault.Check, field string, in graphql.Omittable[*string], limit int, to **string) {
+	if !in.IsSet() {
+		return
+	}
+	*to = in.Value()
+	if *to != nil && utf8.RuneCountInString(**to) > limit {
+		c.At(field).Add(fault.TooLong, "At most %d characters.", limit)
+	}
+}
+
+// requiredText checks a text of 1 to limit characters.
+func requiredText(c *fault.Check, field, s string, limit int) {
+	switch n := utf8.RuneCountInString(s); {
+	case strings.TrimSpace(s) == "":
+		c.At(field).Add(fault.Blank, "Give a text of 1 to %d characters.", limit)
+	case n > limit:
+		c.At(field).Add(fault.TooLong, "At most %d characters.", limit)
+	}
+}
+
+// ArchiveTaskTypeInput is what archiveTaskType needs.
+type ArchiveTaskTypeInput struct{ ID relay.ID }
+
+// TightenCallingWindowInput is what tightenCallingWindow needs.
+type TightenCallingWindowInput struct {
+	State      string
+	Days       []Weekday
+	OnHolidays graphql.Omittable[*bool]
+	IsClosed   graphql.Omittable[*bool]
+	OpensAt    graphql.Omittable[*civil.LocalTime]
+	ClosesAt   graphql.Omittable[*civil.LocalTime]
+	Purposes   graphql.Omittable[[]Purpose]
+	Note       graphql.Omittable[*string]
+}
+
+// AddCallingHolidayInput is what addCallingHoliday needs.
+type AddCallingHolidayInput struct {
+	State       string
+	Date        civil.Date
+	Name        string
+	ClosesCalls graphql.Omittable[*bool]
+}
+
+// Whose names a customer by exactly one of two ways.
+type Whose struct {
+	CustomerID  graphql.Omittable[*relay.ID]
+	ReferenceID graphql.Omittable[*string]
+}
+
+// PreviewInput is what schedulePreview needs.
+type PreviewInput struct {
+	Whose
+	TaskType string
+	At       graphql.Omittable[*time.Time]
+}
+
+// EligibilityQuery is what callEligibility needs.
+type EligibilityQuery struct {
+	Whose
+	TaskType string
+	At       graphql.Omittable[*time.Time]
+}
+
+// ClaimInput is what claimCallTasks needs.
+type ClaimInput struct {
+	Limit        graphql.Omittable[*int32]
+	LeaseSeconds graphql.Omittable[*int32]
+	TaskTypes    graphql.Omittable[[]string]
+}
+
+// The bounds of a claim.
+const (
+	defaultClaim = 10
+	maxClaim     = 100
+	defaultLease = 120
+	minLease     = 15
+	maxLease     = 3600
+)
+
+func checkLease(c *fault.Check, in graphql.Omittable[*int32]) time.Duration {
+	n := int32(defaultLease)
+	if p := in.Value(); p != nil {
+		n = *p
+	}
+	if n < minLease || n > maxLease {
+		c.At("leaseSeconds").Add(fault.OutOfRange, "A lease has %d to %d seconds.", minLease, maxLease)
+	}
+	return time.Duration(n) * time.Second
+}
+
+// RenewInput is what renewCallTask needs.
+type RenewInput struct {
+	ID           relay.ID
+	LeaseSeconds graphql.Omittable[*int32]
+	CallStarted  graphql.Omittable[*bool]
+}
+
+// CompleteInput is what completeCallTask needs.
+type CompleteInput struct {
+	ID         relay.ID
+	Outcome    Outcome
+	StartedAt  graphql.Omittable[*time.Time]
+	LoanIDs    graphql.Omittable[[]relay.ID]
+	CallbackAt graphql.Omittable[*time.Time]
+	Note       graphql.Omittable[*string]
+}
+
+// CancelInput is what cancelCallTask needs.
+type CancelInput struct {
+	ID     relay.ID
+	Reason string
+}
+
+// RecordInput is what recordCall needs.
+type RecordInput struct {
+	Whose
+	Direction   Direction
+	PhoneNumber graphql.Omittable[*string]
+	Outcome     Outcome
+	OccurredAt  graphql.Omittable[*time.Time]
+	LoanIDs     graphql.Omittable[[]relay.ID]
+}
+
+// AddInconvenientTimeInput is what addInconvenientTime needs.
+type AddInconvenientTimeInput struct {
+	Whose
+	Days     []Weekday
+	StartsAt civil.LocalTime
+	EndsAt   civil.LocalTime
+	Note     graphql.Omittable[*string]
+}
+
+// RemoveInconvenientTimeInput is what removeInconvenientTime needs.
+type RemoveInconvenientTimeInput struct{ ID relay.ID }

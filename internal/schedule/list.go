@@ -1,0 +1,71 @@
+package schedule
+
+import (
+	"caseload/internal/db"
+	"caseload/internal/fault"
+	"caseload/internal/relay"
+)
+
+// Filter narrows a list of schedules.
+type Filter struct {
+	Status    *relay.EnumFilter[Status] `filter:"status"`
+	TaskType  *relay.IDFilter           `filter:"task_type_id,tt"`
+	Customer  *relay.IDFilter           `filter:"customer_id,cust"`
+	PlannedAt *relay.DateTimeFilter     `filter:"planned_at"`
+	And       []*Filter
+	Or        []*Filter
+	Not       *Filter
+}
+
+// CallTaskFilter narrows a list of call tasks.
+type CallTaskFilter struct {
+	State    *relay.EnumFilter[State] `filter:"state"`
+	DueAt    *relay.DateTimeFilter    `filter:"due_at"`
+	TaskType *relay.IDFilter          `filter:"task_type_id,tt"`
+	Customer *relay.IDFilter          `filter:"customer_id,cust"`
+	And      []*CallTaskFilter
+	Or       []*CallTaskFilter
+	Not      *CallTaskFilter
+}
+
+// The filters of enums, named for GraphQL.
+type (
+	StatusFilter = relay.EnumFilter[Status]
+	StateFilter  = relay.EnumFilter[State]
+)
+
+// Lists are the lists of this domain. They are made once, at start.
+type Lists struct {
+	TaskTypes      *relay.Spec[TaskType]
+	Schedules      *relay.Spec[Schedule]
+	CallTasks      *relay.Spec[CallTask]
+	CallAttempts   *relay.Spec[CallAttempt]
+	Inconveniences *relay.Spec[Inconvenience]
+}
+
+// NewLists declares the lists.
+func NewLists() Lists {
+	return Lists{
+		TaskTypes: &relay.Spec[TaskType]{
+			Table: TaskTypes, Default: db.By("created_at"),
+			Always: func(raw map[string]any) db.Where {
+				if raw["includeArchived"] == true {
+					return db.Where{}
+				}
+				return db.Where{}.And("c.archived_at IS NULL")
+			},
+		},
+		Schedules:      &relay.Spec[Schedule]{Table: Schedules, Default: db.By("created_at"), Filter: relay.FilterBy[Filter](nil)},
+		CallTasks:      &relay.Spec[CallTask]{Table: CallTasks, Default: db.By("due_at"), Filter: relay.FilterBy[CallTaskFilter](nil)},
+		CallAttempts:   &relay.Spec[CallAttempt]{Table: CallAttempts, Default: db.By("occurred_at")},
+		Inconveniences: &relay.Spec[Inconvenience]{Table: Inconveniences, Default: db.By("created_at")},
+	}
+}
+
+// notFound turns NOT_FOUND into a user error at path.
+func notFound(err error, what string, path ...string) error {
+	if err != nil && fault.CodeOf(err) == fault.NotFound {
+		return fault.UserErrors{{Code: fault.Missing, Message: "There is no such " + what + " in this organization.", Path: path}}
+	}
+	return err
+}

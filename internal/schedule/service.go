@@ -1,0 +1,214 @@
+package schedule
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/lib/pq"
+
+	"caseload/internal/civil"
+	"caseload/internal/customer"
+	"caseload/internal/db"
+	"caseload/internal/fault"
+	"caseload/internal/notify"
+	"caseload/internal/viewer"
+)
+
+// Topic is the bus topic of changed schedules; the subject is the customer.
+const Topic = "schedule"
+
+// calendarTopic is the bus topic of changed calling rules; the subject is the organization.
+const calendarTopic = "calendar"
+
+// ChangeKind says what happened to a schedule.
+type ChangeKind string
+
+// The kinds of change.
+const (
+	ChangeSynced       ChangeKind = "SYNCED"
+	ChangeStopped      ChangeKind = "STOPPED"
+	ChangeTaskClaimed  ChangeKind = "TASK_CLAIMED"
+	ChangeTaskFinished ChangeKind = "TASK_FINISHED"
+	ChangeExhausted    ChangeKind = "EXHAUSTED"
+)
+
+// Service syncs, claims and completes. It is safe for concurrent use.
+type Service struct {
+	pool      *db.Pool
+	customers *customer.Service
+	bus       *notify.Bus
+	calendars *notify.Cache[*Calendar]
+	now       func() time.Time
+}
+
+// New makes the service. Make it before the bus runs.
+func New(pool *db.Pool, customers *customer.Service, bus *notify.Bus, now func() time.Time) *Service {
+	return &Service{
+		pool: pool, customers: customers, bus: bus, now: now,
+		calendars: notify.NewCache[*Calendar](bus, calendarTopic, calendarsKept, calendarTTL, now),
+	}
+}
+
+const (
+	calendarsKept = 1000
+	calendarTTL   = 30 * time.Second
+)
+
+// changed tells portals of a change after the commit.
+func (s *Service) changed(tx *db.Tx, organizationID, customerID uuid.UUID, kind ChangeKind) {
+	tx.AfterCommit(func() {
+		s.bus.Publish(notify.Message{Topic: Topic, OrganizationID: organizationID, Subject: customerID, Kind: string(kind), At: tx.Now})
+	})
+}
+
+// Change is a hint that a schedule changed.
+type Change struct {
+	Kind       ChangeKind
+	OccurredAt time.Time
+	// CustomerID says whose.
+	CustomerID uuid.UUID
+}
+
+// Changes returns the changes of the viewer's organization, or of one customer, until the context
+// ends; the channel is closed when some may have been missed.
+func (s *Service) Changes(ctx context.Context, v *viewer.Viewer, customerID *uuid.UUID) <-chan *Change {
+	messages := s.bus.Subscribe(ctx, func(m notify.Message) bool {
+		return m.Topic == Topic && m.OrganizationID == v.OrganizationID && (customerID == nil || *customerID == m.Subject)
+	})
+	out := make(chan *Change)
+	go func() {
+		defer close(out)
+		for m := range messages {
+			select {
+			case out <- &Change{ChangeKind(m.Kind), m.At, m.Subject}:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return out
+}
+
+// facts is what the rules look at of customers, beside their records.
+type facts struct {
+	attempts     map[uuid.UUID][]Attempt
+	consents     map[uuid.UUID][]Consent
+	inconvenient map[uuid.UUID][]InconvenientTime
+}
+
+// openCallSQL finds calls that are under way: they count as attempts until their outcome is known.
+const openCallSQL = `
+	SELECT customer_id, claimed_at, loan_id FROM call_tasks
+	WHERE organization_id = $1 AND customer_id = ANY($2) AND state IN ('CLAIMED', 'IN_PROGRESS') AND id <> ALL($3)`
+
+// readFacts reads the facts of customers in three statements, whatever their number. except are tasks
+// that are being judged themselves.
+func readFacts(ctx context.Context, q db.Querier, sc db.Scope, ids []uuid.UUID, now time.Time, except []uuid.UUID) (*facts, error) {
+	f := &facts{attempts: map[uuid.UUID][]Attempt{}, consents: map[uuid.UUID][]Consent{}, inconvenient: map[uuid.UUID][]InconvenientTime{}}
+	if len(ids) == 0 {
+		return f, nil
+	}
+	var attempts []*CallAttempt
+	if err := q.Select(ctx, &attempts, "SELECT "+CallAttempts.Select()+" FROM call_attempts c WHERE c.organization_id = $1 AND c.customer_id = ANY($2) AND c.occurred_at > $3",
+		sc.OrganizationID, pq.Array(ids), now.Add(-HistorySpan)); err != nil {
+		return nil, fmt.Errorf("read call attempts: %w", err)
+	}
+	for _, a := range attempts {
+		f.attempts[a.CustomerID] = append(f.attempts[a.CustomerID], a.attempt())
+		if a.Outcome != nil && *a.Outcome == CallbackRequested {
+			// Asking for a call is direct prior consent, for seven days at most (12 CFR 1006.14(b)(3)(i)).
+			f.consents[a.CustomerID] = append(f.consents[a.CustomerID], Consent{GivenAt: a.OccurredAt, Days: 7, Debts: a.LoanIDs})
+		}
+	}
+	var open []struct {
+		CustomerID uuid.UUID  `db:"customer_id"`
+		ClaimedAt  time.Time  `db:"claimed_at"`
+		LoanID     *uuid.UUID `db:"loan_id"`
+	}
+	if err := q.Select(ctx, &open, openCallSQL, sc.OrganizationID, pq.Array(ids), pq.Array(except)); err != nil {
+		return nil, fmt.Errorf("read open calls: %w", err)
+	}
+	for _, o := range open {
+		a := Attempt{At: o.ClaimedAt, Direction: Outbound}
+		if o.LoanID != nil {
+			a.Debts = []uuid.UUID{*o.LoanID}
+		}
+		f.attempts[o.CustomerID] = append(f.attempts[o.CustomerID], a)
+	}
+	inconvenient, err := Inconveniences.ByKeys(ctx, q, sc, "customer_id", ids)
+	if err != nil {
+		return nil, fmt.Errorf("read inconvenient times: %w", err)
+	}
+	for _, i := range inconvenient {
+		f.inconvenient[i.CustomerID] = append(f.inconvenient[i.CustomerID], InconvenientTime{Weekdays: i.DaySet, From: i.StartsAt, To: i.EndsAt})
+	}
+	return f, nil
+}
+
+// caseOf puts together what the rules look at.
+func caseOf(r *customer.Record, t *TaskType, loan *uuid.UUID, cal *Calendar, f *facts, at time.Time) Case {
+	id := r.Customer.UUID
+	c := Case{
+		DoNotCall: r.Customer.DoNotCall, Policy: t.Policy(), Calendar: cal, Inconvenient: f.inconvenient[id],
+		History: History{Attempts: f.attempts[id], Consents: f.consents[id]},
+	}
+	if r.Address != nil && r.Address.State != nil {
+		c.State = *r.Address.State
+	}
+	if r.Phone != nil {
+		c.Phone, c.PhoneBlocked, c.Place = r.Phone.Number, r.Phone.BlockedAt != nil, placeOf(r.Phone)
+	}
+	if r.Customer.TimeZone != nil {
+		// A stored zone was canonical when it was stored; one that has left the database since is no zone.
+		if z, err := civil.ParseZone(*r.Customer.TimeZone); err == nil {
+			c.Zones = CandidateZones(z, c.Phone, c.State, at)
+		}
+	}
+	if loan != nil {
+		c.Debts = []uuid.UUID{*loan}
+	}
+	return c
+}
+
+func placeOf(p *customer.Phone) Place {
+	if p.Label == "WORK" {
+		return Elsewhere
+	}
+	return ResidenceOrCell
+}
+
+// taskTypesByName returns the organization's task types that are not archived.
+func (s *Service) taskTypesByName(ctx context.Context, q db.Querier, sc db.Scope) (map[string]*TaskType, error) {
+	rows, err := TaskTypes.List(ctx, q, sc, db.Where{}.And("c.archived_at IS NULL"), db.Page{Order: db.By("name")})
+	if err != nil {
+		return nil, fmt.Errorf("read task types: %w", err)
+	}
+	byName := make(map[string]*TaskType, len(rows))
+	for _, t := range rows {
+		byName[t.Name] = t
+	}
+	return byName, nil
+}
+
+// find returns the id of the customer that an input names, or a user error.
+func (w *Whose) find(ctx context.Context, q db.Querier, sc db.Scope, path ...string) (uuid.UUID, error) {
+	id, ref := w.CustomerID.Value(), w.ReferenceID.Value()
+	if (id == nil) == (ref == nil) {
+		return uuid.Nil, fault.UserErrors{{Code: fault.Required, Message: "Give exactly one of customerId and referenceId.", Path: path}}
+	}
+	if id != nil {
+		u, err := id.As(customer.Table.Prefix())
+		if err != nil {
+			return uuid.Nil, err
+		}
+		_, err = customer.Table.ByID(ctx, q, sc, u)
+		return u, notFound(err, "customer", append(path, "customerId")...)
+	}
+	c, err := customer.Table.One(ctx, q, sc, db.Where{}.And("c.reference_id = ?", *ref))
+	if err != nil {
+		return uuid.Nil, notFound(err, "customer", append(path, "referenceId")...)
+	}
+	return c.UUID, nil
+}

@@ -1,0 +1,455 @@
+package schedule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/lib/pq"
+
+	"caseload/internal/audit"
+	"caseload/internal/civil"
+	"caseload/internal/customer"
+	"caseload/internal/db"
+	"caseload/internal/fault"
+	"caseload/internal/lending"
+	"caseload/internal/viewer"
+)
+
+// Action is what a bulk mutation did with a row.
+type Action string
+
+// The actions.
+const (
+	Create    Action = "CREATE"
+	Update    Action = "UPDATE"
+	Unchanged Action = "UNCHANGED"
+	RowFailed Action = "FAILED"
+	RowLeft   Action = "SKIPPED"
+)
+
+// SyncResult is what became of one customer.
+type SyncResult struct {
+	Action               Action
+	Customer             *customer.Customer
+	Schedule             *Schedule
+	TaskType             *TaskType
+	ScheduleCreated      bool
+	NotScheduledBecause  *RuleCode
+	TasksCreated         int
+	ExistingTasksRemoved int
+	LoansImported        int
+	UserErrors           fault.UserErrors
+}
+
+// Success tells whether the row was written.
+func (r *SyncResult) Success() bool {
+	return r.Action == Create || r.Action == Update || r.Action == Unchanged
+}
+
+// Sync creates or updates one customer and replaces all pending tasks by a new plan, in one transaction
+// under the customer's lock. The same input at the same time gives the same plan; many syncs of one
+// customer at once leave exactly one. Wrong input comes back as fault.UserErrors with nothing written.
+func (s *Service) Sync(ctx context.Context, v *viewer.Viewer, in SyncInput) (*SyncResult, error) {
+	b := s.newBatch(v, []*SyncInput{&in}, RejectEverything, func(int) *fault.Check { return fault.NewCheck("input") })
+	if err := b.run(ctx); err != nil {
+		return nil, err
+	}
+	r := b.rows[0].result
+	if len(r.UserErrors) > 0 {
+		return nil, r.UserErrors
+	}
+	return r, nil
+}
+
+// BulkSync does what Sync does for many customers in one transaction. Rows with the same reference act in
+// the order sent. Results come in the order of the rows.
+func (s *Service) BulkSync(ctx context.Context, v *viewer.Viewer, in BulkSyncInput) ([]*SyncResult, error) {
+	switch n := len(in.Customers); {
+	case n == 0:
+		return nil, fault.UserErrors{{Code: fault.Required, Message: "Give at least one customer.", Path: []string{"input", "customers"}}}
+	case n > maxBulk:
+		return nil, fault.UserErrors{{Code: fault.LimitExceeded, Message: "Give at most 1000 customers in one call.", Path: []string{"input", "customers"}}}
+	}
+	b := s.newBatch(v, in.Customers, in.ErrorPolicy, func(i int) *fault.Check { return fault.NewCheck("input", "customers").Index(i) })
+	if err := b.run(ctx); err != nil {
+		return nil, err
+	}
+	results := make([]*SyncResult, len(b.rows))
+	for i, row := range b.rows {
+		results[i] = row.result
+	}
+	return results, nil
+}
+
+// batch is one run of a sync.
+type batch struct {
+	s      *Service
+	v      *viewer.Viewer
+	policy ErrorPolicy
+	check  func(i int) *fault.Check
+	rows   []*syncRow
+	types  map[string]*TaskType
+	cal    *Calendar
+}
+
+// syncRow is one row of a batch. What is set before the transaction is kept over its retries; result is
+// made anew by each.
+type syncRow struct {
+	in       *SyncInput
+	taskType *TaskType
+	fetched  *customer.Fetched
+	early    *fault.Check
+	result   *SyncResult
+	check    *fault.Check
+}
+
+func (s *Service) newBatch(v *viewer.Viewer, inputs []*SyncInput, policy ErrorPolicy, check func(i int) *fault.Check) *batch {
+	b := &batch{s: s, v: v, policy: policy, check: check}
+	for i, in := range inputs {
+		b.rows = append(b.rows, &syncRow{in: in, early: check(i)})
+	}
+	return b
+}
+
+func (b *batch) run(ctx context.Context) error {
+	var err error
+	if b.types, err = b.s.taskTypesByName(ctx, b.s.pool, b.v.Scope()); err != nil {
+		return err
+	}
+	if b.cal, err = b.s.calendar(ctx, b.v.OrganizationID); err != nil {
+		return err
+	}
+	for _, row := range b.rows {
+		customer.CheckReference(row.early.At("referenceId"), row.in.ReferenceID)
+		if row.taskType = b.types[row.in.TaskType]; row.taskType == nil {
+			names := slices.Sorted(maps.Keys(b.types))
+			row.early.At("taskType").Add(fault.Invalid, "Give one of this organization's task types: %s.", strings.Join(names, ", "))
+		}
+	}
+	if err := b.fetch(ctx); err != nil {
+		return err
+	}
+	err = b.s.pool.InTx(ctx, b.s.now(), func(tx *db.Tx) error { return b.transact(ctx, tx) })
+	if errors.Is(err, errNothingToWrite) {
+		return nil
+	}
+	return err
+}
+
+// errNothingToWrite rolls back a batch in which the policy rejects everything.
+var errNothingToWrite = errors.New("nothing is written")
+
+// fetchers is how many customers of a batch are fetched from the lending system at once.
+const fetchers = 8
+
+// fetch asks the lending system about the rows that want it, before any row is locked.
+func (b *batch) fetch(ctx context.Context) error {
+	var want []*syncRow
+	for _, row := range b.rows {
+		if row.in.wantsLending() && row.early.OK() {
+			want = append(want, row)
+		}
+	}
+	if len(want) == 0 {
+		return nil
+	}
+	target, err := b.s.customers.LendingTarget(ctx, b.v)
+	if refused, ok := fault.AsUserErrors(err); ok {
+		for _, row := range want {
+			row.early.At("sync").Add(refused[0].Code, "%s", refused[0].Message)
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	slots, failed := make(chan struct{}, fetchers), make(chan error, len(want))
+	for _, row := range want {
+		wg.Add(1)
+		slots <- struct{}{}
+		go func() {
+			defer func() { <-slots; wg.Done() }()
+			got, err := b.s.customers.Fetch(ctx, target, row.request())
+			if refused, ok := fault.AsUserErrors(err); ok {
+				row.early.At("sync").Add(refused[0].Code, "%s", refused[0].Message)
+			} else if err != nil {
+				failed <- err
+			}
+			row.fetched = got
+		}()
+	}
+	wg.Wait()
+	close(failed)
+	return <-failed
+}
+
+func (r *syncRow) request() lending.Request {
+	req := lending.Request{ReferenceID: r.in.ReferenceID}
+	if r.in.LoanIDs.IsSet() && r.in.LoanIDs.Value() != nil {
+		ids := r.in.LoanIDs.Value()
+		req.LoanIDs = &ids
+	}
+	if id := r.in.LoanID.Value(); id != nil {
+		req.LoanID = *id
+	}
+	return req
+}
+
+// folded is one customer of the batch: all rows with its reference, folded in the order sent.
+type folded struct {
+	record *customer.Record
+	isNew  bool
+	// last is the row whose plan stands.
+	last    *syncRow
+	written []*syncRow
+	plan    *PlanResult
+	loan    *string
+	loans   []lending.Loan
+	removal bool
+}
+
+func (b *batch) transact(ctx context.Context, tx *db.Tx) error {
+	sc := b.v.Scope()
+	var references []string
+	for _, row := range b.rows {
+		row.check = row.early.Copy()
+		row.result = &SyncResult{Action: RowFailed, TaskType: row.taskType}
+		if row.check.OK() {
+			references = append(references, row.in.ReferenceID)
+		}
+	}
+	slices.Sort(references)
+	references = slices.Compact(references)
+	records, err := customer.LockByReference(ctx, tx, sc, references)
+	if err != nil {
+		return err
+	}
+	var stored []uuid.UUID
+	for _, r := range records {
+		stored = append(stored, r.Customer.UUID)
+	}
+	f, err := readFacts(ctx, tx, sc, stored, tx.Now, nil)
+	if err != nil {
+		return err
+	}
+	customers := map[string]*folded{}
+	for _, row := range b.rows {
+		if !row.check.OK() {
+			continue
+		}
+		c := customers[row.in.ReferenceID]
+		if c == nil {
+			c = &folded{record: records[row.in.ReferenceID]}
+			if c.record == nil {
+				c.record, c.isNew = customer.NewRecord(b.v, row.in.ReferenceID), true
+			}
+			customers[row.in.ReferenceID] = c
+		}
+		if err := b.merge(row, c, f, tx.Now); err != nil {
+			return err
+		}
+	}
+	wrong := false
+	for _, row := range b.rows {
+		row.result.UserErrors = row.check.Errors()
+		wrong = wrong || !row.result.Success()
+	}
+	if wrong && b.policy == RejectEverything {
+		for _, row := range b.rows {
+			if row.result.Success() {
+				*row.result = SyncResult{Action: RowLeft, TaskType: row.taskType}
+			}
+		}
+		return errNothingToWrite
+	}
+	var order []*folded
+	for _, ref := range references {
+		if c := customers[ref]; c != nil && len(c.written) > 0 {
+			order = append(order, c)
+		}
+	}
+	return b.write(ctx, tx, order)
+}
+
+// merge applies one row to its customer, in memory. A wrong row leaves the customer as it was.
+func (b *batch) merge(row *syncRow, c *folded, f *facts, now time.Time) error {
+	before := *c.record
+	r, in, sealer := c.record, row.in, b.s.customers.Sealer()
+	today := civil.DateIn(now, time.UTC)
+	dnc, removed := b.doNotCall(row, r, now)
+	if err := r.Merge(&in.Fields, row.check, sealer, today); err != nil {
+		return err
+	}
+	if row.fetched != nil {
+		if err := r.Fill(&in.Fields, row.fetched.Borrower, sealer, today); err != nil {
+			return err
+		}
+	}
+	if id := in.LoanID.Value(); id != nil && (strings.TrimSpace(*id) == "" || len(*id) > 255) {
+		row.check.At("loanId").Add(fault.Invalid, "Give the lending system's number of a loan, 1 to 255 characters.")
+	}
+	fatal := !dnc
+	if row.check.OK() || b.policy == IgnoreFailed {
+		required := row.check.Copy()
+		r.Require(required)
+		if len(required.Errors()) > len(row.check.Errors()) {
+			fatal = true
+		}
+		row.check = required
+	} else {
+		r.Require(row.check)
+	}
+	if fatal || (!row.check.OK() && b.policy != IgnoreFailed) {
+		*c.record = before
+		return nil
+	}
+	plan := Plan(PlanInput{
+		Case: caseOf(r, row.taskType, nil, b.cal, f, now), Now: now, Seed: SeedOf(r.Customer.UUID, row.taskType.UUID),
+	})
+	c.last, c.plan, c.loan, c.removal = row, &plan, in.LoanID.Value(), c.removal || removed
+	c.written = append(c.written, row)
+	if row.fetched != nil {
+		c.loans = row.fetched.Loans
+		row.result.LoansImported = len(c.loans)
+	}
+	row.result.Action = Update
+	row.result.TasksCreated = len(plan.Slots)
+	row.result.ScheduleCreated = len(plan.Denials) == 0
+	if !row.result.ScheduleCreated {
+		row.result.NotScheduledBecause = &plan.Denials[0].Rule
+	}
+	return nil
+}
+
+// doNotCall applies the table of docs/scheduling.md to the stored mark and the sent one; false means that
+// the row is refused. removed tells that a mark was taken away.
+func (b *batch) doNotCall(row *syncRow, r *customer.Record, now time.Time) (ok, removed bool) {
+	sent := row.in.DoNotCall.Value()
+	if sent == nil && row.fetched != nil && row.fetched.Borrower != nil && !r.Customer.DoNotCall {
+		// An opt-out that the lending system knows of is honored like one that was sent.
+		sent = row.fetched.Borrower.DoNotCall
+	}
+	switch {
+	case r.Customer.DoNotCall && (sent == nil || *sent):
+		row.check.At("doNotCall").Add(fault.DoNotCall, "The customer is marked as not to be called; nothing was written. Send doNotCall: false to remove the mark, if the customer agreed to be called again.")
+		return false, false
+	case r.Customer.DoNotCall:
+		if !b.v.Has(viewer.DoNotCallRemove) {
+			row.check.At("doNotCall").Add(fault.NotAllowed, "Removing a do-not-call mark needs the scope %s.", viewer.DoNotCallRemove)
+			return false, false
+		}
+		r.Customer.DoNotCall, r.Customer.DoNotCallAt = false, nil
+		return true, true
+	case sent != nil && *sent:
+		r.Customer.DoNotCall, r.Customer.DoNotCallAt = true, &now
+	}
+	return true, false
+}
+
+// write stores the folded customers and their plans in a fixed number of statements.
+func (b *batch) write(ctx context.Context, tx *db.Tx, customers []*folded) error {
+	sc := b.v.Scope()
+	var changed []*customer.Record
+	var changes []audit.Change
+	ids := make([]uuid.UUID, len(customers))
+	loans := map[*customer.Customer][]lending.Loan{}
+	for i, c := range customers {
+		ids[i] = c.record.Customer.UUID
+		fields := c.record.Settle(b.v, tx.Now)
+		if len(fields) > 0 {
+			changed = append(changed, c.record)
+		}
+		for _, row := range c.written {
+			if len(fields) == 0 {
+				row.result.Action = Unchanged
+			}
+		}
+		if c.isNew {
+			c.written[0].result.Action = Create
+		}
+		if len(c.loans) > 0 {
+			loans[&c.record.Customer] = c.loans
+		}
+		changes = append(changes, audit.Change{Action: "customer.synced", Target: c.record.Customer.ID(), CustomerID: ids[i],
+			Fields: map[string]any{"fields": fields, "taskType": c.last.taskType.Name, "tasks": len(c.plan.Slots)}})
+		if c.removal {
+			changes = append(changes, audit.Change{Action: "customer.do_not_call_removed", Target: c.record.Customer.ID(), CustomerID: ids[i]})
+		}
+	}
+	if err := customer.WriteAll(ctx, tx, sc, changed); err != nil {
+		return refusedRows(err)
+	}
+	if err := customer.WriteLoans(ctx, tx, sc, loans); err != nil {
+		return err
+	}
+	removed, err := removePending(ctx, tx, sc, ids)
+	if err != nil {
+		return err
+	}
+	plans := make([]newPlan, len(customers))
+	for i, c := range customers {
+		plans[i] = newPlan{customer: ids[i], taskType: c.last.taskType, plan: c.plan, zone: c.record.Customer.TimeZone}
+		if c.loan != nil {
+			if plans[i].loan, err = customer.LoanByExternalID(ctx, tx, sc, ids[i], *c.loan); err != nil {
+				return err
+			}
+		}
+	}
+	schedules, err := writePlans(ctx, tx, b.v, plans)
+	if err != nil {
+		return err
+	}
+	if err := audit.Write(ctx, tx, b.v, changes...); err != nil {
+		return err
+	}
+	for i, c := range customers {
+		before := removed[ids[i]]
+		for _, row := range c.written {
+			row.result.Customer = &c.record.Customer
+			row.result.ExistingTasksRemoved = before
+			before = row.result.TasksCreated
+		}
+		c.last.result.Schedule = schedules[ids[i]]
+		kind := ChangeSynced
+		if !c.last.result.ScheduleCreated {
+			kind = ChangeStopped
+		}
+		b.s.changed(tx, b.v.OrganizationID, ids[i], kind)
+	}
+	return nil
+}
+
+// refusedRows gives a violated constraint of a customer its user error.
+func refusedRows(err error) error {
+	return fmt.Errorf("write customers: %w", db.Refused(err, "input"))
+}
+
+// removePending deletes the pending tasks of customers, of any task type, and returns how many each had.
+// Tasks that a dialer holds stay.
+func removePending(ctx context.Context, tx *db.Tx, sc db.Scope, customers []uuid.UUID) (map[uuid.UUID]int, error) {
+	var rows []struct {
+		CustomerID uuid.UUID `db:"customer_id"`
+		N          int       `db:"n"`
+	}
+	err := tx.Select(ctx, &rows, `
+		WITH gone AS (
+			DELETE FROM call_tasks WHERE organization_id = $1 AND customer_id = ANY($2) AND state = 'PENDING' RETURNING customer_id
+		)
+		SELECT customer_id, count(*) AS n FROM gone GROUP BY customer_id`, sc.OrganizationID, pq.Array(customers))
+	if err != nil {
+		return nil, fmt.Errorf("remove pending tasks: %w", err)
+	}
+	out := make(map[uuid.UUID]int, len(rows))
+	for _, r := range rows {
+		out[r.CustomerID] = r.N
+	}
+	return out, nil
+}

@@ -1,0 +1,114 @@
+package schedule
+
+import (
+	"database/sql/driver"
+	"time"
+
+	"github.com/lib/pq"
+
+	"caseload/internal/civil"
+	"caseload/internal/db"
+	"caseload/internal/relay"
+)
+
+// TaskType is an organization's kind of call task: a cadence and its rules. Integrators name it as taskType.
+type TaskType struct {
+	db.Row
+	Name               string          `db:"name"`
+	Description        *string         `db:"description"`
+	Purpose            Purpose         `db:"purpose"`
+	MaxAttempts        int32           `db:"max_attempts"`
+	MaxAttemptsPerDay  int32           `db:"max_attempts_per_day"`
+	MinIntervalMinutes int32           `db:"min_interval_minutes"`
+	HorizonDays        int32           `db:"horizon_days"`
+	DaySet             Weekdays        `db:"days"`
+	WindowFrom         civil.LocalTime `db:"window_from"`
+	WindowTo           civil.LocalTime `db:"window_to"`
+	Preferred          LocalTimes      `db:"preferred_times"`
+	SkipHolidays       bool            `db:"skip_holidays"`
+	JitterMinutes      int32           `db:"jitter_minutes"`
+	EndGuardMinutes    int32           `db:"end_guard_minutes"`
+	RegulationF        RegFMode        `db:"reg_f_mode"`
+	PerPhone24hLimit   int32           `db:"per_phone_24h_limit"`
+	OnExhausted        OnExhausted     `db:"on_exhausted"`
+	QuietBehavior      QuietBehavior   `db:"quiet_behavior"`
+	Priority           int32           `db:"priority"`
+	ArchivedAt         *time.Time      `db:"archived_at"`
+	Version            int32           `db:"version"`
+	CreatedAt          time.Time       `db:"created_at"`
+	UpdatedAt          time.Time       `db:"updated_at"`
+	CreatedBy          string          `db:"created_by"`
+	UpdatedBy          string          `db:"updated_by"`
+}
+
+// TaskTypes declares the task types.
+var TaskTypes = db.NewTable[TaskType]("task_types", "tt")
+
+// ID returns the typed id.
+func (t *TaskType) ID() relay.ID { return relay.ID{Prefix: TaskTypes.Prefix(), UUID: t.UUID} }
+
+// IsNode marks the GraphQL interface.
+func (*TaskType) IsNode() {}
+
+// Days returns the days of the week on which calls are made, Monday first.
+func (t *TaskType) Days() []Weekday { return t.DaySet.List() }
+
+// PreferredTimes returns the times of the day that are tried first.
+func (t *TaskType) PreferredTimes() []*civil.LocalTime {
+	out := make([]*civil.LocalTime, len(t.Preferred))
+	for i := range t.Preferred {
+		out[i] = &t.Preferred[i]
+	}
+	return out
+}
+
+// Policy returns the cadence as the planner takes it.
+func (t *TaskType) Policy() Policy {
+	return Policy{
+		Purpose: t.Purpose, MaxAttempts: int(t.MaxAttempts), MaxAttemptsPerDay: int(t.MaxAttemptsPerDay),
+		MinIntervalMinutes: int(t.MinIntervalMinutes), HorizonDays: int(t.HorizonDays), Days: t.DaySet,
+		Window: Window{t.WindowFrom, t.WindowTo}, PreferredTimes: t.Preferred, SkipHolidays: t.SkipHolidays,
+		JitterMinutes: int(t.JitterMinutes), RegF: t.RegulationF, PerPhone24hLimit: int(t.PerPhone24hLimit),
+		OnExhausted: t.OnExhausted, QuietBehavior: t.QuietBehavior, Priority: int(t.Priority), EndGuardMinutes: int(t.EndGuardMinutes),
+	}
+}
+
+// put takes the cadence over from a policy.
+func (t *TaskType) put(p Policy) {
+	t.Purpose, t.MaxAttempts, t.MaxAttemptsPerDay = p.Purpose, int32(p.MaxAttempts), int32(p.MaxAttemptsPerDay)
+	t.MinIntervalMinutes, t.HorizonDays, t.DaySet = int32(p.MinIntervalMinutes), int32(p.HorizonDays), p.Days
+	t.WindowFrom, t.WindowTo, t.Preferred, t.SkipHolidays = p.Window.From, p.Window.To, p.PreferredTimes, p.SkipHolidays
+	t.JitterMinutes, t.RegulationF, t.PerPhone24hLimit = int32(p.JitterMinutes), p.RegF, int32(p.PerPhone24hLimit)
+	t.OnExhausted, t.QuietBehavior, t.Priority, t.EndGuardMinutes = p.OnExhausted, p.QuietBehavior, int32(p.Priority), int32(p.EndGuardMinutes)
+}
+
+// LocalTimes is a time[] column; it is never NULL.
+type LocalTimes []civil.LocalTime
+
+// PGType names the column's type.
+func (LocalTimes) PGType() string { return "time[]" }
+
+// Value implements driver.Valuer.
+func (l LocalTimes) Value() (driver.Value, error) {
+	texts := make([]string, len(l))
+	for i, t := range l {
+		texts[i] = t.String()
+	}
+	return pq.StringArray(texts).Value()
+}
+
+// Scan implements sql.Scanner.
+func (l *LocalTimes) Scan(src any) error {
+	var texts pq.StringArray
+	if err := texts.Scan(src); err != nil {
+		return err
+	}
+	out := make(LocalTimes, len(texts))
+	for i, text := range texts {
+		if err := out[i].Scan(text); err != nil {
+			return err
+		}
+	}
+	*l = out
+	return nil
+}

@@ -1,0 +1,508 @@
+// Caseload is a GraphQL API server for companies that look after consumers' accounts. This file is the
+// program: its commands, how they are wired, and how it starts, drains and stops.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/riverqueue/river"
+
+	"caseload/graph"
+	"caseload/internal/config"
+	"caseload/internal/db"
+	"caseload/internal/demo"
+	"caseload/internal/devdb"
+	"caseload/internal/httpapi"
+	"caseload/internal/identity"
+	"caseload/internal/jobs"
+	"caseload/internal/lending"
+	"caseload/internal/notify"
+	"caseload/internal/observe"
+	"caseload/internal/pii"
+	"caseload/internal/playground"
+	"caseload/internal/relay"
+	"caseload/internal/schedule"
+	"caseload/internal/viewer"
+	"caseload/migrations"
+)
+
+// version is set by the linker.
+var version = "development"
+
+// commands is the command line; `caseload --help` explains each.
+type commands struct {
+	Serve   serveCommand   `cmd:"" help:"Run the server. Without DATABASE_URL it starts a PostgreSQL of its own, keeps its data in .caseload and fills it with demonstration data."`
+	Migrate migrateCommand `cmd:"" help:"Change the database's schema, or show how far it is."`
+	Seed    seedCommand    `cmd:"" help:"Fill the database with demonstration data: two organizations, task types, customers with schedules. Safe to repeat."`
+	APIKey  apiKeyCommand  `cmd:"" name:"apikey" help:"Create, list and revoke API keys."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+type serveCommand struct {
+	Role string `enum:"all,api,worker" default:"all" help:"What this process does: answer requests (api), run jobs (worker), or both (all)."`
+}
+
+type migrateCommand struct {
+	Up   struct{} `cmd:"" help:"Bring the schema up to this version. Safe to run from many processes at once."`
+	Down struct {
+		To int64 `arg:"" help:"The version to go back to; 0 removes everything."`
+	} `cmd:"" help:"Take migrations back, with the data in what they made."`
+	Status struct{} `cmd:"" help:"List the migrations and when each was applied."`
+}
+
+type seedCommand struct{}
+
+type apiKeyCommand struct {
+	Create struct {
+		Organization string        `required:"" help:"The organization's id, such as org_…"`
+		Name         string        `required:"" help:"What the key is for."`
+		Scope        []string      `required:"" help:"What it may do; repeat for several, or ALL."`
+		Expires      time.Duration `help:"After how long it stops working, such as 2160h; never when absent."`
+	} `cmd:"" help:"Create a key and print it, this once."`
+	List struct {
+		Organization string `required:"" help:"The organization's id, such as org_…"`
+	} `cmd:"" help:"List an organization's keys, without the keys themselves."`
+	Revoke struct {
+		Organization string `required:"" help:"The organization's id, such as org_…"`
+		ID           string `arg:"" help:"The key's id, such as key_…"`
+	} `cmd:"" help:"Revoke a key at once."`
+}
+
+type versionCommand struct{}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "caseload:", err)
+		os.Exit(1)
+	}
+}
+
+// run is the whole program; it returns when its command is done or, for serve, when ctx has ended and
+// everything has drained.
+func run(ctx context.Context, args, environ []string, stdout, stderr *os.File) error {
+	var cli commands
+	parser, err := kong.New(&cli, kong.Name("caseload"), kong.Description("A GraphQL API server for companies that look after consumers' accounts. Its settings are environment variables: see docs/configuration.md."),
+		kong.Writers(stdout, stderr), kong.UsageOnError())
+	if err != nil {
+		return err
+	}
+	parsed, err := parser.Parse(args)
+	if err != nil {
+		parser.FatalIfErrorf(err)
+	}
+	if parsed.Command() == "version" {
+		_, err := fmt.Fprintln(stdout, version)
+		return err
+	}
+	cfg, err := config.Load(environ)
+	if err != nil {
+		return err
+	}
+	p := &program{cfg: cfg, log: observe.NewLogger(stderr, cfg.LogLevel), out: stdout, metrics: observe.NewMetrics()}
+	if err := p.open(ctx); err != nil {
+		return errors.Join(err, p.close())
+	}
+	switch parsed.Command() {
+	case "serve":
+		err = p.serve(ctx, cli.Serve.Role)
+	case "migrate up":
+		err = migrations.Up(ctx, p.pool.SQL())
+	case "migrate down <to>":
+		err = migrations.Down(ctx, p.pool.SQL(), cli.Migrate.Down.To)
+	case "migrate status":
+		err = p.status(ctx)
+	case "seed":
+		err = p.seed(ctx)
+	case "apikey create":
+		err = p.createKey(ctx, cli.APIKey)
+	case "apikey list":
+		err = p.listKeys(ctx, cli.APIKey)
+	case "apikey revoke <id>":
+		err = p.revokeKey(ctx, cli.APIKey)
+	}
+	return errors.Join(err, p.close())
+}
+
+// program is what every command shares.
+type program struct {
+	cfg     config.Config
+	log     *slog.Logger
+	out     *os.File
+	metrics *observe.Metrics
+	own     *devdb.Server
+	url     string
+	pool    *db.Pool
+	bus     *notify.Bus
+	sealer  *pii.Sealer
+	lending *lending.Client
+	api     *graph.API
+}
+
+// open connects, and wires what every command needs.
+func (p *program) open(ctx context.Context) error {
+	p.url = p.cfg.Database.URL.Reveal()
+	if p.url == "" {
+		own, err := devdb.Start(ctx, devdb.Options{Dir: p.cfg.Database.DataDir, Port: p.cfg.Database.DevPort, Repository: string(p.cfg.Database.DevRepository), Log: p.log})
+		if err != nil {
+			return err
+		}
+		p.own, p.url = own, own.URL()
+	}
+	var err error
+	p.pool, err = db.Open(p.url, db.Settings{
+		MaxOpen: p.cfg.Database.MaxConnections, StatementTimeout: p.cfg.Database.StatementTimeout, LockTimeout: p.cfg.Database.LockTimeout,
+		IdleTimeout: p.cfg.Database.IdleTimeout, ApplicationName: "caseload",
+	})
+	if err != nil {
+		return err
+	}
+	keys, err := p.cfg.Keys()
+	if err != nil {
+		return err
+	}
+	if p.sealer, err = pii.NewSealer(keys); err != nil {
+		return err
+	}
+	p.lending = lending.New(lending.Options{TryTimeout: p.cfg.Lending.TryTimeout, Timeout: p.cfg.Lending.Timeout, Tries: p.cfg.Lending.Tries, Observe: p.metrics.LendingCall})
+	p.bus = notify.New(p.pool, p.url, p.log)
+	return nil
+}
+
+// close stops what open started. It may be called after a failed open.
+func (p *program) close() error {
+	var errs []error
+	if p.lending != nil {
+		p.lending.Close()
+	}
+	if p.pool != nil {
+		errs = append(errs, p.pool.Close())
+	}
+	if p.own != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		errs = append(errs, p.own.Stop(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// wire makes the API. The bus must not run yet.
+func (p *program) wire(ctx context.Context) (shutdown func(context.Context) error, err error) {
+	tracing, shutdown, err := observe.Tracing(ctx, string(p.cfg.Telemetry.Endpoint), version)
+	if err != nil {
+		return nil, err
+	}
+	p.api, err = graph.New(graph.Options{
+		Pool: p.pool, Bus: p.bus, Sealer: p.sealer, CursorKey: p.cfg.CursorKey(p.sealer), Lending: p.lending, AllowPrivate: p.cfg.Lending.AllowPrivate,
+		Limits: &p.cfg.Limits, Introspection: httpapi.Introspection(p.cfg.HTTP.Introspection), Origins: p.cfg.HTTP.CORSOrigins,
+		Proxies: p.cfg.HTTP.TrustedProxies.Strings(), Metrics: p.metrics, Tracer: tracing.Tracer("caseload"), Log: p.log,
+	})
+	return shutdown, err
+}
+
+// serve runs the server until ctx ends, then drains: no new work is taken, what runs may finish.
+func (p *program) serve(ctx context.Context, role string) error {
+	if p.own != nil || !p.cfg.Production() {
+		if err := migrations.Up(ctx, p.pool.SQL()); err != nil {
+			return fmt.Errorf("bring the schema up to date: %w", err)
+		}
+	} else if err := migrations.Check(ctx, p.pool.SQL()); err != nil {
+		return fmt.Errorf("the schema is not up to date, run `caseload migrate up`: %w", err)
+	}
+	if err := schedule.LoadLaw(ctx, p.pool, time.Now()); err != nil {
+		return err
+	}
+	flush, err := p.wire(ctx)
+	if err != nil {
+		return err
+	}
+	if err := p.metrics.WatchPool("main", p.pool.SQL()); err != nil {
+		return err
+	}
+
+	// What serves requests must outlive ctx: after SIGTERM it finishes what it has begun.
+	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWork()
+	var running sync.WaitGroup
+	failed := make(chan error, 4)
+	background := func(f func() error) {
+		running.Add(1)
+		go func() {
+			defer running.Done()
+			if err := f(); err != nil {
+				failed <- err
+			}
+		}()
+	}
+	background(func() error { return p.bus.Run(work) })
+	background(func() error { p.api.Keys.Run(work); return nil })
+
+	var tenants []demo.Tenant
+	if p.own != nil && role != "worker" {
+		if tenants, err = p.loader().Load(ctx); err != nil {
+			return errors.Join(err, p.stop(stopWork, &running, flush))
+		}
+	}
+	var runner *jobs.Runner
+	if role != "api" {
+		workers := river.NewWorkers()
+		river.AddWorker(workers, &schedule.ReapWorker{Schedules: p.api.Schedules})
+		runner, err = jobs.New(p.pool.SQL(), jobs.Options{Workers: p.cfg.Jobs.Workers, Log: p.log, Observe: p.metrics.Job}, workers, jobs.Every(schedule.ReapInterval, schedule.ReapArgs{}))
+		if err == nil {
+			err = runner.Start(work)
+		}
+		if err != nil {
+			return errors.Join(err, p.stop(stopWork, &running, flush))
+		}
+	}
+	health := observe.NewHealth(p.log, 2*time.Second,
+		observe.Check{Name: "database", Run: p.pool.SQL().PingContext},
+		observe.Check{Name: "schema", Run: func(ctx context.Context) error { return migrations.Check(ctx, p.pool.SQL()) }},
+	)
+	var servers []*http.Server
+	if role != "worker" {
+		server := httpapi.Server(string(p.cfg.HTTP.Listen), p.routes(health))
+		server.ReadHeaderTimeout, server.IdleTimeout = p.cfg.HTTP.HeaderTimeout, p.cfg.HTTP.IdleTimeout
+		listener, err := net.Listen("tcp", server.Addr)
+		if err != nil {
+			return errors.Join(fmt.Errorf("listen on %s (CASELOAD_LISTEN): %w", server.Addr, err), p.stop(stopWork, &running, flush))
+		}
+		servers = append(servers, server)
+		background(func() error { return served(server.Serve(listener)) })
+		p.greet(listener.Addr().String(), tenants)
+	}
+	if p.cfg.HTTP.OpsListen != "" {
+		ops := httpapi.Server(string(p.cfg.HTTP.OpsListen), p.opsRoutes(health))
+		servers = append(servers, ops)
+		background(func() error { return served(ops.ListenAndServe()) })
+	}
+
+	var cause error
+	select {
+	case <-ctx.Done():
+	case cause = <-failed:
+	case <-p.ownDied():
+		cause = errors.New("the server's own PostgreSQL has stopped")
+	}
+	p.log.Info("draining")
+	health.Drain()
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.cfg.HTTP.DrainTimeout)
+	defer cancel()
+	errs := []error{cause, p.api.Shutdown(drain)}
+	for _, s := range servers {
+		errs = append(errs, s.Shutdown(drain))
+	}
+	if runner != nil {
+		errs = append(errs, runner.Stop(drain))
+	}
+	errs = append(errs, p.api.Keys.Flush(drain), p.stop(stopWork, &running, flush))
+	p.log.Info("stopped")
+	return errors.Join(errs...)
+}
+
+// stop ends the background work and sends what traces are left.
+func (p *program) stop(stopWork func(), running *sync.WaitGroup, flush func(context.Context) error) error {
+	stopWork()
+	running.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	return flush(ctx)
+}
+
+func served(err error) error {
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// ownDied is closed when the server's own PostgreSQL ends by itself; nil, which never is, without one.
+func (p *program) ownDied() <-chan struct{} {
+	if p.own == nil {
+		return nil
+	}
+	return p.own.Done()
+}
+
+// routes are the API, the playground, and what operators look at.
+func (p *program) routes(health *observe.Health) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/graphql", p.api.Handler)
+	mux.Handle("/healthz", health.Alive())
+	mux.Handle("/readyz", health.Ready())
+	if p.cfg.HTTP.OpsListen == "" && !p.cfg.Production() {
+		mux.Handle("/metrics", p.metrics.Handler())
+	}
+	if p.cfg.HTTP.Playground {
+		mux.Handle("/", playground.Handler(playground.Options{Endpoint: "/graphql", Examples: graph.Examples()}))
+	}
+	return mux
+}
+
+func (p *program) opsRoutes(health *observe.Health) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", p.metrics.Handler())
+	mux.Handle("/healthz", health.Alive())
+	mux.Handle("/readyz", health.Ready())
+	return mux
+}
+
+// greet tells a person where to go.
+func (p *program) greet(address string, tenants []demo.Tenant) {
+	p.log.Info("listening", "address", address, "version", version)
+	if p.cfg.HTTP.Playground {
+		_, _ = fmt.Fprintf(p.out, "\nPlayground:  http://%s/\n", address)
+	}
+	_, _ = fmt.Fprintf(p.out, "API:         http://%s/graphql\n", address)
+	for _, t := range tenants {
+		_, _ = fmt.Fprintf(p.out, "API key of %-16s %s\n", t.Name+":", t.Key)
+	}
+	_, _ = fmt.Fprintln(p.out)
+}
+
+func (p *program) loader() *demo.Loader {
+	return &demo.Loader{
+		Pool: p.pool, Keys: p.api.Keys, Schedules: p.api.Schedules, Customers: p.cfg.Jobs.DemoCustomers, KeysDir: p.cfg.Database.DataDir, Now: time.Now,
+		Progress: func(format string, args ...any) { _, _ = fmt.Fprintf(p.out, format+"\n", args...) },
+	}
+}
+
+func (p *program) status(ctx context.Context) error {
+	steps, err := migrations.Status(ctx, p.pool.SQL())
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(p.out, 0, 4, 2, ' ', 0)
+	for _, s := range steps {
+		applied := "pending"
+		if s.Applied() {
+			applied = s.AppliedAt.UTC().Format(time.RFC3339)
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%d\t%s\t%s\n", s.Source, s.Version, s.Name, applied)
+	}
+	return w.Flush()
+}
+
+func (p *program) seed(ctx context.Context) error {
+	if p.cfg.Production() {
+		return errors.New("demonstration data has no place in production (CASELOAD_ENVIRONMENT)")
+	}
+	if err := migrations.Up(ctx, p.pool.SQL()); err != nil {
+		return err
+	}
+	if err := schedule.LoadLaw(ctx, p.pool, time.Now()); err != nil {
+		return err
+	}
+	if _, err := p.wire(ctx); err != nil {
+		return err
+	}
+	tenants, err := p.loader().Load(ctx)
+	for _, t := range tenants {
+		_, _ = fmt.Fprintf(p.out, "API key of %-16s %s\n", t.Name+":", t.Key)
+	}
+	return err
+}
+
+// operator is the command line as the audit log sees it.
+func operator(organization string) (*viewer.Viewer, error) {
+	id, err := relay.ParseID(organization)
+	if err != nil {
+		return nil, err
+	}
+	u, err := id.As(identity.Organizations.Prefix())
+	if err != nil {
+		return nil, err
+	}
+	return &viewer.Viewer{Kind: viewer.System, OrganizationID: u, ActorName: "command line", Scopes: viewer.AllScopes()}, nil
+}
+
+func (p *program) keys(ctx context.Context, organization string) (*identity.Keys, *viewer.Viewer, error) {
+	v, err := operator(organization)
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, err := identity.Organizations.ByID(ctx, p.pool, v.Scope(), v.OrganizationID); err != nil {
+		return nil, nil, fmt.Errorf("find organization %s: %w", organization, err)
+	}
+	return identity.NewKeys(p.pool, p.bus, time.Now), v, nil
+}
+
+func (p *program) createKey(ctx context.Context, c apiKeyCommand) error {
+	keys, v, err := p.keys(ctx, c.Create.Organization)
+	if err != nil {
+		return err
+	}
+	scopes := viewer.AllScopes()
+	if len(c.Create.Scope) != 1 || c.Create.Scope[0] != "ALL" {
+		if scopes, err = viewer.ParseScopes(c.Create.Scope); err != nil {
+			return err
+		}
+	}
+	in := identity.CreateAPIKeyInput{Name: c.Create.Name, Scopes: scopes}
+	if c.Create.Expires > 0 {
+		in.ExpireAfter(time.Now(), c.Create.Expires)
+	}
+	key, text, err := keys.Create(ctx, v, in)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(p.out, "%s\n%s\nThe key is shown this once.\n", key.ID(), text)
+	return err
+}
+
+func (p *program) listKeys(ctx context.Context, c apiKeyCommand) error {
+	keys, v, err := p.keys(ctx, c.List.Organization)
+	if err != nil {
+		return err
+	}
+	rows, err := keys.List(ctx, v.OrganizationID)
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(p.out, 0, 4, 2, ' ', 0)
+	for _, k := range rows {
+		state := "active"
+		switch {
+		case k.RevokedAt != nil:
+			state = "revoked"
+		case k.ExpiresAt != nil && !k.ExpiresAt.After(time.Now()):
+			state = "expired"
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%v\n", k.ID(), state, k.Name, k.Scopes())
+	}
+	return w.Flush()
+}
+
+func (p *program) revokeKey(ctx context.Context, c apiKeyCommand) error {
+	keys, v, err := p.keys(ctx, c.Revoke.Organization)
+	if err != nil {
+		return err
+	}
+	id, err := relay.ParseID(c.Revoke.ID)
+	if err != nil {
+		return err
+	}
+	key, err := keys.Revoke(ctx, v, identity.RevokeAPIKeyInput{ID: id})
+	if err != nil {
+		return err
+	}
+	// The bus does not run here, so the other processes are told directly.
+	if err := p.bus.Flush(ctx); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(p.out, "%s is revoked.\n", key.ID())
+	return err
+}
