@@ -116,6 +116,15 @@ func (r *mutationResolver) ClaimCallTasks(ctx context.Context, input schedule.Cl
 	return claimPayload(result, errs), err
 }
 
+func (r *mutationResolver) ClaimCallTask(ctx context.Context, input schedule.ClaimOneInput) (*model.ClaimCallTaskPayload, error) {
+	claim, denials, err := r.schedules.ClaimOne(ctx, viewer.From(ctx), input)
+	errs, err := refused(err)
+	if denials == nil {
+		denials = []*schedule.Denial{}
+	}
+	return &model.ClaimCallTaskPayload{Claim: claim, Denials: denials, UserErrors: errs}, err
+}
+
 func (r *mutationResolver) RenewCallTask(ctx context.Context, input schedule.RenewInput) (*model.CallTaskPayload, error) {
 	row, err := r.schedules.Renew(ctx, viewer.From(ctx), input)
 	errs, err := refused(err)

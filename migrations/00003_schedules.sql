@@ -68,6 +68,7 @@ CREATE TABLE schedules (
 CREATE UNIQUE INDEX schedules_one_active_key ON schedules (organization_id, customer_id) WHERE status = 'ACTIVE';
 CREATE INDEX schedules_customer_idx ON schedules (organization_id, customer_id, created_at, id);
 CREATE INDEX schedules_task_type_idx ON schedules (organization_id, task_type_id, created_at, id);
+CREATE INDEX schedules_loan_idx ON schedules (organization_id, loan_id, created_at, id) WHERE loan_id IS NOT NULL;
 CREATE INDEX schedules_created_idx ON schedules (organization_id, created_at, id);
 
 CREATE TABLE call_tasks (
@@ -93,6 +94,7 @@ CREATE TABLE call_tasks (
     outcome text,
     note text,
     skip_reason text,
+    override_reason text,
     version integer NOT NULL DEFAULT 1,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,

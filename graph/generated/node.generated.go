@@ -39,6 +39,7 @@ type MutationResolver interface {
 	TightenCallingWindow(ctx context.Context, input schedule.TightenCallingWindowInput) (*model.TightenCallingWindowPayload, error)
 	AddCallingHoliday(ctx context.Context, input schedule.AddCallingHolidayInput) (*model.AddCallingHolidayPayload, error)
 	ClaimCallTasks(ctx context.Context, input schedule.ClaimInput) (*model.ClaimCallTasksPayload, error)
+	ClaimCallTask(ctx context.Context, input schedule.ClaimOneInput) (*model.ClaimCallTaskPayload, error)
 	RenewCallTask(ctx context.Context, input schedule.RenewInput) (*model.CallTaskPayload, error)
 	CompleteCallTask(ctx context.Context, input schedule.CompleteInput) (*model.CompleteCallTaskPayload, error)
 	CancelCallTask(ctx context.Context, input schedule.CancelInput) (*model.CallTaskPayload, error)
@@ -134,6 +135,20 @@ func (ec *executionContext) field_Mutation_cancelCallTask_args(ctx context.Conte
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (schedule.CancelInput, error) {
 			return ec.unmarshalNCancelCallTaskInput2caseloadᚋinternalᚋscheduleᚐCancelInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_claimCallTask_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (schedule.ClaimOneInput, error) {
+			return ec.unmarshalNClaimCallTaskInput2caseloadᚋinternalᚋscheduleᚐClaimOneInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -1538,6 +1553,68 @@ func (ec *executionContext) fieldContext_Mutation_claimCallTasks(ctx context.Con
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_claimCallTasks_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_claimCallTask(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_claimCallTask(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ClaimCallTask(ctx, fc.Args["input"].(schedule.ClaimOneInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"TASKS_DIAL"})
+				if err != nil {
+					var zeroVal *model.ClaimCallTaskPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal *model.ClaimCallTaskPayload
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, nil, directive0, requires)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ClaimCallTaskPayload) graphql.Marshaler {
+			return ec.marshalNClaimCallTaskPayload2ᚖcaseloadᚋgraphᚋmodelᚐClaimCallTaskPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_claimCallTask(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ClaimCallTaskPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_claimCallTask_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -3633,6 +3710,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "claimCallTasks":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_claimCallTasks(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "claimCallTask":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_claimCallTask(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++

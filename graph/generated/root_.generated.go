@@ -182,6 +182,7 @@ type ComplexityRoot struct {
 		Loan           func(childComplexity int) int
 		Note           func(childComplexity int) int
 		Outcome        func(childComplexity int) int
+		OverrideReason func(childComplexity int) int
 		PlanNumber     func(childComplexity int) int
 		Priority       func(childComplexity int) int
 		Schedule       func(childComplexity int) int
@@ -238,6 +239,12 @@ type ComplexityRoot struct {
 		Purposes   func(childComplexity int) int
 		Source     func(childComplexity int) int
 		State      func(childComplexity int) int
+	}
+
+	ClaimCallTaskPayload struct {
+		Claim      func(childComplexity int) int
+		Denials    func(childComplexity int) int
+		UserErrors func(childComplexity int) int
 	}
 
 	ClaimCallTasksPayload struct {
@@ -456,6 +463,7 @@ type ComplexityRoot struct {
 		ArchiveTaskType           func(childComplexity int, input schedule.ArchiveTaskTypeInput) int
 		BulkSyncCustomerSchedules func(childComplexity int, input schedule.BulkSyncInput) int
 		CancelCallTask            func(childComplexity int, input schedule.CancelInput) int
+		ClaimCallTask             func(childComplexity int, input schedule.ClaimOneInput) int
 		ClaimCallTasks            func(childComplexity int, input schedule.ClaimInput) int
 		CompleteCallTask          func(childComplexity int, input schedule.CompleteInput) int
 		ConfigureLendingSystem    func(childComplexity int, input customer.ConfigureLendingSystemInput) int
@@ -1206,6 +1214,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CallTask.Outcome(childComplexity), true
+	case "CallTask.overrideReason":
+		if e.ComplexityRoot.CallTask.OverrideReason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallTask.OverrideReason(childComplexity), true
 	case "CallTask.planNumber":
 		if e.ComplexityRoot.CallTask.PlanNumber == nil {
 			break
@@ -1440,6 +1454,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CallingWindow.State(childComplexity), true
+
+	case "ClaimCallTaskPayload.claim":
+		if e.ComplexityRoot.ClaimCallTaskPayload.Claim == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClaimCallTaskPayload.Claim(childComplexity), true
+	case "ClaimCallTaskPayload.denials":
+		if e.ComplexityRoot.ClaimCallTaskPayload.Denials == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClaimCallTaskPayload.Denials(childComplexity), true
+	case "ClaimCallTaskPayload.userErrors":
+		if e.ComplexityRoot.ClaimCallTaskPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClaimCallTaskPayload.UserErrors(childComplexity), true
 
 	case "ClaimCallTasksPayload.claims":
 		if e.ComplexityRoot.ClaimCallTasksPayload.Claims == nil {
@@ -2410,6 +2443,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CancelCallTask(childComplexity, args["input"].(schedule.CancelInput)), true
+	case "Mutation.claimCallTask":
+		if e.ComplexityRoot.Mutation.ClaimCallTask == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_claimCallTask_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ClaimCallTask(childComplexity, args["input"].(schedule.ClaimOneInput)), true
 	case "Mutation.claimCallTasks":
 		if e.ComplexityRoot.Mutation.ClaimCallTasks == nil {
 			break
@@ -3437,6 +3481,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputCallTaskFilter,
 		ec.unmarshalInputCallTaskStateFilter,
 		ec.unmarshalInputCancelCallTaskInput,
+		ec.unmarshalInputClaimCallTaskInput,
 		ec.unmarshalInputClaimCallTasksInput,
 		ec.unmarshalInputCompleteCallTaskInput,
 		ec.unmarshalInputConfigureLendingSystemInput,
@@ -4684,6 +4729,15 @@ extend type Mutation {
     "How many, and for how long."
     input: ClaimCallTasksInput!
   ): ClaimCallTasksPayload! @auth(requires: [TASKS_DIAL])
+  """
+  Gives the caller one pending task now, due or not, under a lease. Every rule is checked at this moment. With
+  overrideReason a supervisor may rebut the presumptions of Regulation F for this one call (12 CFR 1006.14(b)(2)); no other
+  rule can be overridden.
+  """
+  claimCallTask(
+    "Which task, and for how long."
+    input: ClaimCallTaskInput!
+  ): ClaimCallTaskPayload! @auth(requires: [TASKS_DIAL])
   "Says that the dialer is still at work on a task, and renews its lease; the first one marks the call as begun."
   renewCallTask(
     "Which task, and for how long."
@@ -5039,6 +5093,8 @@ type CallTask implements Node {
   note: String
   "Why it was skipped, cancelled or expired."
   skipReason: String
+  "Why a supervisor let it be called against the presumptions of Regulation F."
+  overrideReason: String
   "Grows with every change."
   version: Int!
   "When it was planned."
@@ -5714,6 +5770,26 @@ type ClaimCallTasksPayload {
   userErrors: [UserError!]!
 }
 
+"What claimCallTask needs."
+input ClaimCallTaskInput {
+  "The task's id."
+  id: ID!
+  "How long the dialer may hold it without renewing, 15 to 3,600 seconds; 120 when absent."
+  leaseSeconds: Int
+  "Why this call may be made although Regulation F presumes it to be harassment, 10 to 500 characters. Needs the scope CALL_RULES_OVERRIDE; goes to the audit log."
+  overrideReason: String
+}
+
+"What claimCallTask answers."
+type ClaimCallTaskPayload {
+  "The task with the phone to call; null when it was not given out."
+  claim: CallTaskClaim
+  "The rules that forbid the call at this moment; the task stays pending."
+  denials: [CallDenial!]!
+  "What was wrong; empty when it worked."
+  userErrors: [UserError!]!
+}
+
 "A task that a dialer holds."
 type CallTaskClaim {
   "The task."
@@ -6189,6 +6265,8 @@ func (ec *executionContext) childFields_CallTask(ctx context.Context, field grap
 		return ec.fieldContext_CallTask_note(ctx, field)
 	case "skipReason":
 		return ec.fieldContext_CallTask_skipReason(ctx, field)
+	case "overrideReason":
+		return ec.fieldContext_CallTask_overrideReason(ctx, field)
 	case "version":
 		return ec.fieldContext_CallTask_version(ctx, field)
 	case "createdAt":
@@ -6297,6 +6375,18 @@ func (ec *executionContext) childFields_CallingWindow(ctx context.Context, field
 		return ec.fieldContext_CallingWindow_asOf(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CallingWindow", field.Name)
+}
+
+func (ec *executionContext) childFields_ClaimCallTaskPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "claim":
+		return ec.fieldContext_ClaimCallTaskPayload_claim(ctx, field)
+	case "denials":
+		return ec.fieldContext_ClaimCallTaskPayload_denials(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ClaimCallTaskPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ClaimCallTaskPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_ClaimCallTasksPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

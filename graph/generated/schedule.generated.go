@@ -1622,6 +1622,29 @@ func (ec *executionContext) fieldContext_CallTask_skipReason(_ context.Context, 
 	return graphql.NewScalarFieldContext("CallTask", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
+func (ec *executionContext) _CallTask_overrideReason(ctx context.Context, field graphql.CollectedField, obj *schedule.CallTask) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CallTask_overrideReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OverrideReason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CallTask_overrideReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CallTask", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
 func (ec *executionContext) _CallTask_version(ctx context.Context, field graphql.CollectedField, obj *schedule.CallTask) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -2569,6 +2592,102 @@ func (ec *executionContext) _CallingWindow_asOf(ctx context.Context, field graph
 }
 func (ec *executionContext) fieldContext_CallingWindow_asOf(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("CallingWindow", field, false, false, errors.New("field of type Date does not have child fields"))
+}
+
+func (ec *executionContext) _ClaimCallTaskPayload_claim(ctx context.Context, field graphql.CollectedField, obj *model.ClaimCallTaskPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClaimCallTaskPayload_claim(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Claim, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *schedule.Claim) graphql.Marshaler {
+			return ec.marshalOCallTaskClaim2ᚖcaseloadᚋinternalᚋscheduleᚐClaim(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ClaimCallTaskPayload_claim(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ClaimCallTaskPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CallTaskClaim(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ClaimCallTaskPayload_denials(ctx context.Context, field graphql.CollectedField, obj *model.ClaimCallTaskPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClaimCallTaskPayload_denials(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Denials, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*schedule.Denial) graphql.Marshaler {
+			return ec.marshalNCallDenial2ᚕᚖcaseloadᚋinternalᚋscheduleᚐDenialᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ClaimCallTaskPayload_denials(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ClaimCallTaskPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CallDenial(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ClaimCallTaskPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.ClaimCallTaskPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClaimCallTaskPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*fault.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖcaseloadᚋinternalᚋfaultᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ClaimCallTaskPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ClaimCallTaskPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _ClaimCallTasksPayload_claims(ctx context.Context, field graphql.CollectedField, obj *model.ClaimCallTasksPayload) (ret graphql.Marshaler) {
@@ -6043,6 +6162,50 @@ func (ec *executionContext) unmarshalInputCancelCallTaskInput(ctx context.Contex
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputClaimCallTaskInput(ctx context.Context, obj any) (schedule.ClaimOneInput, error) {
+	var it schedule.ClaimOneInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "leaseSeconds", "overrideReason"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2caseloadᚋinternalᚋrelayᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "leaseSeconds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("leaseSeconds"))
+			data, err := ec.unmarshalOInt2ᚖint32(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.LeaseSeconds = graphql.OmittableOf(data)
+		case "overrideReason":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("overrideReason"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.OverrideReason = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputClaimCallTasksInput(ctx context.Context, obj any) (schedule.ClaimInput, error) {
 	var it schedule.ClaimInput
 	if obj == nil {
@@ -7769,6 +7932,11 @@ func (ec *executionContext) _CallTask(ctx context.Context, sel ast.SelectionSet,
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "overrideReason":
+			out.Values[i] = ec._CallTask_overrideReason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "version":
 			out.Values[i] = ec._CallTask_version(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -8304,6 +8472,54 @@ func (ec *executionContext) _CallingWindow(ctx context.Context, sel ast.Selectio
 			}
 		case "asOf":
 			out.Values[i] = ec._CallingWindow_asOf(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var claimCallTaskPayloadImplementors = []string{"ClaimCallTaskPayload"}
+
+func (ec *executionContext) _ClaimCallTaskPayload(ctx context.Context, sel ast.SelectionSet, obj *model.ClaimCallTaskPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, claimCallTaskPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ClaimCallTaskPayload")
+		case "claim":
+			out.Values[i] = ec._ClaimCallTaskPayload_claim(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "denials":
+			out.Values[i] = ec._ClaimCallTaskPayload_denials(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._ClaimCallTaskPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -10339,6 +10555,25 @@ func (ec *executionContext) unmarshalNCancelCallTaskInput2caseloadᚋinternalᚋ
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNClaimCallTaskInput2caseloadᚋinternalᚋscheduleᚐClaimOneInput(ctx context.Context, v any) (schedule.ClaimOneInput, error) {
+	res, err := ec.unmarshalInputClaimCallTaskInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNClaimCallTaskPayload2caseloadᚋgraphᚋmodelᚐClaimCallTaskPayload(ctx context.Context, sel ast.SelectionSet, v model.ClaimCallTaskPayload) graphql.Marshaler {
+	return ec._ClaimCallTaskPayload(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNClaimCallTaskPayload2ᚖcaseloadᚋgraphᚋmodelᚐClaimCallTaskPayload(ctx context.Context, sel ast.SelectionSet, v *model.ClaimCallTaskPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ClaimCallTaskPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNClaimCallTasksInput2caseloadᚋinternalᚋscheduleᚐClaimInput(ctx context.Context, v any) (schedule.ClaimInput, error) {
 	res, err := ec.unmarshalInputClaimCallTasksInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -10947,6 +11182,13 @@ func (ec *executionContext) marshalOCallTask2ᚖcaseloadᚋinternalᚋschedule�
 		return graphql.Null
 	}
 	return ec._CallTask(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOCallTaskClaim2ᚖcaseloadᚋinternalᚋscheduleᚐClaim(ctx context.Context, sel ast.SelectionSet, v *schedule.Claim) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._CallTaskClaim(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOCallTaskConnection2ᚖcaseloadᚋinternalᚋrelayᚐConnection(ctx context.Context, sel ast.SelectionSet, v *relay.Connection[*schedule.CallTask]) graphql.Marshaler {

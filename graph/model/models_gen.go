@@ -71,6 +71,16 @@ type CallTaskPayload struct {
 	UserErrors []*fault.UserError `json:"userErrors"`
 }
 
+// What claimCallTask answers.
+type ClaimCallTaskPayload struct {
+	// The task with the phone to call; null when it was not given out.
+	Claim *schedule.Claim `json:"claim,omitempty"`
+	// The rules that forbid the call at this moment; the task stays pending.
+	Denials []*schedule.Denial `json:"denials"`
+	// What was wrong; empty when it worked.
+	UserErrors []*fault.UserError `json:"userErrors"`
+}
+
 // What claimCallTasks answers.
 type ClaimCallTasksPayload struct {
 	// The tasks, each with the phone to call. Empty when none is due and allowed.

@@ -115,7 +115,7 @@ type (
 	small  int16
 	count  int32
 	bits   uint8
-	flag   bool
+	truth  bool
 	clocks []civil.LocalTime
 )
 
@@ -142,7 +142,7 @@ type everything struct {
 	At        time.Time        `db:"at"`
 	MaybeAt   *time.Time       `db:"maybe_at"`
 	Yes       bool             `db:"yes"`
-	Flag      flag             `db:"a_flag"`
+	Flag      truth            `db:"a_flag"`
 	MaybeYes  *bool            `db:"maybe_yes"`
 	Int       int              `db:"a_int"`
 	Int32     int32            `db:"an_int32"`
@@ -212,7 +212,7 @@ func everyRow(s db.Scope) *rapid.Generator[*everything] {
 			Date: dates.Draw(t, "date"), MaybeDate: maybe(dates).Draw(t, "maybe date"),
 			Clock: clock.Draw(t, "clock"), MaybeTime: maybe(clock).Draw(t, "maybe clock"),
 			At: instant().Draw(t, "at"), MaybeAt: maybe(instant()).Draw(t, "maybe at"),
-			Yes: rapid.Bool().Draw(t, "yes"), Flag: flag(rapid.Bool().Draw(t, "flag")), MaybeYes: maybe(rapid.Bool()).Draw(t, "maybe yes"),
+			Yes: rapid.Bool().Draw(t, "yes"), Flag: truth(rapid.Bool().Draw(t, "flag")), MaybeYes: maybe(rapid.Bool()).Draw(t, "maybe yes"),
 			Int: int(rapid.Int32().Draw(t, "int")), Int32: rapid.Int32().Draw(t, "int32"), Int64: rapid.Int64().Draw(t, "int64"),
 			Small: small(rapid.Int16().Draw(t, "small")), Count: count(rapid.Int32().Draw(t, "count")),
 			MaybeInt: maybe(rapid.Int32()).Draw(t, "maybe int"), Bits: bits(rapid.Uint8().Draw(t, "bits")),

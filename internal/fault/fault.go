@@ -48,7 +48,8 @@ func (e *Error) After(d time.Duration) *Error {
 // CodeOf returns the code of the first Error in the chain, or [Internal].
 func CodeOf(err error) Code {
 	var f *Error
-	if errors.As(err, &f) {
+	// An *Error that is nil is an error that is not: it has no code to read.
+	if errors.As(err, &f) && f != nil {
 		return f.Code
 	}
 	return Internal

@@ -138,18 +138,34 @@ func (k *Keys) Revoked(ctx context.Context, v *viewer.Viewer) <-chan struct{} {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		for ctx.Err() == nil {
-			messages := k.bus.Subscribe(ctx, func(m notify.Message) bool { return m.Topic == topic && m.Subject == v.ActorID })
-			if _, revoked := <-messages; revoked {
-				return
-			}
-			// The channel was closed: a revocation may have been missed.
-			if err := k.Recheck(ctx, v); err != nil && fault.CodeOf(err) == fault.Unauthenticated {
-				return
-			}
+		for ctx.Err() == nil && k.works(ctx, v) {
 		}
 	}()
 	return ended
+}
+
+// recheckAgain is how soon a key is looked at again when its row could not be read.
+const recheckAgain = time.Second
+
+// works tells, after waiting as long as nothing says otherwise, whether the viewer's key may still work.
+func (k *Keys) works(ctx context.Context, v *viewer.Viewer) bool {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// Subscribed first and read then: a revocation falls before the reading or after the subscribing.
+	messages := k.bus.Subscribe(ctx, func(m notify.Message) bool { return m.Topic == topic && m.Subject == v.ActorID })
+	var again <-chan time.Time
+	if err := k.Recheck(ctx, v); err != nil {
+		if fault.CodeOf(err) == fault.Unauthenticated {
+			return false
+		}
+		again = time.After(recheckAgain)
+	}
+	select {
+	case _, revoked := <-messages:
+		return !revoked
+	case <-again:
+		return true
+	}
 }
 
 // Run writes down when keys were last used, until the context ends.

@@ -19,6 +19,7 @@ import (
 	"github.com/lib/pq"
 
 	"caseload/internal/db"
+	"caseload/internal/fault"
 )
 
 // channel is the one PostgreSQL channel; the topic is part of the message.
@@ -41,17 +42,18 @@ type Message struct {
 
 // Bus sends and receives. It is safe for concurrent use.
 type Bus struct {
-	pool     *db.Pool
-	log      *slog.Logger
-	listener *pq.Listener
-	wake     chan struct{}
+	pool *db.Pool
+	url  string
+	log  *slog.Logger
+	wake chan struct{}
 
-	mu        sync.Mutex
-	queue     []string
-	subs      map[*subscription]struct{}
-	connected bool
-	onGap     []func()
-	onMessage []handler
+	mu    sync.Mutex
+	queue []string
+	subs  map[*subscription]struct{}
+	// connected tells that there is a connection, listening that it has been told to listen.
+	connected, listening bool
+	onGap                []func()
+	onMessage            []handler
 }
 
 type handler struct {
@@ -62,6 +64,8 @@ type handler struct {
 type subscription struct {
 	keep func(Message) bool
 	ch   chan Message
+	// forget takes the subscription off its context.
+	forget func() bool
 }
 
 // subscriberBuffer is how many messages a slow subscriber may be behind before it is cut off.
@@ -69,19 +73,7 @@ const subscriberBuffer = 256
 
 // New makes a bus; [Bus.Run] makes it work.
 func New(pool *db.Pool, databaseURL string, log *slog.Logger) *Bus {
-	b := &Bus{pool: pool, log: log, wake: make(chan struct{}, 1), subs: map[*subscription]struct{}{}}
-	b.listener = pq.NewListener(databaseURL, 100*time.Millisecond, 5*time.Second, func(e pq.ListenerEventType, err error) {
-		switch e {
-		case pq.ListenerEventConnected, pq.ListenerEventReconnected:
-			b.setConnected(true)
-		case pq.ListenerEventDisconnected, pq.ListenerEventConnectionAttemptFailed:
-			b.setConnected(false)
-		}
-		if err != nil {
-			log.Warn("listening for changes was interrupted", "error", err)
-		}
-	})
-	return b
+	return &Bus{pool: pool, url: databaseURL, log: log, wake: make(chan struct{}, 1), subs: map[*subscription]struct{}{}}
 }
 
 // OnGap registers a function that is called whenever messages may have been missed. Call it before Run.
@@ -97,41 +89,77 @@ func (b *Bus) OnMessage(topic string, f func(Message)) {
 func (b *Bus) Connected() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.connected
+	return b.connected && b.listening
 }
 
-func (b *Bus) setConnected(on bool) {
+func (b *Bus) set(state *bool, on bool) {
 	b.mu.Lock()
-	b.connected = on
+	*state = on
 	b.mu.Unlock()
 	b.gap()
 }
 
-// Run sends and receives until the context ends. It returns an error only when it cannot begin.
+func (b *Bus) listen() *pq.Listener {
+	return pq.NewListener(b.url, 100*time.Millisecond, 5*time.Second, func(e pq.ListenerEventType, err error) {
+		switch e {
+		case pq.ListenerEventConnected, pq.ListenerEventReconnected:
+			b.set(&b.connected, true)
+		case pq.ListenerEventDisconnected, pq.ListenerEventConnectionAttemptFailed:
+			b.set(&b.connected, false)
+		}
+		if err != nil {
+			b.log.Warn("listening for changes was interrupted", "error", err)
+		}
+	})
+}
+
+// Run sends and receives until the context ends; it may be called once. While the database cannot be reached
+// it tries again. It returns an error only when the database refuses to let it listen.
 func (b *Bus) Run(ctx context.Context) error {
-	if err := b.listener.Listen(channel); err != nil {
+	listener := b.listen()
+	// Listen waits for the first connection, however long that takes; only Close ends the wait.
+	stop := context.AfterFunc(ctx, func() { _ = listener.Close() })
+	defer func() {
+		if stop() {
+			_ = listener.Close()
+		}
+		b.set(&b.listening, false)
+		// A listener that has something to tell ends only when it is heard.
+		go func() {
+			for range listener.Notify {
+			}
+		}()
+	}()
+	if err := listener.Listen(channel); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return fmt.Errorf("listen for changes: %w", err)
 	}
+	b.set(&b.listening, true)
 	var wg sync.WaitGroup
-	wg.Add(1)
-	go func() {
-		defer wg.Done()
+	defer wg.Wait()
+	wg.Go(func() {
 		b.send(ctx)
-	}()
+		// The last words: what was published while the server was ending.
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = b.Flush(last)
+	})
 	for {
 		select {
-		case n := <-b.listener.Notify:
-			if n == nil {
+		case n, open := <-listener.Notify:
+			switch {
+			case !open:
+				return nil
+			case n == nil:
 				// pq's way to say that the connection was lost and is back.
 				b.gap()
-				continue
+			default:
+				b.deliver(n.Extra)
 			}
-			b.deliver(n.Extra)
 		case <-ctx.Done():
-			err := b.listener.Close()
-			b.gap()
-			wg.Wait()
-			return err
+			return nil
 		}
 	}
 }
@@ -157,6 +185,9 @@ func (b *Bus) Publish(m Message) {
 	}
 }
 
+// sendAgain is how long messages wait after the database did not take them.
+const sendAgain = 200 * time.Millisecond
+
 func (b *Bus) send(ctx context.Context) {
 	for {
 		select {
@@ -164,14 +195,21 @@ func (b *Bus) send(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		if err := b.Flush(ctx); err != nil && ctx.Err() == nil {
+		err := b.Flush(ctx)
+		for err != nil && ctx.Err() == nil {
 			b.log.Warn("change messages could not be sent", "error", err)
+			select {
+			case <-time.After(sendAgain):
+				err = b.Flush(ctx)
+			case <-ctx.Done():
+			}
 		}
 	}
 }
 
 // Flush sends what is queued, in one statement. A running bus does it by itself; a command that only
-// publishes calls it before it ends.
+// publishes calls it before it ends. After an error the messages are still queued, unless the database
+// will never take them.
 func (b *Bus) Flush(ctx context.Context) error {
 	b.mu.Lock()
 	batch := b.queue
@@ -180,10 +218,17 @@ func (b *Bus) Flush(ctx context.Context) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	if _, err := b.pool.Exec(ctx, "SELECT pg_notify('"+channel+"', m) FROM unnest(CAST($1 AS text[])) m", pq.Array(batch)); err != nil {
-		return fmt.Errorf("send %d change messages: %w", len(batch), err)
+	_, err := b.pool.Exec(ctx, "SELECT pg_notify('"+channel+"', m) FROM unnest(CAST($1 AS text[])) m", pq.Array(batch))
+	if err == nil {
+		return nil
 	}
-	return nil
+	if f := db.Fault(err); f == nil || f.Code != fault.Internal {
+		// A key that was revoked here must stop working elsewhere too, so an outage only delays it.
+		b.mu.Lock()
+		b.queue = append(batch, b.queue...)
+		b.mu.Unlock()
+	}
+	return fmt.Errorf("send %d change messages: %w", len(batch), err)
 }
 
 func (b *Bus) deliver(text string) {
@@ -207,8 +252,7 @@ func (b *Bus) deliver(text string) {
 		case s.ch <- m:
 		default:
 			// Cut off rather than silently skip: the client subscribes again and reads first.
-			delete(b.subs, s)
-			close(s.ch)
+			b.end(s)
 		}
 	}
 }
@@ -219,26 +263,31 @@ func (b *Bus) deliver(text string) {
 func (b *Bus) Subscribe(ctx context.Context, keep func(Message) bool) <-chan Message {
 	s := &subscription{keep: keep, ch: make(chan Message, subscriberBuffer)}
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.subs[s] = struct{}{}
-	b.mu.Unlock()
-	context.AfterFunc(ctx, func() {
+	s.forget = context.AfterFunc(ctx, func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		if _, open := b.subs[s]; open {
-			delete(b.subs, s)
-			close(s.ch)
+			b.end(s)
 		}
 	})
 	return s.ch
+}
+
+// end closes a subscription; the caller holds the lock.
+func (b *Bus) end(s *subscription) {
+	delete(b.subs, s)
+	close(s.ch)
+	s.forget()
 }
 
 // gap ends all subscriptions and tells who keeps a cache.
 func (b *Bus) gap() {
 	b.mu.Lock()
 	for s := range b.subs {
-		close(s.ch)
+		b.end(s)
 	}
-	clear(b.subs)
 	b.mu.Unlock()
 	for _, f := range b.onGap {
 		f()

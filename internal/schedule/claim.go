@@ -159,6 +159,7 @@ func (d *dispatch) judge(ctx context.Context, tx *db.Tx, due []*CallTask) error 
 			f.attempts[t.CustomerID] = append(f.attempts[t.CustomerID], Attempt{At: tx.Now, Direction: Outbound})
 		}
 		input := EligibilityInput{Case: caseOf(r, typ, t.LoanID, d.cal, f, tx.Now), At: tx.Now}
+		input.OverrideRegF = t.OverrideReason != nil
 		decision := Eligibility(input)
 		t.UpdatedAt = tx.Now
 		switch {
@@ -249,7 +250,9 @@ func (s *Service) Renew(ctx context.Context, v *viewer.Viewer, in RenewInput) (*
 				return err
 			}
 			t.State = InProgress
-			decision := Eligibility(EligibilityInput{Case: caseOf(r, typ, t.LoanID, cal, f, tx.Now), At: tx.Now})
+			input := EligibilityInput{Case: caseOf(r, typ, t.LoanID, cal, f, tx.Now), At: tx.Now}
+			input.OverrideRegF = t.OverrideReason != nil
+			decision := Eligibility(input)
 			if !decision.Allowed {
 				reason := string(decision.Denials[0].Rule)
 				t.State, t.LeaseExpiresAt, t.FinishedAt, t.SkipReason = Skipped, nil, &tx.Now, &reason

@@ -202,6 +202,13 @@ type ClaimInput struct {
 	TaskTypes    graphql.Omittable[[]string]
 }
 
+// ClaimOneInput is what claimCallTask needs.
+type ClaimOneInput struct {
+	ID             relay.ID
+	LeaseSeconds   graphql.Omittable[*int32]
+	OverrideReason graphql.Omittable[*string]
+}
+
 // The bounds of a claim.
 const (
 	defaultClaim = 10

@@ -72,6 +72,7 @@ type CallTask struct {
 	Outcome        *Outcome   `db:"outcome"`
 	Note           *string    `db:"note"`
 	SkipReason     *string    `db:"skip_reason"`
+	OverrideReason *string    `db:"override_reason"`
 	Version        int32      `db:"version"`
 	CreatedAt      time.Time  `db:"created_at"`
 	UpdatedAt      time.Time  `db:"updated_at"`

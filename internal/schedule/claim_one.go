@@ -1,0 +1,82 @@
+package schedule
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"caseload/internal/audit"
+	"caseload/internal/db"
+	"caseload/internal/fault"
+	"caseload/internal/viewer"
+)
+
+// ClaimOne gives the caller one pending task, due or not, if every rule allows a call at this moment. With
+// a reason and the permission, the frequencies of Regulation F become warnings for this task: they are
+// presumptions that a supervisor may rebut; the reason is audited. Denials leave the task pending.
+func (s *Service) ClaimOne(ctx context.Context, v *viewer.Viewer, in ClaimOneInput) (*Claim, []*Denial, error) {
+	c := fault.NewCheck("input")
+	lease := checkLease(c, in.LeaseSeconds)
+	reason := in.OverrideReason.Value()
+	if reason != nil {
+		if n := utf8.RuneCountInString(strings.TrimSpace(*reason)); n < 10 || n > 500 {
+			c.At("overrideReason").Add(fault.Invalid, "Say in 10 to 500 characters why this call may be made.")
+		}
+		if !v.Has(viewer.CallRulesOverride) {
+			c.At("overrideReason").Add(fault.NotAllowed, "Overriding a rule needs the scope %s.", viewer.CallRulesOverride)
+		}
+	}
+	if err := c.Err(); err != nil {
+		return nil, nil, err
+	}
+	cal, err := s.calendar(ctx, v.OrganizationID)
+	if err != nil {
+		return nil, nil, err
+	}
+	var claim *Claim
+	var denials []*Denial
+	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		claim, denials = nil, []*Denial{}
+		t, r, err := lockTask(ctx, tx, v, in.ID)
+		if err != nil {
+			return err
+		}
+		typ, err := TaskTypes.ByID(ctx, tx, v.Scope(), t.TaskTypeID)
+		if err != nil {
+			return fmt.Errorf("read task type: %w", err)
+		}
+		if t.State != Pending || typ.ArchivedAt != nil {
+			return fault.UserErrors{{Code: fault.InvalidState, Message: fmt.Sprintf("The task is %s; only a pending task of a task type in use can be claimed.", t.State), Path: []string{"input", "id"}}}
+		}
+		f, err := readFacts(ctx, tx, v.Scope(), []uuid.UUID{t.CustomerID}, tx.Now, nil)
+		if err != nil {
+			return err
+		}
+		input := EligibilityInput{Case: caseOf(r, typ, t.LoanID, cal, f, tx.Now), At: tx.Now}
+		input.OverrideRegF = reason != nil
+		decision := Eligibility(input)
+		if !decision.Allowed {
+			denials = pointers(decision.Denials)
+			return nil
+		}
+		actor, expires := v.ActorText(), tx.Now.Add(lease)
+		t.State, t.ClaimedBy, t.ClaimedAt, t.LeaseExpiresAt, t.OverrideReason, t.UpdatedAt = Claimed, &actor, &tx.Now, &expires, reason, tx.Now
+		if err := CallTasks.Update(ctx, tx, v.Scope(), t); err != nil {
+			return err
+		}
+		claim = &Claim{Task: t, PhoneNumber: r.Phone.Number, CallBefore: t.WindowEndsAt, Warnings: pointers(decision.Warnings)}
+		if decision.AllowedUntil != nil {
+			claim.CallBefore = *decision.AllowedUntil
+		}
+		s.changed(tx, v.OrganizationID, t.CustomerID, ChangeTaskClaimed)
+		change := audit.Change{Action: "call_task.claimed", Target: t.ID(), CustomerID: t.CustomerID}
+		if reason != nil {
+			change.Action, change.Reason = "call_task.claimed_by_override", *reason
+		}
+		return audit.Write(ctx, tx, v, change)
+	})
+	return claim, denials, err
+}
