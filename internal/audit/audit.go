@@ -76,6 +76,9 @@ func Write(ctx context.Context, tx *db.Tx, v *viewer.Viewer, changes ...Change) 
 	if len(changes) == 0 {
 		return nil
 	}
+	if v.OrganizationID == uuid.Nil {
+		return fmt.Errorf("write audit entry %s: the viewer has no organization", changes[0].Action)
+	}
 	n := len(changes)
 	ids, actions, targets := make([]uuid.UUID, n), make([]string, n), make([]string, n)
 	customers, fields, reasons := make([]*string, n), make([]string, n), make([]*string, n)

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -36,8 +37,14 @@ func (in *CreateAPIKeyInput) Validate(c *fault.Check, v *viewer.Viewer, now time
 	if len(in.Scopes) == 0 {
 		c.At("scopes").Add(fault.Required, "Give the key at least one scope.")
 	}
+	holds := v.Has
+	if v.Kind == viewer.System {
+		// The command line holds every scope, and no other.
+		all := viewer.AllScopes()
+		holds = func(s viewer.Scope) bool { return slices.Contains(all, s) }
+	}
 	for i, s := range in.Scopes {
-		if v.Kind != viewer.System && !v.Has(s) {
+		if !holds(s) {
 			c.At("scopes").Index(i).Add(fault.NotAllowed, "A key cannot grant a scope that its creator lacks.")
 		}
 	}

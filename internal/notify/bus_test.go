@@ -183,7 +183,6 @@ func TestLostConnectionIsAGap(t *testing.T) {
 	require.NoError(t, err)
 	_, open := next(t, cache)
 	require.False(t, open, "whoever may have missed something is told")
-	a.wait(t, func() bool { return true })
 	next(t, a.gaps)
 
 	a.wait(t, a.Connected)

@@ -1,0 +1,76 @@
+// Package docs_test keeps the tables of the documentation equal to what the program does.
+package docs_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"caseload/internal/fault"
+	"caseload/internal/httpapi"
+)
+
+var update = flag.Bool("update", false, "rewrite the tables")
+
+// TestGoldenTables compares each generated table with the one between its markers.
+func TestGoldenTables(t *testing.T) {
+	for _, c := range []struct{ file, marker, table string }{
+		{"errors.md", "codes", codes()},
+		{"errors.md", "user-codes", userCodes()},
+		{"limits.md", "limits", limits()},
+	} {
+		t.Run(c.file+" "+c.marker, func(t *testing.T) {
+			raw, err := os.ReadFile(c.file)
+			require.NoError(t, err)
+			text := string(raw)
+			open, end := "<!-- "+c.marker+" -->\n", "<!-- /"+c.marker+" -->"
+			before, rest, ok := strings.Cut(text, open)
+			require.True(t, ok, "marker %s is missing", open)
+			got, after, ok := strings.Cut(rest, end)
+			require.True(t, ok, "marker %s is missing", end)
+			if *update {
+				require.NoError(t, os.WriteFile(c.file, []byte(before+open+c.table+end+after), 0o644))
+				return
+			}
+			require.Equal(t, c.table, got, "run: go test ./docs -update")
+		})
+	}
+}
+
+func codes() string {
+	var b strings.Builder
+	b.WriteString("\n| code | HTTP status | retry | meaning |\n| --- | --- | --- | --- |\n")
+	for _, c := range fault.Codes {
+		retry := "no"
+		if c.Retryable {
+			retry = "yes"
+		}
+		fmt.Fprintf(&b, "| `%s` | %d | %s | %s |\n", c.Code, c.Status, retry, c.Meaning)
+	}
+	return b.String() + "\n"
+}
+
+func userCodes() string {
+	var b strings.Builder
+	b.WriteString("\n| code | meaning |\n| --- | --- |\n")
+	for _, c := range fault.UserCodes {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", c.Code, c.Meaning)
+	}
+	return b.String() + "\n"
+}
+
+func limits() string {
+	var b strings.Builder
+	b.WriteString("\n| limit | default | variable |\n| --- | --- | --- |\n")
+	typ := reflect.TypeFor[httpapi.Limits]()
+	for i := range typ.NumField() {
+		tag := typ.Field(i).Tag
+		fmt.Fprintf(&b, "| %s | %s | `%s` |\n", strings.TrimSuffix(tag.Get("doc"), "."), tag.Get("envDefault"), tag.Get("env"))
+	}
+	return b.String() + "\n"
+}
