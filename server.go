@@ -20,7 +20,9 @@ import (
 	"github.com/riverqueue/river"
 
 	"caseload/graph"
+	"caseload/internal/civil"
 	"caseload/internal/config"
+	"caseload/internal/customer"
 	"caseload/internal/db"
 	"caseload/internal/demo"
 	"caseload/internal/devdb"
@@ -43,11 +45,13 @@ var version = "development"
 
 // commands is the command line; `caseload --help` explains each.
 type commands struct {
-	Serve   serveCommand   `cmd:"" help:"Run the server. Without DATABASE_URL it starts a PostgreSQL of its own, keeps its data in .caseload and fills it with demonstration data."`
-	Migrate migrateCommand `cmd:"" help:"Change the database's schema, or show how far it is."`
-	Seed    seedCommand    `cmd:"" help:"Fill the database with demonstration data: two organizations, task types, customers with schedules. Safe to repeat."`
-	APIKey  apiKeyCommand  `cmd:"" name:"apikey" help:"Create, list and revoke API keys."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Serve        serveCommand        `cmd:"" help:"Run the server. Without DATABASE_URL it starts a PostgreSQL of its own, keeps its data in .caseload and fills it with demonstration data."`
+	Migrate      migrateCommand      `cmd:"" help:"Change the database's schema, or show how far it is."`
+	Seed         seedCommand         `cmd:"" help:"Fill the database with demonstration data: two organizations, task types, customers with schedules. Safe to repeat."`
+	APIKey       apiKeyCommand       `cmd:"" name:"apikey" help:"Create, list and revoke API keys."`
+	Organization organizationCommand `cmd:"" help:"Create and list organizations."`
+	Keys         keysCommand         `cmd:"" help:"Make and rotate the keys for personal data."`
+	Version      versionCommand      `cmd:"" help:"Print the version."`
 }
 
 type serveCommand struct {
@@ -80,6 +84,20 @@ type apiKeyCommand struct {
 	} `cmd:"" help:"Revoke a key at once."`
 }
 
+type organizationCommand struct {
+	Create struct {
+		Name     string `required:"" help:"The company's name."`
+		TimeZone string `default:"America/New_York" help:"The company's own time zone, an IANA name."`
+	} `cmd:"" help:"Create an organization and print its id."`
+	List struct{} `cmd:"" help:"List all organizations."`
+}
+
+type keysCommand struct {
+	Generate struct{} `cmd:"" help:"Print new keys for CASELOAD_PII_KEYS. Keep them as you keep the data: without them it cannot be read."`
+	Rotate   struct{} `cmd:"" help:"Print the configured keys with a new one in front. Give them to every process, then run reseal."`
+	Reseal   struct{} `cmd:"" help:"Seal again what older keys sealed. May be stopped and run again."`
+}
+
 type versionCommand struct{}
 
 func main() {
@@ -108,9 +126,21 @@ func run(ctx context.Context, args, environ []string, stdout, stderr *os.File) e
 		_, err := fmt.Fprintln(stdout, version)
 		return err
 	}
+	if parsed.Command() == "keys generate" {
+		return printKeys(stdout, pii.GenerateKeys)
+	}
 	cfg, err := config.Load(environ)
 	if err != nil {
 		return err
+	}
+	if parsed.Command() == "keys rotate" {
+		return printKeys(stdout, func() (pii.Keys, error) {
+			keys, err := cfg.Keys()
+			if err != nil {
+				return pii.Keys{}, err
+			}
+			return keys.Rotate()
+		})
 	}
 	p := &program{cfg: cfg, log: observe.NewLogger(stderr, cfg.LogLevel), out: stdout, metrics: observe.NewMetrics()}
 	if err := p.open(ctx); err != nil {
@@ -133,6 +163,12 @@ func run(ctx context.Context, args, environ []string, stdout, stderr *os.File) e
 		err = p.listKeys(ctx, cli.APIKey)
 	case "apikey revoke <id>":
 		err = p.revokeKey(ctx, cli.APIKey)
+	case "organization create":
+		err = p.createOrganization(ctx, cli.Organization)
+	case "organization list":
+		err = p.listOrganizations(ctx)
+	case "keys reseal":
+		err = p.reseal(ctx)
 	}
 	return errors.Join(err, p.close())
 }
@@ -505,4 +541,57 @@ func (p *program) revokeKey(ctx context.Context, c apiKeyCommand) error {
 	}
 	_, err = fmt.Fprintf(p.out, "%s is revoked.\n", key.ID())
 	return err
+}
+
+func printKeys(out *os.File, make func() (pii.Keys, error)) error {
+	keys, err := make()
+	if err != nil {
+		return err
+	}
+	text, err := keys.Text()
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(out, text)
+	return err
+}
+
+func (p *program) createOrganization(ctx context.Context, c organizationCommand) error {
+	zone, err := civil.ParseZone(c.Create.TimeZone)
+	if err != nil {
+		return err
+	}
+	o, err := identity.CreateOrganization(ctx, p.pool, db.NewID(), c.Create.Name, zone.Name(), time.Now())
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(p.out, o.ID())
+	return err
+}
+
+func (p *program) listOrganizations(ctx context.Context) error {
+	rows, err := identity.ListOrganizations(ctx, p.pool)
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(p.out, 0, 4, 2, ' ', 0)
+	for _, o := range rows {
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", o.ID(), o.Name, o.TimeZone)
+	}
+	return w.Flush()
+}
+
+func (p *program) reseal(ctx context.Context) error {
+	rows, err := identity.ListOrganizations(ctx, p.pool)
+	if err != nil {
+		return err
+	}
+	for _, o := range rows {
+		n, err := customer.Reseal(ctx, p.pool, p.sealer, db.Scope{OrganizationID: o.UUID}, time.Now())
+		if err != nil {
+			return err
+		}
+		_, _ = fmt.Fprintf(p.out, "%s: %d values sealed again\n", o.ID(), n)
+	}
+	return nil
 }
