@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/lib/pq"
 
 	"caseload/internal/db"
 	"caseload/internal/pii"
@@ -44,8 +43,7 @@ func resealCustomers(ctx context.Context, pool *db.Pool, sealer *pii.Sealer, sc 
 			ORDER BY c.id LIMIT $3 FOR NO KEY UPDATE`, sc.OrganizationID, after, resealBatch); err != nil {
 			return err
 		}
-		var ids []uuid.UUID
-		var full, four [][]byte
+		var stale []*Customer
 		for _, c := range rows {
 			last = c.UUID
 			changed := 0
@@ -64,16 +62,15 @@ func resealCustomers(ctx context.Context, pool *db.Pool, sealer *pii.Sealer, sc 
 			}
 			if changed > 0 {
 				n += changed
-				ids, full, four = append(ids, c.UUID), append(full, c.SSNSealed), append(four, c.SSNLastFourSealed)
+				stale = append(stale, c)
 			}
 		}
-		if len(ids) == 0 {
+		if len(stale) == 0 {
 			return nil
 		}
-		_, err := tx.Exec(ctx, `
-			UPDATE customers c SET ssn_sealed = r.full_number, ssn_last_four_sealed = r.last_four
-			FROM unnest(CAST($2 AS uuid[]), CAST($3 AS bytea[]), CAST($4 AS bytea[])) AS r(id, full_number, last_four)
-			WHERE c.organization_id = $1 AND c.id = r.id`, sc.OrganizationID, pq.Array(ids), pq.ByteaArray(full), pq.ByteaArray(four))
+		from, _, args := Table.Unnest(stale, []string{"id", "ssn_sealed", "ssn_last_four_sealed"}, 2)
+		_, err := tx.Exec(ctx, "UPDATE customers c SET ssn_sealed = r.ssn_sealed, ssn_last_four_sealed = r.ssn_last_four_sealed FROM "+from+
+			" WHERE c.organization_id = $1 AND c.id = r.id", append([]any{sc.OrganizationID}, args...)...)
 		return err
 	})
 	return n, last, err
