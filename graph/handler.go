@@ -44,11 +44,17 @@ type Options struct {
 	Origins       []string
 	Proxies       []string
 
+	// Compiled answers queries by compiled reads where they have a plan; see docs/compiled-reads.md.
+	Compiled bool
+
 	Metrics *observe.Metrics
 	Tracer  trace.Tracer
 	Log     *slog.Logger
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
+
+	// loadersOnly leaves the preload out: tests compare the answers.
+	loadersOnly bool
 }
 
 // API is the GraphQL endpoint with the services behind it.
@@ -97,6 +103,11 @@ func New(o Options) (*API, error) {
 			return nil, fmt.Errorf("watch connections: %w", err)
 		}
 	}
+	inner := []graphql.HandlerExtension{&loading{pool: o.Pool, cursors: relay.NewCursors(o.CursorKey), graph: edges.Graph, metrics: o.Metrics, loadersOnly: o.loadersOnly}}
+	if o.Compiled {
+		// Last, so that it runs right around the resolvers, where the loaders are.
+		inner = append(inner, newCompiled(schema, edges, o.Sealer, o.Metrics))
+	}
 	a.Handler = httpapi.Handler(httpapi.Options{
 		Schema: generated.NewExecutableSchema(config),
 		Limits: &limits,
@@ -112,7 +123,7 @@ func New(o Options) (*API, error) {
 			counting{},
 			&observe.Operations{Metrics: o.Metrics, Tracer: o.Tracer, Statements: db.Statements, Cost: httpapi.Cost},
 		},
-		Inner:      []graphql.HandlerExtension{&loading{pool: o.Pool, cursors: relay.NewCursors(o.CursorKey), graph: edges.Graph, metrics: o.Metrics}},
+		Inner:      inner,
 		Statements: db.Statements,
 		Log:        o.Log,
 		Now:        o.Now,
@@ -168,6 +179,8 @@ type loading struct {
 	cursors *relay.Cursors
 	graph   *loader.Graph
 	metrics *observe.Metrics
+
+	loadersOnly bool
 }
 
 var (
@@ -208,7 +221,7 @@ func (l *loading) InterceptRootField(ctx context.Context, next graphql.RootResol
 // InterceptField preloads below the result of a root field.
 func (l *loading) InterceptField(ctx context.Context, next graphql.Resolver) (any, error) {
 	result, err := next(ctx)
-	if err != nil || result == nil {
+	if err != nil || result == nil || l.loadersOnly {
 		return result, err
 	}
 	if object := graphql.GetFieldContext(ctx).Object; object == "Query" || object == "Mutation" {

@@ -15,10 +15,11 @@ import (
 	"caseload/internal/viewer"
 )
 
-// nodeType is how node finds one type: the scopes that reading it needs, and its loader.
+// nodeType is how node finds one type: the scopes that reading it needs, and its loader, which returns one
+// row per id, in the order of the ids.
 type nodeType struct {
 	requires []viewer.Scope
-	load     func(ctx context.Context, id uuid.UUID) (relay.Node, error)
+	load     func(ctx context.Context, ids []uuid.UUID) ([]relay.Node, error)
 }
 
 // nodeTypes is every type that node finds, by the prefix of its ids. The scopes are those of the fields
@@ -47,44 +48,54 @@ func (r *Resolver) nodeTypes() map[string]nodeType {
 func find[T any, P interface {
 	*T
 	relay.Node
-}](n *loader.Node[T]) func(ctx context.Context, id uuid.UUID) (relay.Node, error) {
-	return func(ctx context.Context, id uuid.UUID) (relay.Node, error) {
-		row, err := n.Load(ctx, id)
-		if err != nil || row == nil {
+}](n *loader.Node[T]) func(ctx context.Context, ids []uuid.UUID) ([]relay.Node, error) {
+	return func(ctx context.Context, ids []uuid.UUID) ([]relay.Node, error) {
+		rows, err := n.LoadAll(ctx, ids)
+		if err != nil {
 			return nil, err
 		}
-		return P(row), nil
+		out := make([]relay.Node, len(rows))
+		for i, row := range rows {
+			if row != nil {
+				out[i] = P(row)
+			}
+		}
+		return out, nil
 	}
 }
 
 // node finds anything by its id; null when it does not exist, is foreign, or may not be read.
 func (r *Resolver) node(ctx context.Context, id relay.ID) (relay.Node, error) {
-	t, ok := r.nodeTypes()[id.Prefix]
-	if !ok {
-		return nil, fault.New(fault.BadUserInput, "No type of this server has ids that begin so.")
+	found, err := r.nodes(ctx, []*relay.ID{&id})
+	if err != nil {
+		return nil, err
 	}
-	if viewer.From(ctx).Require(t.requires...) != nil {
-		return nil, nil
-	}
-	return t.load(ctx, id.UUID)
+	return found[0], nil
 }
 
-// nodes finds many things, one statement for each type, in the order of the ids.
+// nodes finds many things, in one statement for each type, in the order of the ids.
 func (r *Resolver) nodes(ctx context.Context, ids []*relay.ID) ([]relay.Node, error) {
-	out := make([]relay.Node, len(ids))
-	errs := make(chan error, len(ids))
+	known, v := r.nodeTypes(), viewer.From(ctx)
+	keys, places := map[string][]uuid.UUID{}, map[string][]int{}
 	for i, id := range ids {
-		go func() {
-			var err error
-			out[i], err = r.node(ctx, *id)
-			errs <- err
-		}()
+		if _, ok := known[id.Prefix]; !ok {
+			return nil, fault.New(fault.BadUserInput, "No type of this server has ids that begin so.")
+		}
+		keys[id.Prefix], places[id.Prefix] = append(keys[id.Prefix], id.UUID), append(places[id.Prefix], i)
 	}
-	var first error
-	for range ids {
-		if err := <-errs; err != nil && first == nil {
-			first = err
+	out := make([]relay.Node, len(ids))
+	for prefix, at := range places {
+		t := known[prefix]
+		if v.Require(t.requires...) != nil {
+			continue
+		}
+		rows, err := t.load(ctx, keys[prefix])
+		if err != nil {
+			return nil, err
+		}
+		for i, row := range rows {
+			out[at[i]] = row
 		}
 	}
-	return out, first
+	return out, nil
 }

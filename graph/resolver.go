@@ -2,7 +2,7 @@
 // holds no SQL and no rule.
 package graph
 
-//go:generate go tool gqlgen generate --config ../gqlgen.yml
+//go:generate go -C .. tool gqlgen generate
 
 import (
 	"caseload/internal/customer"

@@ -95,6 +95,8 @@ CREATE TABLE call_tasks (
     note text,
     skip_reason text,
     override_reason text,
+    -- The number that the dialer was given: a sync may change the customer's phone while the call is under way.
+    dialed_number text,
     version integer NOT NULL DEFAULT 1,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,

@@ -1,13 +1,14 @@
 -- What a company has after some months: customers with one phone, one address, two loans, an active schedule
 -- with seven pending calls, and three calls of the past. Ids are made of numbers in the order of creation, as
--- those of version 7 are, so that the scripts can name any row without looking it up.
+-- those of version 7 are, so that the scripts can name any row without looking it up. The temporary table
+-- `sealed` brings what only the program can make.
 CREATE SEQUENCE IF NOT EXISTS bench_ids START 1000000000;
 
 CREATE OR REPLACE FUNCTION bench_id(kind integer, n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
     SELECT CAST(concat('01980000-', lpad(to_hex(kind), 4, '0'), '-7000-8000-', lpad(to_hex(n), 12, '0')) AS uuid)
 $$;
 
-CREATE TEMPORARY TABLE places (n integer, zone text, state text, city text, area text, postal_code text);
+CREATE TEMPORARY TABLE places (place integer, zone text, state text, city text, area text, postal_code text);
 
 INSERT INTO places VALUES
     (0, 'America/New_York', 'NY', 'Albany', '518', '12207'), (1, 'America/Chicago', 'IL', 'Peoria', '309', '61602'),
@@ -20,12 +21,12 @@ SELECT n, bench_id(1, n) AS id, p.zone, p.state, p.city, p.postal_code, concat('
     (ARRAY['Rivera', 'Smith', 'Nguyen', 'Garcia', 'Johnson', 'Okafor', 'Kowalski', 'Brown', 'Patel', 'Lee', 'Martin', 'Cohen', 'Diaz'])[1 + n % 13] AS last_name,
     concat('person', n, '@example.com') AS email,
     now() - interval '200 days' + n * interval '100 milliseconds' AS created_at
-FROM generate_series(:from, :to) n JOIN places p ON p.n = n % 6;
+FROM generate_series(:from, :to) n JOIN places p ON place = n % 6;
 
-INSERT INTO customers (organization_id, id, reference_id, first_name, last_name, email, birthday, time_zone, language, external_metadata, search_text, created_at, updated_at, created_by, updated_by)
-SELECT :org, id, concat('CUST-', n), first_name, last_name, email, DATE '1950-01-01' + CAST(n % 18000 AS integer), zone, 'en', '{"segment": "prime"}',
+INSERT INTO customers (organization_id, id, reference_id, first_name, last_name, email, birthday, ssn_last_four_sealed, ssn_last_four_birthday_index, time_zone, language, external_metadata, search_text, created_at, updated_at, created_by, updated_by)
+SELECT :org, id, concat('CUST-', n), first_name, last_name, email, s.birthday, s.sealed, s.index, zone, 'en', '{"segment": "prime"}',
     lower(concat_ws(' ', first_name, last_name, email, concat('CUST-', n), trim(LEADING '+' FROM phone))), created_at, created_at, 'system', 'system'
-FROM people ORDER BY n;
+FROM people JOIN sealed s USING (n) ORDER BY n;
 
 INSERT INTO customer_phones (organization_id, id, customer_id, label, number, line_type, created_at, updated_at)
 SELECT :org, bench_id(2, n), id, 'PRIMARY', phone, 'MOBILE', created_at, created_at FROM people ORDER BY n;
@@ -54,5 +55,7 @@ FROM people, generate_series(0, 2) k, LATERAL (SELECT now() - (80 - k * 30) * in
 ORDER BY n, k;
 
 DROP TABLE people;
+
+DROP TABLE sealed;
 
 DROP TABLE places;

@@ -569,7 +569,25 @@ func (ec *executionContext) _AuditEntry_customer(ctx context.Context, field grap
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.AuditEntry().Customer(ctx, obj)
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"CUSTOMERS_READ"})
+				if err != nil {
+					var zeroVal *customer.Customer
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal *customer.Customer
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, obj, directive0, requires)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *customer.Customer) graphql.Marshaler {
 			return ec.marshalOCustomer2ᚖcaseloadᚋinternalᚋcustomerᚐCustomer(ctx, selections, v)
 		},

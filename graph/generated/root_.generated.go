@@ -4325,7 +4325,7 @@ type AuditEntry implements Node {
   "The id of what it was done to."
   targetId: String!
   "The customer concerned, if any."
-  customer: Customer
+  customer: Customer @auth(requires: [CUSTOMERS_READ])
   "Names of what changed and, where not personal, the values before and after."
   changes: JSON!
   "The reason that was given, where one was required."
@@ -5843,7 +5843,7 @@ type CompleteCallTaskPayload {
   "The attempt that counts for the rules."
   attempt: CallAttempt
   "The customer as it is now."
-  customer: Customer
+  customer: Customer @auth(requires: [CUSTOMERS_READ])
   "The callback that was planned, if any."
   callback: CallTask
   "How many pending tasks were removed."
@@ -5885,7 +5885,7 @@ type RecordCallPayload {
   "The attempt that counts for the rules."
   attempt: CallAttempt
   "The customer as it is now."
-  customer: Customer
+  customer: Customer @auth(requires: [CUSTOMERS_READ])
   "How many pending tasks were removed."
   tasksRemoved: Int!
   "How many tasks were planned anew."
@@ -5929,7 +5929,7 @@ input RemoveInconvenientTimeInput {
 "What removeInconvenientTime answers."
 type RemoveInconvenientTimePayload {
   "The customer."
-  customer: Customer
+  customer: Customer @auth(requires: [CUSTOMERS_READ])
   "What was wrong; empty when it worked."
   userErrors: [UserError!]!
 }

@@ -60,8 +60,8 @@ func CheckReference(c *fault.Check, ref string) {
 		c.Add(fault.Blank, "Give your own reference for the customer, 1 to %d characters.", maxReference)
 	case n > maxReference:
 		c.Add(fault.TooLong, "A reference has at most %d characters.", maxReference)
-	case strings.ContainsRune(ref, 0):
-		c.Add(fault.Invalid, "A reference must not hold the character NUL.")
+	case strings.ContainsRune(ref, 0) || !utf8.ValidString(ref):
+		c.Add(fault.Invalid, "A reference must be valid UTF-8 without the character NUL.")
 	}
 }
 
@@ -133,15 +133,12 @@ func (r *Record) Merge(in *Fields, c *fault.Check, s *pii.Sealer, today civil.Da
 	r.mergeAddress(in, c)
 	r.mergeFlags(in, c)
 	if m := in.ExternalMetadata; m.IsSet() {
-		switch {
-		case m.Value() == nil || bytes.Equal(m.Value(), []byte("null")):
+		if value := db.JSON(bytes.TrimSpace(m.Value())); len(value) == 0 || string(value) == "null" {
 			cu.ExternalMetadata = nil
-		case m.Value()[0] != '{':
-			c.At("externalMetadata").Add(fault.Invalid, "Give a JSON object, such as {\"employer_name\": \"Acme\"}.")
-		case bytes.Contains(m.Value(), []byte(`\u0000`)):
-			c.At("externalMetadata").Add(fault.Invalid, "A JSON object must not hold the character NUL.")
-		default:
-			cu.ExternalMetadata = m.Value()
+		} else if code, wrong := checkMetadata(value); wrong != "" {
+			c.At("externalMetadata").Add(code, "%s", wrong)
+		} else {
+			cu.ExternalMetadata = value
 		}
 	}
 	return r.mergePersonal(in, c, s, today)
@@ -186,6 +183,11 @@ func (r *Record) mergeContact(in *Fields, c *fault.Check) {
 		} else if r.Phone == nil || r.Phone.Number != e164 {
 			// A block belongs to the number, so a new number starts without one.
 			r.Phone = &Phone{Label: Primary, Number: e164, LineType: line}
+			if r.stored != nil && r.stored.phone != nil && r.stored.phone.Number == e164 {
+				// An earlier row of the same batch took the stored number away: it comes back as it was.
+				known := *r.stored.phone
+				r.Phone = &known
+			}
 		}
 	}
 }
@@ -256,6 +258,7 @@ func (r *Record) mergePersonal(in *Fields, c *fault.Check, s *pii.Sealer, today 
 		}
 	}
 	var full, last *string
+	agree := true
 	if text(c, "ssn", in.SSN, maxText, &full) {
 		if full == nil {
 			cu.SSNSealed, cu.SSNIndex = nil, nil
@@ -263,14 +266,15 @@ func (r *Record) mergePersonal(in *Fields, c *fault.Check, s *pii.Sealer, today 
 			c.At("ssn").Add(fault.Invalid, "A social security number %v.", err)
 		} else {
 			if l := in.SSNLastFour.Value(); l != nil && strings.TrimSpace(*l) != ssn.LastFour() {
+				// Which of the two is wrong cannot be known, so neither is taken.
 				c.At("ssnLastFour").Add(fault.DuplicateInputItem, "ssnLastFour must be the end of ssn.")
-			}
-			if err := r.putSSN(s, ssn); err != nil {
+				agree = false
+			} else if err := r.putSSN(s, ssn); err != nil {
 				return err
 			}
 		}
 	}
-	if text(c, "ssnLastFour", in.SSNLastFour, maxText, &last) {
+	if agree && text(c, "ssnLastFour", in.SSNLastFour, maxText, &last) {
 		if last == nil {
 			if cu.SSNSealed == nil {
 				cu.SSNLastFourSealed = nil
@@ -321,22 +325,34 @@ func (r *Record) reindex(s *pii.Sealer) error {
 // Require records every field that the source document demands and the merged customer lacks. Phone and
 // time zone are not among them: without them the customer is written and not scheduled.
 func (r *Record) Require(c *fault.Check) {
+	for _, f := range r.required() {
+		if !f.has && !c.Has(f.name) {
+			c.At(f.name).Add(fault.Required, "%s is required: it was neither sent nor stored before.", f.name)
+		}
+	}
+}
+
+// IsComplete tells whether the record has every field that [Record.Require] asks for.
+func (r *Record) IsComplete() bool {
+	return !slices.ContainsFunc(r.required(), func(f requiredField) bool { return !f.has })
+}
+
+// requiredField is a field without which no customer is written.
+type requiredField struct {
+	name string
+	has  bool
+}
+
+func (r *Record) required() []requiredField {
 	cu := &r.Customer
 	a := r.Address
 	if a == nil {
 		a = &Address{}
 	}
-	for _, f := range []struct {
-		name string
-		has  bool
-	}{
+	return []requiredField{
 		{"firstName", cu.FirstName != nil}, {"lastName", cu.LastName != nil}, {"email", cu.Email != nil},
 		{"birthday", cu.Birthday != nil}, {"ssnLastFour", cu.SSNLastFourSealed != nil},
 		{"streetAddress1", a.Line1 != nil}, {"city", a.City != nil}, {"state", a.State != nil}, {"zipCode", a.PostalCode != nil},
-	} {
-		if !f.has && !c.Has(f.name) {
-			c.At(f.name).Add(fault.Required, "%s is required: it was neither sent nor stored before.", f.name)
-		}
 	}
 }
 

@@ -3,12 +3,70 @@ package customer
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/shopspring/decimal"
 
 	"caseload/internal/db"
+	"caseload/internal/fault"
 )
 
-// canonical writes JSON with sorted keys and no white space, and numbers as they were written: jsonb
-// gives values back in an order of its own, which is no change.
+// The bounds of external metadata. PostgreSQL refuses a jsonb value with U+0000, and one with a number of more
+// than 131,072 digits; a double is what other programs read numbers as anyway.
+const (
+	maxMetadataBytes = 64 << 10
+	maxMetadataDepth = 32
+)
+
+// checkMetadata returns what is wrong with external metadata, "" when nothing is.
+func checkMetadata(j db.JSON) (fault.UserCode, string) {
+	if len(j) > maxMetadataBytes {
+		return fault.TooLong, "At most 64 KiB."
+	}
+	if j[0] != '{' {
+		return fault.Invalid, `Give a JSON object, such as {"employer_name": "Acme"}.`
+	}
+	d := json.NewDecoder(bytes.NewReader(j))
+	d.UseNumber()
+	depth := 0
+	for {
+		token, err := d.Token()
+		if err != nil {
+			return fault.Invalid, "Give a well-formed JSON object."
+		}
+		switch t := token.(type) {
+		case json.Delim:
+			if t == '{' || t == '[' {
+				depth++
+			} else {
+				depth--
+			}
+			if depth > maxMetadataDepth {
+				return fault.Invalid, "A JSON object may be nested at most 32 deep."
+			}
+		case string:
+			if strings.ContainsRune(t, 0) {
+				return fault.Invalid, "A JSON object must not hold the character NUL."
+			}
+		case json.Number:
+			if _, err := strconv.ParseFloat(t.String(), 64); err != nil {
+				return fault.OutOfRange, "Numbers of a JSON object must fit in a 64-bit floating-point number."
+			}
+		}
+		if depth == 0 {
+			break
+		}
+	}
+	if d.More() {
+		return fault.Invalid, "Give one JSON object."
+	}
+	return "", ""
+}
+
+// canonical writes JSON with sorted keys and no white space, and numbers by their value: jsonb gives values
+// back in an order and notation of its own (1e2 as 100), which is no change.
 func canonical(j db.JSON) []byte {
 	d := json.NewDecoder(bytes.NewReader(j))
 	d.UseNumber()
@@ -17,6 +75,32 @@ func canonical(j db.JSON) []byte {
 		return j
 	}
 	// What was just decoded can be encoded.
-	out, _ := json.Marshal(v)
+	out, _ := json.Marshal(plainNumbers(v))
 	return out
+}
+
+// plainNumbers replaces the numbers of a decoded value by their digits and exponent, without trailing zeros.
+func plainNumbers(v any) any {
+	switch x := v.(type) {
+	case map[string]any:
+		for k := range x {
+			x[k] = plainNumbers(x[k])
+		}
+	case []any:
+		for i := range x {
+			x[i] = plainNumbers(x[i])
+		}
+	case json.Number:
+		n, err := decimal.NewFromString(x.String())
+		if err != nil {
+			return x
+		}
+		digits := n.Coefficient().String()
+		kept := strings.TrimRight(digits, "0")
+		if kept == "" || kept == "-" {
+			return json.Number("0")
+		}
+		return json.Number(fmt.Sprintf("%se%d", kept, int(n.Exponent())+len(digits)-len(kept)))
+	}
+	return v
 }

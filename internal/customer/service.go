@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/lib/pq"
 
 	"caseload/internal/audit"
 	"caseload/internal/db"
@@ -44,6 +45,15 @@ func ReadLendingSystem(ctx context.Context, q db.Querier, sc db.Scope) (*Lending
 	return LendingSystems.One(ctx, q, sc, db.Where{})
 }
 
+// lockLendingSystem is [ReadLendingSystem] with the row locked: two who configure at once act in sequence.
+func lockLendingSystem(ctx context.Context, tx *db.Tx, sc db.Scope) (*LendingSystem, error) {
+	found, err := ReadLendingSystem(ctx, tx, sc)
+	if err != nil {
+		return nil, err
+	}
+	return LendingSystems.Lock(ctx, tx, sc, found.UUID)
+}
+
 // ConfigureLendingSystem sets the organization's lending system. The key is sealed and never shown again.
 // Safe to repeat; wrong input comes back as fault.UserErrors.
 func (s *Service) ConfigureLendingSystem(ctx context.Context, v *viewer.Viewer, in ConfigureLendingSystemInput) (*LendingSystem, error) {
@@ -59,7 +69,7 @@ func (s *Service) ConfigureLendingSystem(ctx context.Context, v *viewer.Viewer, 
 	}
 	var row *LendingSystem
 	err := s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
-		got, err := ReadLendingSystem(ctx, tx, v.Scope())
+		got, err := lockLendingSystem(ctx, tx, v.Scope())
 		isNew := err != nil && fault.CodeOf(err) == fault.NotFound
 		if err != nil && !isNew {
 			return fmt.Errorf("read lending system: %w", err)
@@ -83,7 +93,9 @@ func (s *Service) ConfigureLendingSystem(ctx context.Context, v *viewer.Viewer, 
 			}
 		}
 		if isNew {
-			err = LendingSystems.Insert(ctx, tx, v.Scope(), got)
+			if err = LendingSystems.Insert(ctx, tx, v.Scope(), got); db.Violated(err) == "lending_systems_one_per_organization" {
+				return db.ErrRetry
+			}
 		} else {
 			err = LendingSystems.Update(ctx, tx, v.Scope(), got)
 		}
@@ -171,14 +183,30 @@ func WriteLoans(ctx context.Context, tx *db.Tx, sc db.Scope, fetched map[*Custom
 	return nil
 }
 
-// LoanByExternalID returns the uuid of a customer's loan by the lending system's number; nil when unknown.
-func LoanByExternalID(ctx context.Context, q db.Querier, sc db.Scope, customerID uuid.UUID, externalID string) (*uuid.UUID, error) {
-	l, err := Loans.One(ctx, q, sc, db.Where{}.And("c.customer_id = ?", customerID).And("c.external_id = ?", externalID))
-	if err != nil {
-		if fault.CodeOf(err) == fault.NotFound {
-			return nil, nil
-		}
-		return nil, fmt.Errorf("read loan: %w", err)
+// LoanKey names a loan by the lending system's number.
+type LoanKey struct {
+	CustomerID uuid.UUID
+	ExternalID string
+}
+
+// LoansByExternalID returns the uuids of customers' loans by the lending system's numbers, in one statement;
+// loans that are not known are missing from the answer.
+func LoansByExternalID(ctx context.Context, q db.Querier, sc db.Scope, customers []uuid.UUID, numbers []string) (map[LoanKey]uuid.UUID, error) {
+	if len(customers) == 0 || len(numbers) == 0 {
+		return nil, nil
 	}
-	return &l.UUID, nil
+	var rows []struct {
+		ID         uuid.UUID `db:"id"`
+		CustomerID uuid.UUID `db:"customer_id"`
+		ExternalID string    `db:"external_id"`
+	}
+	if err := q.Select(ctx, &rows, "SELECT id, customer_id, external_id FROM loans WHERE organization_id = $1 AND customer_id = ANY($2) AND external_id = ANY($3)",
+		sc.OrganizationID, pq.Array(customers), pq.Array(numbers)); err != nil {
+		return nil, fmt.Errorf("read loans: %w", err)
+	}
+	found := make(map[LoanKey]uuid.UUID, len(rows))
+	for _, r := range rows {
+		found[LoanKey{r.CustomerID, r.ExternalID}] = r.ID
+	}
+	return found, nil
 }

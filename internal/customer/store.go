@@ -207,6 +207,15 @@ func SetDoNotCall(ctx context.Context, tx *db.Tx, v *viewer.Viewer, id uuid.UUID
 // Find returns one customer by exactly one of three ways. Nil arguments are not given; more or fewer than one
 // is BAD_USER_INPUT, none found is NOT_FOUND.
 func Find(ctx context.Context, q db.Querier, s db.Scope, id *uuid.UUID, referenceID *string, identifier *IdentifierInput) (*Customer, error) {
+	w, err := Which(id, referenceID, identifier)
+	if err != nil {
+		return nil, err
+	}
+	return Table.One(ctx, q, s, w)
+}
+
+// Which is the condition of [Find]. The error is BAD_USER_INPUT.
+func Which(id *uuid.UUID, referenceID *string, identifier *IdentifierInput) (db.Where, error) {
 	given := 0
 	var w db.Where
 	if id != nil {
@@ -228,9 +237,9 @@ func Find(ctx context.Context, q db.Querier, s db.Scope, id *uuid.UUID, referenc
 			identifier.Source, identifier.SourceID, language)
 	}
 	if given != 1 {
-		return nil, fault.New(fault.BadUserInput, "Give exactly one of id, referenceId and identifier.")
+		return db.Where{}, fault.New(fault.BadUserInput, "Give exactly one of id, referenceId and identifier.")
 	}
-	return Table.One(ctx, q, s, w)
+	return w, nil
 }
 
 // RevealSSN returns the full social security number of one customer, "" when none is stored, and writes who

@@ -112,7 +112,7 @@ func pgType(t reflect.Type) (element, cast string) {
 		t = t.Elem()
 	}
 	switch t {
-	case reflect.TypeFor[uuid.UUID]():
+	case reflect.TypeFor[uuid.UUID](), reflect.TypeFor[uuid.NullUUID]():
 		return "uuid", ""
 	case reflect.TypeFor[time.Time]():
 		return "timestamptz", ""

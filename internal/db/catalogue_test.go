@@ -203,7 +203,12 @@ func TestEmittedSQL(t *testing.T) {
 	}
 	want, err := os.ReadFile(file)
 	require.NoError(t, err)
-	require.Equal(t, string(want), b.String(), "the emitted SQL changed: look at the difference, then run with -update")
+	before, after := strings.Split(string(want), "\n"), strings.Split(b.String(), "\n")
+	for i := range max(len(before), len(after)) {
+		if i >= len(before) || i >= len(after) || before[i] != after[i] {
+			t.Fatalf("the emitted SQL changed at line %d: look at the difference, then run with -update\nwas %s\nis  %s", i+1, strings.Join(before[min(i, len(before)):min(i+1, len(before))], ""), strings.Join(after[min(i, len(after)):min(i+1, len(after))], ""))
+		}
+	}
 }
 
 // What is emitted is not only text: PostgreSQL accepts each of the statements.

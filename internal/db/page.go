@@ -39,27 +39,50 @@ type Page struct {
 	Backward bool
 }
 
-// page returns the keyset conditions, ORDER BY and LIMIT.
-func (b *builder) page(p Page) string {
-	var out strings.Builder
-	if p.After != nil {
-		out.WriteString(b.beyond(p.Order, p.After, false))
+// page completes a SELECT of the table's columns, which ends in its WHERE clause, to that of one page.
+func (b *builder) page(query string, p Page) string {
+	start, end := p.After, p.Before
+	if p.Backward {
+		start, end = end, start
 	}
-	if p.Before != nil {
-		out.WriteString(b.beyond(p.Order, p.Before, true))
+	if end != nil {
+		query += b.beyond(p.Order, end, !p.Backward)
 	}
-	out.WriteString(" ORDER BY ")
-	for i, t := range p.Order {
-		if i > 0 {
-			out.WriteString(", ")
+	tail := p.tail(false)
+	if !p.Order.nullsOfOneIndex() || start == nil && !p.Order[0].oddNulls() {
+		if start != nil {
+			query += b.beyond(p.Order, start, p.Backward)
 		}
-		out.WriteString(t.sql(p.Backward))
+		return query + tail
 	}
+	// The rows with a value and those without are each one range of the index, however deep the page. One
+	// condition with OR would walk the index from its end and throw away all rows before the page.
+	arms, inner := b.arms(p.Order, start, p.Backward), p.tail(true)
+	if len(arms) == 1 {
+		return query + arms[0] + inner
+	}
+	for i := range arms {
+		arms[i] = "(" + query + arms[i] + inner + ")"
+	}
+	return "SELECT * FROM (" + strings.Join(arms, " UNION ALL ") + ") c" + tail
+}
+
+// tail returns ORDER BY and LIMIT. Among rows that all have the value, or all have none, the place of NULLs
+// does not matter and is left to the default, which an index serves.
+func (p Page) tail(nullsApart bool) string {
+	terms := make([]string, len(p.Order))
+	for i, t := range p.Order {
+		if nullsApart {
+			t.Nullable = false
+		}
+		terms[i] = t.sql(p.Backward)
+	}
+	out := " ORDER BY " + strings.Join(terms, ", ")
 	if p.Limit > 0 {
 		// A constant: the planner then chooses the index walk, and there are at most 100 texts per list.
-		out.WriteString(" LIMIT " + strconv.Itoa(p.Limit+1))
+		out += " LIMIT " + strconv.Itoa(p.Limit+1)
 	}
-	return out.String()
+	return out
 }
 
 func (t Term) sql(backward bool) string {
@@ -82,6 +105,33 @@ func (t Term) sql(backward bool) string {
 	return s
 }
 
+// oddNulls tells whether NULLs stand where no index of ours has them.
+func (t Term) oddNulls() bool { return t.NullsFirst != t.Desc }
+
+// nullsOfOneIndex tells whether one index gives the order of the rows with a value in the first term, and of
+// those without: only that term may be NULL, and all have one direction.
+func (o Order) nullsOfOneIndex() bool {
+	return o[0].Nullable && len(o) > 1 && o[1:].plain() && o[1].Desc == o[0].Desc
+}
+
+// arms returns the conditions of the rows with a value and of those without, beyond the cursor, if any.
+func (b *builder) arms(o Order, at []*string, before bool) []string {
+	col := "c." + o[0].Column
+	nullsBeyond := o[0].NullsFirst == before
+	switch {
+	case at == nil:
+		return []string{" AND " + col + " IS NOT NULL", " AND " + col + " IS NULL"}
+	case at[0] == nil && nullsBeyond:
+		return []string{" AND " + col + " IS NULL" + b.row(o[1:], at[1:], before)}
+	case at[0] == nil:
+		return []string{" AND " + col + " IS NULL" + b.row(o[1:], at[1:], before), " AND " + col + " IS NOT NULL"}
+	case nullsBeyond:
+		// A row comparison with NULL is not true, so it finds rows with a value only.
+		return []string{b.row(o, at, before), " AND " + col + " IS NULL"}
+	}
+	return []string{b.row(o, at, before)}
+}
+
 // orderTail repeats the order after a leading term.
 func (p Page) orderTail() string {
 	var out strings.Builder
@@ -94,39 +144,45 @@ func (p Page) orderTail() string {
 // beyond returns " AND (row is after the cursor)", or before it.
 func (b *builder) beyond(o Order, at []*string, before bool) string {
 	if o.plain() {
-		// A row comparison is what lets one index range serve a deep page.
-		cols, vals := make([]string, len(o)), make([]string, len(o))
-		for i, t := range o {
-			cols[i], vals[i] = "c."+t.Column, b.arg(*at[i])
-		}
-		op := ">"
-		if before != o[0].Desc {
-			op = "<"
-		}
-		return " AND (" + strings.Join(cols, ", ") + ") " + op + " (" + strings.Join(vals, ", ") + ")"
+		return b.row(o, at, before)
 	}
-	// Mixed directions or NULLs: equal on the first i terms and beyond on the next.
+	// Mixed directions or NULLs: equal on the first i terms and beyond on the next. Each value is one argument,
+	// since PostgreSQL refuses an argument that no text uses.
 	var ors []string
 	var equal []string
 	for i, t := range o {
-		if cond := b.termBeyond(t, at[i], before); cond != "" {
+		value, is := "", "c."+t.Column+" IS NULL"
+		if at[i] != nil {
+			value = b.arg(*at[i])
+			is = "c." + t.Column + " = " + value
+		}
+		if cond := t.beyond(value, before); cond != "" {
 			ors = append(ors, strings.Join(append(slices.Clone(equal), cond), " AND "))
 		}
-		if at[i] == nil {
-			equal = append(equal, "c."+t.Column+" IS NULL")
-		} else {
-			equal = append(equal, "c."+t.Column+" = "+b.arg(*at[i]))
-		}
+		equal = append(equal, is)
 	}
 	return " AND ((" + strings.Join(ors, ") OR (") + "))"
 }
 
-// termBeyond says that one column is strictly beyond the cursor's value; "" means that nothing can be.
-func (b *builder) termBeyond(t Term, at *string, before bool) string {
+// row returns " AND (row is after the cursor)", or before it, for terms of one direction. A row comparison is
+// what lets one index range serve a deep page.
+func (b *builder) row(o Order, at []*string, before bool) string {
+	cols, vals := make([]string, len(o)), make([]string, len(o))
+	for i, t := range o {
+		cols[i], vals[i] = "c."+t.Column, b.arg(*at[i])
+	}
+	op := ">"
+	if before != o[0].Desc {
+		op = "<"
+	}
+	return " AND (" + strings.Join(cols, ", ") + ") " + op + " (" + strings.Join(vals, ", ") + ")"
+}
+
+// beyond says that the column is strictly beyond a value, "" for NULL; "" means that nothing can be.
+func (t Term) beyond(value string, before bool) string {
 	col := "c." + t.Column
-	less := t.Desc != before
 	nullsBeyond := t.Nullable && t.NullsFirst == before
-	if at == nil {
+	if value == "" {
 		// The cursor stands among the NULLs: only values are beyond, if NULLs come first on this way.
 		if nullsBeyond {
 			return ""
@@ -134,14 +190,13 @@ func (b *builder) termBeyond(t Term, at *string, before bool) string {
 		return col + " IS NOT NULL"
 	}
 	op := " > "
-	if less {
+	if t.Desc != before {
 		op = " < "
 	}
-	cond := col + op + b.arg(*at)
 	if nullsBeyond {
-		cond = "(" + cond + " OR " + col + " IS NULL)"
+		return "(" + col + op + value + " OR " + col + " IS NULL)"
 	}
-	return cond
+	return col + op + value
 }
 
 // plain tells whether all terms have one direction and no NULLs.

@@ -68,6 +68,10 @@ func Open(databaseURL string, s Settings) (*Pool, error) {
 	set("lock_timeout", s.LockTimeout)
 	set("idle_in_transaction_session_timeout", s.IdleTimeout)
 	q.Set("timezone", "UTC")
+	if q.Get("connect_timeout") == "" {
+		// lib/pq does not listen to a context while it connects; a host that accepts and stays silent would hang us.
+		q.Set("connect_timeout", "10")
+	}
 	if s.ApplicationName != "" {
 		q.Set("application_name", s.ApplicationName)
 	}
@@ -111,13 +115,18 @@ func (p *Pool) statement(ctx context.Context, query string) (*sqlx.Stmt, error) 
 		return nil, err
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if first := p.prepared[query]; first != nil {
-		_ = st.Close()
-		return first, nil
+	first := p.prepared[query]
+	if first == nil {
+		p.prepared[query] = st
 	}
-	p.prepared[query] = st
-	return st, nil
+	p.mu.Unlock()
+	if first == nil {
+		return st, nil
+	}
+	// Another caller prepared it at the same time. Close waits for the statement that runs on its connection,
+	// which may wait for a row that a transaction has locked that needs p.mu: never close under the mutex.
+	_ = st.Close()
+	return first, nil
 }
 
 // Select implements [Querier].

@@ -71,7 +71,7 @@ func (t *Table[T]) Prefix() string { return t.prefix }
 // Type returns the Go type of a row.
 func (t *Table[T]) Type() reflect.Type { return reflect.TypeFor[T]() }
 
-// Columns returns the declared columns, in the order of the struct.
+// Columns returns the declared columns: those of the struct, then those of what it embeds.
 func (t *Table[T]) Columns() []Column { return t.columns }
 
 // Column returns a declared column; it panics for an undeclared one, which is a mistake in the program.
@@ -102,7 +102,7 @@ func (t *Table[T]) Among(ctx context.Context, q Querier, s Scope, column string,
 		return nil, nil
 	}
 	b := newBuilder(s)
-	query := "SELECT " + t.list + " FROM " + t.name + " c WHERE c.organization_id = $1 AND c." + t.Column(column).Name + " = ANY(" + b.arg(pq.Array(keys)) + ")" + b.where(w)
+	query := t.sqlAmong(b, t.list, column, pq.Array(keys), w)
 	var rows []*T
 	err := q.Select(ctx, &rows, query, b.args...)
 	return rows, err
@@ -141,7 +141,7 @@ func (t *Table[T]) one(ctx context.Context, q Querier, s Scope, w Where, suffix 
 // A backward page comes in the list's order too.
 func (t *Table[T]) List(ctx context.Context, q Querier, s Scope, w Where, p Page) ([]*T, error) {
 	b := newBuilder(s)
-	query := "SELECT " + t.list + " FROM " + t.name + " c WHERE c.organization_id = $1" + b.where(w) + b.page(p)
+	query := t.sqlList(b, t.list, w, p)
 	var rows []*T
 	if err := q.Select(ctx, &rows, query, b.args...); err != nil {
 		return nil, err
@@ -158,10 +158,7 @@ func (t *Table[T]) ListPer(ctx context.Context, q Querier, s Scope, column strin
 		return out, nil
 	}
 	b := newBuilder(s)
-	keys := b.arg(pq.Array(parents))
-	inner := "SELECT " + t.list + " FROM " + t.name + " c WHERE c.organization_id = $1 AND c." + t.Column(column).Name + " = p.key" + b.where(w) + b.page(p)
-	query := "SELECT p.position AS parent_position, " + t.list + " FROM unnest(CAST(" + keys + " AS uuid[])) WITH ORDINALITY AS p(key, position) CROSS JOIN LATERAL (" +
-		inner + ") c ORDER BY p.position" + p.orderTail()
+	query := t.sqlListPer(b, t.list, t.list, column, pq.Array(parents), w, p)
 	rows, err := q.Query(ctx, query, b.args...)
 	if err != nil {
 		return nil, err
@@ -195,7 +192,7 @@ func (t *Table[T]) ListPer(ctx context.Context, q Querier, s Scope, column strin
 func (t *Table[T]) Count(ctx context.Context, q Querier, s Scope, w Where) (int, error) {
 	b := newBuilder(s)
 	var n int
-	err := q.Get(ctx, &n, "SELECT count(*) FROM "+t.name+" c WHERE c.organization_id = $1"+b.where(w), b.args...)
+	err := q.Get(ctx, &n, t.sqlAll(b, "count(*)", w), b.args...)
 	return n, err
 }
 
@@ -206,13 +203,11 @@ func (t *Table[T]) CountPer(ctx context.Context, q Querier, s Scope, column stri
 		return out, nil
 	}
 	b := newBuilder(s)
-	keys := b.arg(pq.Array(parents))
-	col := "c." + t.Column(column).Name
 	var rows []struct {
 		Key uuid.UUID `db:"key"`
 		N   int       `db:"n"`
 	}
-	query := "SELECT " + col + " AS key, count(*) AS n FROM " + t.name + " c WHERE c.organization_id = $1 AND " + col + " = ANY(" + keys + ")" + b.where(w) + " GROUP BY " + col
+	query := t.sqlCountPer(b, column, pq.Array(parents), w)
 	if err := q.Select(ctx, &rows, query, b.args...); err != nil {
 		return nil, err
 	}

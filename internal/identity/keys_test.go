@@ -47,15 +47,11 @@ func start(t testing.TB, address string, clock *atomic.Int64) *process {
 	p := &process{pool: pool, changed: make(chan notify.Message, 100), clock: clock}
 	p.Keys = identity.NewKeys(pool, bus, p.now)
 	bus.OnMessage("api_key", func(m notify.Message) { p.changed <- m })
-	gaps := make(chan struct{}, 100)
-	bus.OnGap(func() { gaps <- struct{}{} })
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- bus.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-done })
-	for !bus.Connected() {
-		next(t, gaps)
-	}
+	require.Eventually(t, bus.Connected, patience, time.Millisecond)
 	return p
 }
 

@@ -6,6 +6,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/google/uuid"
 	"github.com/graph-gophers/dataloader/v7"
+	"github.com/vektah/gqlparser/v2/ast"
 
 	"caseload/internal/db"
 	"caseload/internal/relay"
@@ -54,7 +55,7 @@ func (e *One[P, C]) fetch(ctx context.Context, l *Loaders, keys []uuid.UUID) ([]
 	if err != nil {
 		return nil, err
 	}
-	return align(keys, rows, func(c *C) uuid.UUID { return e.child.Value(c, e.childColumn).(uuid.UUID) }), nil
+	return align(keys, rows, func(c *C) (uuid.UUID, bool) { return keyOf(e.child, c, e.childColumn) }), nil
 }
 
 // Many declares an edge from a parent to the page of its children, as a connection.
@@ -75,7 +76,7 @@ func NewMany[P, C any](field string, parent *db.Table[P], spec *relay.Spec[C], c
 // Connection returns the page that the current field's arguments ask for.
 func (e *Many[P, C]) Connection(ctx context.Context, parent *P) (*relay.Connection[*C], error) {
 	l := From(ctx)
-	args, err := e.spec.Parse(ctx, l.cursors, l.scope, e.field, rawArguments(ctx))
+	args, err := e.arguments(ctx, l, graphql.GetFieldContext(ctx).Field.Field)
 	if err != nil {
 		return nil, err
 	}
@@ -87,6 +88,13 @@ func (e *Many[P, C]) Connection(ctx context.Context, parent *P) (*relay.Connecti
 	return relay.NewConnection(args, rows, relay.Values(e.spec.Table), func(ctx context.Context) (int, error) {
 		return e.count(l, args).Load(ctx, key)()
 	}), nil
+}
+
+// arguments returns the checked arguments of a field that selects this edge.
+func (e *Many[P, C]) arguments(ctx context.Context, l *Loaders, f *ast.Field) (*relay.Args, error) {
+	return l.arguments(selected{e, f}, func() (*relay.Args, error) {
+		return e.spec.Parse(ctx, l.cursors, l.scope, e.field, f.ArgumentMap(graphql.GetOperationContext(ctx).Variables))
+	})
 }
 
 func (e *Many[P, C]) rows(l *Loaders, args *relay.Args) *dataloader.Loader[uuid.UUID, []*C] {
@@ -137,15 +145,34 @@ func NewNode[T any](typeName string, table *db.Table[T]) *Node[T] { return &Node
 
 // Load returns the row, or nil when there is none in the scope.
 func (n *Node[T]) Load(ctx context.Context, id uuid.UUID) (*T, error) {
-	l := From(ctx)
+	return n.loader(From(ctx)).Load(ctx, id)()
+}
+
+// LoadAll returns one row per id, in the order of the ids, nil where there is none in the scope. It runs one
+// statement, under any load: ids that are loaded one by one may miss each other's batch.
+func (n *Node[T]) LoadAll(ctx context.Context, ids []uuid.UUID) ([]*T, error) {
+	rows, err := n.fetch(ctx, From(ctx), unique(ids))
+	if err != nil {
+		return nil, err
+	}
+	return align(ids, rows, n.key), nil
+}
+
+func (n *Node[T]) loader(l *Loaders) *dataloader.Loader[uuid.UUID, *T] {
 	return loaderFor(l, instance{n, "node", ""}, func(ctx context.Context, keys []uuid.UUID) ([]*T, error) {
-		rows, err := n.table.ByKeys(ctx, l.pool, l.scope, "id", keys)
+		rows, err := n.fetch(ctx, l, keys)
 		if err != nil {
 			return nil, err
 		}
-		return align(keys, rows, func(t *T) uuid.UUID { return n.table.Value(t, "id").(uuid.UUID) }), nil
-	}).Load(ctx, id)()
+		return align(keys, rows, n.key), nil
+	})
 }
+
+func (n *Node[T]) fetch(ctx context.Context, l *Loaders, keys []uuid.UUID) ([]*T, error) {
+	return n.table.ByKeys(ctx, l.pool, l.scope, "id", keys)
+}
+
+func (n *Node[T]) key(row *T) (uuid.UUID, bool) { return keyOf(n.table, row, "id") }
 
 // keyOf reads a key column of a row; false when it is NULL.
 func keyOf[P any](t *db.Table[P], row *P, column string) (uuid.UUID, bool) {

@@ -9,11 +9,13 @@ package loader
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/graph-gophers/dataloader/v7"
+	"github.com/vektah/gqlparser/v2/ast"
 
 	"caseload/internal/db"
 	"caseload/internal/relay"
@@ -41,6 +43,7 @@ type Loaders struct {
 
 	mu     sync.Mutex
 	loader map[instance]any
+	args   map[selected]*relay.Args
 }
 
 // instance is one edge with one set of arguments; what tells the page from its count.
@@ -50,9 +53,35 @@ type instance struct {
 	args string
 }
 
+// selected is an edge where the document selects it. Its arguments are the same for all parents.
+type selected struct {
+	edge  any
+	field *ast.Field
+}
+
+// arguments returns the checked arguments of a selected edge, made with parse the first time: a page of parents
+// asks for them as often as it has rows. Errors are not kept, as each parent reports its own.
+func (l *Loaders) arguments(s selected, parse func() (*relay.Args, error)) (*relay.Args, error) {
+	l.mu.Lock()
+	args, ok := l.args[s]
+	l.mu.Unlock()
+	if ok {
+		return args, nil
+	}
+	// Not under the lock: two parents at once may parse twice, with equal results.
+	args, err := parse()
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	l.args[s] = args
+	l.mu.Unlock()
+	return args, nil
+}
+
 // New makes the loaders of one operation. batch may be nil.
 func New(pool *db.Pool, scope db.Scope, cursors *relay.Cursors, batch func(n int)) *Loaders {
-	return &Loaders{pool: pool, scope: scope, cursors: cursors, slots: make(chan struct{}, branches), batch: batch, loader: map[instance]any{}}
+	return &Loaders{pool: pool, scope: scope, cursors: cursors, slots: make(chan struct{}, branches), batch: batch, loader: map[instance]any{}, args: map[selected]*relay.Args{}}
 }
 
 type contextKey struct{}
@@ -83,6 +112,16 @@ func (l *Loaders) slot(ctx context.Context) (release func(), err error) {
 	}
 }
 
+// within runs f with one of the operation's connections, and frees it again whatever f does.
+func (l *Loaders) within(ctx context.Context, f func() error) error {
+	release, err := l.slot(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return f()
+}
+
 // loaderFor returns the dataloader of an instance, made with fetch when it is new. fetch returns one
 // value per key, in the order of the keys.
 func loaderFor[V any](l *Loaders, i instance, fetch func(ctx context.Context, keys []uuid.UUID) ([]V, error)) *dataloader.Loader[uuid.UUID, V] {
@@ -105,10 +144,13 @@ func loaderFor[V any](l *Loaders, i instance, fetch func(ctx context.Context, ke
 // results gives every key its result. dataloader prints all keys and values when the lengths differ,
 // so this is the one place that makes them equal.
 func results[V any](keys []uuid.UUID, values []V, err error) []*dataloader.Result[V] {
+	if err == nil && len(values) != len(keys) {
+		err = fmt.Errorf("load: %d values for %d keys", len(values), len(keys))
+	}
 	out := make([]*dataloader.Result[V], len(keys))
 	for i := range keys {
 		r := &dataloader.Result[V]{Error: err}
-		if err == nil && i < len(values) {
+		if err == nil {
 			r.Data = values[i]
 		}
 		out[i] = r
@@ -118,10 +160,12 @@ func results[V any](keys []uuid.UUID, values []V, err error) []*dataloader.Resul
 
 // align returns one row per key, in the order of the keys, nil where there is none. Rows come from the
 // database in its own order; matching by position would give one customer's data to another.
-func align[C any](keys []uuid.UUID, rows []*C, key func(*C) uuid.UUID) []*C {
+func align[C any](keys []uuid.UUID, rows []*C, key func(*C) (uuid.UUID, bool)) []*C {
 	byKey := make(map[uuid.UUID]*C, len(rows))
 	for _, row := range rows {
-		byKey[key(row)] = row
+		if k, ok := key(row); ok {
+			byKey[k] = row
+		}
 	}
 	out := make([]*C, len(keys))
 	for i, k := range keys {

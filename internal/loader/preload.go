@@ -3,6 +3,7 @@ package loader
 import (
 	"context"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 
@@ -16,6 +17,8 @@ import (
 
 // Edge is a declared edge, to be gathered in a [Graph].
 type Edge interface {
+	// Declaration is the edge without its Go types.
+	Declaration() Declaration
 	coordinate() string
 	parentType() reflect.Type
 	childType() reflect.Type
@@ -76,7 +79,8 @@ func (g *Graph) descend(ctx context.Context, l *Loaders, values []reflect.Value,
 	if len(values) == 0 || len(sel) == 0 {
 		return
 	}
-	if _, isEntity := g.names[values[0].Type().Elem()]; isEntity {
+	// Behind an interface stand rows of several types, and the first may be of one without edges.
+	if slices.ContainsFunc(values, func(v reflect.Value) bool { return g.names[v.Type().Elem()] != "" }) {
 		g.entities(ctx, l, values, sel)
 		return
 	}
@@ -104,6 +108,9 @@ func (g *Graph) entities(ctx context.Context, l *Loaders, rows []reflect.Value, 
 	var types []reflect.Type
 	for _, r := range rows {
 		t := r.Type().Elem()
+		if g.names[t] == "" {
+			continue
+		}
 		if byType[t] == nil {
 			types = append(types, t)
 		}
@@ -145,6 +152,7 @@ func (g *Graph) entities(ctx context.Context, l *Loaders, rows []reflect.Value, 
 			wg.Add(1)
 			go func() {
 				defer wg.Done()
+				defer unharmed()
 				children, sel, err := e.preload(ctx, l, byType[t], fields)
 				if err == nil && len(children) > 0 {
 					g.entities(ctx, l, children, sel)
@@ -153,6 +161,10 @@ func (g *Graph) entities(ctx context.Context, l *Loaders, rows []reflect.Value, 
 		}
 	}
 }
+
+// unharmed ends a panic in a goroutine of the preload, which nobody else could, so that the process lives. The
+// resolvers do the same work again, where the executor answers a panic with an error.
+func unharmed() { _ = recover() }
 
 func (g *Graph) collect(ctx context.Context, sel ast.SelectionSet, typeName string) []graphql.CollectedField {
 	satisfies := []string{typeName}
@@ -246,12 +258,11 @@ func (e *One[P, C]) preload(ctx context.Context, l *Loaders, parents []reflect.V
 	if len(keys) == 0 {
 		return nil, nil, nil
 	}
-	release, err := l.slot(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	rows, err := e.fetch(ctx, l, keys)
-	release()
+	var rows []*C
+	err := l.within(ctx, func() (err error) {
+		rows, err = e.fetch(ctx, l, keys)
+		return err
+	})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -276,7 +287,7 @@ func (e *Many[P, C]) childType() reflect.Type  { return e.spec.Table.Type() }
 
 func (e *Many[P, C]) preload(ctx context.Context, l *Loaders, parents []reflect.Value, fields []graphql.CollectedField) ([]reflect.Value, ast.SelectionSet, error) {
 	oc := graphql.GetOperationContext(ctx)
-	args, err := e.spec.Parse(ctx, l.cursors, l.scope, e.field, fields[0].ArgumentMap(oc.Variables))
+	args, err := e.arguments(ctx, l, fields[0].Field)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -294,6 +305,7 @@ func (e *Many[P, C]) preload(ctx context.Context, l *Loaders, parents []reflect.
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
+			defer unharmed()
 			countErr = e.preloadCount(ctx, l, args, keys)
 		}()
 	}
@@ -315,12 +327,11 @@ func (e *Many[P, C]) preload(ctx context.Context, l *Loaders, parents []reflect.
 }
 
 func (e *Many[P, C]) preloadRows(ctx context.Context, l *Loaders, args *relay.Args, keys []uuid.UUID) ([]reflect.Value, error) {
-	release, err := l.slot(ctx)
-	if err != nil {
-		return nil, err
-	}
-	groups, err := e.spec.Table.ListPer(ctx, l.pool, l.scope, e.childColumn, keys, args.Where, args.Page)
-	release()
+	var groups [][]*C
+	err := l.within(ctx, func() (err error) {
+		groups, err = e.spec.Table.ListPer(ctx, l.pool, l.scope, e.childColumn, keys, args.Where, args.Page)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -336,12 +347,11 @@ func (e *Many[P, C]) preloadRows(ctx context.Context, l *Loaders, args *relay.Ar
 }
 
 func (e *Many[P, C]) preloadCount(ctx context.Context, l *Loaders, args *relay.Args, keys []uuid.UUID) error {
-	release, err := l.slot(ctx)
-	if err != nil {
+	var counts []int
+	err := l.within(ctx, func() (err error) {
+		counts, err = e.spec.Table.CountPer(ctx, l.pool, l.scope, e.childColumn, keys, args.Where)
 		return err
-	}
-	counts, err := e.spec.Table.CountPer(ctx, l.pool, l.scope, e.childColumn, keys, args.Where)
-	release()
+	})
 	if err != nil {
 		return err
 	}

@@ -92,11 +92,18 @@ func (b *Bus) Connected() bool {
 	return b.connected && b.listening
 }
 
+// set changes one of the two states on which trust in caches rests. What was remembered while nothing was heard
+// is forgotten before trust begins, and trust ends before anything else.
 func (b *Bus) set(state *bool, on bool) {
+	if on {
+		b.gap()
+	}
 	b.mu.Lock()
 	*state = on
 	b.mu.Unlock()
-	b.gap()
+	if !on {
+		b.gap()
+	}
 }
 
 func (b *Bus) listen() *pq.Listener {

@@ -30,6 +30,7 @@ type Metrics struct {
 	operationsInFlight  *prometheus.GaugeVec
 	operationStatements prometheus.Histogram
 	subscriptionEvents  *prometheus.CounterVec
+	rootFields          *prometheus.CounterVec
 	loaderBatchSize     *prometheus.HistogramVec
 	jobs                *prometheus.CounterVec
 	jobDuration         *prometheus.HistogramVec
@@ -71,6 +72,10 @@ func NewMetrics() *Metrics {
 			Namespace: namespace, Subsystem: "graphql", Name: "subscription_events_total",
 			Help: "Results sent to subscriptions.",
 		}, []string{"operation"}),
+		rootFields: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Name: "root_fields_total",
+			Help: "Root fields of queries, by what answered them: a compiled read, or the generated executor.",
+		}, []string{"path"}),
 		loaderBatchSize: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: namespace, Subsystem: "loader", Name: "batch_size",
 			Help:    "Keys of one loader batch.",
@@ -100,7 +105,7 @@ func NewMetrics() *Metrics {
 	}
 	m.registry.MustRegister(
 		m.operationDuration, m.operationErrors, m.operationCost, m.operationsInFlight, m.operationStatements,
-		m.subscriptionEvents, m.loaderBatchSize, m.jobs, m.jobDuration, m.lendingCalls, m.lendingDuration,
+		m.subscriptionEvents, m.rootFields, m.loaderBatchSize, m.jobs, m.jobDuration, m.lendingCalls, m.lendingDuration,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
@@ -135,6 +140,13 @@ func (m *Metrics) WatchConnections(kind string, open func() int) error {
 		Help:        "Connections that stay open, by kind.",
 		ConstLabels: prometheus.Labels{"kind": kind},
 	}, func() float64 { return float64(open()) }))
+}
+
+// RootField records which path answered a root field of a query: "compiled" or "generated".
+func (m *Metrics) RootField(path string) {
+	if m != nil {
+		m.rootFields.WithLabelValues(path).Inc()
+	}
 }
 
 // LoaderBatch records that a loader asked for size keys at once. The name must come from a fixed set.

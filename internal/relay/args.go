@@ -3,8 +3,10 @@ package relay
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -84,7 +86,8 @@ func (s *Spec[T]) Parse(ctx context.Context, cursors *Cursors, scope db.Scope, c
 	if s.Always != nil {
 		a.Where = a.Where.All(s.Always(raw))
 	}
-	a.list = List{scope: scope, text: coordinate + "\x00" + bound(raw)}
+	// The order is named too: a default order that changes with a release must not misread old cursors.
+	a.list = List{scope: scope, text: fmt.Sprintf("%s\x00%s\x00%v", coordinate, bound(raw), a.Page.Order)}
 	if after, ok := raw["after"].(string); ok {
 		if a.Page.After, err = cursors.Decode(a.list, after, len(a.Page.Order)); err != nil {
 			return nil, err
@@ -97,6 +100,9 @@ func (s *Spec[T]) Parse(ctx context.Context, cursors *Cursors, scope db.Scope, c
 	}
 	return a, nil
 }
+
+// Cursor returns the cursor of a row from the values of the page's order at it, as SQL text; nil is NULL.
+func (a *Args) Cursor(values []*string) string { return a.cursors.Encode(a.list, values) }
 
 // bound is the part of the arguments that a cursor is bound to: all but the page itself.
 func bound(raw map[string]any) string {
@@ -159,11 +165,16 @@ func count(raw map[string]any, name string) (int, bool, error) {
 const maxOrderTerms = 3
 
 func (s *Spec[T]) order(raw any) (db.Order, error) {
-	list, ok := raw.([]any)
-	if !ok {
-		// GraphQL's list coercion lets a single object stand for a list of one.
-		if m, single := raw.(map[string]any); single {
-			list = []any{m}
+	var list []any
+	switch v := raw.(type) {
+	case []any:
+		list = v
+	// GraphQL's list coercion lets a single object stand for a list of one; in a variable it is done by now.
+	case map[string]any:
+		list = []any{v}
+	case []map[string]any:
+		for _, m := range v {
+			list = append(list, m)
 		}
 	}
 	if len(list) == 0 {
@@ -183,13 +194,24 @@ func (s *Spec[T]) order(raw any) (db.Order, error) {
 		if slices.ContainsFunc(order, func(t db.Term) bool { return t.Column == term.Column }) {
 			return nil, fault.New(fault.BadUserInput, "orderBy names a field twice.")
 		}
-		term.Desc = m["direction"] == "DESC"
-		term.NullsFirst = term.Desc
+		// The enums of variables are compared without case before they come here, so they are compared again.
+		switch m["direction"] {
+		case nil, "ASC":
+			term.Desc = false
+		case "DESC":
+			term.Desc = true
+		default:
+			return nil, fault.New(fault.BadUserInput, "direction must be ASC or DESC.")
+		}
 		switch m["nulls"] {
+		case nil:
+			term.NullsFirst = term.Desc
 		case "FIRST":
 			term.NullsFirst = true
 		case "LAST":
 			term.NullsFirst = false
+		default:
+			return nil, fault.New(fault.BadUserInput, "nulls must be FIRST or LAST.")
 		}
 		order = append(order, term)
 	}
@@ -210,25 +232,40 @@ func Contains(column string) func(text string) (db.Where, error) {
 		}
 		var w db.Where
 		for _, word := range words {
-			word = compact(word)
-			w = w.And("(c."+column+" LIKE ? OR ? <% c."+column+")", "%"+escapeLike(word)+"%", word)
+			w = w.All(holds(column, word))
 		}
 		return w, nil
 	}
 }
 
-// compact removes the punctuation of a phone number, so that (415) 555-0123 finds +14155550123.
+// holds says that a word is in the column, or, for a word such as names are made of, one like it. Whatever else
+// is compared exactly, since a number with another digit is another number; but as it is and without
+// punctuation: (415) 555-0123 finds +14155550123, and 12-345 an identifier that is written so.
+func holds(column, word string) db.Where {
+	like := "c." + column + " LIKE ?"
+	whole := "%" + escapeLike(word) + "%"
+	if !strings.ContainsFunc(word, func(r rune) bool { return !unicode.IsLetter(r) && !strings.ContainsRune("'’-.", r) }) {
+		return db.Where{}.And("("+like+" OR ? <% c."+column+")", whole, word)
+	}
+	digits := compact(word)
+	if digits == word {
+		return db.Where{}.And(like, whole)
+	}
+	return db.Where{}.And("("+like+" OR "+like+")", whole, "%"+escapeLike(digits)+"%")
+}
+
+// compact removes the punctuation of a phone number; what is none comes back as it was.
 func compact(word string) string {
 	digits := strings.Map(func(r rune) rune {
-		if r >= '0' && r <= '9' {
-			return r
+		if strings.ContainsRune("+()-.", r) {
+			return -1
 		}
-		return -1
+		return r
 	}, word)
-	if rest := strings.Trim(word, "+()-.0123456789"); rest == "" && digits != "" {
-		return digits
+	if digits == "" || strings.Trim(digits, "0123456789") != "" {
+		return word
 	}
-	return word
+	return digits
 }
 
 var likeEscapes = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)

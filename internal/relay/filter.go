@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -175,6 +176,9 @@ func (f *IDFilter) where(c, prefix string) (db.Where, error) {
 		w = w.And(c+" = ?", id)
 	}
 	if f.In.IsSet() {
+		if f.In.Value() == nil {
+			return w, null()
+		}
 		ids := make([]string, 0, len(f.In.Value()))
 		for _, id := range f.In.Value() {
 			u, err := id.As(prefix)
@@ -204,68 +208,85 @@ func (f *EnumFilter[E]) where(c, _ string) (db.Where, error) {
 // and, for what is not a column, fields of other types that the function special answers by name.
 func FilterBy[F any](special func(f *F) (db.Where, error)) func(ctx context.Context, raw any) (db.Where, error) {
 	return func(ctx context.Context, raw any) (db.Where, error) {
+		if hasNull(raw) {
+			return db.Where{}, null()
+		}
 		f := new(F)
 		if err := graphql.UnmarshalInputFromContext(ctx, raw, f); err != nil {
 			return db.Where{}, err
 		}
-		predicates := 0
-		return compile(f, special, 1, &predicates)
+		return (&compiler[F]{special: special}).compile(f, 1)
 	}
 }
 
-func compile[F any](f *F, special func(f *F) (db.Where, error), depth int, predicates *int) (db.Where, error) {
+// hasNull tells whether a filter holds a null at any depth. Leaving the condition out, as for an absent
+// one, would show rows that the client meant to leave out.
+func hasNull(raw any) bool {
+	switch v := raw.(type) {
+	case nil:
+		return true
+	case map[string]any:
+		for _, el := range v {
+			if hasNull(el) {
+				return true
+			}
+		}
+	case []any:
+		return slices.ContainsFunc(v, hasNull)
+	}
+	return false
+}
+
+// compiler makes the condition of one filter, and counts what it is made of.
+type compiler[F any] struct {
+	special            func(f *F) (db.Where, error)
+	predicates, groups int
+}
+
+func (c *compiler[F]) compile(f *F, depth int) (db.Where, error) {
 	var w db.Where
 	if depth > maxFilterDepth {
 		return w, fault.New(fault.QueryTooLarge, "A filter may be nested at most %d deep.", maxFilterDepth)
+	}
+	// Groups are counted beside predicates: empty ones cost too.
+	if c.groups++; c.groups > maxFilterPredicates+1 {
+		return w, fault.New(fault.QueryTooLarge, "A filter may have at most %d groups.", maxFilterPredicates)
 	}
 	v := reflect.ValueOf(f).Elem()
 	for i := range v.NumField() {
 		field, value := v.Type().Field(i), v.Field(i)
 		tag := field.Tag.Get("filter")
-		if tag == "" || value.IsNil() {
+		if !isGiven(value) || tag == "" && slices.Contains([]string{"And", "Or", "Not"}, field.Name) {
+			continue
+		}
+		if c.predicates++; c.predicates > maxFilterPredicates {
+			return w, fault.New(fault.QueryTooLarge, "A filter may have at most %d predicates.", maxFilterPredicates)
+		}
+		if tag == "" {
 			continue
 		}
 		column, param, _ := strings.Cut(tag, ",")
-		*predicates++
 		cond, err := value.Interface().(comparator).where("c."+column, param)
 		if err != nil {
 			return w, err
 		}
 		w = w.All(cond)
 	}
-	if special != nil {
-		cond, err := special(f)
+	if c.special != nil {
+		cond, err := c.special(f)
 		if err != nil {
 			return w, err
 		}
 		w = w.All(cond)
 	}
-	if *predicates > maxFilterPredicates {
-		return w, fault.New(fault.QueryTooLarge, "A filter may have at most %d predicates.", maxFilterPredicates)
-	}
-	group := func(name string) ([]db.Where, bool, error) {
-		list, ok := v.FieldByName(name).Interface().([]*F)
-		if !ok || list == nil {
-			return nil, false, nil
-		}
-		var out []db.Where
-		for _, g := range list {
-			cond, err := compile(g, special, depth+1, predicates)
-			if err != nil {
-				return nil, false, err
-			}
-			out = append(out, cond)
-		}
-		return out, true, nil
-	}
-	ands, _, err := group("And")
+	ands, _, err := c.group(v, "And", depth)
 	if err != nil {
 		return w, err
 	}
 	for _, cond := range ands {
 		w = w.All(cond)
 	}
-	ors, some, err := group("Or")
+	ors, some, err := c.group(v, "Or", depth)
 	if err != nil {
 		return w, err
 	}
@@ -273,11 +294,35 @@ func compile[F any](f *F, special func(f *F) (db.Where, error), depth int, predi
 		w = w.All(db.Or(ors))
 	}
 	if not, ok := v.FieldByName("Not").Interface().(*F); ok && not != nil {
-		cond, err := compile(not, special, depth+1, predicates)
+		cond, err := c.compile(not, depth+1)
 		if err != nil {
 			return w, err
 		}
 		w = w.All(cond.Not())
 	}
 	return w, nil
+}
+
+// group compiles the filters of a group, and tells whether the group was given at all.
+func (c *compiler[F]) group(v reflect.Value, name string, depth int) ([]db.Where, bool, error) {
+	list, ok := v.FieldByName(name).Interface().([]*F)
+	if !ok || list == nil {
+		return nil, false, nil
+	}
+	out := make([]db.Where, len(list))
+	for i, f := range list {
+		var err error
+		if out[i], err = c.compile(f, depth+1); err != nil {
+			return nil, false, err
+		}
+	}
+	return out, true, nil
+}
+
+// isGiven tells whether a field of a filter was sent.
+func isGiven(v reflect.Value) bool {
+	if o, ok := v.Interface().(interface{ IsSet() bool }); ok {
+		return o.IsSet()
+	}
+	return !v.IsZero()
 }

@@ -24,6 +24,12 @@ type ID struct {
 // suffixLength is how many base32 digits a uuid has.
 const suffixLength = 26
 
+// What a prefix may be made of, by the TypeID format.
+const (
+	prefixLength  = 63
+	prefixLetters = "abcdefghijklmnopqrstuvwxyz_"
+)
+
 // String returns the text of the id.
 func (id ID) String() string {
 	if id.Prefix == "" {
@@ -35,11 +41,12 @@ func (id ID) String() string {
 // ParseID reads a typed id of any type. The error is BAD_USER_INPUT and does not repeat the text.
 func ParseID(s string) (ID, error) {
 	i := strings.LastIndexByte(s, '_')
-	if i <= 0 || len(s)-i-1 != suffixLength {
+	if i <= 0 || i > prefixLength || len(s)-i-1 != suffixLength || strings.Trim(s[:i], prefixLetters) != "" {
 		return ID{}, malformed()
 	}
 	raw, err := base32.DecodeString(s[i+1:])
-	if err != nil || len(raw) != 16 {
+	// 26 digits hold 130 bits: with a first digit over 7 an id would have a second spelling.
+	if err != nil || len(raw) != 16 || s[i+1] > '7' {
 		return ID{}, malformed()
 	}
 	return ID{Prefix: s[:i], UUID: uuid.UUID(raw)}, nil

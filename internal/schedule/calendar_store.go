@@ -120,7 +120,8 @@ func (s *Service) calendar(ctx context.Context, organizationID uuid.UUID) (*Cale
 }
 
 func readHolidays(ctx context.Context, q db.Querier, organizationID uuid.UUID, from, to civil.Date) ([]*CallingHoliday, error) {
-	var rows []*CallingHoliday
+	// Not nil, which clients would see as null: no holidays are an empty list.
+	rows := []*CallingHoliday{}
 	if err := q.Select(ctx, &rows, holidaysSQL, organizationID, from, to); err != nil {
 		return nil, fmt.Errorf("read holidays: %w", err)
 	}
@@ -224,6 +225,10 @@ func (s *Service) TightenCallingWindow(ctx context.Context, v *viewer.Viewer, in
 		return nil, fmt.Errorf("read calling windows: %w", err)
 	}
 	own := row.window()
+	if err := own.Validate(); err != nil {
+		c.At("opensAt").Add(fault.Invalid, "%v.", err)
+		return nil, c.Err()
+	}
 	base := []StateWindow{{Weekdays: EveryDay, Holiday: own.Holiday, From: FederalLimits().Window.From, To: FederalLimits().Window.To, Source: FederalLimits().WindowCitation.Source}}
 	for _, l := range law {
 		base = append(base, l.window())

@@ -33,13 +33,14 @@ type ClaimResult struct {
 
 // dueSQL finds due tasks, most urgent first, and locks them together with their customers; what another
 // dialer or a sync holds is passed over. Locking the customer keeps two dialers from calling one person at
-// once by two tasks.
+// once by two tasks; a customer whose call is under way waits for its end, however long it takes.
 var dueSQL = "SELECT " + CallTasks.Select() + `
 	FROM call_tasks c
 	JOIN customers u ON u.organization_id = c.organization_id AND u.id = c.customer_id
 	JOIN task_types t ON t.organization_id = c.organization_id AND t.id = c.task_type_id
 	WHERE c.organization_id = $1 AND c.state = 'PENDING' AND c.due_at <= $2
 		AND t.archived_at IS NULL AND (CAST($3 AS text[]) IS NULL OR t.name = ANY($3))
+		AND NOT EXISTS (SELECT FROM call_tasks o WHERE o.organization_id = c.organization_id AND o.customer_id = c.customer_id AND o.lease_expires_at IS NOT NULL)
 	ORDER BY c.priority, c.due_at, c.id
 	LIMIT $4
 	FOR NO KEY UPDATE OF c, u SKIP LOCKED`
@@ -68,10 +69,6 @@ func (s *Service) ClaimTasks(ctx context.Context, v *viewer.Viewer, in ClaimInpu
 	if err != nil {
 		return nil, err
 	}
-	byID := make(map[uuid.UUID]*TaskType, len(types))
-	for _, t := range types {
-		byID[t.UUID] = t
-	}
 	for i, name := range in.TaskTypes.Value() {
 		if types[name] == nil {
 			c.At("taskTypes").Index(i).Add(fault.Missing, "There is no such task type in this organization.")
@@ -83,9 +80,13 @@ func (s *Service) ClaimTasks(ctx context.Context, v *viewer.Viewer, in ClaimInpu
 	var result *ClaimResult
 	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
 		result = &ClaimResult{Claims: []*Claim{}}
-		d := &dispatch{s: s, v: v, cal: cal, types: byID, lease: lease, result: result, busy: map[uuid.UUID]bool{}}
-		if _, err := returnExpired(ctx, tx, v.OrganizationID); err != nil {
+		d := &dispatch{s: s, v: v, cal: cal, lease: lease, result: result}
+		lapsed, err := returnExpired(ctx, tx, v.OrganizationID)
+		if err != nil {
 			return err
+		}
+		for _, l := range lapsed {
+			s.changed(tx, l.OrganizationID, l.CustomerID, ChangeTaskFinished)
 		}
 		names := any(nil)
 		if in.TaskTypes.Value() != nil {
@@ -109,7 +110,10 @@ func (s *Service) ClaimTasks(ctx context.Context, v *viewer.Viewer, in ClaimInpu
 		}
 		return d.write(ctx, tx)
 	})
-	return result, err
+	if err != nil {
+		return nil, err
+	}
+	return result, nil
 }
 
 // dispatch is one run of a claim.
@@ -117,21 +121,25 @@ type dispatch struct {
 	s      *Service
 	v      *viewer.Viewer
 	cal    *Calendar
-	types  map[uuid.UUID]*TaskType
 	lease  time.Duration
 	result *ClaimResult
-	// busy are customers that this claim gives out a call to.
-	busy  map[uuid.UUID]bool
-	audit []audit.Change
+	audit  []audit.Change
 }
 
 // judge asks the rules about due tasks and writes what becomes of each.
 func (d *dispatch) judge(ctx context.Context, tx *db.Tx, due []*CallTask) error {
 	sc := d.v.Scope()
-	ids := make([]uuid.UUID, len(due))
-	scheduleIDs := make([]uuid.UUID, len(due))
+	ids, scheduleIDs, typeIDs := make([]uuid.UUID, len(due)), make([]uuid.UUID, len(due)), make([]uuid.UUID, len(due))
 	for i, t := range due {
-		ids[i], scheduleIDs[i] = t.CustomerID, t.ScheduleID
+		ids[i], scheduleIDs[i], typeIDs[i] = t.CustomerID, t.ScheduleID, t.TaskTypeID
+	}
+	rows, err := TaskTypes.ByKeys(ctx, tx, sc, "id", typeIDs)
+	if err != nil {
+		return fmt.Errorf("read task types: %w", err)
+	}
+	types := make(map[uuid.UUID]*TaskType, len(rows))
+	for _, t := range rows {
+		types[t.UUID] = t
 	}
 	records, err := customer.ReadAll(ctx, tx, sc, ids)
 	if err != nil {
@@ -153,20 +161,27 @@ func (d *dispatch) judge(ctx context.Context, tx *db.Tx, due []*CallTask) error 
 	}
 	actor := d.v.ActorText()
 	for _, t := range due {
-		r, typ := records[t.CustomerID], d.types[t.TaskTypeID]
-		if d.busy[t.CustomerID] {
-			// A call to this customer was just given out; it counts from now on.
-			f.attempts[t.CustomerID] = append(f.attempts[t.CustomerID], Attempt{At: tx.Now, Direction: Outbound})
-		}
+		r, typ := records[t.CustomerID], types[t.TaskTypeID]
 		input := EligibilityInput{Case: caseOf(r, typ, t.LoanID, d.cal, f, tx.Now), At: tx.Now}
 		input.OverrideRegF = t.OverrideReason != nil
 		decision := Eligibility(input)
 		t.UpdatedAt = tx.Now
 		switch {
+		case over(horizon, t.ScheduleID, tx.Now):
+			// The job that ends such tasks has not come by yet.
+			reason := planOver
+			t.State, t.FinishedAt, t.SkipReason = Expired, &tx.Now, &reason
+			d.result.Skipped++
+			d.s.changed(tx, d.v.OrganizationID, t.CustomerID, ChangeTaskFinished)
 		case decision.Allowed && (t.WindowEndsAt.After(tx.Now) || typ.QuietBehavior == QuietNextAvailable):
 			expires := tx.Now.Add(d.lease)
-			t.State, t.ClaimedBy, t.ClaimedAt, t.LeaseExpiresAt = Claimed, &actor, &tx.Now, &expires
-			d.busy[t.CustomerID] = true
+			t.State, t.ClaimedBy, t.ClaimedAt, t.LeaseExpiresAt, t.DialedNumber = Claimed, &actor, &tx.Now, &expires, &r.Phone.Number
+			// From now on this call counts, for the next task of the same customer too.
+			given := Attempt{At: tx.Now, Direction: Outbound, Phone: r.Phone.Number}
+			if t.LoanID != nil {
+				given.Debts = []uuid.UUID{*t.LoanID}
+			}
+			f.attempts[t.CustomerID] = append(f.attempts[t.CustomerID], given)
 			claim := &Claim{Task: t, PhoneNumber: r.Phone.Number, CallBefore: t.WindowEndsAt, Warnings: pointers(decision.Warnings)}
 			if decision.AllowedUntil != nil {
 				claim.CallBefore = *decision.AllowedUntil
@@ -175,14 +190,9 @@ func (d *dispatch) judge(ctx context.Context, tx *db.Tx, due []*CallTask) error 
 			d.s.changed(tx, d.v.OrganizationID, t.CustomerID, ChangeTaskClaimed)
 			d.audit = append(d.audit, audit.Change{Action: "call_task.claimed", Target: t.ID(), CustomerID: t.CustomerID})
 		case typ.QuietBehavior == QuietNextAvailable && decision.EarliestNext != nil && decision.EarliestNext.Before(horizon[t.ScheduleID]):
-			at := *decision.EarliestNext
-			input.At = at
-			ends := at.Add(time.Minute)
-			if until := Eligibility(input).AllowedUntil; until != nil {
-				ends = *until
-			}
-			t.moveTo(at, ends)
+			t.moveTo(wholeMinute(input.Case, *decision.EarliestNext))
 			d.result.Postponed++
+			d.s.changed(tx, d.v.OrganizationID, t.CustomerID, ChangeSynced)
 		default:
 			t.State, t.FinishedAt = Skipped, &tx.Now
 			reason := "the time of the call passed"
@@ -195,7 +205,7 @@ func (d *dispatch) judge(ctx context.Context, tx *db.Tx, due []*CallTask) error 
 			d.audit = append(d.audit, audit.Change{Action: "call_task.skipped", Target: t.ID(), CustomerID: t.CustomerID, Reason: reason})
 		}
 	}
-	_, err = CallTasks.UpdateAll(ctx, tx, sc, due, []string{"state", "due_at", "due_local", "window_ends_at", "claimed_by", "claimed_at", "lease_expires_at", "finished_at", "skip_reason", "updated_at"})
+	_, err = CallTasks.UpdateAll(ctx, tx, sc, due, []string{"state", "due_at", "due_local", "window_ends_at", "claimed_by", "claimed_at", "lease_expires_at", "dialed_number", "finished_at", "skip_reason", "updated_at"})
 	if err != nil {
 		return fmt.Errorf("write claimed tasks: %w", err)
 	}
@@ -207,6 +217,12 @@ func (d *dispatch) judge(ctx context.Context, tx *db.Tx, due []*CallTask) error 
 
 func (d *dispatch) write(ctx context.Context, tx *db.Tx) error {
 	return audit.Write(ctx, tx, d.v, d.audit...)
+}
+
+// over tells whether a schedule's plan has an end and it has come.
+func over(horizon map[uuid.UUID]time.Time, schedule uuid.UUID, now time.Time) bool {
+	end, known := horizon[schedule]
+	return known && !now.Before(end)
 }
 
 func pointers(ds []Denial) []*Denial {
@@ -345,27 +361,39 @@ func (s *Service) Cancel(ctx context.Context, v *viewer.Viewer, in CancelInput) 
 // expiredSQL ends leases that ran out. A call that had not begun returns to the queue if its plan is still
 // the one in force; one that had begun may have reached the consumer, so it never returns and counts
 // as an attempt.
+//
+// The customer is locked as every writer of tasks locks it: without that, a sync that makes a new plan at the
+// same time would leave this task of the old plan in the queue. The schedule is locked so that the newest
+// version of it is looked at, not the one of the statement's snapshot. What is locked waits for the next run.
 const expiredSQL = `
 	WITH lapsed AS (
 		SELECT t.organization_id, t.id, t.state,
 			(s.status = 'ACTIVE' AND s.plan_number = t.plan_number) AS current
-		FROM call_tasks t JOIN schedules s ON s.organization_id = t.organization_id AND s.id = t.schedule_id
+		FROM call_tasks t
+		JOIN schedules s ON s.organization_id = t.organization_id AND s.id = t.schedule_id
+		JOIN customers u ON u.organization_id = t.organization_id AND u.id = t.customer_id
 		WHERE t.lease_expires_at <= $1 AND (CAST($2 AS uuid) IS NULL OR t.organization_id = $2)
-		FOR NO KEY UPDATE OF t SKIP LOCKED
+		FOR NO KEY UPDATE OF t, s, u SKIP LOCKED
 	), ended AS (
 		UPDATE call_tasks t SET
 			state = CASE WHEN l.state = 'IN_PROGRESS' THEN 'FAILED' WHEN l.current THEN 'PENDING' ELSE 'EXPIRED' END,
 			finished_at = CASE WHEN l.state = 'CLAIMED' AND l.current THEN NULL ELSE $1 END,
 			skip_reason = CASE WHEN l.state = 'CLAIMED' AND l.current THEN NULL ELSE 'the dialer''s lease ran out' END,
 			lease_expires_at = NULL,
+			-- An override was for one call by one person.
+			override_reason = CASE WHEN l.state = 'CLAIMED' THEN NULL ELSE t.override_reason END,
 			version = t.version + 1, updated_at = $1
 		FROM lapsed l WHERE t.organization_id = l.organization_id AND t.id = l.id
 		RETURNING t.*, l.state AS old_state
+	), counted AS (
+		UPDATE schedules s SET attempts_made = attempts_made + e.calls
+		FROM (SELECT organization_id, schedule_id, plan_number, count(*) AS calls FROM ended WHERE old_state = 'IN_PROGRESS' GROUP BY 1, 2, 3) e
+		WHERE s.organization_id = e.organization_id AND s.id = e.schedule_id AND s.plan_number = e.plan_number
 	), attempted AS (
 		INSERT INTO call_attempts (organization_id, id, customer_id, task_id, direction, phone_number, place, loan_ids, outcome, occurred_at, created_at, created_by)
-		SELECT e.organization_id, gen_random_uuid(), e.customer_id, e.id, 'OUTBOUND', coalesce(p.number, ''), 'RESIDENCE_OR_CELL',
+		SELECT e.organization_id, gen_random_uuid(), e.customer_id, e.id, 'OUTBOUND', coalesce(e.dialed_number, ''), 'RESIDENCE_OR_CELL',
 			CASE WHEN e.loan_id IS NULL THEN '{}' ELSE ARRAY[e.loan_id] END, NULL, e.claimed_at, $1, e.claimed_by
-		FROM ended e LEFT JOIN customer_phones p ON p.organization_id = e.organization_id AND p.customer_id = e.customer_id AND p.label = 'PRIMARY'
+		FROM ended e
 		WHERE e.old_state = 'IN_PROGRESS'
 	)
 	SELECT organization_id, customer_id FROM ended`
@@ -385,11 +413,22 @@ func returnExpired(ctx context.Context, tx *db.Tx, organizationID uuid.UUID) ([]
 	return rows, nil
 }
 
-// overdueSQL ends pending tasks whose plan is over.
+// planOver is why a task that was never given out ends.
+const planOver = "the plan is over"
+
+// overdueSQL ends pending tasks whose plan is over. What is locked waits for the next run: to wait here, with
+// other tasks locked already, could deadlock with a sync.
 const overdueSQL = `
-	UPDATE call_tasks t SET state = 'EXPIRED', finished_at = $1, skip_reason = 'the plan is over', version = t.version + 1, updated_at = $1
-	FROM schedules s
-	WHERE s.organization_id = t.organization_id AND s.id = t.schedule_id AND t.state = 'PENDING' AND t.due_at < $1 AND s.planned_until < $1
+	WITH over AS (
+		SELECT t.organization_id, t.id
+		FROM call_tasks t
+		JOIN schedules s ON s.organization_id = t.organization_id AND s.id = t.schedule_id
+		JOIN customers u ON u.organization_id = t.organization_id AND u.id = t.customer_id
+		WHERE t.state = 'PENDING' AND t.due_at < $1 AND s.planned_until <= $1
+		FOR NO KEY UPDATE OF t, u SKIP LOCKED
+	)
+	UPDATE call_tasks t SET state = 'EXPIRED', finished_at = $1, skip_reason = '` + planOver + `', version = t.version + 1, updated_at = $1
+	FROM over o WHERE t.organization_id = o.organization_id AND t.id = o.id
 	RETURNING t.organization_id, t.customer_id`
 
 // Reap ends leases that ran out and tasks whose plan is over, in all organizations. A job runs it

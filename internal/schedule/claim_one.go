@@ -64,6 +64,7 @@ func (s *Service) ClaimOne(ctx context.Context, v *viewer.Viewer, in ClaimOneInp
 		}
 		actor, expires := v.ActorText(), tx.Now.Add(lease)
 		t.State, t.ClaimedBy, t.ClaimedAt, t.LeaseExpiresAt, t.OverrideReason, t.UpdatedAt = Claimed, &actor, &tx.Now, &expires, reason, tx.Now
+		t.DialedNumber = &r.Phone.Number
 		if err := CallTasks.Update(ctx, tx, v.Scope(), t); err != nil {
 			return err
 		}

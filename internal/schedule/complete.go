@@ -40,7 +40,7 @@ func (s *Service) Complete(ctx context.Context, v *viewer.Viewer, in CompleteInp
 		if err != nil {
 			return err
 		}
-		if t.State.IsFinal() && t.Outcome != nil && *t.Outcome == in.Outcome {
+		if t.State.IsFinal() && t.Outcome != nil && *t.Outcome == in.Outcome && t.ClaimedBy != nil && *t.ClaimedBy == v.ActorText() {
 			result, err = completedBefore(ctx, tx, v, t, r)
 			return err
 		}
@@ -51,8 +51,8 @@ func (s *Service) Complete(ctx context.Context, v *viewer.Viewer, in CompleteInp
 		if err != nil {
 			return err
 		}
-		if r.Phone != nil {
-			call.attempt.PhoneNumber, call.attempt.Place = r.Phone.Number, placeOf(r.Phone)
+		if t.DialedNumber != nil {
+			call.attempt.PhoneNumber = *t.DialedNumber
 		}
 		t.State, t.FinishedAt, t.LeaseExpiresAt = in.Outcome.Consequences().Final, &tx.Now, nil
 		t.Outcome, t.UpdatedAt = &in.Outcome, tx.Now
@@ -295,6 +295,12 @@ func (s *Service) replan(ctx context.Context, tx *db.Tx, v *viewer.Viewer, cal *
 			plan.Slots, plan.Denials = []Slot{back}, nil
 		}
 	}
+	if len(plan.Slots) == 0 && len(plan.Denials) == 0 && int(sch.AttemptsMade) >= int(typ.MaxAttempts) {
+		// The customer was reached by the last call of the plan, so nothing more is to happen.
+		_, err := stopActive(ctx, tx, v, r.Customer.UUID, Exhausted)
+		s.changed(tx, v.OrganizationID, r.Customer.UUID, ChangeStopped)
+		return err
+	}
 	schedules, err := writePlans(ctx, tx, v, []newPlan{{customer: r.Customer.UUID, taskType: typ, loan: sch.LoanID, zone: r.Customer.TimeZone, plan: &plan, attemptsMade: sch.AttemptsMade}})
 	if err != nil {
 		return err
@@ -320,13 +326,35 @@ func callback(subject Case, typ *TaskType, at time.Time, attempt int) (Slot, boo
 	if d.EarliestNext == nil || len(subject.Zones) == 0 {
 		return Slot{}, false
 	}
-	next := *d.EarliestNext
-	ends := next.Add(time.Minute)
-	if until := Eligibility(EligibilityInput{Case: subject, At: next}).AllowedUntil; until != nil {
-		ends = *until
-	}
+	next, ends := wholeMinute(subject, *d.EarliestNext)
 	zone := subject.Zones[0]
 	return Slot{At: next.UTC(), LocalDate: civil.DateIn(next, zone.Location()), LocalTime: civil.LocalTimeIn(next, zone.Location()), Zone: zone, Attempt: attempt, WindowEnd: ends}, true
+}
+
+// wholeMinute returns the first whole minute from an allowed instant on at which the call is allowed too, as
+// due times are kept in minutes, and when that ends. Where there is none in reach the instant stays.
+func wholeMinute(subject Case, at time.Time) (due, ends time.Time) {
+	allowed := func(at time.Time) Decision { return Eligibility(EligibilityInput{Case: subject, At: at}) }
+	end := func(d Decision, at time.Time) time.Time {
+		if d.AllowedUntil != nil {
+			return *d.AllowedUntil
+		}
+		return at.Add(time.Minute)
+	}
+	next := at
+	// One step is enough unless a window ends within its minute.
+	for range 3 {
+		minute := time.Unix(ceilMinute(ceilSecond(next)), 0).UTC()
+		d := allowed(minute)
+		if d.Allowed {
+			return minute, end(d, minute)
+		}
+		if d.EarliestNext == nil {
+			break
+		}
+		next = *d.EarliestNext
+	}
+	return at.UTC(), end(allowed(at), at)
 }
 
 // activePlan returns the customer's active schedule with its task type; a nil schedule means that none is
@@ -357,7 +385,8 @@ func (s *Service) exhaust(ctx context.Context, tx *db.Tx, v *viewer.Viewer, cal 
 		return nil
 	}
 	sch, typ, err := activePlan(ctx, tx, sc, id)
-	if err != nil || sch == nil {
+	if err != nil || sch == nil || sch.UUID != result.CallTask.ScheduleID || sch.PlanNumber != result.CallTask.PlanNumber {
+		// A sync has made another plan since this call was given out.
 		return err
 	}
 	if typ.OnExhausted == ExhaustedCreateTask && sch.PlannedUntil != nil {

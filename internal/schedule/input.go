@@ -102,9 +102,15 @@ func (in *Cadence) apply(p *Policy, c *fault.Check) {
 	set(c, "onExhausted", in.OnExhausted, &p.OnExhausted)
 	set(c, "quietBehavior", in.QuietBehavior, &p.QuietBehavior)
 	if in.PreferredTimes.IsSet() {
-		p.PreferredTimes = in.PreferredTimes.Value()
+		if in.PreferredTimes.Value() == nil {
+			c.At("preferredTimes").Add(fault.Required, "preferredTimes cannot be null; leave it out to keep what is stored, or send an empty list.")
+		} else {
+			p.PreferredTimes = in.PreferredTimes.Value()
+		}
 	}
-	if in.Days.IsSet() {
+	if in.Days.IsSet() && in.Days.Value() == nil {
+		c.At("days").Add(fault.Required, "days cannot be null; leave it out to keep what is stored.")
+	} else if in.Days.IsSet() {
 		days, err := WeekdaysOf(in.Days.Value()...)
 		if err != nil {
 			c.At("days").Add(fault.Invalid, "%v", err)

@@ -73,9 +73,11 @@ type CallTask struct {
 	Note           *string    `db:"note"`
 	SkipReason     *string    `db:"skip_reason"`
 	OverrideReason *string    `db:"override_reason"`
-	Version        int32      `db:"version"`
-	CreatedAt      time.Time  `db:"created_at"`
-	UpdatedAt      time.Time  `db:"updated_at"`
+	// DialedNumber is the number that the dialer was given; nil while nobody claimed the task.
+	DialedNumber *string   `db:"dialed_number"`
+	Version      int32     `db:"version"`
+	CreatedAt    time.Time `db:"created_at"`
+	UpdatedAt    time.Time `db:"updated_at"`
 }
 
 // CallTasks declares the call tasks.

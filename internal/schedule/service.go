@@ -100,7 +100,7 @@ type facts struct {
 
 // openCallSQL finds calls that are under way: they count as attempts until their outcome is known.
 const openCallSQL = `
-	SELECT customer_id, claimed_at, loan_id FROM call_tasks
+	SELECT customer_id, claimed_at, loan_id, coalesce(dialed_number, '') AS dialed_number FROM call_tasks
 	WHERE organization_id = $1 AND customer_id = ANY($2) AND state IN ('CLAIMED', 'IN_PROGRESS') AND id <> ALL($3)`
 
 // readFacts reads the facts of customers in three statements, whatever their number. except are tasks
@@ -126,12 +126,13 @@ func readFacts(ctx context.Context, q db.Querier, sc db.Scope, ids []uuid.UUID, 
 		CustomerID uuid.UUID  `db:"customer_id"`
 		ClaimedAt  time.Time  `db:"claimed_at"`
 		LoanID     *uuid.UUID `db:"loan_id"`
+		Number     string     `db:"dialed_number"`
 	}
 	if err := q.Select(ctx, &open, openCallSQL, sc.OrganizationID, pq.Array(ids), pq.Array(except)); err != nil {
 		return nil, fmt.Errorf("read open calls: %w", err)
 	}
 	for _, o := range open {
-		a := Attempt{At: o.ClaimedAt, Direction: Outbound}
+		a := Attempt{At: o.ClaimedAt, Direction: Outbound, Phone: o.Number}
 		if o.LoanID != nil {
 			a.Debts = []uuid.UUID{*o.LoanID}
 		}

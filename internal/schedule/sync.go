@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/lib/pq"
@@ -97,6 +99,8 @@ type batch struct {
 	rows   []*syncRow
 	types  map[string]*TaskType
 	cal    *Calendar
+	// tries counts the runs of the transaction; it is the only thing that a run leaves to the next.
+	tries int
 }
 
 // syncRow is one row of a batch. What is set before the transaction is kept over its retries; result is
@@ -106,8 +110,10 @@ type syncRow struct {
 	taskType *TaskType
 	fetched  *customer.Fetched
 	early    *fault.Check
-	result   *SyncResult
-	check    *fault.Check
+	// unknown: the reference is wrong, so what is stored cannot be looked up.
+	unknown bool
+	result  *SyncResult
+	check   *fault.Check
 }
 
 func (s *Service) newBatch(v *viewer.Viewer, inputs []*SyncInput, policy ErrorPolicy, check func(i int) *fault.Check) *batch {
@@ -127,7 +133,9 @@ func (b *batch) run(ctx context.Context) error {
 		return err
 	}
 	for _, row := range b.rows {
-		customer.CheckReference(row.early.At("referenceId"), row.in.ReferenceID)
+		reference := row.early.At("referenceId")
+		customer.CheckReference(reference, row.in.ReferenceID)
+		row.unknown = !reference.OK()
 		if row.taskType = b.types[row.in.TaskType]; row.taskType == nil {
 			names := slices.Sorted(maps.Keys(b.types))
 			row.early.At("taskType").Add(fault.Invalid, "Give one of this organization's task types: %s.", strings.Join(names, ", "))
@@ -218,11 +226,18 @@ type folded struct {
 
 func (b *batch) transact(ctx context.Context, tx *db.Tx) error {
 	sc := b.v.Scope()
+	if b.tries++; b.tries > 1 && len(b.rows) > 1 {
+		// Batches that create the same customers beat each other again and again, each winning a part of them.
+		// Those that were beaten once go one after the other, before they lock any row.
+		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", turnOf(sc.OrganizationID)); err != nil {
+			return fmt.Errorf("wait for other batches: %w", err)
+		}
+	}
 	var references []string
 	for _, row := range b.rows {
 		row.check = row.early.Copy()
 		row.result = &SyncResult{Action: RowFailed, TaskType: row.taskType}
-		if row.check.OK() {
+		if !row.unknown {
 			references = append(references, row.in.ReferenceID)
 		}
 	}
@@ -240,9 +255,16 @@ func (b *batch) transact(ctx context.Context, tx *db.Tx) error {
 	if err != nil {
 		return err
 	}
+	loans, err := customer.LoansByExternalID(ctx, tx, sc, stored, b.loanNumbers())
+	if err != nil {
+		return err
+	}
 	customers := map[string]*folded{}
 	for _, row := range b.rows {
-		if !row.check.OK() {
+		if row.unknown {
+			if err := b.examine(row, customer.NewRecord(b.v, row.in.ReferenceID), tx.Now); err != nil {
+				return err
+			}
 			continue
 		}
 		c := customers[row.in.ReferenceID]
@@ -253,7 +275,7 @@ func (b *batch) transact(ctx context.Context, tx *db.Tx) error {
 			}
 			customers[row.in.ReferenceID] = c
 		}
-		if err := b.merge(row, c, f, tx.Now); err != nil {
+		if err := b.merge(row, c, f, loans, tx.Now); err != nil {
 			return err
 		}
 	}
@@ -279,12 +301,9 @@ func (b *batch) transact(ctx context.Context, tx *db.Tx) error {
 	return b.write(ctx, tx, order)
 }
 
-// merge applies one row to its customer, in memory. A wrong row leaves the customer as it was.
-func (b *batch) merge(row *syncRow, c *folded, f *facts, now time.Time) error {
-	before := *c.record
-	r, in, sealer := c.record, row.in, b.s.customers.Sealer()
-	today := civil.DateIn(now, time.UTC)
-	dnc, removed := b.doNotCall(row, r, now)
+// examine applies the fields of a row to a record and collects all that is wrong with them.
+func (b *batch) examine(row *syncRow, r *customer.Record, now time.Time) error {
+	in, sealer, today := row.in, b.s.customers.Sealer(), civil.DateIn(now, time.UTC)
 	if err := r.Merge(&in.Fields, row.check, sealer, today); err != nil {
 		return err
 	}
@@ -293,28 +312,44 @@ func (b *batch) merge(row *syncRow, c *folded, f *facts, now time.Time) error {
 			return err
 		}
 	}
-	if id := in.LoanID.Value(); id != nil && (strings.TrimSpace(*id) == "" || len(*id) > 255) {
-		row.check.At("loanId").Add(fault.Invalid, "Give the lending system's number of a loan, 1 to 255 characters.")
+	if id := in.LoanID.Value(); id != nil && (strings.TrimSpace(*id) == "" || utf8.RuneCountInString(*id) > maxLoanNumber) {
+		row.check.At("loanId").Add(fault.Invalid, "Give the lending system's number of a loan, 1 to %d characters.", maxLoanNumber)
 	}
-	fatal := !dnc
-	if row.check.OK() || b.policy == IgnoreFailed {
-		required := row.check.Copy()
-		r.Require(required)
-		if len(required.Errors()) > len(row.check.Errors()) {
-			fatal = true
-		}
-		row.check = required
-	} else {
+	return nil
+}
+
+// maxLoanNumber is the longest text of the lending system's contract.
+const maxLoanNumber = 255
+
+// turnOf is the key of the advisory lock of an organization's batches.
+func turnOf(organizationID uuid.UUID) int64 {
+	const batches = 0x73796e63 // other uses of advisory locks must not meet this one
+	return int64(mix(binary.BigEndian.Uint64(organizationID[:8])+batches) ^ mix(binary.BigEndian.Uint64(organizationID[8:])))
+}
+
+// merge applies one row to its customer, in memory. A wrong row leaves the customer as it was, but all that
+// is wrong with it is found.
+func (b *batch) merge(row *syncRow, c *folded, f *facts, loans map[customer.LoanKey]uuid.UUID, now time.Time) error {
+	before := *c.record
+	r, in := c.record, row.in
+	refused := !row.check.OK()
+	dnc, removed := b.doNotCall(row, r, now)
+	if err := b.examine(row, r, now); err != nil {
+		return err
+	}
+	// What the lending system could not be asked for may be there: only what is sure is reported.
+	if !in.wantsLending() || row.fetched != nil {
 		r.Require(row.check)
 	}
-	if fatal || (!row.check.OK() && b.policy != IgnoreFailed) {
+	if refused || !dnc || !r.IsComplete() || (!row.check.OK() && b.policy != IgnoreFailed) {
 		*c.record = before
 		return nil
 	}
+	c.loan = in.LoanID.Value()
 	plan := Plan(PlanInput{
-		Case: caseOf(r, row.taskType, nil, b.cal, f, now), Now: now, Seed: SeedOf(r.Customer.UUID, row.taskType.UUID),
+		Case: caseOf(r, row.taskType, c.debt(row, loans), b.cal, f, now), Now: now, Seed: SeedOf(r.Customer.UUID, row.taskType.UUID),
 	})
-	c.last, c.plan, c.loan, c.removal = row, &plan, in.LoanID.Value(), c.removal || removed
+	c.last, c.plan, c.removal = row, &plan, c.removal || removed
 	c.written = append(c.written, row)
 	if row.fetched != nil {
 		c.loans = row.fetched.Loans
@@ -325,6 +360,33 @@ func (b *batch) merge(row *syncRow, c *folded, f *facts, now time.Time) error {
 	row.result.ScheduleCreated = len(plan.Denials) == 0
 	if !row.result.ScheduleCreated {
 		row.result.NotScheduledBecause = &plan.Denials[0].Rule
+	}
+	return nil
+}
+
+// loanNumbers are the lending system's numbers of the loans that the rows name.
+func (b *batch) loanNumbers() []string {
+	var numbers []string
+	for _, row := range b.rows {
+		if id := row.in.LoanID.Value(); id != nil {
+			numbers = append(numbers, *id)
+		}
+	}
+	return numbers
+}
+
+// debt is the loan that a row's calls are about, as the rules count: nil is all debts of the customer.
+func (c *folded) debt(row *syncRow, loans map[customer.LoanKey]uuid.UUID) *uuid.UUID {
+	if c.loan == nil {
+		return nil
+	}
+	if id, ok := loans[customer.LoanKey{CustomerID: c.record.Customer.UUID, ExternalID: *c.loan}]; ok {
+		return &id
+	}
+	if row.fetched != nil && slices.ContainsFunc(row.fetched.Loans, func(l lending.Loan) bool { return l.ID == *c.loan }) {
+		// A loan that is imported only now: no call was about it yet, whatever id it gets.
+		id := db.NewID()
+		return &id
 	}
 	return nil
 }
@@ -394,12 +456,17 @@ func (b *batch) write(ctx context.Context, tx *db.Tx, customers []*folded) error
 	if err != nil {
 		return err
 	}
+	// Read again: some were imported just now.
+	loanIDs, err := customer.LoansByExternalID(ctx, tx, sc, ids, b.loanNumbers())
+	if err != nil {
+		return err
+	}
 	plans := make([]newPlan, len(customers))
 	for i, c := range customers {
 		plans[i] = newPlan{customer: ids[i], taskType: c.last.taskType, plan: c.plan, zone: c.record.Customer.TimeZone}
 		if c.loan != nil {
-			if plans[i].loan, err = customer.LoanByExternalID(ctx, tx, sc, ids[i], *c.loan); err != nil {
-				return err
+			if id, ok := loanIDs[customer.LoanKey{CustomerID: ids[i], ExternalID: *c.loan}]; ok {
+				plans[i].loan = &id
 			}
 		}
 	}

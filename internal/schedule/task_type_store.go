@@ -134,11 +134,20 @@ func validatePolicy(p Policy, c *fault.Check) {
 // FindTaskType returns one task type by exactly one of two ways. Neither or both is BAD_USER_INPUT, none found
 // is NOT_FOUND.
 func FindTaskType(ctx context.Context, q db.Querier, sc db.Scope, id *uuid.UUID, name *string) (*TaskType, error) {
+	w, err := WhichTaskType(id, name)
+	if err != nil {
+		return nil, err
+	}
+	return TaskTypes.One(ctx, q, sc, w)
+}
+
+// WhichTaskType is the condition of [FindTaskType]. The error is BAD_USER_INPUT.
+func WhichTaskType(id *uuid.UUID, name *string) (db.Where, error) {
 	if (id == nil) == (name == nil) {
-		return nil, fault.New(fault.BadUserInput, "Give exactly one of id and name.")
+		return db.Where{}, fault.New(fault.BadUserInput, "Give exactly one of id and name.")
 	}
 	if id != nil {
-		return TaskTypes.ByID(ctx, q, sc, *id)
+		return db.Where{}.And("c.id = ?", *id), nil
 	}
-	return TaskTypes.One(ctx, q, sc, db.Where{}.And("c.name = ?", *name))
+	return db.Where{}.And("c.name = ?", *name), nil
 }

@@ -1,0 +1,188 @@
+// Bench measures the server against hand-written SQL on the same rows, as ratios within one run, and prints
+// the table of docs/performance.md.
+//
+// It starts a PostgreSQL of its own in a temporary folder, with ordinary settings: fsync and
+// synchronous_commit are on. BENCH_DATABASE_URL names an empty database to use instead. The server is the
+// real program, as a process of its own; the load generator and pgbench share the processors with it, as
+// they share them with PostgreSQL.
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// options are the command line.
+type options struct {
+	customers int
+	seconds   int
+	rounds    int
+	only      string
+	write     bool
+}
+
+func main() {
+	var o options
+	var quick bool
+	flag.IntVar(&o.customers, "customers", 100_000, "customers to load")
+	flag.IntVar(&o.seconds, "seconds", 4, "seconds of each measurement")
+	flag.IntVar(&o.rounds, "rounds", 3, "rounds; the table shows medians")
+	flag.StringVar(&o.only, "only", "", "what to measure, separated by commas, of Q1, Q2, Q3, W2 and bulk; everything when empty")
+	flag.BoolVar(&quick, "quick", false, "a short run that shows whether everything works: its figures mean little")
+	flag.BoolVar(&o.write, "out", false, "write the table into docs/performance.md and README.md of the current folder, between their marks")
+	flag.Parse()
+	if quick {
+		o.customers, o.seconds, o.rounds = 5000, 1, 1
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	err := run(ctx, o, os.Getenv("BENCH_DATABASE_URL"), os.Stdout, os.Stderr)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// run measures and writes the table to out; progress tells how far it is.
+func run(ctx context.Context, o options, databaseURL string, out, progress io.Writer) (err error) {
+	if o.customers < 100 || o.seconds < 1 || o.rounds < 1 {
+		return errors.New("give at least 100 customers, 1 second and 1 round")
+	}
+	dir, err := os.MkdirTemp("", "caseload-bench")
+	if err != nil {
+		return fmt.Errorf("make folder: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	// PostgreSQL may run as another user, who must be able to enter.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return fmt.Errorf("open folder: %w", err)
+	}
+	b, err := prepare(ctx, o, dir, databaseURL, progress)
+	if b != nil {
+		defer func() { err = errors.Join(err, b.close()) }()
+	}
+	if err != nil {
+		return err
+	}
+	cells, err := b.cells(ctx)
+	if err != nil {
+		return err
+	}
+	for round := range o.rounds {
+		for _, c := range cells {
+			if !wanted(o.only, c.name) {
+				continue
+			}
+			s, err := c.measure(ctx, c.clients, time.Duration(o.seconds)*time.Second)
+			if err != nil {
+				return fmt.Errorf("measure %s: %w", c, err)
+			}
+			c.samples = append(c.samples, s)
+			say(progress, "round %d  %-32s %2d clients  %9.1f/s  p50 %v  p99 %v", round+1, c.name, c.clients, s.perSecond, brief(s.p50), brief(s.p99))
+		}
+	}
+	table, err := b.report(ctx, o, cells)
+	if err != nil {
+		return err
+	}
+	if _, err := io.WriteString(out, table); err != nil {
+		return err
+	}
+	if o.write {
+		return errors.Join(insert(filepath.Join("docs", "performance.md"), table), insert("README.md", table))
+	}
+	return nil
+}
+
+func say(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
+
+// wanted tells whether a cell is among those of -only.
+func wanted(only, name string) bool {
+	if only == "" {
+		return true
+	}
+	word, _, _ := strings.Cut(name, " ")
+	for w := range strings.SplitSeq(only, ",") {
+		if strings.EqualFold(strings.TrimSpace(w), word) {
+			return true
+		}
+	}
+	return false
+}
+
+// prepare fills a database and starts the server on it. What it returns beside an error is to be closed.
+func prepare(ctx context.Context, o options, dir, databaseURL string, progress io.Writer) (*bench, error) {
+	b := &bench{customers: o.customers}
+	program, err := buildServer(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	if b.db, err = openDatabase(ctx, dir, databaseURL, io.Discard); err != nil {
+		return nil, err
+	}
+	if b.pgbench, err = newPgbench(b.db.url, dir); err != nil {
+		return b, err
+	}
+	begun := time.Now()
+	key, err := b.db.organize(ctx)
+	if err != nil {
+		return b, err
+	}
+	if err := b.db.fill(ctx, o.customers); err != nil {
+		return b, err
+	}
+	say(progress, "loaded %d customers in %v", o.customers, time.Since(begun).Round(time.Second))
+	// The first start loads the law; the second is the one whose time counts.
+	for range 2 {
+		if b.server != nil {
+			if err := b.server.stop(); err != nil {
+				return b, err
+			}
+		}
+		if b.server, err = startServer(ctx, program, dir, b.db.url, key); err != nil {
+			return b, err
+		}
+	}
+	return b, nil
+}
+
+func (b *bench) close() error {
+	var errs []error
+	if b.server != nil {
+		errs = append(errs, b.server.stop())
+	}
+	return errors.Join(append(errs, b.db.close())...)
+}
+
+// The marks between which -out writes.
+const (
+	markBegin = "<!-- bench -->"
+	markEnd   = "<!-- /bench -->"
+)
+
+// insert replaces what stands between the marks of a file.
+func insert(path, table string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("write table: %w", err)
+	}
+	before, rest, ok := bytes.Cut(text, []byte(markBegin))
+	_, after, closed := bytes.Cut(rest, []byte(markEnd))
+	if !ok || !closed {
+		return fmt.Errorf("write table: %s lacks the marks %s and %s", path, markBegin, markEnd)
+	}
+	text = bytes.Join([][]byte{before, []byte(markBegin + "\n" + table + markEnd), after}, nil)
+	if err := os.WriteFile(path, text, 0o644); err != nil {
+		return fmt.Errorf("write table: %w", err)
+	}
+	return nil
+}

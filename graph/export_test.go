@@ -1,0 +1,27 @@
+package graph
+
+import (
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"caseload/graph/generated"
+	"caseload/internal/viewer"
+)
+
+// Schema returns the schema that the API serves.
+func Schema() *ast.Schema { return generated.NewExecutableSchema(generated.Config{}).Schema() }
+
+// Coordinates returns every declared edge.
+func Coordinates() []string { return NewEdges(Schema(), nil).Graph.Coordinates() }
+
+// NodeScopes returns the scopes that node asks for, by the prefix of ids.
+func NodeScopes() map[string][]viewer.Scope {
+	r := &Resolver{edges: NewEdges(Schema(), nil)}
+	out := map[string][]viewer.Scope{}
+	for prefix, t := range r.nodeTypes() {
+		out[prefix] = t.requires
+	}
+	return out
+}
+
+// LoadersOnly leaves the preload out.
+func LoadersOnly(o *Options) { o.loadersOnly = true }

@@ -1,0 +1,317 @@
+package schedule_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"caseload/internal/customer"
+	"caseload/internal/db"
+	"caseload/internal/dbtest"
+	"caseload/internal/fault"
+	"caseload/internal/lending"
+	"caseload/internal/notify"
+	"caseload/internal/pii"
+	"caseload/internal/schedule"
+	"caseload/internal/viewer"
+)
+
+// monday is a Monday without anything special: 10:00 in New York.
+var monday = time.Date(2026, 3, 2, 15, 0, 0, 0, time.UTC)
+
+// world is a database with the services on it, an organization, and a clock that tests turn.
+type world struct {
+	*schedule.Service
+	customers *customer.Service
+	pool      *db.Pool
+	url       string
+	bus       *notify.Bus
+	sealer    *pii.Sealer
+	// v holds every scope.
+	v *viewer.Viewer
+
+	mu  sync.Mutex
+	now time.Time
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	return newWorldOn(t, dbtest.New(t), slog.New(slog.DiscardHandler), lending.Options{})
+}
+
+// newWorldOn makes services on a database, as another process of the same server has them.
+func newWorldOn(t testing.TB, url string, log *slog.Logger, options lending.Options) *world {
+	t.Helper()
+	w := &world{url: url, now: monday}
+	var err error
+	w.pool, err = db.Open(url, db.Settings{MaxOpen: 12})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, w.pool.Close()) })
+	keys, err := pii.GenerateKeys()
+	require.NoError(t, err)
+	w.sealer, err = pii.NewSealer(keys)
+	require.NoError(t, err)
+	w.bus = notify.New(w.pool, url, log)
+	client := lending.New(options)
+	t.Cleanup(client.Close)
+	w.customers = customer.New(w.pool, w.sealer, client, true, w.clock)
+	w.Service = schedule.New(w.pool, w.customers, w.bus, w.clock)
+	w.v = viewerWith(uuid.MustParse("01920000-0000-7000-8000-0000000000aa"), viewer.AllScopes()...)
+	return w
+}
+
+func viewerWith(organization uuid.UUID, scopes ...viewer.Scope) *viewer.Viewer {
+	return &viewer.Viewer{Kind: viewer.APIKey, OrganizationID: organization, ActorID: db.NewID(), ActorName: "key", Scopes: scopes, RequestID: "request", IP: "192.0.2.1"}
+}
+
+// dialer is another principal of the organization.
+func (w *world) dialer() *viewer.Viewer { return viewerWith(w.v.OrganizationID, viewer.AllScopes()...) }
+
+func (w *world) clock() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.now
+}
+
+func (w *world) at(now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now = now
+}
+
+func (w *world) pass(d time.Duration) { w.at(w.clock().Add(d)) }
+
+func val[T any](v T) graphql.Omittable[*T]      { return graphql.OmittableOf(&v) }
+func null[T any]() graphql.Omittable[*T]        { return graphql.OmittableOf[*T](nil) }
+func list[T any](v ...T) graphql.Omittable[[]T] { return graphql.OmittableOf(v) }
+
+// taskType makes a task type; change may be nil.
+func (w *world) taskType(t testing.TB, name string, change func(*schedule.CreateTaskTypeInput)) *schedule.TaskType {
+	t.Helper()
+	in := schedule.CreateTaskTypeInput{Name: name, Purpose: schedule.Collection}
+	if change != nil {
+		change(&in)
+	}
+	typ, err := w.CreateTaskType(t.Context(), w.v, in)
+	require.NoError(t, err)
+	return typ
+}
+
+// input is a complete customer of New York.
+func input(reference, taskType string) schedule.SyncInput {
+	return schedule.SyncInput{
+		TaskType: taskType,
+		Fields: customer.Fields{
+			ReferenceID: reference, FirstName: val("Ann"), LastName: val("Lee"), Email: val("ann.lee@example.com"),
+			Birthday: val("1985-06-15"), SSNLastFour: val("1234"), PhoneNumber: val("+12125551212"), Timezone: val("America/New_York"),
+			StreetAddress1: val("123 Main St"), City: val("New York"), State: val("NY"), ZipCode: val("10001"),
+		},
+	}
+}
+
+func (w *world) sync(t testing.TB, in schedule.SyncInput) *schedule.SyncResult {
+	t.Helper()
+	r, err := w.Sync(t.Context(), w.v, in)
+	require.NoError(t, err)
+	require.NotNil(t, r.Customer)
+	return r
+}
+
+// syncWith is sync of a complete customer with a change.
+func (w *world) syncWith(t testing.TB, reference, taskType string, change func(*schedule.SyncInput)) *schedule.SyncResult {
+	t.Helper()
+	in := input(reference, taskType)
+	if change != nil {
+		change(&in)
+	}
+	return w.sync(t, in)
+}
+
+// claim claims up to n tasks for the viewer.
+func (w *world) claim(t testing.TB, v *viewer.Viewer, n int32) *schedule.ClaimResult {
+	t.Helper()
+	r, err := w.ClaimTasks(t.Context(), v, schedule.ClaimInput{Limit: val(n)})
+	require.NoError(t, err)
+	return r
+}
+
+// claimOne claims the only due task.
+func (w *world) claimOne(t testing.TB, v *viewer.Viewer) *schedule.CallTask {
+	t.Helper()
+	r := w.claim(t, v, 10)
+	require.Len(t, r.Claims, 1)
+	return r.Claims[0].Task
+}
+
+func (w *world) complete(t testing.TB, v *viewer.Viewer, task *schedule.CallTask, outcome schedule.Outcome) *schedule.CallResult {
+	t.Helper()
+	r, err := w.Complete(t.Context(), v, schedule.CompleteInput{ID: task.ID(), Outcome: outcome})
+	require.NoError(t, err)
+	return r
+}
+
+func (w *world) tasks(t testing.TB, customerID uuid.UUID, states ...schedule.State) []*schedule.CallTask {
+	t.Helper()
+	where := db.Where{}.And("c.customer_id = ?", customerID)
+	all, err := schedule.CallTasks.List(t.Context(), w.pool, w.v.Scope(), where, db.Page{Order: db.By("due_at")})
+	require.NoError(t, err)
+	if len(states) == 0 {
+		return all
+	}
+	var out []*schedule.CallTask
+	for _, task := range all {
+		for _, s := range states {
+			if task.State == s {
+				out = append(out, task)
+			}
+		}
+	}
+	return out
+}
+
+func (w *world) task(t testing.TB, id uuid.UUID) *schedule.CallTask {
+	t.Helper()
+	task, err := schedule.CallTasks.ByID(t.Context(), w.pool, w.v.Scope(), id)
+	require.NoError(t, err)
+	return task
+}
+
+// active returns the customer's active schedule, nil without one.
+func (w *world) active(t testing.TB, customerID uuid.UUID) *schedule.Schedule {
+	t.Helper()
+	rows, err := schedule.Schedules.List(t.Context(), w.pool, w.v.Scope(), db.Where{}.And("c.customer_id = ?", customerID).And("c.status = 'ACTIVE'"), db.Page{Order: db.By("created_at")})
+	require.NoError(t, err)
+	require.LessOrEqual(t, len(rows), 1)
+	if len(rows) == 0 {
+		return nil
+	}
+	return rows[0]
+}
+
+func (w *world) schedules(t testing.TB, customerID uuid.UUID) map[uuid.UUID]schedule.Status {
+	t.Helper()
+	rows, err := schedule.Schedules.List(t.Context(), w.pool, w.v.Scope(), db.Where{}.And("c.customer_id = ?", customerID), db.Page{Order: db.By("created_at")})
+	require.NoError(t, err)
+	out := map[uuid.UUID]schedule.Status{}
+	for _, s := range rows {
+		out[s.TaskTypeID] = s.Status
+	}
+	return out
+}
+
+func (w *world) attempts(t testing.TB, customerID uuid.UUID) []*schedule.CallAttempt {
+	t.Helper()
+	rows, err := schedule.CallAttempts.List(t.Context(), w.pool, w.v.Scope(), db.Where{}.And("c.customer_id = ?", customerID), db.Page{Order: db.By("occurred_at")})
+	require.NoError(t, err)
+	return rows
+}
+
+func (w *world) record(t testing.TB, customerID uuid.UUID) *customer.Record {
+	t.Helper()
+	r, err := customer.Read(t.Context(), w.pool, w.v.Scope(), customerID)
+	require.NoError(t, err)
+	return r
+}
+
+func get[T any](t testing.TB, w *world, query string, args ...any) T {
+	t.Helper()
+	var v T
+	require.NoError(t, w.pool.Get(t.Context(), &v, query, args...))
+	return v
+}
+
+func (w *world) exec(t testing.TB, statement string, args ...any) {
+	t.Helper()
+	_, err := w.pool.Exec(t.Context(), statement, args...)
+	require.NoError(t, err)
+}
+
+// audited counts the audit entries of an action for a customer.
+func (w *world) audited(t testing.TB, action string, customerID uuid.UUID) int {
+	t.Helper()
+	return get[int](t, w, "SELECT count(*) FROM audit_entries WHERE action = $1 AND customer_id = $2", action, customerID)
+}
+
+// dump is every row of every table of ours with the transaction that wrote it: two equal dumps mean that
+// nothing was written in between, not even the same values again.
+func (w *world) dump(t testing.TB) map[string][]string {
+	t.Helper()
+	var tables []string
+	require.NoError(t, w.pool.Select(t.Context(), &tables, "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"))
+	out := map[string][]string{}
+	for _, name := range tables {
+		var rows []string
+		require.NoError(t, w.pool.SQL().PingContext(t.Context()))
+		require.NoError(t, w.pool.Select(t.Context(), &rows, fmt.Sprintf("SELECT x.xmin::text || ' ' || x::text FROM %s x ORDER BY 1", name)))
+		out[name] = rows
+	}
+	return out
+}
+
+// refused requires an error that is user errors, and returns them as "CODE path".
+func refused(t testing.TB, err error) []string {
+	t.Helper()
+	errs, ok := fault.AsUserErrors(err)
+	require.Truef(t, ok, "want user errors, got %v", err)
+	return lines(errs)
+}
+
+func lines(errs fault.UserErrors) []string {
+	var out []string
+	for _, e := range errs {
+		line := string(e.Code)
+		for i, p := range e.Path {
+			if i == 0 {
+				line += " " + p
+			} else {
+				line += "." + p
+			}
+		}
+		out = append(out, line)
+	}
+	return out
+}
+
+// run lets the bus work until the test ends.
+func (w *world) run(t testing.TB) {
+	t.Helper()
+	connected := make(chan struct{}, 100)
+	w.bus.OnGap(func() {
+		select {
+		case connected <- struct{}{}:
+		default:
+		}
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.bus.Run(ctx) }()
+	t.Cleanup(func() { cancel(); require.NoError(t, <-done) })
+	limit := time.After(20 * time.Second)
+	for !w.bus.Connected() {
+		select {
+		case <-connected:
+		case <-limit:
+			t.Fatal("the bus did not connect")
+		}
+	}
+}
+
+// messages are the sentences of user errors.
+func messages(t testing.TB, err error) string {
+	t.Helper()
+	errs, ok := fault.AsUserErrors(err)
+	require.True(t, ok)
+	var out []string
+	for _, e := range errs {
+		out = append(out, e.Message)
+	}
+	return strings.Join(out, "\n")
+}
