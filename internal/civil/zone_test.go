@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"caseload/internal/schedule"
+	"caseload/internal/civil"
 )
 
 func TestParseZone(t *testing.T) {
@@ -20,11 +20,11 @@ func TestParseZone(t *testing.T) {
 		"America/Adak": "America/Adak", "Atlantic/Reykjavik": "Atlantic/Reykjavik", "Europe/Kiev": "Europe/Kyiv",
 		"America/Port-au-Prince": "America/Port-au-Prince", "Africa/Dar_es_Salaam": "Africa/Dar_es_Salaam",
 	} {
-		z, err := schedule.ParseZone(name)
+		z, err := civil.ParseZone(name)
 		require.NoError(t, err, name)
 		require.Equal(t, want, z.Name())
 		require.Equal(t, want, z.Location().String())
-		again, err := schedule.ParseZone(name)
+		again, err := civil.ParseZone(name)
 		require.NoError(t, err)
 		require.True(t, z.Equal(again))
 	}
@@ -34,15 +34,15 @@ func TestParseZone(t *testing.T) {
 		"america/new_york", "America/new_york", "posix/America/New_York", "right/America/New_York", "America/Nowhere",
 		"America/New_York ", "America/New_York\x00", "../etc/passwd", "Factory", strings.Repeat("America/", 50),
 	} {
-		z, err := schedule.ParseZone(name)
-		require.ErrorIs(t, err, schedule.ErrZone, name)
+		z, err := civil.ParseZone(name)
+		require.ErrorIs(t, err, civil.ErrZone, name)
 		require.True(t, z.IsZero())
 	}
 }
 
 func TestZoneForms(t *testing.T) {
 	t.Parallel()
-	var z schedule.Zone
+	var z civil.Zone
 	require.NoError(t, z.Scan("US/Pacific"))
 	v, err := z.Value()
 	require.NoError(t, err)
@@ -58,7 +58,7 @@ func TestZoneForms(t *testing.T) {
 	var b bytes.Buffer
 	z.MarshalGQL(&b)
 	require.Equal(t, `"America/Denver"`, b.String())
-	require.ErrorIs(t, z.UnmarshalGQL(5), schedule.ErrZone)
+	require.ErrorIs(t, z.UnmarshalGQL(5), civil.ErrZone)
 }
 
 func TestCandidateZones(t *testing.T) {
@@ -90,13 +90,13 @@ func TestCandidateZones(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			var got []string
-			for _, z := range schedule.CandidateZones(zone(t, c.zone), c.phone, c.state, c.at) {
+			for _, z := range civil.CandidateZones(zone(t, c.zone), c.phone, c.state, c.at) {
 				got = append(got, z.Name())
 			}
 			require.Equal(t, c.want, got)
 		})
 	}
-	require.Empty(t, schedule.CandidateZones(schedule.Zone{}, phoneNY, "NY", winter))
+	require.Empty(t, civil.CandidateZones(civil.Zone{}, phoneNY, "NY", winter))
 }
 
 func FuzzParseZone(f *testing.F) {
@@ -104,12 +104,12 @@ func FuzzParseZone(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
-		z, err := schedule.ParseZone(name)
+		z, err := civil.ParseZone(name)
 		if err != nil {
 			require.True(t, z.IsZero())
 			return
 		}
-		canonical, err := schedule.ParseZone(z.Name())
+		canonical, err := civil.ParseZone(z.Name())
 		require.NoError(t, err)
 		require.Equal(t, z.Name(), canonical.Name())
 		require.Contains(t, z.Name(), "/")
