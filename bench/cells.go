@@ -125,6 +125,18 @@ func (b *bench) cells(ctx context.Context) ([]*cell, error) {
 	return list, nil
 }
 
+// statementsOf counts the statements of a script as the server counts its own: without BEGIN and COMMIT.
+func statementsOf(script string) int {
+	n := 0
+	for line := range strings.Lines(script) {
+		line = strings.TrimSpace(line)
+		if strings.HasSuffix(line, ";") && line != "BEGIN;" && line != "COMMIT;" {
+			n++
+		}
+	}
+	return n
+}
+
 func reference(n int) string { return "CUST-" + strconv.Itoa(n) }
 
 // firstPage makes a script of the first page of customers: their ids are known.

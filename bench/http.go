@@ -107,7 +107,7 @@ const warmUp = 300 * time.Millisecond
 func (s *server) load(ctx context.Context, clients int, d time.Duration, next request, want string) (*sample, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	begin := time.Now().Add(warmUp)
+	begin := time.Now().Add(min(warmUp, d))
 	end := begin.Add(d)
 	latencies := make([][]time.Duration, clients)
 	var wg sync.WaitGroup

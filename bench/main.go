@@ -24,25 +24,37 @@ import (
 // options are the command line.
 type options struct {
 	customers int
-	seconds   int
 	rounds    int
-	only      string
-	write     bool
+	// time is how long each measurement takes.
+	time  time.Duration
+	only  string
+	write bool
+	// environ is added to the server's environment.
+	environ []string
 }
 
 func main() {
 	var o options
 	var quick bool
+	var seconds int
 	flag.IntVar(&o.customers, "customers", 100_000, "customers to load")
-	flag.IntVar(&o.seconds, "seconds", 4, "seconds of each measurement")
+	flag.IntVar(&seconds, "seconds", 4, "seconds of each measurement")
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds; the table shows medians")
 	flag.StringVar(&o.only, "only", "", "what to measure, separated by commas, of Q1, Q2, Q3, W2 and bulk; everything when empty")
 	flag.BoolVar(&quick, "quick", false, "a short run that shows whether everything works: its figures mean little")
 	flag.BoolVar(&o.write, "out", false, "write the table into docs/performance.md and README.md of the current folder, between their marks")
+	flag.Func("env", "`NAME=value` for the server, such as GOGC=400; may be repeated", func(e string) error {
+		if !strings.Contains(e, "=") {
+			return errors.New("want NAME=value")
+		}
+		o.environ = append(o.environ, e)
+		return nil
+	})
 	flag.Parse()
 	if quick {
-		o.customers, o.seconds, o.rounds = 5000, 1, 1
+		o.customers, seconds, o.rounds = 5000, 1, 1
 	}
+	o.time = time.Duration(seconds) * time.Second
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	err := run(ctx, o, os.Getenv("BENCH_DATABASE_URL"), os.Stdout, os.Stderr)
@@ -54,7 +66,7 @@ func main() {
 
 // run measures and writes the table to out; progress tells how far it is.
 func run(ctx context.Context, o options, databaseURL string, out, progress io.Writer) (err error) {
-	if o.customers < 100 || o.seconds < 1 || o.rounds < 1 {
+	if o.customers < 100 || o.time <= 0 || o.rounds < 1 {
 		return errors.New("give at least 100 customers, 1 second and 1 round")
 	}
 	dir, err := os.MkdirTemp("", "caseload-bench")
@@ -82,7 +94,7 @@ func run(ctx context.Context, o options, databaseURL string, out, progress io.Wr
 			if !wanted(o.only, c.name) {
 				continue
 			}
-			s, err := c.measure(ctx, c.clients, time.Duration(o.seconds)*time.Second)
+			s, err := c.measure(ctx, c.clients, o.time)
 			if err != nil {
 				return fmt.Errorf("measure %s: %w", c, err)
 			}
@@ -95,7 +107,7 @@ func run(ctx context.Context, o options, databaseURL string, out, progress io.Wr
 		return err
 	}
 	if _, err := io.WriteString(out, table); err != nil {
-		return err
+		return fmt.Errorf("print table: %w", err)
 	}
 	if o.write {
 		return errors.Join(insert(filepath.Join("docs", "performance.md"), table), insert("README.md", table))
@@ -148,7 +160,7 @@ func prepare(ctx context.Context, o options, dir, databaseURL string, progress i
 				return b, err
 			}
 		}
-		if b.server, err = startServer(ctx, program, dir, b.db.url, key); err != nil {
+		if b.server, err = startServer(ctx, program, dir, b.db.url, key, o.environ); err != nil {
 			return b, err
 		}
 	}

@@ -52,7 +52,8 @@ func newPgbench(databaseURL, dir string) (*pgbench, error) {
 	return p, nil
 }
 
-// run runs a script with so many clients for whole seconds, at least one, with prepared statements.
+// run runs a script with so many clients and prepared statements: for whole seconds, as pgbench knows no
+// others, or a few times when less than a second is asked for.
 func (p *pgbench) run(ctx context.Context, script string, variables map[string]string, clients int, d time.Duration) (*sample, error) {
 	folder, err := os.MkdirTemp(p.dir, "pgbench")
 	if err != nil {
@@ -63,9 +64,12 @@ func (p *pgbench) run(ctx context.Context, script string, variables map[string]s
 	if err := os.WriteFile(file, []byte(script), 0o600); err != nil {
 		return nil, fmt.Errorf("write script: %w", err)
 	}
-	seconds := max(1, int(d.Round(time.Second)/time.Second))
+	length := "--transactions=20"
+	if d >= time.Second {
+		length = "--time=" + strconv.Itoa(int(d/time.Second))
+	}
 	args := []string{"--no-vacuum", "--protocol=prepared", "--client=" + strconv.Itoa(clients), "--jobs=" + strconv.Itoa(min(clients, 2)),
-		"--time=" + strconv.Itoa(seconds), "--file=" + file, "--log", "--log-prefix=" + filepath.Join(folder, "log"),
+		length, "--file=" + file, "--log", "--log-prefix=" + filepath.Join(folder, "log"),
 		"--random-seed=" + strconv.FormatUint(uint64(rand.Uint32()), 10)}
 	for name, value := range variables {
 		args = append(args, "--define="+name+"="+value)

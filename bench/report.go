@@ -16,8 +16,12 @@ func (b *bench) report(ctx context.Context, o options, cells []*cell) (string, e
 	if err != nil {
 		return "", err
 	}
-	fmt.Fprintf(&w, "\n%s. %d customers with %d call tasks; medians of %d interleaved rounds of %d s. The load generator, the server and PostgreSQL (fsync and synchronous_commit on) share the processors, so 16 clients show contention, not scaling. Ratios carry over to other machines; absolute figures do not.\n\n",
-		machine, o.customers, o.customers*7, o.rounds, o.seconds)
+	with := ""
+	if len(o.environ) > 0 {
+		with = ", the server with " + strings.Join(o.environ, " ")
+	}
+	fmt.Fprintf(&w, "\n%s. %d customers with %d call tasks; medians of %d interleaved rounds of %v%s. The load generator, the server and PostgreSQL (fsync and synchronous_commit on) share the processors, so 16 clients show contention, not scaling. Ratios carry over to other machines; absolute figures do not.\n\n",
+		machine, o.customers, o.customers*7, o.rounds, o.time, with)
 	w.WriteString("| ratio within the run | 1 client | 16 clients | target |\n|---|---:|---:|---:|\n")
 	at := map[string]sample{}
 	for _, c := range cells {
@@ -62,6 +66,8 @@ func (b *bench) report(ctx context.Context, o options, cells []*cell) (string, e
 	statements := func(s sample) string { return fmt.Sprintf("%.2f", s.statements) }
 	row("Q1, statements of a query", figure(pageHTTP, 1, statements), figure(pageHTTP, concurrent, statements), fmt.Sprintf("exactly %d", 1+edges))
 	row("Q2, statements of a query", figure(nestHTTP, 1, statements), figure(nestHTTP, concurrent, statements), fmt.Sprintf("exactly %d", 1+edges))
+	whole := func(s sample) string { return fmt.Sprintf("%.0f", s.statements) }
+	row("W2, statements of a sync besides BEGIN and COMMIT", figure(syncHTTP, 1, whole), figure(syncHTTP, concurrent, whole), fmt.Sprintf("the script has %d", statementsOf(syncSQL)))
 	if a, ok := get(nestHTTP, 1); ok {
 		if b, ok := get(nestMany, 1); ok {
 			row("latency that a level of nesting adds to its SQL (Q2, p50)", fmt.Sprintf("%.2f ms", float64(a.p50-b.p50)/float64(time.Millisecond)/levels), "–", "0.5 ms")

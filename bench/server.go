@@ -46,7 +46,7 @@ var limits = []string{
 }
 
 // startServer starts the program on the database and waits until it is ready. Its log goes to a file in dir.
-func startServer(ctx context.Context, program, dir, databaseURL, key string) (*server, error) {
+func startServer(ctx context.Context, program, dir, databaseURL, key string, environ []string) (*server, error) {
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("find a free port: %w", err)
@@ -63,6 +63,7 @@ func startServer(ctx context.Context, program, dir, databaseURL, key string) (*s
 	s.cmd = exec.CommandContext(ctx, program, "serve")
 	s.cmd.Env = append(clean(os.Environ()), limits...)
 	s.cmd.Env = append(s.cmd.Env, "DATABASE_URL="+databaseURL, "CASELOAD_DATA_DIR="+dir, "CASELOAD_LISTEN="+s.address)
+	s.cmd.Env = append(s.cmd.Env, environ...)
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	begun := time.Now()
 	if err := s.cmd.Start(); err != nil {

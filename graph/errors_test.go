@@ -22,7 +22,8 @@ import (
 // canary is a value that must never be seen again.
 const canary = "219-09-9999"
 
-// discreet asserts that neither replies nor the log hold SQL, the database's address or what clients sent.
+// discreet asserts that neither replies nor the log hold SQL, the database's password or what clients sent, and
+// that replies do not name its host; the log does, for whoever has to find out which database is down.
 func discreet(t *testing.T, s *graphtest.Server, address string, replies ...*graphtest.Reply) {
 	t.Helper()
 	u, err := url.Parse(address)
@@ -37,8 +38,11 @@ func discreet(t *testing.T, s *graphtest.Server, address string, replies ...*gra
 			assert.NotEmpty(t, e.Extensions.RequestID)
 		}
 	}
-	for _, text := range texts {
-		for _, secret := range []string{"SELECT ", "INSERT ", "UPDATE ", "organization_id", u.Host, password, strings.TrimPrefix(u.Path, "/"), canary, "219099999", "goroutine "} {
+	for i, text := range texts {
+		if i > 0 {
+			assert.NotContains(t, text, u.Host)
+		}
+		for _, secret := range []string{"SELECT ", "INSERT ", "UPDATE ", "organization_id", password, strings.TrimPrefix(u.Path, "/"), canary, "219099999", "goroutine "} {
 			if secret != "" && strings.Contains(text, secret) {
 				assert.Fail(t, "something was told that must not be", "%q in %.400s", secret, text)
 			}
@@ -78,7 +82,7 @@ func TestErrorsHaveTheirCodes(t *testing.T) {
 		{"too many rows from the end", `{ customers(last: 101) { nodes { id } } }`, nil, "TOO_MANY_ITEMS"},
 		{"too many rows below", `{ customers { nodes { phones(first: 101) { nodes { id } } } } }`, nil, "TOO_MANY_ITEMS"},
 		{"both ends", `{ customers(first: 1, last: 1) { nodes { id } } }`, nil, "BAD_USER_INPUT"},
-		{"more than 32 bits", `{ customers(first: 4294967297) { nodes { id } } }`, nil, "BAD_USER_INPUT"},
+		{"more than 32 bits", `{ customers(first: 4294967297) { nodes { id } } }`, nil, "COMPLEXITY_LIMIT_EXCEEDED"},
 		{"a search of two letters", `{ customers(search: "ab") { nodes { id } } }`, nil, "BAD_USER_INPUT"},
 		{"an order that names a field twice", `{ customers(orderBy: [{field: LAST_NAME}, {field: LAST_NAME}]) { nodes { id } } }`, nil, "BAD_USER_INPUT"},
 		{"too many orders", `{ customers(orderBy: [{field: LAST_NAME}, {field: CREATED_AT}, {field: UPDATED_AT}, {field: REFERENCE_ID}]) { nodes { id } } }`, nil, "TOO_MANY_ITEMS"},
@@ -147,7 +151,7 @@ func TestOddButRightRequests(t *testing.T) {
 		`query { customers(orderBy: {field: LAST_NAME, nulls: FIRST}) { nodes { id } } }`:                             "customers.nodes.0.id",
 		`query { customers(filter: {ssn: "` + "219-09-0001" + `"}) { nodes { id } } }`:                                "customers.nodes.0.id",
 		`query { customers(search: "(212) 555-0100") { nodes { id } } }`:                                              "customers.nodes.0.id",
-		`query { customers(search: "rivera rivra") { nodes { id } } }`:                                                "customers.nodes.0.id",
+		`query { customers(search: "rivera riverra") { nodes { id } } }`:                                              "customers.nodes.0.id",
 	} {
 		assert.Equal(t, id, w.OK(t, w.Harbor.Key, document, nil).At(path), document)
 	}
@@ -245,8 +249,7 @@ func TestKilledConnectionIsUnavailable(t *testing.T) {
 	for _, document := range []string{readCustomers, `mutation { syncCustomerSchedule(input: {referenceId: "x", taskType: "collections"}) { userErrors { code } } }`} {
 		answered := make(chan *graphtest.Reply, 1)
 		go func() { answered <- victim.Do(t, w.Harbor.Key, document, nil) }()
-		kill(t, w, answered)
-		r := <-answered
+		r := kill(t, w, answered)
 		assert.Equal(t, "UNAVAILABLE", r.Code(), r.Body)
 		assert.True(t, r.Errors[0].Extensions.Retryable)
 		discreet(t, victim, w.URL, r)
@@ -256,17 +259,25 @@ func TestKilledConnectionIsUnavailable(t *testing.T) {
 	assert.Empty(t, r.Errors, "a dead connection is not given out again: %s", r.Body)
 }
 
-// kill ends the victim's connections that wait for a lock, as soon as there is one.
-func kill(t *testing.T, w *graphtest.World, answered <-chan *graphtest.Reply) {
+// kill ends the victim's connections that wait for a lock until the operation is answered: it may try again on
+// another connection.
+func kill(t *testing.T, w *graphtest.World, answered <-chan *graphtest.Reply) *graphtest.Reply {
 	t.Helper()
-	deadline := time.Now().Add(graphtest.Patience)
-	for n := 0; n == 0; {
-		require.True(t, time.Now().Before(deadline), "the operation does not wait for the lock")
-		require.Empty(t, answered, "the operation does not wait for the lock")
+	killed := 0
+	for deadline := time.Now().Add(graphtest.Patience); ; {
+		select {
+		case r := <-answered:
+			require.Positive(t, killed, "the operation did not wait for the lock: %s", r.Body)
+			return r
+		default:
+		}
+		require.True(t, time.Now().Before(deadline), "the operation does not end")
+		var n int
 		// The database waits a little between two looks, so this does not spin.
 		require.NoError(t, w.Pool.Get(t.Context(), &n, `
 			SELECT count(*) FROM (SELECT pg_terminate_backend(pid) FROM pg_stat_activity, pg_sleep(0.02)
 				WHERE application_name = 'victim' AND wait_event_type = 'Lock' AND datname = current_database()) killed`))
+		killed += n
 	}
 }
 

@@ -356,4 +356,6 @@ func plain(v any) any {
 	return v
 }
 
-func newMaterial() *material { return &material{schema: graph.Schema(), cursors: map[string][]cursor{}} }
+func newMaterial() *material {
+	return &material{schema: graph.Schema(), cursors: map[string][]cursor{}}
+}

@@ -68,7 +68,9 @@ func TestScheduleChangesCrossServers(t *testing.T) {
 	}
 	// The other customer's change is for all, not for one.
 	syncAs(t, w.Server, w.Harbor.Key, other.ReferenceID, "Else")
-	all.Until(func(r *graphtest.Reply) bool { return r.At("scheduleChanged.customer.id") == graphtest.ID(other.Customer) })
+	all.Until(func(r *graphtest.Reply) bool {
+		return r.At("scheduleChanged.customer.id") == graphtest.ID(other.Customer)
+	})
 	syncAs(t, w.Server, w.Harbor.Key, p.ReferenceID, "Last")
 	for _, r := range one.Collect(func(r *graphtest.Reply) bool { return r.At("scheduleChanged.customer.firstName") == "Last" }) {
 		assert.Equal(t, graphtest.ID(p.Customer), r.At("scheduleChanged.customer.id"), "the filter holds")

@@ -6,7 +6,6 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/google/uuid"
 	"github.com/graph-gophers/dataloader/v7"
-	"github.com/vektah/gqlparser/v2/ast"
 
 	"caseload/internal/db"
 	"caseload/internal/relay"
@@ -76,7 +75,7 @@ func NewMany[P, C any](field string, parent *db.Table[P], spec *relay.Spec[C], c
 // Connection returns the page that the current field's arguments ask for.
 func (e *Many[P, C]) Connection(ctx context.Context, parent *P) (*relay.Connection[*C], error) {
 	l := From(ctx)
-	args, err := e.arguments(ctx, l, graphql.GetFieldContext(ctx).Field.Field)
+	args, err := e.spec.Parse(ctx, l.cursors, l.scope, e.field, rawArguments(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -88,13 +87,6 @@ func (e *Many[P, C]) Connection(ctx context.Context, parent *P) (*relay.Connecti
 	return relay.NewConnection(args, rows, relay.Values(e.spec.Table), func(ctx context.Context) (int, error) {
 		return e.count(l, args).Load(ctx, key)()
 	}), nil
-}
-
-// arguments returns the checked arguments of a field that selects this edge.
-func (e *Many[P, C]) arguments(ctx context.Context, l *Loaders, f *ast.Field) (*relay.Args, error) {
-	return l.arguments(selected{e, f}, func() (*relay.Args, error) {
-		return e.spec.Parse(ctx, l.cursors, l.scope, e.field, f.ArgumentMap(graphql.GetOperationContext(ctx).Variables))
-	})
 }
 
 func (e *Many[P, C]) rows(l *Loaders, args *relay.Args) *dataloader.Loader[uuid.UUID, []*C] {

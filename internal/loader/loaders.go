@@ -15,7 +15,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/graph-gophers/dataloader/v7"
-	"github.com/vektah/gqlparser/v2/ast"
 
 	"caseload/internal/db"
 	"caseload/internal/relay"
@@ -43,7 +42,6 @@ type Loaders struct {
 
 	mu     sync.Mutex
 	loader map[instance]any
-	args   map[selected]*relay.Args
 }
 
 // instance is one edge with one set of arguments; what tells the page from its count.
@@ -53,35 +51,9 @@ type instance struct {
 	args string
 }
 
-// selected is an edge where the document selects it. Its arguments are the same for all parents.
-type selected struct {
-	edge  any
-	field *ast.Field
-}
-
-// arguments returns the checked arguments of a selected edge, made with parse the first time: a page of parents
-// asks for them as often as it has rows. Errors are not kept, as each parent reports its own.
-func (l *Loaders) arguments(s selected, parse func() (*relay.Args, error)) (*relay.Args, error) {
-	l.mu.Lock()
-	args, ok := l.args[s]
-	l.mu.Unlock()
-	if ok {
-		return args, nil
-	}
-	// Not under the lock: two parents at once may parse twice, with equal results.
-	args, err := parse()
-	if err != nil {
-		return nil, err
-	}
-	l.mu.Lock()
-	l.args[s] = args
-	l.mu.Unlock()
-	return args, nil
-}
-
 // New makes the loaders of one operation. batch may be nil.
 func New(pool *db.Pool, scope db.Scope, cursors *relay.Cursors, batch func(n int)) *Loaders {
-	return &Loaders{pool: pool, scope: scope, cursors: cursors, slots: make(chan struct{}, branches), batch: batch, loader: map[instance]any{}, args: map[selected]*relay.Args{}}
+	return &Loaders{pool: pool, scope: scope, cursors: cursors, slots: make(chan struct{}, branches), batch: batch, loader: map[instance]any{}}
 }
 
 type contextKey struct{}

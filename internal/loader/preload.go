@@ -173,7 +173,14 @@ func (g *Graph) collect(ctx context.Context, sel ast.SelectionSet, typeName stri
 			satisfies = append(satisfies, i.Name)
 		}
 	}
-	return graphql.CollectFields(graphql.GetOperationContext(ctx), sel, satisfies)
+	return collect(graphql.GetOperationContext(ctx), sel, satisfies)
+}
+
+// collect is [graphql.CollectFields] without what the operation remembers of earlier calls. It knows selections
+// by their address; those that are joined here do not live as long as the operation, and another selection may
+// come to stand at the same address.
+func collect(oc *graphql.OperationContext, sel ast.SelectionSet, satisfies []string) []graphql.CollectedField {
+	return graphql.CollectFields(&graphql.OperationContext{Doc: oc.Doc, Variables: oc.Variables}, sel, satisfies)
 }
 
 // allowed tells whether the viewer may select the field at all; the resolver answers with the error.
@@ -287,7 +294,7 @@ func (e *Many[P, C]) childType() reflect.Type  { return e.spec.Table.Type() }
 
 func (e *Many[P, C]) preload(ctx context.Context, l *Loaders, parents []reflect.Value, fields []graphql.CollectedField) ([]reflect.Value, ast.SelectionSet, error) {
 	oc := graphql.GetOperationContext(ctx)
-	args, err := e.arguments(ctx, l, fields[0].Field)
+	args, err := e.spec.Parse(ctx, l.cursors, l.scope, e.field, fields[0].ArgumentMap(oc.Variables))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -367,14 +374,14 @@ func (e *Many[P, C]) preloadCount(ctx context.Context, l *Loaders, args *relay.A
 func connectionSelection(oc *graphql.OperationContext, fields []graphql.CollectedField) (nodes ast.SelectionSet, rows, total bool) {
 	for _, f := range fields {
 		typeName := f.Definition.Type.Name()
-		for _, c := range graphql.CollectFields(oc, f.Selections, []string{typeName}) {
+		for _, c := range collect(oc, f.Selections, []string{typeName}) {
 			switch c.Name {
 			case "nodes":
 				rows = true
 				nodes = append(nodes, c.Selections...)
 			case "edges":
 				rows = true
-				for _, n := range graphql.CollectFields(oc, c.Selections, []string{strings.TrimSuffix(typeName, "Connection") + "Edge"}) {
+				for _, n := range collect(oc, c.Selections, []string{strings.TrimSuffix(typeName, "Connection") + "Edge"}) {
 					if n.Name == "node" {
 						nodes = append(nodes, n.Selections...)
 					}

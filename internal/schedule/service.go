@@ -128,6 +128,8 @@ func readFacts(ctx context.Context, q db.Querier, sc db.Scope, ids []uuid.UUID, 
 		LoanID     *uuid.UUID `db:"loan_id"`
 		Number     string     `db:"dialed_number"`
 	}
+	// A nil slice would be NULL, and nothing differs from NULL: no call would be found at all.
+	except = append([]uuid.UUID{}, except...)
 	if err := q.Select(ctx, &open, openCallSQL, sc.OrganizationID, pq.Array(ids), pq.Array(except)); err != nil {
 		return nil, fmt.Errorf("read open calls: %w", err)
 	}

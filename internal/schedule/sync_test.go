@@ -520,7 +520,7 @@ func TestBulkSyncsOfTheSameCustomersAtOnce(t *testing.T) {
 	for writer := range writers {
 		group.Go(func() {
 			random := rand.New(rand.NewPCG(uint64(writer), 7))
-			for range 2 {
+			{
 				var rows []*schedule.SyncInput
 				for _, key := range random.Perm(keys)[:keys*4/5] {
 					in := input(fmt.Sprintf("key-%d", key), []string{"collections", "welcome"}[writer%2])

@@ -91,7 +91,7 @@ func (w *world) pass(d time.Duration) { w.at(w.clock().Add(d)) }
 
 func val[T any](v T) graphql.Omittable[*T]      { return graphql.OmittableOf(&v) }
 func null[T any]() graphql.Omittable[*T]        { return graphql.OmittableOf[*T](nil) }
-func list[T any](v ...T) graphql.Omittable[[]T] { return graphql.OmittableOf(v) }
+func list[T any](v ...T) graphql.Omittable[[]T] { return graphql.OmittableOf(append([]T{}, v...)) }
 
 // taskType makes a task type; change may be nil.
 func (w *world) taskType(t testing.TB, name string, change func(*schedule.CreateTaskTypeInput)) *schedule.TaskType {
@@ -315,3 +315,8 @@ func messages(t testing.TB, err error) string {
 	}
 	return strings.Join(out, "\n")
 }
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// lendingDefaults are the options of a client that no test waits for.
+func lendingDefaults() lending.Options { return lending.Options{} }
