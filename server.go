@@ -251,6 +251,16 @@ func (p *program) wire(ctx context.Context) (shutdown func(context.Context) erro
 
 // serve runs the server until ctx ends, then drains: no new work is taken, what runs may finish.
 func (p *program) serve(ctx context.Context, role string) error {
+	// First of all: an address that is taken is better known before minutes of other work.
+	api, ops, err := p.listen(ctx, role)
+	if err != nil {
+		return err
+	}
+	for _, l := range []net.Listener{api, ops} {
+		if l != nil {
+			defer l.Close() //nolint:errcheck // a server that ran has closed it
+		}
+	}
 	if p.own != nil || !p.cfg.Production() {
 		if err := migrations.Up(ctx, p.pool.SQL()); err != nil {
 			return fmt.Errorf("bring the schema up to date: %w", err)
@@ -309,21 +319,17 @@ func (p *program) serve(ctx context.Context, role string) error {
 		observe.Check{Name: "schema", Run: func(ctx context.Context) error { return migrations.Check(ctx, p.pool.SQL()) }},
 	)
 	var servers []*http.Server
-	if role != "worker" {
+	if api != nil {
 		server := httpapi.Server(string(p.cfg.HTTP.Listen), p.routes(health))
 		server.ReadHeaderTimeout, server.IdleTimeout = p.cfg.HTTP.HeaderTimeout, p.cfg.HTTP.IdleTimeout
-		listener, err := net.Listen("tcp", server.Addr)
-		if err != nil {
-			return errors.Join(fmt.Errorf("listen on %s (CASELOAD_LISTEN): %w", server.Addr, err), p.stop(stopWork, &running, flush))
-		}
 		servers = append(servers, server)
-		background(func() error { return served(server.Serve(listener)) })
-		p.greet(listener.Addr().String(), tenants)
+		background(func() error { return served(server.Serve(api)) })
+		p.greet(api.Addr().String(), tenants)
 	}
-	if p.cfg.HTTP.OpsListen != "" {
-		ops := httpapi.Server(string(p.cfg.HTTP.OpsListen), p.opsRoutes(health))
-		servers = append(servers, ops)
-		background(func() error { return served(ops.ListenAndServe()) })
+	if ops != nil {
+		server := httpapi.Server(string(p.cfg.HTTP.OpsListen), p.opsRoutes(health))
+		servers = append(servers, server)
+		background(func() error { return served(server.Serve(ops)) })
 	}
 
 	var cause error
@@ -347,6 +353,25 @@ func (p *program) serve(ctx context.Context, role string) error {
 	errs = append(errs, p.api.Keys.Flush(drain), p.stop(stopWork, &running, flush))
 	p.log.Info("stopped")
 	return errors.Join(errs...)
+}
+
+// listen takes the addresses of the API and of the operators; nil for what this process does not serve.
+func (p *program) listen(ctx context.Context, role string) (api, ops net.Listener, err error) {
+	var sockets net.ListenConfig
+	if role != "worker" {
+		if api, err = sockets.Listen(ctx, "tcp", string(p.cfg.HTTP.Listen)); err != nil {
+			return nil, nil, fmt.Errorf("take address CASELOAD_LISTEN: %w", err)
+		}
+	}
+	if p.cfg.HTTP.OpsListen != "" {
+		if ops, err = sockets.Listen(ctx, "tcp", string(p.cfg.HTTP.OpsListen)); err != nil {
+			if api != nil {
+				_ = api.Close()
+			}
+			return nil, nil, fmt.Errorf("take address CASELOAD_OPS_LISTEN: %w", err)
+		}
+	}
+	return api, ops, nil
 }
 
 // stop ends the background work and sends what traces are left.

@@ -11,13 +11,13 @@ import (
 )
 
 // Fill completes a merged record with what the lending system knows: only what neither the request nor
-// the store has (seed 000: "missing fields"). A value of the lending system that is not valid is left
-// out, as if it did not know it; so a field that is required is then reported as missing.
-func (r *Record) Fill(sent *Fields, b *lending.Borrower, s *pii.Sealer, today civil.Date) error {
+// the store has, and never what was sent as null. A value of the lending system that is not valid is recorded in
+// c, at sync: left out in silence, a wrong time zone would look like a customer who cannot be called.
+func (r *Record) Fill(sent *Fields, b *lending.Borrower, c *fault.Check, s *pii.Sealer, today civil.Date) error {
 	if b == nil {
 		return nil
 	}
-	c := &r.Customer
+	cu := &r.Customer
 	a := r.Address
 	if a == nil {
 		a = &Address{}
@@ -29,13 +29,13 @@ func (r *Record) Fill(sent *Fields, b *lending.Borrower, s *pii.Sealer, today ci
 			*to = graphql.OmittableOf(value)
 		}
 	}
-	put(c.FirstName != nil, b.FirstName, sent.FirstName, &f.FirstName)
-	put(c.LastName != nil, b.LastName, sent.LastName, &f.LastName)
-	put(c.Email != nil, b.Email, sent.Email, &f.Email)
-	put(c.SSNLastFourSealed != nil, b.SSNLastFour, sent.SSNLastFour, &f.SSNLastFour)
+	put(cu.FirstName != nil, b.FirstName, sent.FirstName, &f.FirstName)
+	put(cu.LastName != nil, b.LastName, sent.LastName, &f.LastName)
+	put(cu.Email != nil, b.Email, sent.Email, &f.Email)
+	put(cu.SSNLastFourSealed != nil, b.SSNLastFour, sent.SSNLastFour, &f.SSNLastFour)
 	put(r.Phone != nil, b.PhoneNumber, sent.PhoneNumber, &f.PhoneNumber)
-	put(c.TimeZone != nil, b.TimeZone, sent.Timezone, &f.Timezone)
-	put(c.Language != nil, b.Language, sent.Language, &f.Language)
+	put(cu.TimeZone != nil, b.TimeZone, sent.Timezone, &f.Timezone)
+	put(cu.Language != nil, b.Language, sent.Language, &f.Language)
 	put(a.Line1 != nil, b.StreetAddress1, sent.StreetAddress1, &f.StreetAddress1)
 	put(a.Line2 != nil || a.Line1 != nil, b.StreetAddress2, sent.StreetAddress2, &f.StreetAddress2)
 	put(a.City != nil, b.City, sent.City, &f.City)
@@ -43,10 +43,17 @@ func (r *Record) Fill(sent *Fields, b *lending.Borrower, s *pii.Sealer, today ci
 	put(a.PostalCode != nil, b.ZipCode, sent.ZipCode, &f.ZipCode)
 	if b.Birthday != nil {
 		day := b.Birthday.String()
-		put(c.Birthday != nil, &day, sent.Birthday, &f.Birthday)
+		put(cu.Birthday != nil, &day, sent.Birthday, &f.Birthday)
 	}
-	if c.ExternalMetadata == nil && b.ExternalMetadata != nil && !sent.ExternalMetadata.IsSet() {
+	if cu.ExternalMetadata == nil && b.ExternalMetadata != nil && !sent.ExternalMetadata.IsSet() {
 		f.ExternalMetadata = graphql.OmittableOf(db.JSON(b.ExternalMetadata))
 	}
-	return r.Merge(&f, fault.NewCheck(), s, today)
+	own := fault.NewCheck()
+	if err := r.Merge(&f, own, s, today); err != nil {
+		return err
+	}
+	for _, e := range own.Errors() {
+		c.At("sync").Add(fault.LendingRefused, "The lending system's %s cannot be used. %s", e.Path[0], e.Message)
+	}
+	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -55,6 +56,26 @@ func (s *Server) Do(t testing.TB, key, document string, variables Vars) *Reply {
 // Post sends a body as it is.
 func (s *Server) Post(t testing.TB, key string, body []byte) *Reply {
 	t.Helper()
+	reply := s.send(key, body)
+	require.NoError(t, json.Unmarshal([]byte(reply.Body), reply), reply.Body)
+	return reply
+}
+
+// Crowd runs one operation so many times at once. The replies are not decoded.
+func (s *Server) Crowd(t testing.TB, n int, key, document string, variables Vars) []*Reply {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{"query": document, "variables": variables})
+	require.NoError(t, err)
+	replies := make([]*Reply, n)
+	var wg sync.WaitGroup
+	for i := range replies {
+		wg.Go(func() { replies[i] = s.send(key, body) })
+	}
+	wg.Wait()
+	return replies
+}
+
+func (s *Server) send(key string, body []byte) *Reply {
 	r := httptest.NewRequest(http.MethodPost, "/graphql", bytes.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Accept", "application/graphql-response+json")
@@ -64,9 +85,7 @@ func (s *Server) Post(t testing.TB, key string, body []byte) *Reply {
 	// Called, not sent: the access log is then written when the call returns, and so is the number of statements.
 	rec := httptest.NewRecorder()
 	s.ServeHTTP(rec, r)
-	reply := &Reply{Status: rec.Code, Header: rec.Header(), Body: rec.Body.String(), Statements: s.Log.statementsOf(rec.Header().Get("X-Request-Id"))}
-	require.NoError(t, json.Unmarshal(rec.Body.Bytes(), reply), reply.Body)
-	return reply
+	return &Reply{Status: rec.Code, Header: rec.Header(), Body: rec.Body.String(), Statements: s.Log.statementsOf(rec.Header().Get("X-Request-Id"))}
 }
 
 // OK runs one operation that must have no errors, and returns its data.

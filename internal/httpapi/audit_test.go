@@ -8,18 +8,21 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"caseload/internal/toolcheck"
 )
 
 // The audits of graphql-http are the conformance suite of GraphQL over HTTP; all must be ok.
 func TestGraphQLHTTPAudits(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join("testdata", "clients")
+	node := toolcheck.Node(t)
 	if _, err := os.Stat(filepath.Join(dir, "node_modules", "graphql-http")); err != nil {
-		t.Skip("the packages of the clients are not installed: run npm ci in internal/httpapi/testdata/clients")
+		toolcheck.Missing(t, "the packages of the JavaScript clients", "run `npm ci` in internal/httpapi/testdata/clients")
 	}
 	server := httptest.NewServer(newBench(t, nil))
 	defer server.Close()
-	cmd := exec.CommandContext(t.Context(), "node", "audit.mjs")
+	cmd := exec.CommandContext(t.Context(), node, "audit.mjs")
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "CASELOAD_URL="+server.URL+"/graphql", "CASELOAD_API_KEY=admin")
 	out, err := cmd.CombinedOutput()

@@ -80,9 +80,14 @@ func (e *Many[P, C]) Connection(ctx context.Context, parent *P) (*relay.Connecti
 		return nil, err
 	}
 	key, _ := keyOf(e.parent, parent, "id")
-	rows, err := e.rows(l, args).Load(ctx, key)()
-	if err != nil {
-		return nil, err
+	var rows []*C
+	// Only the total is selected: the page itself costs no statement. What another field of the same arguments
+	// selects is no matter of this one, so nothing is primed for it.
+	field := graphql.GetFieldContext(ctx).Field
+	if _, wanted, _ := connectionSelection(graphql.GetOperationContext(ctx), []graphql.CollectedField{field}); wanted {
+		if rows, err = e.rows(l, args).Load(ctx, key)(); err != nil {
+			return nil, err
+		}
 	}
 	return relay.NewConnection(args, rows, relay.Values(e.spec.Table), func(ctx context.Context) (int, error) {
 		return e.count(l, args).Load(ctx, key)()

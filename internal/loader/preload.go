@@ -319,12 +319,6 @@ func (e *Many[P, C]) preload(ctx context.Context, l *Loaders, parents []reflect.
 	var children []reflect.Value
 	if wantRows {
 		children, err = e.preloadRows(ctx, l, args, keys)
-	} else {
-		// Only the total is selected: the page itself costs no statement.
-		ld := e.rows(l, args)
-		for _, k := range keys {
-			ld.Prime(ctx, k, nil)
-		}
 	}
 	wg.Wait()
 	if err == nil {

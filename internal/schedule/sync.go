@@ -308,7 +308,7 @@ func (b *batch) examine(row *syncRow, r *customer.Record, now time.Time) error {
 		return err
 	}
 	if row.fetched != nil {
-		if err := r.Fill(&in.Fields, row.fetched.Borrower, sealer, today); err != nil {
+		if err := r.Fill(&in.Fields, row.fetched.Borrower, row.check, sealer, today); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"caseload/internal/httpapi/live"
+	"caseload/internal/toolcheck"
 )
 
 // The clients are the reference clients of both protocols; their packages are installed with npm.
@@ -17,12 +18,9 @@ const clients = "../testdata/clients"
 
 func TestReferenceClients(t *testing.T) {
 	t.Parallel()
-	node, err := exec.LookPath("node")
-	if err != nil {
-		t.Skip("Node is not installed")
-	}
+	node := toolcheck.Node(t)
 	if _, err := os.Stat(filepath.Join(clients, "node_modules", "graphql-ws")); err != nil {
-		t.Skip("the packages of the clients are not installed: run npm ci in internal/httpapi/testdata/clients")
+		toolcheck.Missing(t, "the packages of the JavaScript clients", "run `npm ci` in internal/httpapi/testdata/clients")
 	}
 	for _, script := range []string{"ws.mjs", "sse.mjs"} {
 		t.Run(script, func(t *testing.T) {

@@ -1,0 +1,304 @@
+package graph
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/google/uuid"
+	"github.com/lib/pq"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"caseload/internal/customer"
+	"caseload/internal/db"
+	"caseload/internal/loader"
+	"caseload/internal/observe"
+	"caseload/internal/pii"
+	"caseload/internal/plan"
+	"caseload/internal/relay"
+	"caseload/internal/schedule"
+	"caseload/internal/viewer"
+)
+
+// notCompiled is every field of an entity, and every root field, that compiled reads leave to the generated
+// executor, with the reason. A test fails when another one falls back.
+var notCompiled = map[string]string{
+	"Query.viewer":          "the viewer is not a row",
+	"Query.schedulePreview": "the planner answers, not a table",
+	"Query.callEligibility": "the calling rules answer, not a table",
+	"Query.callingWindows":  "the calendar merges the law with the organization's own rows",
+	"Query.callingHolidays": "the calendar merges the law with the organization's own rows",
+}
+
+// computedFields is every field of an entity that is served by a method or a resolver of its row rather than by a
+// column, as compiled reads make it of the same columns.
+func computedFields(sealer *pii.Sealer) map[string]plan.Computed {
+	days := plan.Computed{Columns: []string{"days"}, Append: appendDays}
+	return map[string]plan.Computed{
+		"ApiKey.scopes": {Columns: []string{"scopes"}, Append: func(dst []byte, cells [][]byte) ([]byte, error) {
+			var names pq.StringArray
+			if err := names.Scan(cells[0]); err != nil {
+				return dst, err
+			}
+			return appendTexts(dst, names), nil
+		}},
+		"CallTask.dueLocal": {Columns: []string{"due_local"}, Append: appendWallTime},
+		"Customer.ssnProvided": {Columns: []string{"ssn_sealed"}, Append: func(dst []byte, cells [][]byte) ([]byte, error) {
+			return fmt.Append(dst, cells[0] != nil), nil
+		}},
+		"Customer.ssnLastFour": {Columns: []string{"organization_id", "id", "ssn_last_four_sealed"}, Append: func(dst []byte, cells [][]byte) ([]byte, error) {
+			return appendLastFour(dst, sealer, cells)
+		}},
+		"InconvenientTime.days": days,
+		"TaskType.days":         days,
+		"TaskType.preferredTimes": {Columns: []string{"preferred_times"}, Append: func(dst []byte, cells [][]byte) ([]byte, error) {
+			var times schedule.LocalTimes
+			if err := times.Scan(cells[0]); err != nil {
+				return dst, err
+			}
+			return appendTexts(dst, times), nil
+		}},
+	}
+}
+
+func appendTexts[T any](dst []byte, values []T) []byte {
+	dst = append(dst, '[')
+	for i, v := range values {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = plan.AppendString(dst, fmt.Sprint(v))
+	}
+	return append(dst, ']')
+}
+
+func appendDays(dst []byte, cells [][]byte) ([]byte, error) {
+	var bits int64
+	if _, err := fmt.Sscan(string(cells[0]), &bits); err != nil {
+		return dst, err
+	}
+	var set schedule.Weekdays
+	if err := set.Scan(bits); err != nil {
+		return dst, err
+	}
+	return appendTexts(dst, set.List()), nil
+}
+
+// appendWallTime writes a timestamp without zone as [schedule.WallTime] does, without its seconds.
+func appendWallTime(dst []byte, cells [][]byte) ([]byte, error) {
+	raw := cells[0]
+	if len(raw) < 19 || raw[4] != '-' || raw[10] != ' ' || raw[13] != ':' {
+		return dst, fmt.Errorf("write wall time: unexpected form")
+	}
+	dst = append(append(dst, '"'), raw[:10]...)
+	dst = append(append(dst, 'T'), raw[11:16]...)
+	return append(dst, ":00\""...), nil
+}
+
+func appendLastFour(dst []byte, sealer *pii.Sealer, cells [][]byte) ([]byte, error) {
+	if cells[2] == nil {
+		return append(dst, "null"...), nil
+	}
+	organization, err := uuid.ParseBytes(cells[0])
+	if err != nil {
+		return dst, err
+	}
+	id, err := uuid.ParseBytes(cells[1])
+	if err != nil {
+		return dst, err
+	}
+	digits, err := (&customer.Customer{Row: db.Row{OrganizationID: organization, UUID: id}, SSNLastFourSealed: cells[2]}).LastFour(sealer)
+	if err != nil {
+		return dst, err
+	}
+	return plan.AppendString(dst, *digits), nil
+}
+
+// singles are the root fields that find one row.
+func singles() map[string]plan.Single {
+	return map[string]plan.Single{
+		"Query.customer": {Source: customer.Table, Where: func(ctx context.Context, raw map[string]any) (db.Where, error) {
+			id, err := rawKey(raw["id"], customer.Table.Prefix())
+			if err != nil {
+				return db.Where{}, err
+			}
+			reference, err := rawText(raw["referenceId"])
+			if err != nil {
+				return db.Where{}, err
+			}
+			var identifier *customer.IdentifierInput
+			if v := raw["identifier"]; v != nil {
+				identifier = new(customer.IdentifierInput)
+				if err := graphql.UnmarshalInputFromContext(ctx, v, identifier); err != nil {
+					return db.Where{}, err
+				}
+			}
+			return customer.Which(id, reference, identifier)
+		}},
+		"Query.lendingSystem": {Source: customer.LendingSystems, Where: func(context.Context, map[string]any) (db.Where, error) {
+			return db.Where{}, nil
+		}},
+		"Query.taskType": {Source: schedule.TaskTypes, Where: func(_ context.Context, raw map[string]any) (db.Where, error) {
+			id, err := rawKey(raw["id"], schedule.TaskTypes.Prefix())
+			if err != nil {
+				return db.Where{}, err
+			}
+			name, err := rawText(raw["name"])
+			if err != nil {
+				return db.Where{}, err
+			}
+			return schedule.WhichTaskType(id, name)
+		}},
+	}
+}
+
+// rawKey reads an optional id of the type with this prefix.
+func rawKey(raw any, prefix string) (*uuid.UUID, error) {
+	if raw == nil {
+		return nil, nil
+	}
+	var id relay.ID
+	if err := id.UnmarshalGQL(raw); err != nil {
+		return nil, err
+	}
+	return keyOf(&id, prefix)
+}
+
+func rawText(raw any) (*string, error) {
+	if raw == nil {
+		return nil, nil
+	}
+	text, err := graphql.UnmarshalString(raw)
+	return &text, err
+}
+
+// compiled answers root fields of queries by plans where it can.
+type compiled struct {
+	plans   *plan.Cache
+	metrics *observe.Metrics
+}
+
+var (
+	_ graphql.ResponseInterceptor  = (*compiled)(nil)
+	_ graphql.RootFieldInterceptor = (*compiled)(nil)
+)
+
+func newCompiled(schema *ast.Schema, edges *Edges, sealer *pii.Sealer, metrics *observe.Metrics) *compiled {
+	d := plan.Declarations{
+		Schema: schema,
+		Edges:  edges.Graph.Declarations(),
+		Lists: []loader.Declaration{
+			edges.APIKeys.Declaration(), edges.AuditEntries.Declaration(), edges.Customers.Declaration(),
+			edges.TaskTypes.Declaration(), edges.Schedules.Declaration(), edges.CallTasks.Declaration(),
+		},
+		Singles: singles(), Computed: computedFields(sealer), Generated: notCompiled,
+	}
+	d.Nodes = planNodes(edges)
+	return &compiled{plans: plan.NewCache(plan.NewCompiler(d)), metrics: metrics}
+}
+
+// planNodes are the types of node and nodes, with the scopes that those ask for.
+func planNodes(edges *Edges) []plan.NodeType {
+	n := edges.Nodes
+	requires := (&Resolver{edges: edges}).nodeTypes()
+	var out []plan.NodeType
+	for _, t := range []interface {
+		Name() string
+		Source() loader.Source
+	}{
+		n.Organization, n.APIKey, n.AuditEntry, n.Customer, n.CustomerIdentifier, n.CustomerPhone, n.CustomerAddress, n.Loan,
+		n.LendingSystem, n.TaskType, n.Schedule, n.CallTask, n.CallAttempt, n.InconvenientTime,
+	} {
+		out = append(out, plan.NodeType{Name: t.Name(), Source: t.Source(), Requires: requires[t.Source().Prefix()].requires})
+	}
+	return out
+}
+
+// ExtensionName names the extension.
+func (*compiled) ExtensionName() string { return "CompiledReads" }
+
+// Validate accepts every schema.
+func (*compiled) Validate(graphql.ExecutableSchema) error { return nil }
+
+// InterceptRootField runs the plan of a root field. Whatever goes wrong, the generated executor answers
+// instead: it meets the same error, and reports it at its path.
+func (c *compiled) InterceptRootField(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
+	oc, field := graphql.GetOperationContext(ctx), graphql.GetRootFieldContext(ctx)
+	if oc.Operation.Operation != ast.Query || field == nil || strings.HasPrefix(field.Field.Name, "__") {
+		return next(ctx)
+	}
+	began := time.Now()
+	p := c.plans.Plan(oc, viewer.From(ctx), field.Field)
+	reason := p.Reason()
+	if reason == "" {
+		answer, err := p.Run(ctx, oc.Variables)
+		if err == nil {
+			c.metrics.RootField("compiled")
+			sightOf(ctx).add(sighted{Field: field.Field.Alias, Compiled: true, Statements: &answer.Statements, Rows: &answer.Rows, Milliseconds: since(began)})
+			return answer
+		}
+		reason = "an error or an argument that only the executor reports"
+	}
+	out := next(ctx)
+	c.metrics.RootField("generated")
+	sightOf(ctx).add(sighted{Field: field.Field.Alias, Reason: reason, Milliseconds: since(began)})
+	return out
+}
+
+// sighted is one root field in `extensions.plan`.
+type sighted struct {
+	Field        string  `json:"field"`
+	Compiled     bool    `json:"compiled"`
+	Reason       string  `json:"reason,omitempty"`
+	Statements   *int    `json:"statements,omitempty"`
+	Rows         *int    `json:"rows,omitempty"`
+	Milliseconds float64 `json:"milliseconds"`
+}
+
+func since(t time.Time) float64 {
+	return float64(time.Since(t).Microseconds()) / 1000
+}
+
+// sight gathers how the root fields of one response were answered.
+type sight struct {
+	mu     sync.Mutex
+	fields []sighted
+}
+
+type sightKey struct{}
+
+func sightOf(ctx context.Context) *sight {
+	s, _ := ctx.Value(sightKey{}).(*sight)
+	return s
+}
+
+func (s *sight) add(f sighted) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fields = append(s.fields, f)
+}
+
+// InterceptResponse adds `extensions.plan` for viewers with the scope DIAGNOSTICS who ask for it by
+// `"extensions": {"plan": true}` in the request.
+func (c *compiled) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+	oc := graphql.GetOperationContext(ctx)
+	if oc.Operation == nil || oc.Operation.Operation != ast.Query || oc.Extensions["plan"] != true || !viewer.From(ctx).Has(viewer.Diagnostics) {
+		return next(ctx)
+	}
+	s := &sight{}
+	response := next(context.WithValue(ctx, sightKey{}, s))
+	if response == nil {
+		return nil
+	}
+	if response.Extensions == nil {
+		response.Extensions = make(map[string]any, 1)
+	}
+	response.Extensions["plan"] = s.fields
+	return response
+}

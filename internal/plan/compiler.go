@@ -1,0 +1,349 @@
+package plan
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"caseload/internal/db"
+	"caseload/internal/loader"
+	"caseload/internal/viewer"
+)
+
+// Computed is a field that is not a column: the columns it is made of, and how. Append writes the value
+// from the columns' cells, nil standing for NULL, in the order of Columns. An error leaves the root field to
+// the generated executor, which meets and reports it.
+type Computed struct {
+	Columns []string
+	Append  func(dst []byte, cells [][]byte) ([]byte, error)
+}
+
+// Single is a root field that finds one row by its arguments. An error of Where is left to the resolver.
+type Single struct {
+	Source loader.Source
+	Where  func(ctx context.Context, raw map[string]any) (db.Where, error)
+}
+
+// NodeType is a type that node and nodes find, with the scopes that they ask for.
+type NodeType struct {
+	Name     string
+	Source   loader.Source
+	Requires []viewer.Scope
+}
+
+// Declarations are what plans are made of.
+type Declarations struct {
+	Schema *ast.Schema
+	// Edges and Lists come from package loader.
+	Edges []loader.Declaration
+	Lists []loader.Declaration
+	// Singles are root fields by coordinate, such as "Query.customer".
+	Singles map[string]Single
+	// Nodes are the types of Query.node and Query.nodes.
+	Nodes []NodeType
+	// Computed are fields by coordinate, such as "Customer.ssnProvided".
+	Computed map[string]Computed
+	// Generated are the coordinates that are left to the generated executor, with the reason.
+	Generated map[string]string
+}
+
+// Compiler makes plans. It is safe for concurrent use.
+type Compiler struct {
+	schema    *ast.Schema
+	edges     map[string]loader.Declaration
+	lists     map[string]loader.Declaration
+	singles   map[string]Single
+	nodes     []NodeType
+	computed  map[string]Computed
+	generated map[string]string
+}
+
+// NewCompiler takes the declarations.
+func NewCompiler(d Declarations) *Compiler {
+	c := &Compiler{schema: d.Schema, edges: map[string]loader.Declaration{}, lists: map[string]loader.Declaration{},
+		singles: d.Singles, nodes: d.Nodes, computed: d.Computed, generated: d.Generated}
+	for _, e := range d.Edges {
+		c.edges[e.Coordinate] = e
+	}
+	for _, l := range d.Lists {
+		c.lists[l.Coordinate] = l
+	}
+	return c
+}
+
+// notPlanned is why a selection has no plan.
+type notPlanned string
+
+func (n notPlanned) Error() string { return string(n) }
+
+// The reasons for which there is no plan, besides those of Declarations.Generated.
+const (
+	ReasonAccess    = "access: a field needs a scope that the viewer does not have"
+	ReasonUndefined = "not declared: neither column, edge, nor computed"
+)
+
+// Compile makes the plan of a root field for a viewer. It never fails: a plan may consist of a reason.
+func (c *Compiler) Compile(oc *graphql.OperationContext, v *viewer.Viewer, f graphql.CollectedField) (p *Plan) {
+	k := &compilation{Compiler: c, oc: oc, viewer: v}
+	defer func() {
+		// The executor meets whatever this was, such as a directive without its value, and reports it.
+		if cause := recover(); cause != nil {
+			p = &Plan{reason: fmt.Sprintf("compile: %T", cause), bytes: planBytes}
+		}
+	}()
+	r, err := k.root(f)
+	if err != nil {
+		return &Plan{reason: err.Error(), bytes: planBytes + len(err.Error())}
+	}
+	return &Plan{root: r, bytes: planBytes + k.bytes}
+}
+
+// The weights by which the memory of plans is counted.
+const (
+	planBytes = 512
+	partBytes = 192
+)
+
+// compilation is the making of one plan.
+type compilation struct {
+	*Compiler
+	oc     *graphql.OperationContext
+	viewer *viewer.Viewer
+	bytes  int
+}
+
+func (k *compilation) collect(sel ast.SelectionSet, typeName string) []graphql.CollectedField {
+	satisfies := []string{typeName}
+	for _, i := range k.schema.GetImplements(k.schema.Types[typeName]) {
+		satisfies = append(satisfies, i.Name)
+	}
+	return graphql.CollectFields(k.oc, sel, satisfies)
+}
+
+// admit checks what @auth asks of the viewer: with its class, this is part of the plan's key.
+func (k *compilation) admit(def *ast.FieldDefinition) error {
+	d := def.Directives.ForName("auth")
+	if d == nil {
+		return nil
+	}
+	var scopes []viewer.Scope
+	for _, child := range d.Arguments.ForName("requires").Value.Children {
+		scopes = append(scopes, viewer.Scope(child.Value.Raw))
+	}
+	if k.viewer.Require(scopes...) != nil {
+		return notPlanned(ReasonAccess)
+	}
+	return nil
+}
+
+// lead is `"name":` with what stands before it.
+func (k *compilation) lead(first *bool, alias string) []byte {
+	b := []byte{','}
+	if *first {
+		b[0] = '{'
+		*first = false
+	}
+	b = append(AppendString(b, alias), ':')
+	k.bytes += partBytes + len(b)
+	return b
+}
+
+// entity makes the writer of a selection on rows of a table, and adds what it needs to their rowset.
+func (k *compilation) entity(rs *rowset, sel ast.SelectionSet, typeName string) (*writer, error) {
+	w, first := &writer{}, true
+	for _, f := range k.collect(sel, typeName) {
+		o := op{lead: k.lead(&first, f.Alias)}
+		if f.Name == "__typename" {
+			o.lead = AppendString(o.lead, typeName)
+			w.ops = append(w.ops, o)
+			continue
+		}
+		if err := k.admit(f.Definition); err != nil {
+			return nil, err
+		}
+		coordinate := typeName + "." + f.Name
+		if reason, ok := k.generated[coordinate]; ok {
+			return nil, notPlanned(coordinate + ": " + reason)
+		}
+		o.required = f.Definition.Type.NonNull
+		var err error
+		if decl, ok := k.edges[coordinate]; ok {
+			err = k.edge(rs, &o, decl, f)
+		} else {
+			err = k.value(rs, &o, coordinate, f.Name)
+		}
+		if err != nil {
+			return nil, err
+		}
+		w.ops = append(w.ops, o)
+	}
+	return w, nil
+}
+
+func (k *compilation) edge(rs *rowset, o *op, decl loader.Declaration, f graphql.CollectedField) error {
+	e, at := k.edgeOf(rs, decl, f)
+	o.edge = at
+	var err error
+	if decl.Parse == nil {
+		o.one, err = k.entity(e.child, f.Selections, f.Definition.Type.Name())
+	} else {
+		o.conn, err = k.connection(e, f.Selections, f.Definition.Type.Name())
+	}
+	return err
+}
+
+// edgeOf returns the edge of a rowset for a field: fields with the same arguments share one statement.
+func (k *compilation) edgeOf(rs *rowset, decl loader.Declaration, f graphql.CollectedField) (*edge, int) {
+	text := argumentText(f.Arguments)
+	for i, e := range rs.edges {
+		if e.decl.Coordinate == decl.Coordinate && argumentText(e.field.(*ast.Field).Arguments) == text {
+			return e, i
+		}
+	}
+	e := &edge{decl: decl, key: rs.column(decl.ParentColumn), field: f.Field, child: &rowset{source: decl.Child}}
+	if decl.Parse == nil {
+		// By it the children are found again.
+		e.child.column(decl.ChildColumn)
+		e.rows = true
+	}
+	rs.edges = append(rs.edges, e)
+	k.bytes += 2 * partBytes
+	return e, len(rs.edges) - 1
+}
+
+// argumentText is equal for arguments that are equal whatever the variables are.
+func argumentText(list ast.ArgumentList) string {
+	parts := make([]string, len(list))
+	for i, a := range list {
+		parts[i] = a.Name + ":" + a.Value.String()
+	}
+	slices.Sort(parts)
+	return strings.Join(parts, ",")
+}
+
+// value finds how a field that is no edge is written: as declared, else from the column that it is bound to.
+func (k *compilation) value(rs *rowset, o *op, coordinate, name string) error {
+	if c, ok := k.computed[coordinate]; ok {
+		o.computed = &computed{Computed: c}
+		for _, column := range c.Columns {
+			o.computed.cells = append(o.computed.cells, rs.column(column))
+		}
+		return nil
+	}
+	if name == "id" {
+		o.cell, o.encode = rs.column("id"), idEncoder(rs.source.Prefix())
+		return nil
+	}
+	column, ok := bound(rs.source, name)
+	if !ok {
+		return notPlanned(coordinate + ": " + ReasonUndefined)
+	}
+	o.cell, o.encode = rs.column(column.Name), encoderOf(column.Type)
+	if o.encode == nil {
+		return notPlanned(coordinate + ": " + ReasonUndefined)
+	}
+	return nil
+}
+
+// bound returns the column that a field is bound to, as the generator binds it: methods come before fields,
+// and names are compared without case.
+func bound(s loader.Source, field string) (db.Column, bool) {
+	t := s.Type()
+	p := reflect.PointerTo(t)
+	for i := range p.NumMethod() {
+		if strings.EqualFold(p.Method(i).Name, field) {
+			return db.Column{}, false
+		}
+	}
+	for _, c := range s.Columns() {
+		if strings.EqualFold(t.FieldByIndex(c.Index).Name, field) {
+			return c, true
+		}
+	}
+	return db.Column{}, false
+}
+
+// connection makes the writer of a page of an edge, or of a root list.
+func (k *compilation) connection(e *edge, sel ast.SelectionSet, typeName string) (*connection, error) {
+	c, first := &connection{}, true
+	for _, f := range k.collect(sel, typeName) {
+		o := connectionOp{lead: k.lead(&first, f.Alias)}
+		var err error
+		switch f.Name {
+		case "__typename":
+			o.lead = AppendString(o.lead, typeName)
+		case "nodes":
+			o.kind, e.rows = nodesMember, true
+			o.node, err = k.entity(e.child, f.Selections, f.Definition.Type.Name())
+		case "edges":
+			o.kind, e.rows = edgesMember, true
+			o.members, err = k.edgeMembers(e, f.Selections, f.Definition.Type.Name())
+		case "pageInfo":
+			o.kind, e.rows = pageInfoMember, true
+			o.members, err = k.pageInfo(e, f.Selections)
+		case "totalCount":
+			o.kind, e.total = totalMember, true
+		default:
+			err = notPlanned(typeName + "." + f.Name + ": " + ReasonUndefined)
+		}
+		if err != nil {
+			return nil, err
+		}
+		c.ops = append(c.ops, o)
+	}
+	return c, nil
+}
+
+func (k *compilation) edgeMembers(e *edge, sel ast.SelectionSet, typeName string) ([]pageMember, error) {
+	var out []pageMember
+	first := true
+	for _, f := range k.collect(sel, typeName) {
+		m := pageMember{lead: k.lead(&first, f.Alias)}
+		var err error
+		switch f.Name {
+		case "__typename":
+			m.lead = AppendString(m.lead, typeName)
+		case "node":
+			m.kind = nodePart
+			m.node, err = k.entity(e.child, f.Selections, f.Definition.Type.Name())
+		case "cursor":
+			m.kind, e.cursors = cursorPart, true
+		default:
+			err = notPlanned(typeName + "." + f.Name + ": " + ReasonUndefined)
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, m)
+	}
+	return out, nil
+}
+
+func (k *compilation) pageInfo(e *edge, sel ast.SelectionSet) ([]pageMember, error) {
+	var out []pageMember
+	first := true
+	for _, f := range k.collect(sel, "PageInfo") {
+		m := pageMember{lead: k.lead(&first, f.Alias)}
+		switch f.Name {
+		case "__typename":
+			m.lead = AppendString(m.lead, "PageInfo")
+		case "hasNextPage":
+			m.kind = hasNextPart
+		case "hasPreviousPage":
+			m.kind = hasPreviousPart
+		case "startCursor":
+			m.kind, e.cursors = startCursorPart, true
+		case "endCursor":
+			m.kind, e.cursors = endCursorPart, true
+		default:
+			return nil, notPlanned("PageInfo." + f.Name + ": " + ReasonUndefined)
+		}
+		out = append(out, m)
+	}
+	return out, nil
+}

@@ -1,0 +1,95 @@
+package plan
+
+import (
+	"github.com/99designs/gqlgen/graphql"
+)
+
+// root is the beginning of a plan: one of its kinds is set.
+type root struct {
+	field  arguments
+	list   *listRoot
+	single *singleRoot
+	nodes  *nodesRoot
+}
+
+// listRoot is a page of a table: an edge without a parent.
+type listRoot struct {
+	edge *edge
+	conn *connection
+}
+
+// singleRoot is one row.
+type singleRoot struct {
+	Single
+	rows   *rowset
+	writer *writer
+}
+
+// nodesRoot is what node and nodes find, by the prefix of the ids.
+type nodesRoot struct {
+	many  bool
+	types map[string]*nodeRoot
+}
+
+// nodeRoot is how one type is answered.
+type nodeRoot struct {
+	// reason is why rows of this type are not; a plan may answer the other types.
+	reason string
+	// hidden tells that the viewer may not read the type: it is answered like what does not exist.
+	hidden bool
+	rows   *rowset
+	writer *writer
+}
+
+func (k *compilation) root(f graphql.CollectedField) (root, error) {
+	r := root{field: f.Field}
+	if err := k.admit(f.Definition); err != nil {
+		return r, err
+	}
+	coordinate := "Query." + f.Name
+	if reason, ok := k.generated[coordinate]; ok {
+		return r, notPlanned(coordinate + ": " + reason)
+	}
+	typeName := f.Definition.Type.Name()
+	var err error
+	if decl, ok := k.lists[coordinate]; ok {
+		// The page is read even when only its total is selected, as the resolver does.
+		e := &edge{decl: decl, field: f.Field, child: &rowset{source: decl.Child}}
+		r.list = &listRoot{edge: e}
+		r.list.conn, err = k.connection(e, f.Selections, typeName)
+		e.rows = true
+		return r, err
+	}
+	if s, ok := k.singles[coordinate]; ok {
+		r.single = &singleRoot{Single: s, rows: &rowset{source: s.Source}}
+		r.single.writer, err = k.entity(r.single.rows, f.Selections, typeName)
+		return r, err
+	}
+	if coordinate == "Query.node" || coordinate == "Query.nodes" {
+		r.nodes = k.nodeTypes(f)
+		return r, nil
+	}
+	return r, notPlanned(coordinate + ": " + ReasonUndefined)
+}
+
+func (k *compilation) nodeTypes(f graphql.CollectedField) *nodesRoot {
+	r := &nodesRoot{many: f.Name == "nodes", types: make(map[string]*nodeRoot, len(k.nodes))}
+	for _, t := range k.nodes {
+		n := &nodeRoot{}
+		r.types[t.Source.Prefix()] = n
+		if k.viewer.Require(t.Requires...) != nil {
+			n.hidden = true
+			continue
+		}
+		n.rows = &rowset{source: t.Source}
+		w, err := k.entity(n.rows, f.Selections, t.Name)
+		if err != nil {
+			n.reason = err.Error()
+			continue
+		}
+		n.writer = w
+		// By it the rows are put into the order of the ids.
+		n.rows.column("id")
+	}
+	return r
+}

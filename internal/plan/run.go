@@ -1,0 +1,393 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"caseload/internal/db"
+	"caseload/internal/loader"
+	"caseload/internal/relay"
+)
+
+// run is one execution of a plan.
+type run struct {
+	loaders   *loader.Loaders
+	variables map[string]any
+
+	statements, rows atomic.Int64
+
+	mu     sync.Mutex
+	tables []*table
+}
+
+var errLeft = errors.New("run plan: left to the generated executor")
+
+func (r *run) table() *table {
+	t := tables.Get().(*table)
+	r.mu.Lock()
+	r.tables = append(r.tables, t)
+	r.mu.Unlock()
+	return t
+}
+
+func (r *run) release() {
+	for _, t := range r.tables {
+		t.release()
+	}
+	r.tables = nil
+}
+
+// read runs one statement on one of the operation's connections.
+func (r *run) read(ctx context.Context, st db.Statement, width int, keep func(place []byte) (bool, error)) (*table, error) {
+	t := r.table()
+	r.statements.Add(1)
+	if err := r.loaders.Within(ctx, func() error { return t.read(ctx, r.loaders.Pool(), st, width, keep) }); err != nil {
+		return nil, err
+	}
+	r.rows.Add(int64(t.n))
+	return t, nil
+}
+
+// atOnce runs tasks beside each other; the first error ends the others.
+func atOnce(ctx context.Context, tasks []func(ctx context.Context) error) error {
+	if len(tasks) == 1 {
+		return tasks[0](ctx)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	for _, task := range tasks {
+		g.Go(func() error { return task(ctx) })
+	}
+	return g.Wait()
+}
+
+// follow reads every edge that leads on from the rows.
+func (r *run) follow(ctx context.Context, rs *rowset, t *table) error {
+	if len(rs.edges) == 0 || t.n == 0 {
+		return nil
+	}
+	if cap(t.results) < len(rs.edges) {
+		t.results = make([]result, len(rs.edges))
+	}
+	t.results = t.results[:len(rs.edges)]
+	tasks := make([]func(context.Context) error, 0, len(rs.edges)+1)
+	for i, e := range rs.edges {
+		res := &t.results[i]
+		if e.decl.Parse == nil {
+			tasks = append(tasks, func(ctx context.Context) error { return r.toOne(ctx, e, t, res) })
+			continue
+		}
+		args, err := e.decl.Parse(ctx, r.loaders, e.field.ArgumentMap(r.variables))
+		if err != nil {
+			return err
+		}
+		res.args = args
+		if e.total {
+			tasks = append(tasks, func(ctx context.Context) error { return r.totals(ctx, e, t, res) })
+		}
+		if e.rows {
+			tasks = append(tasks, func(ctx context.Context) error { return r.toMany(ctx, e, t, res) })
+		}
+	}
+	if len(tasks) == 0 {
+		return nil
+	}
+	return atOnce(ctx, tasks)
+}
+
+// toOne finds the child of every row, in one statement for the distinct keys.
+func (r *run) toOne(ctx context.Context, e *edge, parents *table, res *result) error {
+	const none = -1
+	res.link = make([]int32, parents.n)
+	found := make(map[uuid.UUID]int32, parents.n)
+	var keys []byte
+	for i := range parents.n {
+		raw := parents.cell(i, e.key)
+		if raw == nil {
+			continue
+		}
+		key, ok := parseUUID(raw)
+		if !ok {
+			return errCell
+		}
+		if _, again := found[key]; !again {
+			found[key] = none
+			keys = appendKey(keys, raw)
+		}
+	}
+	if len(found) == 0 {
+		for i := range res.link {
+			res.link[i] = none
+		}
+		return nil
+	}
+	st := e.decl.Child.StatementAmong(r.loaders.Scope(), e.child.cells, e.decl.ChildColumn, string(append(keys, '}')), e.decl.Where)
+	children, err := r.read(ctx, st, len(e.child.cells), nil)
+	if err != nil {
+		return err
+	}
+	res.rows = children
+	for i := range children.n {
+		// The column by which children are found is the first of theirs.
+		key, ok := parseUUID(children.cell(i, 0))
+		if !ok {
+			return errCell
+		}
+		found[key] = int32(i)
+	}
+	for i := range res.link {
+		res.link[i] = none
+		if raw := parents.cell(i, e.key); raw != nil {
+			key, _ := parseUUID(raw)
+			res.link[i] = found[key]
+		}
+	}
+	return r.follow(ctx, e.child, children)
+}
+
+// appendKey appends a uuid to an array in PostgreSQL's form, still without its end.
+func appendKey(array, key []byte) []byte {
+	if array == nil {
+		array = append(make([]byte, 0, 64), '{')
+	} else {
+		array = append(array, ',')
+	}
+	return append(array, key...)
+}
+
+func allKeys(t *table, column int) string {
+	keys := make([]byte, 0, 37*t.n+2)
+	keys = append(keys, '{')
+	for i := range t.n {
+		if i > 0 {
+			keys = append(keys, ',')
+		}
+		keys = append(keys, t.cell(i, column)...)
+	}
+	return string(append(keys, '}'))
+}
+
+// toMany reads a page of children for every row, in one statement.
+func (r *run) toMany(ctx context.Context, e *edge, parents *table, res *result) error {
+	cells, err := e.pageCells(res)
+	if err != nil {
+		return err
+	}
+	res.start, res.more = make([]int32, 0, parents.n+1), make([]bool, parents.n)
+	st := e.decl.Child.StatementListPer(r.loaders.Scope(), cells, e.decl.ChildColumn, allKeys(parents, e.key), res.args.Where, res.args.Page)
+	group, kept := 0, int32(0)
+	children, err := r.read(ctx, st, len(cells), func(place []byte) (bool, error) {
+		at, err := strconv.Atoi(string(place))
+		if err != nil || at < max(group, 1) || at > parents.n {
+			return false, errCell
+		}
+		for ; group < at; group++ {
+			res.start = append(res.start, kept)
+		}
+		if int(kept-res.start[group-1]) == res.args.Page.Limit {
+			// The row beyond the page, whichever way it was read, comes last.
+			res.more[group-1] = true
+			return false, nil
+		}
+		kept++
+		return true, nil
+	})
+	if err != nil {
+		return err
+	}
+	for ; group <= parents.n; group++ {
+		res.start = append(res.start, kept)
+	}
+	res.rows = children
+	return r.follow(ctx, e.child, children)
+}
+
+// pageCells returns the cells of a page: those of its rowset and, when cursors are selected, those of the
+// order, which only the arguments tell.
+func (e *edge) pageCells(res *result) ([]db.Cell, error) {
+	rs := e.child
+	if len(rs.cells) == 0 {
+		rs = &rowset{source: rs.source}
+		rs.column("id")
+	}
+	if !e.cursors {
+		return rs.cells, nil
+	}
+	all := rowset{source: rs.source, cells: rs.cells[:len(rs.cells):len(rs.cells)], types: rs.types[:len(rs.types):len(rs.types)]}
+	for _, t := range res.args.Page.Order {
+		at := all.column(t.Column)
+		typ := all.types[at]
+		res.terms = append(res.terms, term{at, func(raw []byte) (string, bool) { return cursorText(typ, raw) }})
+	}
+	return all.cells, nil
+}
+
+// totals counts the children of every row, in one statement.
+func (r *run) totals(ctx context.Context, e *edge, parents *table, res *result) error {
+	res.totals = make([]int, parents.n)
+	place := make(map[uuid.UUID]int, parents.n)
+	for i := range parents.n {
+		key, ok := parseUUID(parents.cell(i, e.key))
+		if !ok {
+			return errCell
+		}
+		place[key] = i
+	}
+	st := e.decl.Child.StatementCountPer(r.loaders.Scope(), e.decl.ChildColumn, allKeys(parents, e.key), res.args.Where)
+	counts, err := r.read(ctx, st, 2, nil)
+	if err != nil {
+		return err
+	}
+	for i := range counts.n {
+		key, ok := parseUUID(counts.cell(i, 0))
+		n, err := strconv.Atoi(string(counts.cell(i, 1)))
+		if !ok || err != nil {
+			return errCell
+		}
+		res.totals[place[key]] = n
+	}
+	return nil
+}
+
+// list reads the page of a root list, as the one group of an edge.
+func (r *run) list(ctx context.Context, e *edge, raw map[string]any) (*result, error) {
+	args, err := e.decl.Parse(ctx, r.loaders, raw)
+	if err != nil {
+		return nil, err
+	}
+	res := &result{args: args, more: make([]bool, 1)}
+	cells, err := e.pageCells(res)
+	if err != nil {
+		return nil, err
+	}
+	scope := r.loaders.Scope()
+	tasks := []func(context.Context) error{func(ctx context.Context) error {
+		n := 0
+		rows, err := r.readList(ctx, e.decl.Child.StatementList(scope, cells, args.Where, args.Page), len(cells), &n, args.Page.Limit)
+		if err != nil {
+			return err
+		}
+		res.rows, res.more[0] = rows, n > args.Page.Limit
+		res.start = []int32{0, int32(rows.n)}
+		return r.follow(ctx, e.child, rows)
+	}}
+	if e.total {
+		tasks = append(tasks, func(ctx context.Context) error {
+			counts, err := r.read(ctx, e.decl.Child.StatementCount(scope, args.Where), 1, nil)
+			if err != nil {
+				return err
+			}
+			n, err := strconv.Atoi(string(counts.cell(0, 0)))
+			res.totals = []int{n}
+			return err
+		})
+	}
+	return res, atOnce(ctx, tasks)
+}
+
+// readList reads the rows of one page and drops the one beyond it.
+func (r *run) readList(ctx context.Context, st db.Statement, width int, n *int, limit int) (*table, error) {
+	t, err := r.read(ctx, st, width, nil)
+	if err != nil {
+		return nil, err
+	}
+	if *n = t.n; t.n > limit {
+		t.n = limit
+	}
+	return t, nil
+}
+
+// single reads the only row that fits; nil when there is none.
+func (r *run) single(ctx context.Context, s *singleRoot, raw map[string]any) (*table, error) {
+	w, err := s.Where(ctx, raw)
+	if err != nil {
+		return nil, err
+	}
+	cells := s.rows.cells
+	if len(cells) == 0 {
+		cells = []db.Cell{{Column: "id"}}
+	}
+	t, err := r.read(ctx, s.Source.StatementOne(r.loaders.Scope(), cells, w), len(cells), nil)
+	if err != nil {
+		return nil, err
+	}
+	t.n = min(t.n, 1)
+	return t, r.follow(ctx, s.rows, t)
+}
+
+// found is where node and nodes find each id.
+type found struct {
+	node *nodeRoot
+	rows *table
+	row  int32
+}
+
+// nodes reads the rows of all ids, with one statement for each type.
+func (r *run) nodes(ctx context.Context, ids []string, n *nodesRoot) ([]found, error) {
+	type group struct {
+		node  *nodeRoot
+		keys  []byte
+		place map[uuid.UUID][]int
+		rows  *table
+	}
+	out := make([]found, len(ids))
+	groups := map[string]*group{}
+	for i, text := range ids {
+		id, err := relay.ParseID(text)
+		if err != nil {
+			return nil, err
+		}
+		t := n.types[id.Prefix]
+		if t == nil || t.reason != "" {
+			return nil, errLeft
+		}
+		if t.hidden {
+			continue
+		}
+		g := groups[id.Prefix]
+		if g == nil {
+			g = &group{node: t, place: map[uuid.UUID][]int{}}
+			groups[id.Prefix] = g
+		}
+		if g.place[id.UUID] == nil {
+			g.keys = appendKey(g.keys, []byte(id.UUID.String()))
+		}
+		g.place[id.UUID] = append(g.place[id.UUID], i)
+	}
+	tasks := make([]func(context.Context) error, 0, len(groups))
+	for _, g := range groups {
+		tasks = append(tasks, func(ctx context.Context) error {
+			rs := g.node.rows
+			st := rs.source.StatementAmong(r.loaders.Scope(), rs.cells, "id", string(append(g.keys, '}')), db.Where{})
+			rows, err := r.read(ctx, st, len(rs.cells), nil)
+			if err != nil {
+				return err
+			}
+			g.rows = rows
+			return r.follow(ctx, rs, rows)
+		})
+	}
+	if len(tasks) > 0 {
+		if err := atOnce(ctx, tasks); err != nil {
+			return nil, err
+		}
+	}
+	for _, g := range groups {
+		at := g.node.rows.column("id")
+		for i := range g.rows.n {
+			key, ok := parseUUID(g.rows.cell(i, at))
+			if !ok {
+				return nil, errCell
+			}
+			for _, p := range g.place[key] {
+				out[p] = found{g.node, g.rows, int32(i)}
+			}
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,302 @@
+package plan
+
+import (
+	"context"
+	"io"
+	"strconv"
+	"sync"
+
+	"caseload/internal/loader"
+)
+
+// Answer is the JSON of a root field.
+type Answer struct {
+	// Statements and Rows are what the plan cost.
+	Statements, Rows int
+
+	json *[]byte
+}
+
+// maxAnswer keeps one large answer from holding its memory for ever.
+const maxAnswer = 1 << 20
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 16<<10); return &b }}
+
+// MarshalGQL writes the JSON. It may be called once: the memory is then used again.
+func (a *Answer) MarshalGQL(w io.Writer) {
+	_, _ = w.Write(*a.json)
+	giveBack(a.json)
+	a.json = nil
+}
+
+func giveBack(b *[]byte) {
+	if cap(*b) <= maxAnswer {
+		buffers.Put(b)
+	}
+}
+
+// Run answers the field. The context carries the operation's loaders. After an error nothing was written,
+// and the field is to be answered by the generated executor, which meets the same error again.
+func (p *Plan) Run(ctx context.Context, variables map[string]any) (*Answer, error) {
+	r := &run{loaders: loader.From(ctx), variables: variables}
+	defer r.release()
+	buffer := buffers.Get().(*[]byte)
+	out, err := r.answer(ctx, &p.root, (*buffer)[:0])
+	*buffer = out
+	if err != nil {
+		giveBack(buffer)
+		return nil, err
+	}
+	return &Answer{Statements: int(r.statements.Load()), Rows: int(r.rows.Load()), json: buffer}, nil
+}
+
+func (r *run) answer(ctx context.Context, p *root, dst []byte) ([]byte, error) {
+	raw := p.field.ArgumentMap(r.variables)
+	switch {
+	case p.list != nil:
+		res, err := r.list(ctx, p.list.edge, raw)
+		if err != nil {
+			return dst, err
+		}
+		return writePage(dst, p.list.conn, res, 0)
+	case p.single != nil:
+		t, err := r.single(ctx, p.single, raw)
+		if err != nil {
+			return dst, err
+		}
+		if t.n == 0 {
+			return append(dst, "null"...), nil
+		}
+		return writeObject(dst, p.single.writer, t, 0)
+	}
+	if !p.nodes.many {
+		id, ok := raw["id"].(string)
+		if !ok {
+			return dst, errLeft
+		}
+		found, err := r.nodes(ctx, []string{id}, p.nodes)
+		if err != nil {
+			return dst, err
+		}
+		return writeNode(dst, found[0])
+	}
+	list, ok := raw["ids"].([]any)
+	if !ok {
+		// One value stands for a list of one.
+		list = []any{raw["ids"]}
+	}
+	ids := make([]string, len(list))
+	for i, v := range list {
+		if ids[i], ok = v.(string); !ok {
+			return dst, errLeft
+		}
+	}
+	all, err := r.nodes(ctx, ids, p.nodes)
+	if err != nil {
+		return dst, err
+	}
+	dst = append(dst, '[')
+	for i, f := range all {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		if dst, err = writeNode(dst, f); err != nil {
+			return dst, err
+		}
+	}
+	return append(dst, ']'), nil
+}
+
+func writeNode(dst []byte, f found) ([]byte, error) {
+	if f.rows == nil {
+		return append(dst, "null"...), nil
+	}
+	return writeObject(dst, f.node.writer, f.rows, int(f.row))
+}
+
+func writeObject(dst []byte, w *writer, t *table, row int) ([]byte, error) {
+	if len(w.ops) == 0 {
+		return append(dst, "{}"...), nil
+	}
+	var err error
+	for i := range w.ops {
+		o := &w.ops[i]
+		dst = append(dst, o.lead...)
+		switch {
+		case o.encode != nil:
+			raw := t.cell(row, o.cell)
+			if raw == nil {
+				if o.required {
+					return dst, errCell
+				}
+				dst = append(dst, "null"...)
+				continue
+			}
+			var ok bool
+			if dst, ok = o.encode(dst, raw); !ok {
+				return dst, errCell
+			}
+		case o.one != nil:
+			res := &t.results[o.edge]
+			child := res.link[row]
+			if child < 0 {
+				if o.required {
+					return dst, errCell
+				}
+				dst = append(dst, "null"...)
+				continue
+			}
+			if dst, err = writeObject(dst, o.one, res.rows, int(child)); err != nil {
+				return dst, err
+			}
+		case o.conn != nil:
+			if dst, err = writePage(dst, o.conn, &t.results[o.edge], row); err != nil {
+				return dst, err
+			}
+		case o.computed != nil:
+			if dst, err = writeComputed(dst, o, t, row); err != nil {
+				return dst, err
+			}
+		}
+	}
+	return append(dst, '}'), nil
+}
+
+func writeComputed(dst []byte, o *op, t *table, row int) ([]byte, error) {
+	var few [4][]byte
+	cells := few[:0]
+	for _, c := range o.computed.cells {
+		cells = append(cells, t.cell(row, c))
+	}
+	before := len(dst)
+	dst, err := o.computed.Append(dst, cells)
+	if err == nil && o.required && string(dst[before:]) == "null" {
+		err = errCell
+	}
+	return dst, err
+}
+
+// page calls f for the rows of a parent's page, in the list's order.
+func (res *result) page(parent int, f func(i, row int) error) error {
+	from, to := int(res.start[parent]), int(res.start[parent+1])
+	for i := range to - from {
+		row := from + i
+		if res.args.Page.Backward {
+			row = to - 1 - i
+		}
+		if err := f(i, row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writePage(dst []byte, c *connection, res *result, parent int) ([]byte, error) {
+	if len(c.ops) == 0 {
+		return append(dst, "{}"...), nil
+	}
+	var err error
+	for i := range c.ops {
+		o := &c.ops[i]
+		dst = append(dst, o.lead...)
+		switch o.kind {
+		case constantMember:
+		case nodesMember, edgesMember:
+			dst = append(dst, '[')
+			err = res.page(parent, func(i, row int) (err error) {
+				if i > 0 {
+					dst = append(dst, ',')
+				}
+				if o.kind == nodesMember {
+					dst, err = writeObject(dst, o.node, res.rows, row)
+				} else {
+					dst, err = writeEdge(dst, o.members, res, row)
+				}
+				return err
+			})
+			dst = append(dst, ']')
+		case pageInfoMember:
+			dst, err = writePageInfo(dst, o.members, res, parent)
+		case totalMember:
+			dst = strconv.AppendInt(dst, int64(min(res.totals[parent], 1<<31-1)), 10)
+		}
+		if err != nil {
+			return dst, err
+		}
+	}
+	return append(dst, '}'), nil
+}
+
+func writeEdge(dst []byte, members []pageMember, res *result, row int) ([]byte, error) {
+	if len(members) == 0 {
+		return append(dst, "{}"...), nil
+	}
+	var err error
+	for i := range members {
+		m := &members[i]
+		dst = append(dst, m.lead...)
+		switch m.kind {
+		case nodePart:
+			dst, err = writeObject(dst, m.node, res.rows, row)
+		case cursorPart:
+			dst, err = res.appendCursor(dst, row)
+		}
+		if err != nil {
+			return dst, err
+		}
+	}
+	return append(dst, '}'), nil
+}
+
+func writePageInfo(dst []byte, members []pageMember, res *result, parent int) ([]byte, error) {
+	if len(members) == 0 {
+		return append(dst, "{}"...), nil
+	}
+	from, to := int(res.start[parent]), int(res.start[parent+1])
+	start, end := from, to-1
+	page := &res.args.Page
+	// The row at the other cursor exists as far as we know: a cursor is made from a row.
+	hasNext, hasPrevious := res.more[parent], page.After != nil
+	if page.Backward {
+		start, end = end, start
+		hasNext, hasPrevious = page.Before != nil, res.more[parent]
+	}
+	var err error
+	for i := range members {
+		m := &members[i]
+		dst = append(dst, m.lead...)
+		switch m.kind {
+		case hasNextPart:
+			dst = strconv.AppendBool(dst, hasNext)
+		case hasPreviousPart:
+			dst = strconv.AppendBool(dst, hasPrevious)
+		case startCursorPart, endCursorPart:
+			row := start
+			if m.kind == endCursorPart {
+				row = end
+			}
+			if from == to {
+				dst = append(dst, "null"...)
+			} else if dst, err = res.appendCursor(dst, row); err != nil {
+				return dst, err
+			}
+		}
+	}
+	return append(dst, '}'), nil
+}
+
+func (res *result) appendCursor(dst []byte, row int) ([]byte, error) {
+	values := make([]*string, len(res.terms))
+	for i, t := range res.terms {
+		raw := res.rows.cell(row, t.cell)
+		if raw == nil {
+			continue
+		}
+		text, ok := t.text(raw)
+		if !ok {
+			return dst, errCell
+		}
+		values[i] = &text
+	}
+	return AppendString(dst, res.args.Cursor(values)), nil
+}
