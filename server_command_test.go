@@ -21,7 +21,7 @@ func TestVersion(t *testing.T) {
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	for arguments, mentioned := range map[string][]string{
-		"--help":                {"serve", "migrate up", "migrate down", "migrate status", "seed", "apikey create", "apikey list", "apikey revoke", "version", "docs/configuration.md"},
+		"--help":                {"serve", "migrate up", "migrate down", "migrate status", "seed", "apikey create", "apikey list", "apikey revoke", "organization create", "organization list", "keys generate", "keys rotate", "keys reseal", "version", "docs/configuration.md"},
 		"serve --help":          {"--role", "api", "worker", "DATABASE_URL"},
 		"migrate --help":        {"up", "down", "status"},
 		"migrate down --help":   {"<to>", "0 removes everything"},
@@ -84,12 +84,12 @@ func TestMigrateUpDownStatus(t *testing.T) {
 	before := must(t, environ, "migrate", "status")
 	require.Contains(t, before, "caseload")
 	require.Contains(t, before, "river")
-	require.Equal(t, strings.Count(before, "\n"), strings.Count(before, "pending"), before)
+	require.Equal(t, strings.Count(before, "\n"), strings.Count(before, "pending\n"), before)
 
 	must(t, environ, "migrate", "up")
 	must(t, environ, "migrate", "up")
 	after := must(t, environ, "migrate", "status")
-	require.NotContains(t, after, "pending")
+	require.NotContains(t, after, "pending\n")
 	require.Equal(t, strings.Count(before, "\n"), strings.Count(after, "\n"))
 
 	must(t, environ, "migrate", "down", "1")
@@ -194,4 +194,61 @@ func TestAPIKeysByCommand(t *testing.T) {
 		_, err := command(t, environ, append([]string{"apikey"}, wrong.arguments...)...)
 		require.ErrorContains(t, err, wrong.said, "%v", wrong.arguments)
 	}
+}
+
+// A new company in production: keys, schema, organization, API key, and the first answer.
+func TestFirstStartInProduction(t *testing.T) {
+	t.Parallel()
+	databaseURL := dbtest.Empty(t)
+	keys := must(t, nil, "keys", "generate")
+	environ := environment(t, databaseURL, "CASELOAD_ENVIRONMENT=production", "CASELOAD_PII_KEYS="+strings.TrimSpace(keys))
+	must(t, environ, "migrate", "up")
+	id := strings.TrimSpace(must(t, environ, "organization", "create", "--name", "Harbor Lending", "--time-zone", "America/Chicago"))
+	require.Regexp(t, `^org_[0-9a-z]{26}$`, id)
+	require.Equal(t, id+"  Harbor Lending  America/Chicago\n", must(t, environ, "organization", "list"))
+	_, err := command(t, environ, "organization", "create", "--name", "Nowhere Lending", "--time-zone", "Mars/Olympus")
+	require.Error(t, err)
+	key := strings.Split(must(t, environ, "apikey", "create", "--organization", id, "--name", "Integration", "--scope", "ALL"), "\n")[1]
+
+	s := startServer(t, environ)
+	a, err := ask(s.address, key, `mutation { createTaskType(input: { name: "collections", purpose: COLLECTION }) { taskType { name } userErrors { code } } }`, nil)
+	require.NoError(t, err)
+	require.Equal(t, "collections", a.Text("createTaskType.taskType.name"), a.Body)
+	a, err = ask(s.address, key, syncDocument, syncOf("NEW-1", "collections", "Ann"))
+	require.NoError(t, err)
+	require.Positive(t, a.At("syncCustomerSchedule.tasksCreated"), a.Body)
+}
+
+// Rotation with a server that goes on reading: new keys, reseal, and the old key is no longer needed.
+func TestKeysAreRotated(t *testing.T) {
+	t.Parallel()
+	databaseURL := dbtest.New(t)
+	old := strings.TrimSpace(must(t, nil, "keys", "generate"))
+	with := func(keys string) []string {
+		return environment(t, databaseURL, "CASELOAD_PII_KEYS="+keys)
+	}
+	printed := harborKey.FindStringSubmatch(must(t, with(old), "seed"))
+	require.NotNil(t, printed)
+	const read = `{ customers(first: 5) { nodes { referenceId ssnLastFour } } }`
+	show := func(environ []string) any {
+		s := startServer(t, environ)
+		a, err := ask(s.address, printed[1], read, nil)
+		require.NoError(t, err)
+		require.Empty(t, a.Errors, a.Body)
+		require.Regexp(t, `^\d{4}$`, a.Text("customers.nodes.0.ssnLastFour"))
+		return a.Data
+	}
+	before := show(with(old))
+
+	rotated := strings.TrimSpace(must(t, with(old), "keys", "rotate"))
+	require.NotEqual(t, old, rotated)
+	require.Equal(t, before, show(with(rotated)), "the new keys open what the old one sealed")
+	require.Regexp(t, `(?m)^`+harbor+`: [1-9]\d* values sealed again$`, must(t, with(rotated), "keys", "reseal"))
+	require.Regexp(t, `(?m)^`+harbor+`: 0 values sealed again$`, must(t, with(rotated), "keys", "reseal"))
+	require.Equal(t, before, show(with(rotated)))
+
+	s := startServer(t, with(old))
+	a, err := ask(s.address, printed[1], read, nil)
+	require.NoError(t, err)
+	require.NotEmpty(t, a.Errors, "the old key alone opens nothing any more")
 }

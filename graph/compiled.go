@@ -217,6 +217,9 @@ func planNodes(edges *Edges) []plan.NodeType {
 	return out
 }
 
+// reasonFailed is shown for a field whose plan met an error.
+const reasonFailed = "an error, which the executor reports"
+
 // ExtensionName names the extension.
 func (*compiled) ExtensionName() string { return "CompiledReads" }
 
@@ -240,7 +243,7 @@ func (c *compiled) InterceptRootField(ctx context.Context, next graphql.RootReso
 			sightOf(ctx).add(sighted{Field: field.Field.Alias, Compiled: true, Statements: &answer.Statements, Rows: &answer.Rows, Milliseconds: since(began)})
 			return answer
 		}
-		reason = "an error or an argument that only the executor reports"
+		reason = reasonFailed
 	}
 	out := next(ctx)
 	c.metrics.RootField("generated")

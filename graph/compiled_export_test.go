@@ -5,6 +5,9 @@ import "caseload/internal/plan"
 // NotCompiled are the fields that compiled reads leave to the generated executor.
 func NotCompiled() map[string]string { return notCompiled }
 
+// ReasonFailed is the reason of a plan that met an error.
+const ReasonFailed = reasonFailed
+
 // PlanNodes are the types that plans answer node with: GraphQL names by the prefix of ids.
 func PlanNodes() map[string]string {
 	out := map[string]string{}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -163,11 +164,20 @@ func TestCompiledReadsEqualTheExecutorOnRandomQueries(t *testing.T) {
 					continue
 				}
 				clean.Add(1)
+				if compiled.Statements > generated.Statements || g.chance(5) {
+					// A plan that fails where the executor does not would never be seen but for its slowness.
+					for _, f := range p.reasons(t, key, document, variables) {
+						if strings.HasPrefix(f, graph.ReasonFailed) {
+							t.Errorf("case %d of %s=%d: the plan failed\n%s\nvariables %v", i, seedVariable, seed, document, variables)
+						}
+					}
+				}
 				switch {
 				case compiled.Statements < generated.Statements:
 					fewer.Add(1)
 				case compiled.Statements > generated.Statements:
 					more.Add(1)
+					t.Logf("%d statements instead of %d: %s %v", compiled.Statements, generated.Statements, document, variables)
 				}
 			}
 		}()

@@ -103,6 +103,22 @@ func (p *pair) planned(t testing.TB, key, document string) (*graphtest.Reply, []
 	return r, answer.Extensions.Plan
 }
 
+// reasons are why root fields were not compiled, as far as the key may see it.
+func (p *pair) reasons(t testing.TB, key, document string, variables graphtest.Vars) []string {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{"query": document, "variables": variables, "extensions": map[string]any{"plan": true}})
+	require.NoError(t, err)
+	var answer struct {
+		Extensions struct{ Plan []planned }
+	}
+	require.NoError(t, json.Unmarshal([]byte(p.compiled.Post(t, key, body).Body), &answer))
+	var out []string
+	for _, f := range answer.Extensions.Plan {
+		out = append(out, f.Reason)
+	}
+	return out
+}
+
 // planned is how a root field was answered.
 type planned struct {
 	Field            string

@@ -109,8 +109,8 @@ func call(t testing.TB, coordinate string) string {
 	return text + selection(f.Type) + " }"
 }
 
-// ask runs an operation of any kind and returns its answer, or its first event.
-func ask(t testing.TB, s *graphtest.Server, key, document string, variables vars) *graphtest.Reply {
+// answer runs an operation of any kind and returns its answer, or its first event.
+func answer(t testing.TB, s *graphtest.Server, key, document string, variables vars) *graphtest.Reply {
 	t.Helper()
 	if strings.HasPrefix(strings.TrimSpace(document), "subscription") {
 		return s.Subscribe(t, key, document, variables).Next()

@@ -69,11 +69,11 @@ func TestRootFieldsAreClosedByDefault(t *testing.T) {
 	w := graphtest.New(t)
 	for _, coordinate := range rootFields() {
 		document := call(t, coordinate)
-		r := ask(t, w.Server, "", document, nil)
+		r := answer(t, w.Server, "", document, nil)
 		assert.Equal(t, "UNAUTHENTICATED", r.Code(), "%s: %s", document, r.Body)
 		scopes, _ := requires(field(coordinate))
 		for _, s := range scopes {
-			r := ask(t, w.Server, w.Harbor.KeyWithout(t, s), document, nil)
+			r := answer(t, w.Server, w.Harbor.KeyWithout(t, s), document, nil)
 			if assert.Equal(t, "FORBIDDEN", r.Code(), "%s: %s", document, r.Body) {
 				assert.Equal(t, []any{string(s)}, r.Errors[0].Extensions.Details["requiredScopes"])
 			}

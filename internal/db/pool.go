@@ -72,6 +72,8 @@ func Open(databaseURL string, s Settings) (*Pool, error) {
 		// lib/pq does not listen to a context while it connects; a host that accepts and stays silent would hang us.
 		q.Set("connect_timeout", "10")
 	}
+	// PostgreSQL's own 0.6 misses common misspellings: rivra and smiht are 0.50 like Rivera and Smith.
+	q.Set("pg_trgm.word_similarity_threshold", "0.5")
 	if s.ApplicationName != "" {
 		q.Set("application_name", s.ApplicationName)
 	}

@@ -2,7 +2,6 @@ package db
 
 import (
 	"strings"
-
 )
 
 // Statement is SQL with its arguments; $1 is the organization.
@@ -123,4 +122,3 @@ func (t *Table[T]) sqlCountPer(b *builder, column string, parents any, w Where) 
 	col := "c." + t.Column(column).Name
 	return "SELECT " + col + " AS key, count(*) AS n FROM " + t.name + " c WHERE c.organization_id = $1 AND " + col + " = ANY(" + b.arg(parents) + ")" + b.where(w) + " GROUP BY " + col
 }
-

@@ -84,7 +84,11 @@ func (l *lendingSystem) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case len(parts) == 2 && parts[0] == "loans":
 		for _, loan := range l.loans {
 			if fmt.Sprint(loan["id"]) == parts[1] {
-				_ = json.NewEncoder(w).Encode(loan)
+				file := map[string]any{"borrowerReferenceId": "linked"}
+				for k, v := range loan {
+					file[k] = v
+				}
+				_ = json.NewEncoder(w).Encode(file)
 				return
 			}
 		}
@@ -99,11 +103,14 @@ func (l *lendingSystem) set(f func(l *lendingSystem)) {
 	f(l)
 }
 
-// newLendingWorld is a world with a client that does not wait long.
-func newLendingWorld(t *testing.T, url string) *world {
+// patient is longer than any machine needs to answer.
+const patient = 30 * time.Second
+
+// newLendingWorld is a world with a client that waits for so long.
+func newLendingWorld(t *testing.T, url string, patience time.Duration) *world {
 	t.Helper()
 	w := newWorldOn(t, dbtest.New(t), discard(), lending.Options{
-		TryTimeout: 300 * time.Millisecond, Timeout: time.Second, FailuresToOpen: 1000,
+		TryTimeout: patience, Timeout: 2 * patience, FailuresToOpen: 1000,
 		Backoff: func() backoff.BackOff { return &backoff.ZeroBackOff{} },
 	})
 	w.taskType(t, "collections", nil)
@@ -125,7 +132,7 @@ func fromLending(reference string, change func(*schedule.SyncInput)) schedule.Sy
 func TestTheLendingSystemFillsOnlyWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	l := newLendingSystem(t)
-	w := newLendingWorld(t, l.URL)
+	w := newLendingWorld(t, l.URL, patient)
 	r := w.sync(t, fromLending("C-1", nil))
 	require.True(t, r.ScheduleCreated)
 	require.Equal(t, 2, r.LoansImported)
@@ -167,7 +174,7 @@ func TestTheLendingSystemFillsOnlyWhatIsMissing(t *testing.T) {
 func TestAnOptOutThatTheLendingSystemKnowsOf(t *testing.T) {
 	t.Parallel()
 	l := newLendingSystem(t)
-	w := newLendingWorld(t, l.URL)
+	w := newLendingWorld(t, l.URL, patient)
 	first := w.sync(t, fromLending("C-1", nil))
 	l.set(func(l *lendingSystem) { l.borrower["doNotCall"] = true })
 	r := w.sync(t, fromLending("C-1", nil))
@@ -188,7 +195,7 @@ func TestAnOptOutThatTheLendingSystemKnowsOf(t *testing.T) {
 func TestLoans(t *testing.T) {
 	t.Parallel()
 	l := newLendingSystem(t)
-	w := newLendingWorld(t, l.URL)
+	w := newLendingWorld(t, l.URL, patient)
 	loans := func(id uuid.UUID) string {
 		return get[string](t, w, "SELECT coalesce(string_agg(external_id || ' ' || status || ' ' || coalesce(principal_balance::text, '-'), ', ' ORDER BY external_id), '') FROM loans WHERE customer_id = $1", id)
 	}
@@ -226,7 +233,7 @@ func TestLoans(t *testing.T) {
 func TestALendingSystemThatMisbehaves(t *testing.T) {
 	t.Parallel()
 	l := newLendingSystem(t)
-	w := newLendingWorld(t, l.URL)
+	w := newLendingWorld(t, l.URL, 1500*time.Millisecond)
 	w.sync(t, fromLending("C-1", nil))
 	all := w.dump(t)
 	answer := func(status int, contentType, body string) http.HandlerFunc {
@@ -294,7 +301,7 @@ func TestALendingSystemThatMisbehaves(t *testing.T) {
 
 func TestNoLendingSystem(t *testing.T) {
 	t.Parallel()
-	w := newLendingWorld(t, "")
+	w := newLendingWorld(t, "", patient)
 	_, err := w.Sync(t.Context(), w.v, fromLending("C-1", nil))
 	require.Equal(t, []string{"INVALID_STATE input.sync"}, refused(t, err))
 	l := newLendingSystem(t)
@@ -315,7 +322,7 @@ func TestNoLendingSystem(t *testing.T) {
 func TestNothingIsLockedWhileTheLendingSystemIsAsked(t *testing.T) {
 	t.Parallel()
 	l := newLendingSystem(t)
-	w := newLendingWorld(t, l.URL)
+	w := newLendingWorld(t, l.URL, patient)
 	w.sync(t, fromLending("C-1", nil))
 	asked := 0
 	l.set(func(l *lendingSystem) {

@@ -151,3 +151,26 @@ func stopActive(ctx context.Context, tx *db.Tx, v *viewer.Viewer, customerID uui
 	}
 	return removed[customerID], nil
 }
+
+const removePendingSQL = `
+	WITH gone AS (
+		DELETE FROM call_tasks WHERE organization_id = $1 AND customer_id = ANY($2) AND state = 'PENDING' RETURNING customer_id
+	)
+	SELECT customer_id, count(*) AS n FROM gone GROUP BY customer_id`
+
+// removePending deletes the pending tasks of customers, of any task type, and returns how many each had.
+// Tasks that a dialer holds stay.
+func removePending(ctx context.Context, tx *db.Tx, sc db.Scope, customers []uuid.UUID) (map[uuid.UUID]int, error) {
+	var rows []struct {
+		CustomerID uuid.UUID `db:"customer_id"`
+		N          int       `db:"n"`
+	}
+	if err := tx.Select(ctx, &rows, removePendingSQL, sc.OrganizationID, pq.Array(customers)); err != nil {
+		return nil, fmt.Errorf("remove pending tasks: %w", err)
+	}
+	out := make(map[uuid.UUID]int, len(rows))
+	for _, r := range rows {
+		out[r.CustomerID] = r.N
+	}
+	return out, nil
+}

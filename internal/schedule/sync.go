@@ -13,7 +13,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/uuid"
-	"github.com/lib/pq"
 
 	"caseload/internal/audit"
 	"caseload/internal/civil"
@@ -497,26 +496,4 @@ func (b *batch) write(ctx context.Context, tx *db.Tx, customers []*folded) error
 // refusedRows gives a violated constraint of a customer its user error.
 func refusedRows(err error) error {
 	return fmt.Errorf("write customers: %w", db.Refused(err, "input"))
-}
-
-// removePending deletes the pending tasks of customers, of any task type, and returns how many each had.
-// Tasks that a dialer holds stay.
-func removePending(ctx context.Context, tx *db.Tx, sc db.Scope, customers []uuid.UUID) (map[uuid.UUID]int, error) {
-	var rows []struct {
-		CustomerID uuid.UUID `db:"customer_id"`
-		N          int       `db:"n"`
-	}
-	err := tx.Select(ctx, &rows, `
-		WITH gone AS (
-			DELETE FROM call_tasks WHERE organization_id = $1 AND customer_id = ANY($2) AND state = 'PENDING' RETURNING customer_id
-		)
-		SELECT customer_id, count(*) AS n FROM gone GROUP BY customer_id`, sc.OrganizationID, pq.Array(customers))
-	if err != nil {
-		return nil, fmt.Errorf("remove pending tasks: %w", err)
-	}
-	out := make(map[uuid.UUID]int, len(rows))
-	for _, r := range rows {
-		out[r.CustomerID] = r.N
-	}
-	return out, nil
 }

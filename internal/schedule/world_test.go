@@ -294,7 +294,8 @@ func (w *world) run(t testing.TB) {
 	done := make(chan error, 1)
 	go func() { done <- w.bus.Run(ctx) }()
 	t.Cleanup(func() { cancel(); require.NoError(t, <-done) })
-	limit := time.After(20 * time.Second)
+	// A busy database server refuses connections for a while, and the bus tries again ever more slowly.
+	limit := time.After(time.Minute)
 	for !w.bus.Connected() {
 		select {
 		case <-connected:

@@ -1,0 +1,298 @@
+package customer_test
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"caseload/internal/civil"
+	"caseload/internal/customer"
+	"caseload/internal/db"
+	"caseload/internal/dbtest"
+	"caseload/internal/fault"
+	"caseload/internal/lending"
+	"caseload/internal/pii"
+	"caseload/internal/viewer"
+)
+
+var noon = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+
+type world struct {
+	*customer.Service
+	pool   *db.Pool
+	sealer *pii.Sealer
+	v      *viewer.Viewer
+}
+
+func newWorld(t *testing.T, allowPrivate bool) *world {
+	t.Helper()
+	pool, err := db.Open(dbtest.New(t), db.Settings{MaxOpen: 8})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, pool.Close()) })
+	keys, err := pii.GenerateKeys()
+	require.NoError(t, err)
+	sealer, err := pii.NewSealer(keys)
+	require.NoError(t, err)
+	client := lending.New(lending.Options{Timeout: time.Second})
+	t.Cleanup(client.Close)
+	return &world{
+		Service: customer.New(pool, sealer, client, allowPrivate, func() time.Time { return noon }), pool: pool, sealer: sealer,
+		v: &viewer.Viewer{Kind: viewer.APIKey, OrganizationID: uuid.New(), ActorID: uuid.New(), Scopes: viewer.AllScopes()},
+	}
+}
+
+func val[T any](v T) graphql.Omittable[*T] { return graphql.OmittableOf(&v) }
+
+// write merges fields into the customer of a reference and stores it, and returns what changed.
+func (w *world) write(t *testing.T, f customer.Fields) (*customer.Record, []string) {
+	t.Helper()
+	var record *customer.Record
+	var changed []string
+	require.NoError(t, w.pool.InTx(t.Context(), noon, func(tx *db.Tx) error {
+		found, err := customer.LockByReference(t.Context(), tx, w.v.Scope(), []string{f.ReferenceID})
+		if err != nil {
+			return err
+		}
+		if record = found[f.ReferenceID]; record == nil {
+			record = customer.NewRecord(w.v, f.ReferenceID)
+		}
+		c := fault.NewCheck("input")
+		if err := record.Merge(&f, c, w.sealer, civil.DateIn(noon, time.UTC)); err != nil {
+			return err
+		}
+		if err := c.Err(); err != nil {
+			return err
+		}
+		if changed = record.Settle(w.v, tx.Now); len(changed) == 0 {
+			return nil
+		}
+		return customer.WriteAll(t.Context(), tx, w.v.Scope(), []*customer.Record{record})
+	}))
+	return record, changed
+}
+
+func TestWhatChangesIsNamed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, true)
+	_, changed := w.write(t, customer.Fields{ReferenceID: "C-1", FirstName: val("Ann"), PhoneNumber: val("+12125551212"), City: val("Albany")})
+	require.Equal(t, []string{"created", "phone_number", "address"}, changed)
+	for _, step := range []struct {
+		send customer.Fields
+		want []string
+	}{
+		{customer.Fields{FirstName: val("Ann"), PhoneNumber: val("212-555-1212"), City: val(" Albany ")}, nil},
+		{customer.Fields{FirstName: val("Eve"), DoNotMail: val(true)}, []string{"first_name", "do_not_mail"}},
+		{customer.Fields{SSN: val("123-45-6789")}, []string{"ssn", "ssn_last_four"}},
+		{customer.Fields{SSN: val("123456789"), SSNLastFour: val("6789")}, nil},
+		{customer.Fields{State: val("ny")}, []string{"address"}},
+		{customer.Fields{PhoneNumber: val("+17185551234")}, []string{"phone_number"}},
+		{customer.Fields{ExternalMetadata: graphql.OmittableOf(db.JSON(`{"b": 1.0, "a": [2e1]}`))}, []string{"external_metadata"}},
+		{customer.Fields{ExternalMetadata: graphql.OmittableOf(db.JSON(`{"a":[20],"b":1}`))}, nil},
+		{customer.Fields{PhoneNumber: graphql.OmittableOf[*string](nil)}, []string{"phone_number"}},
+		{customer.Fields{PhoneNumber: graphql.OmittableOf[*string](nil)}, nil},
+	} {
+		step.send.ReferenceID = "C-1"
+		_, changed := w.write(t, step.send)
+		require.Equal(t, step.want, changed)
+	}
+}
+
+func TestSealedNumbersBelongToTheirRow(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, true)
+	a, _ := w.write(t, customer.Fields{ReferenceID: "A", SSN: val("123-45-6789")})
+	b, _ := w.write(t, customer.Fields{ReferenceID: "B", SSN: val("321-54-9876")})
+	reveal := func(r *customer.Record) (string, error) {
+		_, ssn, err := w.RevealSSN(t.Context(), w.v, customer.RevealSSNInput{CustomerID: r.Customer.ID(), Reason: "the customer asked for it"})
+		return ssn, err
+	}
+	ssn, err := reveal(a)
+	require.NoError(t, err)
+	require.Equal(t, "123456789", ssn)
+	require.True(t, a.Customer.SSNProvided())
+	_, err = w.pool.Exec(t.Context(), "UPDATE customers SET ssn_sealed = (SELECT ssn_sealed FROM customers WHERE id = $1) WHERE id = $2", a.Customer.UUID, b.Customer.UUID)
+	require.NoError(t, err)
+	_, err = reveal(b)
+	require.ErrorIs(t, err, pii.ErrOpen, "a number copied into another row cannot be opened")
+	require.NotContains(t, err.Error(), "6789")
+
+	none, _ := w.write(t, customer.Fields{ReferenceID: "N", FirstName: val("Ann")})
+	ssn, err = reveal(none)
+	require.NoError(t, err)
+	require.Empty(t, ssn)
+	var audited int
+	require.NoError(t, w.pool.Get(t.Context(), &audited, "SELECT count(*) FROM audit_entries WHERE action = 'customer.ssn_revealed' AND reason = 'the customer asked for it'"))
+	require.Equal(t, 2, audited, "also when there was nothing to reveal; not when it failed")
+
+	for reason, code := range map[string]fault.UserCode{"short": fault.TooShort, strings.Repeat(" ", 20): fault.TooShort, strings.Repeat("x", 501): fault.TooLong} {
+		_, _, err := w.RevealSSN(t.Context(), w.v, customer.RevealSSNInput{CustomerID: a.Customer.ID(), Reason: reason})
+		errs, ok := fault.AsUserErrors(err)
+		require.True(t, ok)
+		require.Equal(t, code, errs[0].Code)
+	}
+	stranger := &viewer.Viewer{Kind: viewer.APIKey, OrganizationID: uuid.New(), Scopes: viewer.AllScopes()}
+	_, _, err = w.RevealSSN(t.Context(), stranger, customer.RevealSSNInput{CustomerID: a.Customer.ID(), Reason: "the customer asked for it"})
+	errs, ok := fault.AsUserErrors(err)
+	require.True(t, ok)
+	require.Equal(t, fault.Missing, errs[0].Code)
+}
+
+func TestFind(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, true)
+	r, _ := w.write(t, customer.Fields{ReferenceID: "C-1", FirstName: val("Ann")})
+	id, reference, unknown := r.Customer.UUID, "C-1", "C-2"
+	_, err := w.pool.Exec(t.Context(), "INSERT INTO customer_identifiers (organization_id, id, customer_id, source, source_id, language, created_at) VALUES ($1, gen_random_uuid(), $2, 'crm', '9', 'en', now())", w.v.OrganizationID, id)
+	require.NoError(t, err)
+	english := &customer.IdentifierInput{Source: "crm", SourceID: "9", Language: val("en")}
+	find := func(id *uuid.UUID, reference *string, identifier *customer.IdentifierInput) (fault.Code, *customer.Customer) {
+		c, err := customer.Find(t.Context(), w.pool, w.v.Scope(), id, reference, identifier)
+		if err != nil {
+			return fault.CodeOf(err), nil
+		}
+		return "", c
+	}
+	for _, row := range []struct {
+		id         *uuid.UUID
+		reference  *string
+		identifier *customer.IdentifierInput
+		want       fault.Code
+	}{
+		{&id, nil, nil, ""}, {nil, &reference, nil, ""}, {nil, nil, english, ""},
+		{nil, nil, nil, fault.BadUserInput}, {&id, &reference, nil, fault.BadUserInput}, {&id, nil, english, fault.BadUserInput},
+		{nil, &unknown, nil, fault.NotFound}, {nil, nil, &customer.IdentifierInput{Source: "crm", SourceID: "9"}, fault.NotFound},
+	} {
+		code, found := find(row.id, row.reference, row.identifier)
+		require.Equal(t, row.want, code)
+		if row.want == "" {
+			require.Equal(t, id, found.UUID)
+		}
+	}
+	_, err = customer.Find(t.Context(), w.pool, db.Scope{OrganizationID: uuid.New()}, &id, nil, nil)
+	require.Equal(t, fault.NotFound, fault.CodeOf(err))
+}
+
+func TestConfigureLendingSystem(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, false)
+	const key = "a-key-that-nobody-may-see"
+	configure := func(in customer.ConfigureLendingSystemInput) (*customer.LendingSystem, []fault.UserCode) {
+		l, err := w.ConfigureLendingSystem(t.Context(), w.v, in)
+		errs, _ := fault.AsUserErrors(err)
+		if len(errs) == 0 {
+			require.NoError(t, err)
+		}
+		var codes []fault.UserCode
+		for _, e := range errs {
+			require.NotContains(t, e.Message, key)
+			codes = append(codes, e.Code)
+		}
+		return l, codes
+	}
+	for _, address := range []string{"http://lending.example.com", "https://127.0.0.1/api", "https://10.1.2.3", "https://[::1]/", "https://169.254.169.254/latest", "https://localhost", "ftp://lending.example.com", "nothing", "https://user:password@lending.example.com"} {
+		_, codes := configure(customer.ConfigureLendingSystemInput{BaseURL: address, Key: val(key)})
+		require.Equal(t, []fault.UserCode{fault.Invalid}, codes, address)
+	}
+	_, codes := configure(customer.ConfigureLendingSystemInput{BaseURL: "nothing", Key: val("short")})
+	require.Equal(t, []fault.UserCode{fault.Invalid, fault.Invalid}, codes)
+	_, codes = configure(customer.ConfigureLendingSystemInput{BaseURL: "https://lending.example.com"})
+	require.Equal(t, []fault.UserCode{fault.Required}, codes)
+	l, codes := configure(customer.ConfigureLendingSystemInput{BaseURL: "https://lending.example.com/api", Key: val(key)})
+	require.Empty(t, codes)
+	require.True(t, l.IsEnabled)
+	require.False(t, bytes.Contains(l.KeySealed, []byte(key)))
+	target, err := w.LendingTarget(t.Context(), w.v)
+	require.NoError(t, err)
+	require.Equal(t, key, target.Key.Reveal())
+	require.False(t, target.AllowPrivate)
+	off, codes := configure(customer.ConfigureLendingSystemInput{BaseURL: "https://lending.example.com/v2", IsEnabled: val(false)})
+	require.Empty(t, codes)
+	require.Equal(t, l.UUID, off.UUID)
+	require.Equal(t, l.KeySealed, off.KeySealed, "an absent key keeps the stored one")
+	require.Equal(t, int32(2), off.Version)
+	_, err = w.LendingTarget(t.Context(), w.v, "input", "sync")
+	errs, ok := fault.AsUserErrors(err)
+	require.True(t, ok)
+	require.Equal(t, []string{"input", "sync"}, errs[0].Path)
+
+	// Many at once, on an organization that has none yet.
+	v := &viewer.Viewer{Kind: viewer.APIKey, OrganizationID: uuid.New(), Scopes: viewer.AllScopes()}
+	var group sync.WaitGroup
+	for range 6 {
+		group.Go(func() {
+			if _, err := w.ConfigureLendingSystem(context.Background(), v, customer.ConfigureLendingSystemInput{BaseURL: "https://lending.example.com", Key: val(key)}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	var version, audited int
+	require.NoError(t, w.pool.Get(t.Context(), &version, "SELECT version FROM lending_systems WHERE organization_id = $1", v.OrganizationID))
+	require.Equal(t, 6, version)
+	require.NoError(t, w.pool.Get(t.Context(), &audited, "SELECT count(*) FROM audit_entries WHERE action = 'lending_system.configured' AND changes::text NOT LIKE '%nobody%' AND organization_id = $1", v.OrganizationID))
+	require.Equal(t, 6, audited)
+}
+
+func TestPrivateLendingSystemsAreRefusedWhenFetching(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, false)
+	_, err := w.Fetch(t.Context(), lending.Target{OrganizationID: w.v.OrganizationID, BaseURL: "https://127.0.0.1:9", Key: "a-key-that-nobody-may-see"}, lending.Request{ReferenceID: "C-1"}, "input", "sync")
+	errs, ok := fault.AsUserErrors(err)
+	require.True(t, ok)
+	require.Equal(t, fault.LendingRefused, errs[0].Code)
+	require.NotContains(t, errs[0].Message, "127.0.0.1")
+}
+
+// A filter that finds by personal data tells it, so it needs the permission to read it.
+func TestFiltersByPersonalData(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, true)
+	day := civil.MustDate(1985, time.June, 15)
+	r, _ := w.write(t, customer.Fields{ReferenceID: "C-1", SSN: val("123-45-6789"), Birthday: val("1985-06-15"), Email: val("Ann@Example.com"), PhoneNumber: val("+12125551212")})
+	w.write(t, customer.Fields{ReferenceID: "C-2", SSN: val("321-54-6789"), Birthday: val("1985-06-16")})
+	lists := customer.NewLists(w.sealer)
+	find := func(v *viewer.Viewer, f *customer.Filter) ([]uuid.UUID, error) {
+		// As the server does it, but for reading the filter from JSON.
+		ctx := graphql.WithUnmarshalerMap(viewer.With(t.Context(), v), graphql.BuildUnmarshalerMap(func(context.Context, any) (customer.Filter, error) { return *f, nil }))
+		where, err := lists.Customers.Filter(ctx, map[string]any{})
+		if err != nil {
+			return nil, err
+		}
+		rows, err := customer.Table.List(t.Context(), w.pool, v.Scope(), where, db.Page{Order: db.By("created_at")})
+		require.NoError(t, err)
+		ids := []uuid.UUID{}
+		for _, c := range rows {
+			ids = append(ids, c.UUID)
+		}
+		return ids, nil
+	}
+	weak := &viewer.Viewer{Kind: viewer.APIKey, OrganizationID: w.v.OrganizationID, Scopes: []viewer.Scope{viewer.CustomersRead}}
+	stranger := &viewer.Viewer{Kind: viewer.APIKey, OrganizationID: uuid.New(), Scopes: viewer.AllScopes()}
+	for _, f := range []*customer.Filter{
+		{SSN: val("123456789")}, {SSNLastFour: &customer.SSNLastFourFilter{LastFour: "6789", Birthday: day}},
+		{Email: val("ann@example.COM")}, {PhoneNumber: val("+12125551212")},
+	} {
+		found, err := find(w.v, f)
+		require.NoError(t, err)
+		require.Equal(t, []uuid.UUID{r.Customer.UUID}, found)
+		found, err = find(stranger, f)
+		require.NoError(t, err)
+		require.Empty(t, found)
+		if _, err = find(weak, f); f.SSN.IsSet() || f.SSNLastFour != nil {
+			require.Equal(t, fault.Forbidden, fault.CodeOf(err))
+		} else {
+			require.NoError(t, err)
+		}
+	}
+	for _, f := range []*customer.Filter{{SSN: val("12")}, {SSNLastFour: &customer.SSNLastFourFilter{LastFour: "x", Birthday: day}}} {
+		_, err := find(w.v, f)
+		require.Equal(t, fault.BadUserInput, fault.CodeOf(err))
+	}
+}
