@@ -31,7 +31,7 @@ func answerOf(ctx context.Context, s *graphtest.Server, key, document string) st
 	r.Header.Set("X-API-Key", key)
 	rec := httptest.NewRecorder()
 	s.ServeHTTP(rec, r)
-	return passing.ReplaceAllString(rec.Body.String(), "")
+	return passing.ReplaceAllString(rec.Body.String(), `"passing":0`)
 }
 
 // Not parallel: it counts the goroutines of the whole program.
@@ -85,7 +85,7 @@ func TestCompiledReadsSurviveADatabaseThatDies(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			for range 25 {
+			for range 8 {
 				got := answerOf(t.Context(), victim, p.Harbor.Key, nestedPage)
 				if got == whole {
 					continue
@@ -128,9 +128,9 @@ func TestPlansOfManyDocumentsAreBounded(t *testing.T) {
 	require.LessOrEqual(t, count, 1000)
 	require.Less(t, bytes, 32<<20)
 	// Long documents are bounded by what they weigh, before they are a thousand.
-	long := strings.Repeat(" firstName", 2000)
+	long := " #" + strings.Repeat("x", 20_000) + "\n"
 	for i := range 500 {
-		add(`{ customers { nodes { a` + strconv.Itoa(i) + `: id` + long + ` } } }`)
+		add(`{ customers { nodes { a` + strconv.Itoa(i) + `: id }` + long + ` } }`)
 	}
 	count, bytes = plans.Size()
 	require.Less(t, count, 300)

@@ -4403,7 +4403,7 @@ type LendingSystem implements Node {
 input ConfigureLendingSystemInput {
   "Where its API begins, such as https://lending.example.com/api. Private addresses are refused unless the server allows them."
   baseUrl: String!
-  "The key it wants as a bearer token. Stored sealed and never shown; absent keeps the stored one."
+  "The key it wants as a bearer token. Stored sealed and never shown; absent keeps the stored one, unless the host changes."
   key: String
   "Whether sync: true may use it; absent means true on first configuration, otherwise unchanged."
   isEnabled: Boolean

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -77,6 +79,10 @@ func (s *Service) ConfigureLendingSystem(ctx context.Context, v *viewer.Viewer, 
 		if isNew && key == nil && !c.Has("key") {
 			c.At("key").Add(fault.Required, "Give the key: none is stored yet.")
 		}
+		if !isNew && key == nil && !sameOrigin(got.BaseURL, in.BaseURL) {
+			// Otherwise whoever may configure could have the stored key sent to a host of their own.
+			c.At("key").Add(fault.Required, "Give the key again: the lending system is at another host now.")
+		}
 		if err := c.Err(); err != nil {
 			return err
 		}
@@ -110,6 +116,13 @@ func (s *Service) ConfigureLendingSystem(ctx context.Context, v *viewer.Viewer, 
 		return nil, err
 	}
 	return row, nil
+}
+
+// sameOrigin tells whether two addresses have the same scheme, host and port.
+func sameOrigin(a, b string) bool {
+	x, errX := url.Parse(a)
+	y, errY := url.Parse(b)
+	return errX == nil && errY == nil && x.Scheme == y.Scheme && strings.EqualFold(x.Host, y.Host)
 }
 
 // Fetched is what the lending system told of one customer.

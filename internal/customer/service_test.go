@@ -212,6 +212,8 @@ func TestConfigureLendingSystem(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, key, target.Key.Reveal())
 	require.False(t, target.AllowPrivate)
+	_, codes = configure(customer.ConfigureLendingSystemInput{BaseURL: "https://elsewhere.example.com/api"})
+	require.Equal(t, []fault.UserCode{fault.Required}, codes, "the stored key must not follow to another host")
 	off, codes := configure(customer.ConfigureLendingSystemInput{BaseURL: "https://lending.example.com/v2", IsEnabled: val(false)})
 	require.Empty(t, codes)
 	require.Equal(t, l.UUID, off.UUID)
