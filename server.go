@@ -248,7 +248,7 @@ func (p *program) wire(ctx context.Context) (shutdown func(context.Context) erro
 	}
 	p.api, err = graph.New(graph.Options{
 		Compiled: true,
-		Pool: p.pool, Bus: p.bus, Sealer: p.sealer, CursorKey: p.cfg.CursorKey(p.sealer), Lending: p.lending, AllowPrivate: p.cfg.Lending.AllowPrivate,
+		Pool:     p.pool, Bus: p.bus, Sealer: p.sealer, CursorKey: p.cfg.CursorKey(p.sealer), Lending: p.lending, AllowPrivate: p.cfg.Lending.AllowPrivate,
 		Limits: &p.cfg.Limits, Introspection: httpapi.Introspection(p.cfg.HTTP.Introspection), Origins: p.cfg.HTTP.CORSOrigins,
 		Proxies: p.cfg.HTTP.TrustedProxies.Strings(), Metrics: p.metrics, Tracer: tracing.Tracer("caseload"), Log: p.log,
 	})
