@@ -58,7 +58,7 @@ playground: ## Build the playground's bundle, which is committed (needs Node.js 
 lint: ## Check form and common mistakes: gofmt, go vet, staticcheck where it is installed
 	@unformatted=$$(git ls-files --cached --others --exclude-standard '*.go' | while read -r file; do [ ! -f "$$file" ] || echo "$$file"; done | xargs -r gofmt -l); \
 	if [ -n "$$unformatted" ]; then echo "not in gofmt's form:"; echo "$$unformatted"; exit 1; fi
-	$(GO) vet ./...
+	$(GO) vet -trimpath ./... # as `make build` does, so that both compile the dependencies once
 	@if command -v staticcheck >/dev/null; then staticcheck ./...; else echo "lint: staticcheck is not installed, so it was left out"; fi
 
 .PHONY: verify
