@@ -354,7 +354,10 @@ func (p *program) serve(ctx context.Context, role string) error {
 	defer cancel()
 	errs := []error{cause, p.api.Shutdown(drain)}
 	for _, s := range servers {
-		errs = append(errs, s.Shutdown(drain))
+		if err := s.Shutdown(drain); err != nil {
+			// Cutting the connections off cancels what still runs: it rolls back, and the pool can be closed.
+			errs = append(errs, fmt.Errorf("finish requests in progress (CASELOAD_DRAIN_TIMEOUT): %w", err), s.Close())
+		}
 	}
 	if runner != nil {
 		errs = append(errs, runner.Stop(drain))

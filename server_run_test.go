@@ -3,7 +3,6 @@
 package main
 
 import (
-	"io"
 	"os"
 	"os/exec"
 	"os/user"
@@ -91,16 +90,13 @@ func runTwice(t *testing.T, checkout string, as *syscall.SysProcAttr) {
 }
 
 // reachableProgram is a copy of this test program that every user can run; `go test` builds in a closed folder.
+// Another program makes it: a file that this one has open for writing would stay open in whatever process
+// other tests start just then, and what is open for writing cannot be run.
 func reachableProgram(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(openFolder(t), "caseload")
-	to, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o755)
-	require.NoError(t, err)
-	from, err := os.Open(os.Args[0])
-	require.NoError(t, err)
-	defer from.Close() //nolint:errcheck // only read
-	_, err = io.Copy(to, from)
-	require.NoError(t, err)
-	require.NoError(t, to.Close())
+	out, err := exec.CommandContext(t.Context(), "cp", os.Args[0], path).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.NoError(t, os.Chmod(path, 0o755))
 	return path
 }

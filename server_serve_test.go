@@ -12,6 +12,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/coder/websocket/wsjson"
 	"github.com/jmoiron/sqlx"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"caseload/internal/dbtest"
@@ -272,23 +273,29 @@ func TestDrainFinishesWhatHasBegun(t *testing.T) {
 	require.Equal(t, 1, stored)
 }
 
-// A request that does not finish in time must not keep the process from ending.
+// A request that does not finish in time is cut off, long before any limit of its own.
 func TestDrainGivesUpInTheEnd(t *testing.T) {
 	t.Parallel()
-	databaseURL, environ, key := seeded(t, "CASELOAD_DB_LOCK_TIMEOUT=60s", "CASELOAD_DRAIN_TIMEOUT=1s")
+	databaseURL, environ, key := seeded(t, "CASELOAD_DB_LOCK_TIMEOUT=5m", "CASELOAD_DB_STATEMENT_TIMEOUT=5m", "CASELOAD_LIMIT_MUTATION_TIMEOUT=5m", "CASELOAD_DRAIN_TIMEOUT=1s")
 	db := open(t, databaseURL)
 	s := startServer(t, environ)
 	release := blockCustomers(t, db)
-	defer release()
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_, _ = ask(s.address, key, syncDocument, syncOf("DRAIN-2", "collections", "Ann"))
+		_, err := ask(s.address, key, syncDocument, syncOf("DRAIN-2", "collections", "Ann"))
+		assert.Error(t, err, "the client knows that it has no answer")
 	}()
 	awaitBlocked(t, db)
 	s.stop()
-	require.ErrorIs(t, s.end(), context.DeadlineExceeded, "the exit code tells that work was cut off")
+	err := s.end()
+	require.ErrorIs(t, err, context.DeadlineExceeded, "the exit code tells that work was cut off")
+	require.ErrorContains(t, err, "CASELOAD_DRAIN_TIMEOUT")
 	<-ended
+	release()
+	var stored int
+	require.NoError(t, db.Get(&stored, `SELECT count(*) FROM customers WHERE reference_id = 'DRAIN-2'`))
+	require.Zero(t, stored, "and nothing of it is written")
 }
 
 // SIGTERM, as orchestrators send it, to a real process: exit code 0.

@@ -3,7 +3,6 @@
 package devdb
 
 import (
-	"io"
 	"os"
 	"os/exec"
 	"os/user"
@@ -113,16 +112,13 @@ func TestPlainUserAfterRootIsToldWhy(t *testing.T) {
 }
 
 // openCopy is this test program in a place that every user can reach; `go test` builds in a closed one.
+// Another program makes it: a file that this one has open for writing would stay open in whatever process
+// other tests start just then, and what is open for writing cannot be run.
 func openCopy(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(folder(t), "program")
-	to, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o755)
-	require.NoError(t, err)
-	from, err := os.Open(os.Args[0])
-	require.NoError(t, err)
-	defer from.Close() //nolint:errcheck // only read
-	_, err = io.Copy(to, from)
-	require.NoError(t, err)
-	require.NoError(t, to.Close())
+	out, err := exec.CommandContext(t.Context(), "cp", os.Args[0], path).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.NoError(t, os.Chmod(path, 0o755))
 	return path
 }
