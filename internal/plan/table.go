@@ -2,7 +2,8 @@ package plan
 
 import (
 	"context"
-	"database/sql"
+	"fmt"
+	"strconv"
 	"sync"
 
 	"caseload/internal/db"
@@ -18,8 +19,40 @@ type table struct {
 	// results are those of the rowset's edges; nil when there are no rows to lead on from.
 	results []result
 
-	raw  []sql.RawBytes
+	raw  []scanned
 	dest []any
+}
+
+// scanned takes one value from the driver. [database/sql.RawBytes] would do but for one thing: it turns an
+// empty text into nil, which is NULL.
+type scanned struct {
+	null  bool
+	bytes []byte
+	// buffer holds what is not bytes yet, from row to row.
+	buffer []byte
+}
+
+// Scan implements sql.Scanner. Bytes belong to the driver until the next row.
+func (s *scanned) Scan(src any) error {
+	s.null = false
+	switch v := src.(type) {
+	case nil:
+		s.null, s.bytes = true, nil
+		return nil
+	case []byte:
+		s.bytes = v
+		return nil
+	case string:
+		s.buffer = append(s.buffer[:0], v...)
+	case int64:
+		s.buffer = strconv.AppendInt(s.buffer[:0], v, 10)
+	case bool:
+		s.buffer = strconv.AppendBool(s.buffer[:0], v)
+	default:
+		return fmt.Errorf("read a cell of %T", src)
+	}
+	s.bytes = s.buffer
+	return nil
 }
 
 // span is where a cell stands in the arena; a negative length is NULL.
@@ -56,7 +89,9 @@ func (t *table) release() {
 	for i := range t.results {
 		t.results[i] = result{}
 	}
-	clear(t.raw)
+	for i := range t.raw {
+		t.raw[i].bytes = nil
+	}
 	if cap(t.arena) > maxArena || cap(t.spans) > maxArena/8 {
 		return
 	}
@@ -70,8 +105,15 @@ func (t *table) cell(row, column int) []byte {
 	if s.length < 0 {
 		return nil
 	}
+	if s.length == 0 {
+		// A slice of an arena that was never written to would be nil.
+		return emptyCell
+	}
 	return t.arena[s.from : s.from+s.length : s.from+s.length]
 }
+
+// emptyCell is a text without characters, which is not NULL.
+var emptyCell = []byte{}
 
 // read runs a statement and keeps its rows. With keep, the first column is not a cell, but is asked whether
 // its row is kept.
@@ -87,7 +129,7 @@ func (t *table) read(ctx context.Context, pool *db.Pool, st db.Statement, width 
 		skip = 1
 	}
 	if n := width + skip; n > len(t.raw) {
-		t.raw, t.dest = make([]sql.RawBytes, n), make([]any, n)
+		t.raw, t.dest = make([]scanned, n), make([]any, n)
 		for i := range t.raw {
 			t.dest[i] = &t.raw[i]
 		}
@@ -99,19 +141,20 @@ func (t *table) read(ctx context.Context, pool *db.Pool, st db.Statement, width 
 			return err
 		}
 		if keep != nil {
-			if kept, err := keep(t.raw[0]); err != nil {
+			if kept, err := keep(t.raw[0].bytes); err != nil {
 				return err
 			} else if !kept {
 				continue
 			}
 		}
-		for _, raw := range t.raw[skip : width+skip] {
-			if raw == nil {
+		for i := skip; i < width+skip; i++ {
+			raw := &t.raw[i]
+			if raw.null {
 				t.spans = append(t.spans, span{length: -1})
 				continue
 			}
-			t.spans = append(t.spans, span{int32(len(t.arena)), int32(len(raw))})
-			t.arena = append(t.arena, raw...)
+			t.spans = append(t.spans, span{int32(len(t.arena)), int32(len(raw.bytes))})
+			t.arena = append(t.arena, raw.bytes...)
 		}
 		t.n++
 	}
