@@ -283,26 +283,12 @@ func lines(errs fault.UserErrors) []string {
 // run lets the bus work until the test ends.
 func (w *world) run(t testing.TB) {
 	t.Helper()
-	connected := make(chan struct{}, 100)
-	w.bus.OnGap(func() {
-		select {
-		case connected <- struct{}{}:
-		default:
-		}
-	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.bus.Run(ctx) }()
 	t.Cleanup(func() { cancel(); require.NoError(t, <-done) })
 	// A busy database server refuses connections for a while, and the bus tries again ever more slowly.
-	limit := time.After(time.Minute)
-	for !w.bus.Connected() {
-		select {
-		case <-connected:
-		case <-limit:
-			t.Fatal("the bus did not connect")
-		}
-	}
+	require.Eventually(t, w.bus.Connected, time.Minute, time.Millisecond, "the bus did not connect")
 }
 
 // messages are the sentences of user errors.
