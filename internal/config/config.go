@@ -8,6 +8,7 @@ package config
 import (
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -23,11 +24,15 @@ type Config struct {
 	Environment Environment `env:"CASELOAD_ENVIRONMENT" envDefault:"development" want:"development or production" doc:"What the defaults below are made for. Production needs DATABASE_URL and the keys for personal data, and opens nothing by itself."`
 	LogLevel    slog.Level  `env:"CASELOAD_LOG_LEVEL" envDefault:"info" want:"debug, info, warn or error" doc:"The least severe level that is logged."`
 
+	CompiledReads bool       `env:"CASELOAD_COMPILED_READS" envDefault:"true" doc:"Whether queries of plain data are answered by compiled reads. False leaves all to the generated executor, with the same answers more slowly: to measure, and to find out where a fault is."`
+	MemoryLimit   MemorySize `env:"CASELOAD_MEMORY_LIMIT" want:"a size such as 512MiB or 2GiB" doc:"Soft limit of the memory that Go manages. Empty: four fifths of the limit of the container, else half of the machine's memory. GOMEMLIMIT and GOGC, where they are set, win."`
+
 	HTTP      HTTP           `section:"HTTP"`
 	Database  Database       `section:"Database"`
 	Secrets   Secrets        `section:"Secrets"`
 	Lending   Lending        `section:"Lending system"`
 	Jobs      Jobs           `section:"Jobs and demonstration"`
+	Files     Files          `section:"Files and bulk operations"`
 	Telemetry Telemetry      `section:"Telemetry"`
 	Limits    httpapi.Limits `section:"Limits"`
 }
@@ -40,6 +45,8 @@ type HTTP struct {
 	Introspection  Introspection `env:"CASELOAD_INTROSPECTION" default:"open in development, scoped in production" want:"open, scoped or closed" doc:"Who may introspect the schema: everybody, credentials with the scope DIAGNOSTICS, or nobody."`
 	CORSOrigins    Origins       `env:"CASELOAD_CORS_ORIGINS" want:"a comma-separated list of origins such as https://portal.example.com, without path or wildcard" doc:"Origins whose web pages may call the API and open subscriptions, besides the server's own."`
 	TrustedProxies Networks      `env:"CASELOAD_TRUSTED_PROXIES" want:"a comma-separated list of networks such as 10.0.0.0/8 or single addresses" doc:"Proxies whose X-Forwarded-For is believed. From anybody else it is ignored."`
+	PublicURL      HTTPURL       `env:"CASELOAD_PUBLIC_URL" want:"an http or https URL" doc:"Address under which clients reach the server, for links to files. Empty: links begin with /files/."`
+	LinkLifetime   time.Duration `env:"CASELOAD_LINK_LIFETIME" envDefault:"15m" min:"1m" max:"24h" doc:"How long a link to a file works. Who holds it needs no credential."`
 	HeaderTimeout  time.Duration `env:"CASELOAD_HTTP_HEADER_TIMEOUT" envDefault:"5s" min:"100ms" max:"1m" doc:"Longest wait for the headers of a request."`
 	IdleTimeout    time.Duration `env:"CASELOAD_HTTP_IDLE_TIMEOUT" envDefault:"60s" min:"1s" max:"1h" doc:"How long an idle connection is kept open."`
 	DrainTimeout   time.Duration `env:"CASELOAD_DRAIN_TIMEOUT" envDefault:"25s" min:"1s" max:"10m" doc:"How long requests and jobs in progress may take to finish after SIGTERM."`
@@ -78,6 +85,16 @@ type Jobs struct {
 	DemoCustomers int `env:"CASELOAD_DEMO_CUSTOMERS" envDefault:"2000" min:"0" max:"1000000" doc:"Customers per organization in the demonstration data."`
 }
 
+// Files is where files are kept, and how they are worked on.
+type Files struct {
+	Store           BlobURL       `env:"CASELOAD_BLOB_URL" default:"the folder files in the data folder" want:"file:///folder or s3://bucket?region=us-east-1" doc:"Object store of uploads, results and exports, the same one for every process. An S3-compatible server takes endpoint=, use_path_style=true and, where it knows no checksums, response_checksum_validation=when_required beside the region; credentials come from AWS's own variables. Files hold personal data: let the bucket encrypt them."`
+	Operations      int           `env:"CASELOAD_BULK_OPERATIONS" envDefault:"2" min:"1" max:"100" doc:"Bulk operations that this process works on at the same time. Each is one of its jobs."`
+	Connections     int           `env:"CASELOAD_BULK_CONNECTIONS" envDefault:"2" min:"1" max:"16" doc:"Chunks of one bulk operation that are written at the same time, each on a connection to PostgreSQL."`
+	PerOrganization int           `env:"CASELOAD_BULK_PER_ORGANIZATION" envDefault:"5" min:"1" max:"100" doc:"Bulk operations of one organization that are worked on at the same time, whatever the number of processes. The others wait."`
+	Open            int           `env:"CASELOAD_BULK_OPEN" envDefault:"100" min:"1" max:"10000" doc:"Bulk operations of one organization that may be under way or waiting."`
+	Keep            time.Duration `env:"CASELOAD_BULK_KEEP" envDefault:"168h" min:"1h" max:"8760h" doc:"How long results and exports are kept after the end of their operation. Uploaded files are removed at the end itself."`
+}
+
 // Telemetry is where traces go. The variable is OpenTelemetry's own.
 type Telemetry struct {
 	Endpoint HTTPURL `env:"OTEL_EXPORTER_OTLP_ENDPOINT" want:"an http or https URL" doc:"OTLP/HTTP endpoint for traces. Empty: no traces."`
@@ -95,6 +112,18 @@ func (c *Config) byEnvironment(e Environment) {
 	if !development {
 		c.HTTP.Introspection = IntrospectionScoped
 	}
+}
+
+// BlobURL returns the address of the object store: the configured one, else that of a folder in the data folder.
+func (c Config) BlobURL() (string, error) {
+	if c.Files.Store != "" {
+		return string(c.Files.Store), nil
+	}
+	path, err := filepath.Abs(filepath.Join(c.Database.DataDir, "files"))
+	if err != nil {
+		return "", fmt.Errorf("name the folder of files: %w", err)
+	}
+	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(path)}).String(), nil
 }
 
 // Keys reads the keys for personal data from the variable or the file. In development a missing file is

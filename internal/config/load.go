@@ -44,7 +44,10 @@ func (p *Problems) addFor(variable, message, other string) {
 	}
 }
 
-const prefix = "CASELOAD_"
+const (
+	prefix    = "CASELOAD_"
+	maxUpload = 1 << 50
+)
 
 var (
 	serviceLink = regexp.MustCompile(`^CASELOAD_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
@@ -146,5 +149,12 @@ func (c Config) check(problems *Problems) {
 	}
 	if c.Limits.MaxBulkBody < c.Limits.MaxBody {
 		problems.addFor("CASELOAD_LIMIT_BULK_BODY_BYTES", "must not be smaller than", "CASELOAD_LIMIT_BODY_BYTES")
+	}
+	if c.Limits.UploadStall > c.Limits.UploadTimeout {
+		problems.addFor("CASELOAD_LIMIT_UPLOAD_STALL", "must not be longer than", "CASELOAD_LIMIT_UPLOAD_TIMEOUT")
+	}
+	// Above it sums of sizes would overflow.
+	if c.Limits.MaxUpload > maxUpload {
+		problems.add("CASELOAD_LIMIT_UPLOAD_BYTES", "must be at most 1125899906842624, a pebibyte")
 	}
 }

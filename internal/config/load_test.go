@@ -38,6 +38,8 @@ func TestNothingIsNeededForDevelopment(t *testing.T) {
 		require.Equal(t, 16, c.Database.MaxConnections)
 		require.Equal(t, ".caseload", c.Database.DataDir)
 		require.Equal(t, slog.LevelInfo, c.LogLevel)
+		require.True(t, c.CompiledReads)
+		require.Zero(t, c.MemoryLimit)
 		require.Empty(t, cmp.Diff(httpapi.DefaultLimits(), c.Limits))
 	}
 }
@@ -75,6 +77,7 @@ func TestValuesArrive(t *testing.T) {
 		"CASELOAD_TRUSTED_PROXIES=10.1.2.3/8,192.168.0.1, fd00::/8", "CASELOAD_DRAIN_TIMEOUT=1m30s", "DATABASE_URL=postgresql://u:p%40@db:5433/x?sslmode=require",
 		"CASELOAD_DB_MAX_CONNECTIONS=32", "OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318", "CASELOAD_LIMIT_DEPTH=7", "CASELOAD_LENDING_TRIES=2",
 		"CASELOAD_CURSOR_SECRET=0123456789abcdef", "CASELOAD_DEMO_CUSTOMERS=0", "CASELOAD_PII_KEYS_FILE=/run/keys", "OTEL_SERVICE_NAME=ignored",
+		"CASELOAD_COMPILED_READS=false", "CASELOAD_MEMORY_LIMIT=2GiB",
 	})
 	require.NoError(t, err)
 	require.EqualValues(t, "[::]:9000", c.HTTP.Listen)
@@ -87,6 +90,8 @@ func TestValuesArrive(t *testing.T) {
 	require.Equal(t, 7, c.Limits.MaxDepth)
 	require.EqualValues(t, 2, c.Lending.Tries)
 	require.Zero(t, c.Jobs.DemoCustomers)
+	require.False(t, c.CompiledReads)
+	require.EqualValues(t, 2<<30, c.MemoryLimit)
 	for a, want := range map[string]bool{"10.255.0.1": true, "::ffff:10.0.0.1": true, "11.0.0.1": false, "192.168.0.1": true, "192.168.0.2": false, "fd12::1": true} {
 		require.Equal(t, want, c.HTTP.TrustedProxies.Contains(netip.MustParseAddr(a)), a)
 	}
@@ -99,6 +104,8 @@ func TestWrongValues(t *testing.T) {
 	wrong := map[string][]string{
 		"CASELOAD_ENVIRONMENT":          {"prod", "Production", "canary-x"},
 		"CASELOAD_LOG_LEVEL":            {"loud", "canary-x"},
+		"CASELOAD_BLOB_URL":             {"/files", "file://files", "file:///", "file:///a?b=c", "s3://", "s3://bucket/folder", "s3://canary-x:y@bucket", "https://bucket", "mem://", "canary-x"},
+		"CASELOAD_MEMORY_LIMIT":         {"512", "512MB", "512 MiB", "15MiB", "0GiB", "-1GiB", "1.5GiB", "2097152GiB", "MiB", "off", "canary-x"},
 		"CASELOAD_OPS_LISTEN":           {"9090", "localhost", "http://localhost:80", ":99999", "canary-x:http", "a b:80"},
 		"CASELOAD_LISTEN":               {"8080", "localhost", "http://localhost:80", ":99999", "canary-x:http", "a b:80"},
 		"CASELOAD_INTROSPECTION":        {"on", "canary-x"},
@@ -109,6 +116,10 @@ func TestWrongValues(t *testing.T) {
 		"DATABASE_URL":                  {"canary-x", "mysql://canary-x@a/b", "host=a password=canary-x", "postgres://u:canary-x\x7f@a/b", "postgres://u:%zcanary-x@a/b"},
 		"CASELOAD_LENDING_TIMEOUT":      {"4s", "20s", "canary-x"},
 		"CASELOAD_LENDING_TRIES":        {"-1", "0", "11"},
+		"CASELOAD_LIMIT_UPLOAD_STALL":   {"16m"},
+		"CASELOAD_LIMIT_UPLOAD_TIMEOUT": {"14s"},
+		"CASELOAD_LIMIT_UPLOAD_BYTES":   {"1125899906842625"},
+		"CASELOAD_LINK_LIFETIME":        {"59s", "25h"},
 		"CASELOAD_LIMIT_BODY_BYTES":     {"0", "-1", "4194305", "canary-x"},
 		"CASELOAD_DB_STATEMENT_TIMEOUT": {"60", "0s", "-1s", "2h", "canary-x"},
 	}
@@ -257,4 +268,26 @@ func TestCursorKey(t *testing.T) {
 	require.NotEqual(t, c.CursorKey(a)[:8], c.CursorKey(a)[8:16])
 	c.Secrets.CursorSecret = "0123456789abcdef"
 	require.Equal(t, "0123456789abcdef", string(c.CursorKey(a)))
+}
+
+func TestObjectStore(t *testing.T) {
+	t.Parallel()
+	c, err := Load([]string{"CASELOAD_DATA_DIR=/var/lib/case load"})
+	require.NoError(t, err)
+	got, err := c.BlobURL()
+	require.NoError(t, err)
+	require.Equal(t, "file:///var/lib/case%20load/files", got)
+	c, err = Load(nil)
+	require.NoError(t, err)
+	got, err = c.BlobURL()
+	require.NoError(t, err)
+	require.Regexp(t, `^file:///.*/\.caseload/files$`, got, "absolute, wherever the program is")
+	const bucket = "s3://bucket?region=eu-central-1&endpoint=https://store.example.com&use_path_style=true"
+	c, err = Load([]string{"CASELOAD_BLOB_URL=" + bucket})
+	require.NoError(t, err)
+	got, err = c.BlobURL()
+	require.NoError(t, err)
+	require.Equal(t, bucket, got)
+	require.Equal(t, 2, c.Files.Operations)
+	require.Equal(t, 168*time.Hour, c.Files.Keep)
 }

@@ -51,6 +51,25 @@ func oneOf[T ~string](to *T, text string, names ...T) error {
 	return errForm
 }
 
+// MemorySize is a number of bytes.
+type MemorySize int64
+
+// UnmarshalText accepts a whole number followed by MiB or GiB, of at least 16 MiB and at most 1,048,576 GiB.
+func (m *MemorySize) UnmarshalText(text []byte) error {
+	number, unit := string(text), int64(0)
+	if rest, ok := strings.CutSuffix(number, "MiB"); ok {
+		number, unit = rest, 1<<20
+	} else if rest, ok := strings.CutSuffix(number, "GiB"); ok {
+		number, unit = rest, 1<<30
+	}
+	n, err := strconv.ParseUint(number, 10, 21)
+	if err != nil || unit == 0 || int64(n)*unit < 16<<20 {
+		return errForm
+	}
+	*m = MemorySize(int64(n) * unit)
+	return nil
+}
+
 // Address is host:port to listen on; the host may be empty, the port may be 0 for a free one.
 type Address string
 
@@ -77,6 +96,26 @@ func (u *HTTPURL) UnmarshalText(text []byte) error {
 		return errForm
 	}
 	*u = HTTPURL(text)
+	return nil
+}
+
+// BlobURL is the address of an object store; empty when not set.
+type BlobURL string
+
+// UnmarshalText accepts file URLs of an absolute folder, and s3 URLs of a bucket, without a password, which would be
+// logged.
+func (b *BlobURL) UnmarshalText(text []byte) error {
+	u, err := url.Parse(string(text))
+	if err != nil || u.User != nil || u.Fragment != "" {
+		return errForm
+	}
+	switch {
+	case u.Scheme == "file" && u.Host == "" && len(u.Path) > 1 && u.RawQuery == "":
+	case u.Scheme == "s3" && u.Host != "" && (u.Path == "" || u.Path == "/"):
+	default:
+		return errForm
+	}
+	*b = BlobURL(text)
 	return nil
 }
 

@@ -27,6 +27,9 @@ const (
 	Forbidden           Code = "FORBIDDEN"
 	NotFound            Code = "NOT_FOUND"
 	Conflict            Code = "CONFLICT"
+	IdempotencyRunning  Code = "IDEMPOTENCY_IN_PROGRESS"
+	IdempotencyReused   Code = "IDEMPOTENCY_KEY_REUSED"
+	IdempotencyRefused  Code = "IDEMPOTENCY_NOT_SUPPORTED"
 	InvalidCursor       Code = "INVALID_CURSOR"
 	QueryTooLarge       Code = "QUERY_TOO_LARGE"
 	DepthLimit          Code = "DEPTH_LIMIT_EXCEEDED"
@@ -62,13 +65,16 @@ var Codes = []CodeInfo{
 	{BadRequest, http.StatusBadRequest, false, "The HTTP request is not a well-formed GraphQL request."},
 	{MethodNotAllowed, http.StatusMethodNotAllowed, false, "GET runs queries only; everything else is POST, and subscriptions need WebSocket or SSE."},
 	{NotAcceptable, http.StatusNotAcceptable, false, "The Accept header admits none of the response media types."},
-	{UnsupportedMedia, http.StatusUnsupportedMediaType, false, "The request body must be application/json in UTF-8, not compressed."},
+	{UnsupportedMedia, http.StatusUnsupportedMediaType, false, "The request body must be application/json in UTF-8, or multipart/form-data for files; not compressed."},
 	{PayloadTooLarge, http.StatusRequestEntityTooLarge, false, "The request body is over the size limit."},
 	{CSRFRefused, http.StatusForbidden, false, "A request that a web page can send without preflight needs the GraphQL-Require-Preflight header."},
 	{Unauthenticated, http.StatusUnauthorized, false, "No credential was sent, or it is unknown, expired or revoked."},
 	{Forbidden, http.StatusForbidden, false, "The credential lacks a scope that the field requires."},
 	{NotFound, http.StatusNotFound, false, "The thing does not exist, or belongs to somebody else: the answer is the same."},
 	{Conflict, http.StatusConflict, true, "Other writers kept winning; nothing was changed, send it again."},
+	{IdempotencyRunning, http.StatusConflict, true, "A request with the same Idempotency-Key is still running; nothing was done for this one."},
+	{IdempotencyReused, http.StatusUnprocessableEntity, false, "The Idempotency-Key was used for another request before; nothing was done."},
+	{IdempotencyRefused, http.StatusBadRequest, false, "The mutation answers with a secret, which is not stored for a repetition: send it without an Idempotency-Key."},
 	{InvalidCursor, http.StatusBadRequest, false, "The cursor was not made by this server for this list, order and filter."},
 	{QueryTooLarge, http.StatusBadRequest, false, "The document has too many characters, tokens, operations, fragments, fields, repeats or directives."},
 	{DepthLimit, http.StatusBadRequest, false, "The selection is nested too deeply."},

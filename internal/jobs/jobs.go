@@ -18,7 +18,9 @@ import (
 type Options struct {
 	// Workers is how many jobs run at once in this process.
 	Workers int
-	Log     *slog.Logger
+	// Queues are queues beside the usual one, with how many of their jobs run at once.
+	Queues map[string]int
+	Log    *slog.Logger
 	// Observe is told of every run; it may be nil.
 	Observe func(kind, outcome string, took time.Duration)
 }
@@ -37,6 +39,9 @@ func New(db *sql.DB, o Options, workers *river.Workers, periodic ...*river.Perio
 		PollOnly:   true,
 		JobTimeout: time.Minute,
 	}
+	for name, n := range o.Queues {
+		config.Queues[name] = river.QueueConfig{MaxWorkers: n}
+	}
 	if o.Observe != nil {
 		config.Middleware = []rivertype.Middleware{&observer{observe: o.Observe}}
 	}
@@ -45,6 +50,18 @@ func New(db *sql.DB, o Options, workers *river.Workers, periodic ...*river.Perio
 		return nil, fmt.Errorf("make job runner: %w", err)
 	}
 	return &Runner{client}, nil
+}
+
+// Inserter makes a client that enqueues jobs in the transactions of others and runs none. It is safe for concurrent
+// use.
+func Inserter(db *sql.DB) (*river.Client[*sql.Tx], error) {
+	// River sends a NOTIFY with an insertion once in FetchCooldown, and a transaction with a NOTIFY makes all others
+	// wait for its commit (ADR 3); nobody listens, since workers poll.
+	client, err := river.NewClient(riverdatabasesql.New(db), &river.Config{FetchCooldown: 24 * time.Hour, FetchPollInterval: 24 * time.Hour})
+	if err != nil {
+		return nil, fmt.Errorf("make job client: %w", err)
+	}
+	return client, nil
 }
 
 // Every makes a schedule that enqueues a job each interval, once whatever the number of processes.

@@ -2,7 +2,6 @@ package lending
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -20,6 +19,7 @@ import (
 	"github.com/sony/gobreaker/v2"
 	"golang.org/x/sync/semaphore"
 
+	"caseload/internal/outbound"
 	"caseload/internal/viewer"
 )
 
@@ -111,31 +111,9 @@ func New(opts Options) *Client {
 }
 
 func newHTTPClient(opts Options, allowPrivate bool) *http.Client {
-	dialer := &net.Dialer{Timeout: opts.TryTimeout, Resolver: opts.Resolver}
-	if !allowPrivate {
-		dialer.Control = refusePrivate
-	}
-	dial := dialer.DialContext
-	if opts.dial != nil {
-		dial = opts.dial
-	}
-	return &http.Client{
-		// A redirect would carry the key and the borrower's id to an address nobody configured.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{
-			// No proxy: it would be the proxy that is dialed, and the check of addresses would see only that.
-			Proxy:             nil,
-			DialContext:       dial,
-			TLSClientConfig:   &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: opts.RootCAs},
-			ForceAttemptHTTP2: true,
-			// A small compressed body can be gigabytes of plain text; none is asked for, none is accepted.
-			DisableCompression:     true,
-			MaxResponseHeaderBytes: 64 << 10,
-			MaxIdleConnsPerHost:    4,
-			MaxIdleConns:           64,
-			IdleConnTimeout:        30 * time.Second,
-		},
-	}
+	return outbound.NewClient(outbound.Options{
+		AllowPrivate: allowPrivate, DialTimeout: opts.TryTimeout, Resolver: opts.Resolver, RootCAs: opts.RootCAs, Dial: opts.dial,
+	})
 }
 
 // Close closes idle connections; the client may still be used afterwards.

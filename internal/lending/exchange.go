@@ -17,6 +17,8 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/sony/gobreaker/v2"
+
+	"caseload/internal/outbound"
 )
 
 // get performs one exchange with its retries and returns the body of a 200 answer. A 404 is answered with
@@ -126,7 +128,7 @@ func failure(ctx context.Context, err error) *Error {
 	var certificate *tls.CertificateVerificationError
 	err = loggable(err)
 	switch {
-	case errors.Is(err, errPrivateAddress):
+	case errors.Is(err, outbound.ErrPrivateAddress):
 		e := refused(err, "The lending system's address is not on the public internet, which is not allowed.")
 		e.neutral = true
 		return e
@@ -151,7 +153,7 @@ func loggable(err error) error {
 		certificate *tls.CertificateVerificationError
 		timeout     net.Error
 	)
-	known := []error{errPrivateAddress, context.Canceled, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF, http.ErrSchemeMismatch}
+	known := []error{outbound.ErrPrivateAddress, context.Canceled, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF, http.ErrSchemeMismatch}
 	if slices.ContainsFunc(known, func(k error) bool { return errors.Is(err, k) }) ||
 		errors.As(err, &operation) || errors.As(err, &name) || errors.As(err, &certificate) ||
 		errors.As(err, &timeout) && timeout.Timeout() {

@@ -10,5 +10,5 @@ import (
 // that looks like a social security number, an email address or an API key. It is safe for use by
 // several goroutines if w is.
 func NewLogger(w io.Writer, level slog.Leveler) *slog.Logger {
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: redactAttr}))
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: new(redactor).attr}))
 }

@@ -36,6 +36,8 @@ type Metrics struct {
 	jobDuration         *prometheus.HistogramVec
 	lendingCalls        *prometheus.CounterVec
 	lendingDuration     prometheus.Histogram
+	webhookAttempts     *prometheus.CounterVec
+	webhookDuration     prometheus.Histogram
 }
 
 // NewMetrics returns metrics that include those of the Go runtime and of the process.
@@ -94,6 +96,15 @@ func NewMetrics() *Metrics {
 			Namespace: namespace, Subsystem: "lending", Name: "calls_total",
 			Help: "Calls to the lending system, by outcome.",
 		}, []string{"outcome"}),
+		webhookAttempts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Subsystem: "webhook", Name: "attempts_total",
+			Help: "Attempts to deliver to webhook endpoints, by outcome.",
+		}, []string{"outcome"}),
+		webhookDuration: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: namespace, Subsystem: "webhook", Name: "attempt_duration_seconds",
+			Help:    "Time of one attempt to deliver.",
+			Buckets: []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}),
 		lendingDuration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: namespace, Subsystem: "lending", Name: "call_duration_seconds",
 			Help:    "Time of one call to the lending system.",
@@ -106,6 +117,7 @@ func NewMetrics() *Metrics {
 	m.registry.MustRegister(
 		m.operationDuration, m.operationErrors, m.operationCost, m.operationsInFlight, m.operationStatements,
 		m.subscriptionEvents, m.rootFields, m.loaderBatchSize, m.jobs, m.jobDuration, m.lendingCalls, m.lendingDuration,
+		m.webhookAttempts, m.webhookDuration,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
@@ -169,6 +181,14 @@ func (m *Metrics) LendingCall(outcome string, took time.Duration) {
 	if m != nil {
 		m.lendingCalls.WithLabelValues(outcome).Inc()
 		m.lendingDuration.Observe(took.Seconds())
+	}
+}
+
+// WebhookAttempt records one attempt to deliver to a webhook endpoint. The outcome must come from a fixed set.
+func (m *Metrics) WebhookAttempt(outcome string, took time.Duration) {
+	if m != nil {
+		m.webhookAttempts.WithLabelValues(outcome).Inc()
+		m.webhookDuration.Observe(took.Seconds())
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 )
@@ -96,19 +97,80 @@ var shapes = regexp.MustCompile(
 		`|\bcl_[A-Za-z0-9_-]{8,}` + // API key
 		`|(?i:\bbearer\s+)[\w.~+/=-]+`)
 
-func redactText(s string) string { return shapes.ReplaceAllString(s, redacted) }
+func redactText(s string) string {
+	if !suspicious(s) {
+		return s
+	}
+	return shapes.ReplaceAllString(s, redacted)
+}
 
-// redactAttr is the ReplaceAttr of [NewLogger].
-func redactAttr(groups []string, a slog.Attr) slog.Attr {
+// suspicious tells whether a text may hold one of the shapes. It never misses one; ids, paths and names, which are most
+// of what is logged, it lets pass without the expression, which would take a tenth of a short request's time.
+func suspicious(s string) bool {
+	for i := range len(s) {
+		switch s[i] {
+		case '@':
+			return true
+		case '_':
+			if i >= 2 && s[i-2:i] == "cl" {
+				return true
+			}
+		case '-':
+			// The dashes of a social security number are three apart; those of ids are further.
+			if i+3 < len(s) && s[i+3] == '-' {
+				return true
+			}
+		case 'r', 'R':
+			if i >= 5 && strings.EqualFold(s[i-5:i+1], "bearer") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// maxKnownKeys bounds what a redactor remembers: names of attributes are written in code, so they are few.
+const maxKnownKeys = 1000
+
+// redactor remembers which names of attributes are sensitive. The zero value is ready; it is safe for concurrent use.
+type redactor struct {
+	mu    sync.RWMutex
+	known map[string]bool
+}
+
+func (r *redactor) sensitive(key string) bool {
+	r.mu.RLock()
+	is, ok := r.known[key]
+	r.mu.RUnlock()
+	if ok {
+		return is
+	}
+	is = IsSensitive(key)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.known == nil {
+		r.known = make(map[string]bool)
+	}
+	if len(r.known) < maxKnownKeys {
+		r.known[strings.Clone(key)] = is
+	}
+	return is
+}
+
+// attr is the ReplaceAttr of [NewLogger].
+func (r *redactor) attr(groups []string, a slog.Attr) slog.Attr {
 	if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == slog.LevelKey) {
 		return a
 	}
-	if IsSensitive(a.Key) || slices.ContainsFunc(groups, IsSensitive) {
+	if r.sensitive(a.Key) || slices.ContainsFunc(groups, r.sensitive) {
 		return slog.String(a.Key, redacted)
 	}
 	switch a.Value.Kind() {
 	case slog.KindString:
-		return slog.String(a.Key, redactText(a.Value.String()))
+		if text := a.Value.String(); suspicious(text) {
+			return slog.String(a.Key, redactText(text))
+		}
+		return a
 	case slog.KindAny:
 		return slog.Attr{Key: a.Key, Value: redactAny(a.Value.Any())}
 	default:

@@ -30,9 +30,15 @@ type indexName struct {
 // by itself: the last four digits have 10,000. Index them together with something else, under a column
 // name that says so: Index(org, "customers.ssn_last_four+birthday", "1234|1985-06-15").
 func (s *Sealer) Index(organizationID uuid.UUID, column, normalized string) []byte {
+	return s.Digest(organizationID, column, normalized)[:IndexSize:IndexSize]
+}
+
+// Digest is the keyed hash of a text in full, 32 bytes: for values that are compared without the candidate at
+// hand to open, where an accidental match would do harm. It has the key, and so the first bytes, of [Sealer.Index].
+func (s *Sealer) Digest(organizationID uuid.UUID, column, text string) []byte {
 	mac := hmac.New(sha256.New, s.indexKey(indexName{organizationID, column}))
-	mac.Write([]byte(normalized))
-	return mac.Sum(nil)[:IndexSize:IndexSize]
+	mac.Write([]byte(text))
+	return mac.Sum(nil)
 }
 
 // indexKey derives the key of one organization and column (HKDF-SHA-256). The organization has a fixed

@@ -25,6 +25,10 @@ const (
 	APIKeysWrite      Scope = "API_KEYS_WRITE"
 	AuditRead         Scope = "AUDIT_READ"
 	Diagnostics       Scope = "DIAGNOSTICS"
+	BulkRead          Scope = "BULK_READ"
+	BulkWrite         Scope = "BULK_WRITE"
+	WebhooksRead      Scope = "WEBHOOKS_READ"
+	WebhooksWrite     Scope = "WEBHOOKS_WRITE"
 )
 
 // Scopes lists every scope with what it allows, in the order of the documentation.
@@ -47,6 +51,10 @@ var Scopes = []struct {
 	{APIKeysWrite, "List, create and revoke API keys."},
 	{AuditRead, "Read the audit log."},
 	{Diagnostics, "See query plans and introspect the schema where that is closed to others."},
+	{BulkRead, "Read bulk operations and fetch their results."},
+	{BulkWrite, "Create and cancel bulk operations, together with the scopes of what they change."},
+	{WebhooksRead, "Read webhook endpoints, without their secrets, and deliveries."},
+	{WebhooksWrite, "Create, change, test and delete webhook endpoints, and send deliveries once more."},
 }
 
 // AllScopes returns every scope, sorted as a [Viewer] wants them.
