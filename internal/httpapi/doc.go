@@ -10,6 +10,7 @@
 //	validation                                 gqlgen
 //	variables: introspection, lists, @oneOf    admission.go, inputs.go
 //	cost, nodes, points a second               price.go, budget.go
+//	scopes of the root fields, files           multipart.go, upload.go (requests with files only)
 //	operations at the same time, deadline      operation.go
 //	execution
 //	errors, size, compression                  presenter.go, response.go

@@ -28,6 +28,8 @@ type Options struct {
 	Classify func(error) *fault.Error
 	// Introspection is [IntrospectionScoped] by default.
 	Introspection Introspection
+	// Spool takes the files of multipart requests; nil refuses such requests.
+	Spool Spool
 	// Origins are the sites whose pages may read responses.
 	Origins []string
 	// Proxies are the networks, in CIDR notation, of the proxies whose X-Forwarded-For is believed.
@@ -59,7 +61,7 @@ func Handler(o Options) http.Handler {
 	p := NewPresenter(o, &limits)
 	endpoint := &endpoint{
 		exec:       newExecutor(o, &limits, p),
-		transports: append(append([]graphql.Transport{}, o.Transports...), &HTTP{Limits: &limits, Presenter: p}),
+		transports: append(append([]graphql.Transport{}, o.Transports...), &HTTP{Limits: &limits, Presenter: p, Uploads: newUploads(o, &limits)}),
 		presenter:  p,
 	}
 	return chi.Chain(
@@ -98,6 +100,7 @@ func newExecutor(o Options, limits *Limits, p *Presenter) *guarded {
 		exec.Use(e)
 	}
 	exec.Use(&admission{limits: limits, schema: o.Schema.Schema(), budgets: newBudgets(limits, o.Now), introspection: o.Introspection})
+	exec.Use(repetition{})
 	exec.Use(known)
 	exec.Use(&course{limits: limits, flights: newFlights(limits), presenter: p, statements: o.Statements})
 	for _, e := range o.Inner {

@@ -19,6 +19,15 @@ type Limits struct {
 	MaxJSONDepth      int   `env:"CASELOAD_LIMIT_JSON_DEPTH" envDefault:"32" doc:"Deepest nesting of objects and lists in a request body."`
 	MaxVariableValues int   `env:"CASELOAD_LIMIT_VARIABLE_VALUES" envDefault:"50000" doc:"Most values (objects, lists and scalars) in a request body."`
 
+	MaxUpload        int64         `env:"CASELOAD_LIMIT_UPLOAD_BYTES" envDefault:"2147483648" doc:"Largest size in bytes of the files of one request together."`
+	MaxUploadFiles   int           `env:"CASELOAD_LIMIT_UPLOAD_FILES" envDefault:"10" doc:"Most files in one request."`
+	MaxUploadMap     int64         `env:"CASELOAD_LIMIT_UPLOAD_MAP_BYTES" envDefault:"16384" doc:"Largest part map of a request with files in bytes."`
+	PrincipalUploads int           `env:"CASELOAD_LIMIT_PRINCIPAL_UPLOADS" envDefault:"4" doc:"Requests with files of one principal whose files come in at the same time."`
+	ProcessUploads   int           `env:"CASELOAD_LIMIT_PROCESS_UPLOADS" envDefault:"32" doc:"Requests with files that come in at the same time in one process."`
+	UploadStall      time.Duration `env:"CASELOAD_LIMIT_UPLOAD_STALL" envDefault:"15s" doc:"Longest wait for the next bytes of a file."`
+	UploadTimeout    time.Duration `env:"CASELOAD_LIMIT_UPLOAD_TIMEOUT" envDefault:"15m" doc:"Longest wait for all files of a request."`
+	Downloads        int           `env:"CASELOAD_LIMIT_DOWNLOADS" envDefault:"64" doc:"Downloads that run at the same time in one process."`
+
 	MaxDocumentBytes      int `env:"CASELOAD_LIMIT_DOCUMENT_BYTES" envDefault:"32768" doc:"Longest GraphQL document in bytes."`
 	MaxTokens             int `env:"CASELOAD_LIMIT_TOKENS" envDefault:"2000" doc:"Most tokens in a document."`
 	MaxOperations         int `env:"CASELOAD_LIMIT_OPERATIONS" envDefault:"5" doc:"Most operations in a document."`
@@ -64,6 +73,8 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		MaxBody: 1 << 20, MaxBulkBody: 4 << 20, MaxJSONDepth: 32, MaxVariableValues: 50_000,
+		MaxUpload: 2 << 30, MaxUploadFiles: 10, MaxUploadMap: 16 << 10, PrincipalUploads: 4, ProcessUploads: 32,
+		UploadStall: 15 * time.Second, UploadTimeout: 15 * time.Minute, Downloads: 64,
 		MaxDocumentBytes: 32 << 10, MaxTokens: 2000, MaxOperations: 5, MaxFragments: 50,
 		MaxDepth: 12, MaxIntrospectionDepth: 20, MaxAliases: 30, MaxRootFields: 20, MaxMutationFields: 10,
 		MaxRepeats: 20, MaxDirectives: 50, MaxFields: 5000,

@@ -59,8 +59,8 @@ func SecurityHeaders(next http.Handler) http.Handler {
 const (
 	allowedMethods = "GET, POST"
 	allowedHeaders = "Content-Type, Accept, Authorization, X-API-Key, X-Request-Id, X-Client-Name, X-Client-Version, " +
-		"Idempotency-Key, GraphQL-Require-Preflight, Apollo-Require-Preflight"
-	exposedHeaders = "X-Request-Id, Retry-After"
+		keyHeader + ", GraphQL-Require-Preflight, Apollo-Require-Preflight"
+	exposedHeaders = "X-Request-Id, Retry-After, " + replayedHeader
 )
 
 // CrossOrigin lets pages of exactly these origins, as in "https://portal.example.com", read responses. There

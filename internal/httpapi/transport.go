@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"mime"
@@ -18,13 +19,15 @@ import (
 	"caseload/internal/viewer"
 )
 
-// HTTP is the transport for queries and mutations over plain HTTP: POST with application/json, and GET
-// for queries. It follows the GraphQL-over-HTTP specification as its audits (graphql-http) test it, and
-// never repeats anything of a request it cannot read. Add it after the transports of live results, as
-// it answers whatever they leave. Safe for use at once.
+// HTTP is the transport for queries and mutations over plain HTTP: POST with application/json, or with
+// multipart/form-data where there are files, and GET for queries. It follows the GraphQL-over-HTTP
+// specification as its audits (graphql-http) test it, and never repeats anything of a request it cannot
+// read. Add it after the transports of live results, as it answers whatever they leave. Safe for use at once.
 type HTTP struct {
 	Limits    *Limits
 	Presenter *Presenter
+	// Uploads takes requests with files; nil takes none.
+	Uploads *Uploads
 }
 
 var _ graphql.Transport = (*HTTP)(nil)
@@ -42,6 +45,10 @@ func (t *HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExec
 		t.refuse(a, fault.New(fault.NotAcceptable, "The response can be %s or %s; the Accept header admits neither.", typeGraphQL, typeJSON))
 		return
 	}
+	if t.Uploads.supports(r) {
+		t.upload(a, exec)
+		return
+	}
 	params, err := t.read(w, r)
 	if err != nil {
 		t.refuse(a, err)
@@ -55,9 +62,7 @@ func (t *HTTP) run(a *answer, params *graphql.RawParams, exec graphql.GraphExecu
 	op, errs := exec.CreateOperationContext(ctx, params)
 	ctx = graphql.WithOperationContext(ctx, op)
 	if len(errs) > 0 {
-		response := exec.DispatchError(ctx, errs)
-		response.Data = nil
-		a.send(statusOf(a.mediaType, response, true), response)
+		t.unfit(ctx, a, exec, errs, true)
 		return
 	}
 	if kind := op.Operation.Operation; kind == ast.Subscription {
@@ -69,11 +74,25 @@ func (t *HTTP) run(a *answer, params *graphql.RawParams, exec graphql.GraphExecu
 		t.refuse(a, fault.New(fault.MethodNotAllowed, "GET runs queries only. Send mutations with POST."))
 		return
 	}
+	t.dispatch(ctx, a, op, exec)
+}
+
+// unfit answers an operation that may not run; ofOperation tells whether the fault is in the operation itself, not
+// in the HTTP request around it.
+func (t *HTTP) unfit(ctx context.Context, a *answer, exec graphql.GraphExecutor, errs gqlerror.List, ofOperation bool) {
+	response := exec.DispatchError(ctx, errs)
+	response.Data = nil
+	a.send(statusOf(a.mediaType, response, ofOperation), response)
+}
+
+// dispatch runs an operation and sends its answer.
+func (t *HTTP) dispatch(ctx context.Context, a *answer, op *graphql.OperationContext, exec graphql.GraphExecutor) {
 	respond, ctx := exec.DispatchOperation(ctx, op)
 	response := respond(ctx)
 	if response == nil {
 		return // the client is gone
 	}
+	tellReplay(ctx, a.w.Header())
 	response = a.tooBig(ctx, t.Presenter, response)
 	a.send(statusOf(a.mediaType, response, true), response)
 }
@@ -151,8 +170,8 @@ func (t *HTTP) readGet(r *http.Request) (*graphql.RawParams, error) {
 }
 
 func (t *HTTP) readPost(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, error) {
-	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return nil, fault.New(fault.UnsupportedMedia, "Compressed request bodies are not supported. Send the body as it is.")
+	if err := uncompressed(r); err != nil {
+		return nil, err
 	}
 	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if charset := params["charset"]; err != nil || media != typeJSON || (charset != "" && !isUTF8(charset)) {
@@ -173,6 +192,13 @@ func (t *HTTP) readPost(w http.ResponseWriter, r *http.Request) (*graphql.RawPar
 		return nil, fault.New(fault.BadRequest, "The request body could not be read to its end.")
 	}
 	return t.Limits.ParseParams(body.Bytes())
+}
+
+func uncompressed(r *http.Request) error {
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return fault.New(fault.UnsupportedMedia, "Compressed request bodies are not supported. Send the body as it is.")
+	}
+	return nil
 }
 
 // readBody reads within BodyTimeout. The deadline is lifted afterwards: while a handler runs, the server

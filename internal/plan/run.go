@@ -54,14 +54,61 @@ func (r *run) read(ctx context.Context, st db.Statement, width int, keep func(pl
 	return t, nil
 }
 
-// atOnce runs tasks beside each other; the first error ends the others.
-func atOnce(ctx context.Context, tasks []func(ctx context.Context) error) error {
-	if len(tasks) == 1 {
-		return tasks[0](ctx)
+// task is one branch of a plan, and about how many rows its first statement may read.
+type task struct {
+	run  func(ctx context.Context) error
+	rows int
+}
+
+const (
+	// branches is how many tasks run beside each other: as many as an operation has connections.
+	branches = 3
+	// fewRows is how many rows a statement reads in about the time that it takes to hand it to another goroutine, to
+	// wake a thread for that and to come back. One customer with all its edges is faster on one connection.
+	fewRows = 50
+	// manyRows stands for a number that is not known.
+	manyRows = 1 << 20
+)
+
+// atOnce runs tasks, beside each other where they read enough rows for that to be worth it. The first error ends the others.
+func atOnce(ctx context.Context, tasks []task) error {
+	large := 0
+	for _, t := range tasks {
+		if t.rows > fewRows {
+			large++
+		}
 	}
+	if large < 2 {
+		for _, t := range tasks {
+			if err := t.run(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)
-	for _, task := range tasks {
-		g.Go(func() error { return task(ctx) })
+	var taken atomic.Int32
+	work := func() error {
+		for {
+			i := int(taken.Add(1)) - 1
+			if i >= len(tasks) {
+				return nil
+			}
+			if err := tasks[i].run(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	for range min(large, branches) - 1 {
+		g.Go(work)
+	}
+	// The caller's goroutine, whose stack has grown already, is one of them.
+	if err := work(); err != nil {
+		cancel()
+		_ = g.Wait()
+		return err
 	}
 	return g.Wait()
 }
@@ -75,11 +122,11 @@ func (r *run) follow(ctx context.Context, rs *rowset, t *table) error {
 		t.results = make([]result, len(rs.edges))
 	}
 	t.results = t.results[:len(rs.edges)]
-	tasks := make([]func(context.Context) error, 0, len(rs.edges)+1)
+	tasks := make([]task, 0, len(rs.edges)+1)
 	for i, e := range rs.edges {
 		res := &t.results[i]
 		if e.decl.Parse == nil {
-			tasks = append(tasks, func(ctx context.Context) error { return r.toOne(ctx, e, t, res) })
+			tasks = append(tasks, task{func(ctx context.Context) error { return r.toOne(ctx, e, t, res) }, t.n})
 			continue
 		}
 		args, err := e.decl.Parse(ctx, r.loaders, e.field.ArgumentMap(r.variables))
@@ -88,14 +135,12 @@ func (r *run) follow(ctx context.Context, rs *rowset, t *table) error {
 		}
 		res.args = args
 		if e.total {
-			tasks = append(tasks, func(ctx context.Context) error { return r.totals(ctx, e, t, res) })
+			// Counting reads all children, however many they are.
+			tasks = append(tasks, task{func(ctx context.Context) error { return r.totals(ctx, e, t, res) }, manyRows})
 		}
 		if e.rows {
-			tasks = append(tasks, func(ctx context.Context) error { return r.toMany(ctx, e, t, res) })
+			tasks = append(tasks, task{func(ctx context.Context) error { return r.toMany(ctx, e, t, res) }, t.n * args.Page.Limit})
 		}
-	}
-	if len(tasks) == 0 {
-		return nil
 	}
 	return atOnce(ctx, tasks)
 }
@@ -266,7 +311,7 @@ func (r *run) list(ctx context.Context, e *edge, raw map[string]any) (*result, e
 		return nil, err
 	}
 	scope := r.loaders.Scope()
-	tasks := []func(context.Context) error{func(ctx context.Context) error {
+	tasks := []task{{func(ctx context.Context) error {
 		n := 0
 		rows, err := r.readList(ctx, e.decl.Child.StatementList(scope, cells, args.Where, args.Page), len(cells), &n, args.Page.Limit)
 		if err != nil {
@@ -275,9 +320,9 @@ func (r *run) list(ctx context.Context, e *edge, raw map[string]any) (*result, e
 		res.rows, res.more[0] = rows, n > args.Page.Limit
 		res.start = []int32{0, int32(rows.n)}
 		return r.follow(ctx, e.child, rows)
-	}}
+	}, manyRows}}
 	if e.total {
-		tasks = append(tasks, func(ctx context.Context) error {
+		tasks = append(tasks, task{func(ctx context.Context) error {
 			counts, err := r.read(ctx, e.decl.Child.StatementCount(scope, args.Where), 1, nil)
 			if err != nil {
 				return err
@@ -285,7 +330,7 @@ func (r *run) list(ctx context.Context, e *edge, raw map[string]any) (*result, e
 			n, err := strconv.Atoi(string(counts.cell(0, 0)))
 			res.totals = []int{n}
 			return err
-		})
+		}, manyRows})
 	}
 	return res, atOnce(ctx, tasks)
 }
@@ -359,9 +404,9 @@ func (r *run) nodes(ctx context.Context, ids []string, n *nodesRoot) ([]found, e
 		}
 		g.place[id.UUID] = append(g.place[id.UUID], i)
 	}
-	tasks := make([]func(context.Context) error, 0, len(groups))
+	tasks := make([]task, 0, len(groups))
 	for _, g := range groups {
-		tasks = append(tasks, func(ctx context.Context) error {
+		tasks = append(tasks, task{func(ctx context.Context) error {
 			rs := g.node.rows
 			st := rs.source.StatementAmong(r.loaders.Scope(), rs.cells, "id", string(append(g.keys, '}')), db.Where{})
 			rows, err := r.read(ctx, st, len(rs.cells), nil)
@@ -370,12 +415,10 @@ func (r *run) nodes(ctx context.Context, ids []string, n *nodesRoot) ([]found, e
 			}
 			g.rows = rows
 			return r.follow(ctx, rs, rows)
-		})
+		}, len(g.place)})
 	}
-	if len(tasks) > 0 {
-		if err := atOnce(ctx, tasks); err != nil {
-			return nil, err
-		}
+	if err := atOnce(ctx, tasks); err != nil {
+		return nil, err
 	}
 	for _, g := range groups {
 		at := g.node.rows.column("id")

@@ -19,40 +19,54 @@ type table struct {
 	// results are those of the rowset's edges; nil when there are no rows to lead on from.
 	results []result
 
-	raw  []scanned
-	dest []any
+	row   row
+	place place
+	dest  []any
 }
 
-// scanned takes one value from the driver. [database/sql.RawBytes] would do but for one thing: it turns an
-// empty text into nil, which is NULL.
-type scanned struct {
-	null  bool
-	bytes []byte
-	// buffer holds what is not bytes yet, from row to row.
-	buffer []byte
-}
+// row takes the cells of a row in the order of its columns. They are copied before Scan returns: the driver's bytes are
+// good no longer, as a request that is cancelled has its rows closed, and the driver's buffer written to, from another
+// goroutine. [database/sql.RawBytes] would hold that off, but turns an empty text into nil, which is NULL.
+type row struct{ t *table }
 
-// Scan implements sql.Scanner. Bytes belong to the driver until the next row.
-func (s *scanned) Scan(src any) error {
-	s.null = false
-	switch v := src.(type) {
-	case nil:
-		s.null, s.bytes = true, nil
+// Scan implements sql.Scanner.
+func (r *row) Scan(src any) error {
+	t := r.t
+	if src == nil {
+		t.spans = append(t.spans, span{length: -1})
 		return nil
-	case []byte:
-		s.bytes = v
-		return nil
-	case string:
-		s.buffer = append(s.buffer[:0], v...)
-	case int64:
-		s.buffer = strconv.AppendInt(s.buffer[:0], v, 10)
-	case bool:
-		s.buffer = strconv.AppendBool(s.buffer[:0], v)
-	default:
-		return fmt.Errorf("read a cell of %T", src)
 	}
-	s.bytes = s.buffer
+	from := len(t.arena)
+	var err error
+	if t.arena, err = appendValue(t.arena, src); err != nil {
+		return err
+	}
+	t.spans = append(t.spans, span{int32(from), int32(len(t.arena) - from)})
 	return nil
+}
+
+// place takes the value before the cells.
+type place struct{ bytes []byte }
+
+// Scan implements sql.Scanner.
+func (p *place) Scan(src any) (err error) {
+	p.bytes, err = appendValue(p.bytes[:0], src)
+	return err
+}
+
+func appendValue(dst []byte, src any) ([]byte, error) {
+	switch v := src.(type) {
+	case []byte:
+		return append(dst, v...), nil
+	case string:
+		return append(dst, v...), nil
+	case int64:
+		return strconv.AppendInt(dst, v, 10), nil
+	case bool:
+		return strconv.AppendBool(dst, v), nil
+	default:
+		return dst, fmt.Errorf("read a cell of %T", src)
+	}
 }
 
 // span is where a cell stands in the arena; a negative length is NULL.
@@ -89,9 +103,6 @@ func (t *table) release() {
 	for i := range t.results {
 		t.results[i] = result{}
 	}
-	for i := range t.raw {
-		t.raw[i].bytes = nil
-	}
 	if cap(t.arena) > maxArena || cap(t.spans) > maxArena/8 {
 		return
 	}
@@ -123,38 +134,27 @@ func (t *table) read(ctx context.Context, pool *db.Pool, st db.Statement, width 
 		return err
 	}
 	defer func() { _ = rows.Close() }()
-	t.width = width
-	skip := 0
+	t.width, t.row.t = width, t
+	dest := t.dest[:0]
 	if keep != nil {
-		skip = 1
+		dest = append(dest, &t.place)
 	}
-	if n := width + skip; n > len(t.raw) {
-		t.raw, t.dest = make([]scanned, n), make([]any, n)
-		for i := range t.raw {
-			t.dest[i] = &t.raw[i]
-		}
+	for range width {
+		dest = append(dest, &t.row)
 	}
-	dest := t.dest[:width+skip]
+	t.dest = dest
 	for rows.Next() {
-		// Raw bytes belong to the driver until the next call, so they are copied once, into the arena.
+		spans, arena := len(t.spans), len(t.arena)
 		if err := rows.Rows.Scan(dest...); err != nil {
 			return err
 		}
 		if keep != nil {
-			if kept, err := keep(t.raw[0].bytes); err != nil {
+			if kept, err := keep(t.place.bytes); err != nil {
 				return err
 			} else if !kept {
+				t.spans, t.arena = t.spans[:spans], t.arena[:arena]
 				continue
 			}
-		}
-		for i := skip; i < width+skip; i++ {
-			raw := &t.raw[i]
-			if raw.null {
-				t.spans = append(t.spans, span{length: -1})
-				continue
-			}
-			t.spans = append(t.spans, span{int32(len(t.arena)), int32(len(raw.bytes))})
-			t.arena = append(t.arena, raw.bytes...)
 		}
 		t.n++
 	}

@@ -1,0 +1,346 @@
+package download
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"caseload/internal/fault"
+	"caseload/internal/httpapi"
+	"caseload/internal/relay"
+)
+
+var (
+	organization = uuid.MustParse("01890a5d-ac96-774b-bcce-b302099a8057")
+	file         = uuid.MustParse("01890a5d-ac96-774b-bcce-b302099a8058")
+	secret       = []byte("a secret of all server processes")
+)
+
+const public = "https://api.example.com"
+
+// office is a handler over files in memory, with a clock.
+type office struct {
+	http.Handler
+	links  *Links
+	now    time.Time
+	opened atomic.Int64
+	closed atomic.Int64
+	mu     sync.Mutex
+	log    bytes.Buffer
+	// open is what the opener does.
+	open Opener
+}
+
+func (o *office) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.log.Write(p)
+}
+
+func (o *office) logged() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.log.String()
+}
+
+type body struct {
+	io.Reader
+	closed *atomic.Int64
+}
+
+func (b body) Close() error { b.closed.Add(1); return nil }
+
+func newOffice(t *testing.T, change func(*Options)) *office {
+	t.Helper()
+	o := &office{now: time.Date(2026, 3, 9, 15, 0, 0, 0, time.UTC)}
+	links, err := NewLinks(LinksOptions{Secret: secret, PublicURL: public + "/", Now: func() time.Time { return o.now }})
+	require.NoError(t, err)
+	o.links = links
+	o.open = func(_ context.Context, organizationID, id uuid.UUID) (File, error) {
+		if organizationID != organization || id != file {
+			return File{}, fault.New(fault.NotFound, "The operation does not exist.")
+		}
+		return File{Body: body{strings.NewReader("a,b\n1,2\n"), &o.closed}, Size: 8, ContentType: "text/csv", Name: "of the opener.csv"}, nil
+	}
+	options := Options{Links: links, API: httpapi.Options{Log: slog.New(slog.NewJSONHandler(o, nil)), Origins: []string{"https://portal.example.com"}},
+		Openers: map[string]Opener{"results": func(ctx context.Context, organizationID, id uuid.UUID) (File, error) {
+			o.opened.Add(1)
+			return o.open(ctx, organizationID, id)
+		}}}
+	if change != nil {
+		change(&options)
+	}
+	o.Handler = Handler(options)
+	return o
+}
+
+func (o *office) get(method, path string) *httptest.ResponseRecorder {
+	rec := httptest.NewRecorder()
+	o.ServeHTTP(rec, httptest.NewRequest(method, path, nil))
+	return rec
+}
+
+// path makes a link and returns what of it reaches the server.
+func (o *office) path(name string) string {
+	link, _ := o.links.URL(organization, "results", file, name)
+	return strings.TrimPrefix(link, public)
+}
+
+func TestFilesAreServed(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, nil)
+	link, expires := o.links.URL(organization, "results", file, "")
+	require.True(t, strings.HasPrefix(link, public+"/files/"), link)
+	require.Equal(t, o.now.Add(15*time.Minute), expires)
+	got := o.get(http.MethodGet, o.path(""))
+	require.Equal(t, 200, got.Code)
+	require.Equal(t, "a,b\n1,2\n", got.Body.String())
+	for name, want := range map[string]string{
+		"Content-Type": "text/csv", "Content-Length": "8", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
+		"Content-Disposition": `attachment; filename="of the opener.csv"`, "Content-Security-Policy": "sandbox; default-src 'none'; frame-ancestors 'none'",
+	} {
+		require.Equal(t, want, got.Header().Get(name), name)
+	}
+	head := o.get(http.MethodHead, o.path("mine.csv"))
+	require.Equal(t, 200, head.Code)
+	require.Zero(t, head.Body.Len())
+	require.Equal(t, "8", head.Header().Get("Content-Length"))
+	require.Equal(t, "attachment; filename=mine.csv", head.Header().Get("Content-Disposition"))
+	require.EqualValues(t, 2, o.closed.Load())
+}
+
+func TestNamesOfFiles(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"Zahlen für März.csv": "Zahlen für März.csv", `a"; filename="b.exe`: "a_; filename=_b.exe", "a\r\nSet-Cookie: x": "aSet-Cookie_ x", "../../x": "x", "报告.csv": "报告.csv", "a;b.csv": "a;b.csv",
+	} {
+		text := disposition(in)
+		require.NotContains(t, text, "\n")
+		kind, params, err := mime.ParseMediaType(text)
+		require.NoError(t, err, text)
+		require.Equal(t, "attachment", kind)
+		require.Equal(t, map[string]string{"filename": want}, params, "%s", text)
+	}
+	require.Equal(t, "attachment; filename=file", disposition(""))
+}
+
+// A link that is not ours, one that was changed in any bit, one that has expired and one that leads nowhere get one
+// and the same answer, but for the id of the request.
+func TestLinksThatDoNotWork(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, nil)
+	good := o.path("a.csv")
+	token := strings.TrimPrefix(good, Path)
+	other, err := NewLinks(LinksOptions{Secret: []byte("another secret of 16+ bytes"), Now: func() time.Time { return o.now }})
+	require.NoError(t, err)
+	foreign, _ := other.URL(organization, "results", file, "")
+	unknownKind, _ := o.links.URL(organization, "letters", file, "")
+	unknownFile, _ := o.links.URL(organization, "results", organization, "")
+	unknownOrganization, _ := o.links.URL(file, "results", file, "")
+	raw, err := base64.RawURLEncoding.DecodeString(token)
+	require.NoError(t, err)
+	resigned := func(body []byte) string {
+		return Path + base64.RawURLEncoding.EncodeToString(append(body, o.links.mac(body)...))
+	}
+	body := raw[:len(raw)-32]
+	otherVersion := append([]byte{2}, body[1:]...)
+	longKind := append(append([]byte{}, body[:tokenHead]...), 255)
+	noKind := append(append([]byte{}, body[:tokenHead]...), 0)
+	bad := map[string]string{
+		"foreign": foreign, "unknown kind": strings.TrimPrefix(unknownKind, public), "unknown file": strings.TrimPrefix(unknownFile, public),
+		"unknown organization": strings.TrimPrefix(unknownOrganization, public), "empty": Path, "short": Path + "AAAA", "not base64": Path + "!!!!", "padded": good + "=",
+		"doubled": good + token, "path below": good + "/x", "line break": Path + token[:9] + "%0A" + token[9:], "huge": Path + strings.Repeat("A", 100_000),
+		"other version": resigned(otherVersion), "kind beyond the end": resigned(longKind), "no kind": resigned(noKind), "only a head": resigned(body[:tokenHead]),
+		"cursor": Path + relay.NewCursors(secret).Encode(relay.List{}, []*string{nil}),
+	}
+	for i := range raw {
+		changed := append([]byte{}, raw...)
+		changed[i] ^= 1
+		bad["bit of byte "+time.Duration(i).String()] = Path + base64.RawURLEncoding.EncodeToString(changed)
+	}
+	words := func(rec *httptest.ResponseRecorder) string {
+		return strings.ReplaceAll(rec.Body.String(), rec.Header().Get("X-Request-Id"), "")
+	}
+	want := ""
+	for name, path := range bad {
+		got := o.get(http.MethodGet, path)
+		require.Equal(t, 404, got.Code, name)
+		require.Contains(t, got.Body.String(), "NOT_FOUND", name)
+		require.Empty(t, got.Header().Get("Content-Disposition"))
+		if want == "" {
+			want = words(got)
+		}
+		require.Equal(t, want, words(got), name)
+	}
+	opened := o.opened.Load()
+	require.EqualValues(t, 2, opened, "only the two that we made and that lead nowhere were looked up")
+
+	require.Equal(t, 200, o.get(http.MethodGet, good).Code)
+	o.now = o.now.Add(15*time.Minute - time.Second)
+	require.Equal(t, 200, o.get(http.MethodGet, good).Code)
+	o.now = o.now.Add(time.Second)
+	got := o.get(http.MethodGet, good)
+	require.Equal(t, 404, got.Code)
+	require.Equal(t, want, words(got))
+	require.EqualValues(t, opened+2, o.opened.Load(), "an expired link opens nothing")
+}
+
+func TestTokensAreNotLogged(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, nil)
+	paths := []string{o.path("Ann Smith.csv"), o.path("") + "x", o.path("") + "/y"}
+	for _, path := range paths {
+		o.get(http.MethodGet, path)
+		require.NotContains(t, o.logged(), path[len(Path):len(Path)+20])
+	}
+	require.Contains(t, o.logged(), `"path":"/files/{token}"`)
+	require.NotContains(t, o.logged(), "Ann")
+}
+
+func TestOtherMethods(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, nil)
+	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete} {
+		got := o.get(method, o.path(""))
+		require.Equal(t, 405, got.Code, method)
+		require.Equal(t, "GET, HEAD", got.Header().Get("Allow"))
+	}
+	require.Zero(t, o.opened.Load())
+	r := httptest.NewRequest(http.MethodGet, o.path(""), nil)
+	r.Header.Set("Origin", "https://portal.example.com")
+	rec := httptest.NewRecorder()
+	o.ServeHTTP(rec, r)
+	require.Equal(t, "https://portal.example.com", rec.Header().Get("Access-Control-Allow-Origin"))
+	r.Header.Set("Range", "bytes=0-1")
+	rec = httptest.NewRecorder()
+	o.ServeHTTP(rec, r)
+	require.Equal(t, 200, rec.Code, "there are no ranges: the whole file comes")
+}
+
+func TestOpenersThatFail(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		err    error
+		status int
+	}{
+		{errors.New("read bucket at 10.1.2.3: refused"), 500}, {fault.New(fault.Unavailable, "The object store is down."), 503}, {context.DeadlineExceeded, 504},
+	} {
+		o := newOffice(t, nil)
+		o.open = func(context.Context, uuid.UUID, uuid.UUID) (File, error) { return File{}, c.err }
+		got := o.get(http.MethodGet, o.path(""))
+		require.Equal(t, c.status, got.Code)
+		require.NotContains(t, got.Body.String(), "10.1.2.3")
+	}
+}
+
+// torn fails after some bytes.
+type torn struct{ io.Reader }
+
+func (r torn) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if err == io.EOF {
+		err = errors.New("connection lost")
+	}
+	return n, err
+}
+
+// Over a real connection: a file of unknown size is whole or visibly broken.
+func TestFilesThatBreakOff(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, nil)
+	server := httptest.NewServer(o)
+	defer server.Close()
+	get := func() (string, error) {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+o.path(""), nil)
+		require.NoError(t, err)
+		res, err := server.Client().Do(r)
+		require.NoError(t, err)
+		defer res.Body.Close()
+		require.Equal(t, 200, res.StatusCode)
+		text, err := io.ReadAll(res.Body)
+		return string(text), err
+	}
+	long := strings.Repeat("0123456789", 50_000)
+	o.open = func(context.Context, uuid.UUID, uuid.UUID) (File, error) {
+		return File{Body: body{strings.NewReader(long), &o.closed}, Size: -1}, nil
+	}
+	text, err := get()
+	require.NoError(t, err)
+	require.Equal(t, long, text)
+	o.open = func(context.Context, uuid.UUID, uuid.UUID) (File, error) {
+		return File{Body: body{torn{strings.NewReader(long)}, &o.closed}, Size: -1}, nil
+	}
+	_, err = get()
+	require.Error(t, err)
+	require.EqualValues(t, 2, o.closed.Load())
+}
+
+func TestPlacesOfDownloads(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, func(options *Options) {
+		l := httpapi.DefaultLimits()
+		l.Downloads = 1
+		options.API.Limits = &l
+	})
+	open := o.open
+	var inner *httptest.ResponseRecorder
+	o.open = func(ctx context.Context, organizationID, id uuid.UUID) (File, error) {
+		o.open = open
+		inner = o.get(http.MethodGet, o.path(""))
+		return open(ctx, organizationID, id)
+	}
+	require.Equal(t, 200, o.get(http.MethodGet, o.path("")).Code)
+	require.Equal(t, 503, inner.Code)
+	require.NotEmpty(t, inner.Header().Get("Retry-After"))
+	require.Equal(t, 200, o.get(http.MethodGet, o.path("")).Code, "the place is free again")
+}
+
+func TestNewLinks(t *testing.T) {
+	t.Parallel()
+	_, err := NewLinks(LinksOptions{Secret: []byte("short")})
+	require.Error(t, err)
+	l, err := NewLinks(LinksOptions{Secret: secret, Lifetime: time.Hour})
+	require.NoError(t, err)
+	link, expires := l.URL(organization, "results", file, strings.Repeat("x", maxName+1))
+	require.True(t, strings.HasPrefix(link, "/files/"), "without a public address")
+	require.WithinDuration(t, time.Now().Add(time.Hour), expires, time.Minute)
+	s, ok := l.read(strings.TrimPrefix(link, Path))
+	require.True(t, ok)
+	require.Equal(t, Statement{OrganizationID: organization, Kind: "results", ID: file, Expires: expires}, s)
+	longest, _ := l.URL(organization, strings.Repeat("k", maxKind), file, strings.Repeat("𝔘", maxName/4))
+	s, ok = l.read(strings.TrimPrefix(longest, Path))
+	require.True(t, ok, "the longest link works")
+	require.Len(t, []rune(s.Name), 255)
+	require.LessOrEqual(t, len(longest)-len(Path), maxToken)
+	require.Panics(t, func() { l.URL(organization, "", file, "") })
+	require.Panics(t, func() { l.URL(organization, strings.Repeat("k", maxKind+1), file, "") })
+}
+
+// No token that we did not make is read, and reading never fails otherwise.
+func FuzzToken(f *testing.F) {
+	l, err := NewLinks(LinksOptions{Secret: secret, Now: func() time.Time { return time.Unix(0, 0) }})
+	require.NoError(f, err)
+	good := l.sign(Statement{OrganizationID: organization, Kind: "results", ID: file, Name: "a.csv", Expires: time.Unix(900, 0)})
+	f.Add(good)
+	f.Add(good[:len(good)-1])
+	f.Add("")
+	f.Fuzz(func(t *testing.T, token string) {
+		if s, ok := l.read(token); ok {
+			require.Equal(t, token, l.sign(s), "a token has one spelling")
+		}
+	})
+}

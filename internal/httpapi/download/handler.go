@@ -1,0 +1,170 @@
+package download
+
+import (
+	"context"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/google/uuid"
+
+	"caseload/internal/fault"
+	"caseload/internal/httpapi"
+)
+
+// Path is where a [Handler] is mounted; the token of a link follows it.
+const Path = "/files/"
+
+// File is an open file.
+type File struct {
+	// Body is read once and closed by who got it.
+	Body io.ReadCloser
+	// Size is in bytes, -1 when it is not known.
+	Size int64
+	// ContentType is the media type; empty is application/octet-stream. A browser is told not to guess, to save
+	// the file, and never to run anything in it.
+	ContentType string
+	// Name is the file's name unless the link has one.
+	Name string
+}
+
+// Opener opens files of one kind. The link has been checked, so it decides about nothing but whether the file is
+// there: NOT_FOUND when the organization has none of that id. It is safe for use at once, and stops when ctx ends.
+type Opener func(ctx context.Context, organizationID, id uuid.UUID) (File, error)
+
+// Options are what a [Handler] is made of. Links is required.
+type Options struct {
+	Links *Links
+	// Openers are the files that can be fetched, by kind.
+	Openers map[string]Opener
+	// API holds what the GraphQL endpoint is made of: its limits, log, error classes, allowed origins and proxies
+	// hold here too.
+	API httpapi.Options
+}
+
+type handler struct {
+	links     *Links
+	openers   map[string]Opener
+	presenter *httpapi.Presenter
+	write     time.Duration
+	places    chan struct{}
+}
+
+// Handler serves GET and HEAD of [Path] with a token. A link that was changed, has expired, or leads to nothing is
+// NOT_FOUND, always in the same words. No credential is asked for, and there are no ranges.
+func Handler(o Options) http.Handler {
+	limits := httpapi.DefaultLimits()
+	if o.API.Limits != nil {
+		limits = *o.API.Limits
+	}
+	presenter := &httpapi.Presenter{Classify: o.API.Classify, Log: o.API.Log, MaxMessage: limits.MaxErrorMessage}
+	h := &handler{links: o.Links, openers: o.Openers, presenter: presenter, write: limits.WriteTimeout, places: make(chan struct{}, limits.Downloads)}
+	r := chi.NewRouter()
+	// The router is within the log, which writes the pattern of the route and so never a token.
+	r.Use(
+		httpapi.Identify,
+		httpapi.ClientAddress(o.API.Proxies...),
+		httpapi.AccessLog(o.API.Log),
+		httpapi.SecurityHeaders,
+		httpapi.Recoverer(presenter),
+		httpapi.CrossOrigin(o.API.Origins...),
+	)
+	r.Get(Path+"{token}", h.serve)
+	r.Head(Path+"{token}", h.serve)
+	r.NotFound(func(w http.ResponseWriter, r *http.Request) { httpapi.WriteError(w, r, presenter, notFound()) })
+	r.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Allow", "GET, HEAD")
+		httpapi.WriteError(w, r, presenter, fault.New(fault.MethodNotAllowed, "Use GET or HEAD for files."))
+	})
+	return r
+}
+
+func notFound() *fault.Error {
+	return fault.New(fault.NotFound, "There is no such file, or the link has expired. Ask for a new link.")
+}
+
+func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
+	s, ok := h.links.read(chi.URLParam(r, "token"))
+	open := h.openers[s.Kind]
+	if !ok || open == nil {
+		httpapi.WriteError(w, r, h.presenter, notFound())
+		return
+	}
+	select {
+	case h.places <- struct{}{}:
+		defer func() { <-h.places }()
+	default:
+		httpapi.WriteError(w, r, h.presenter, fault.New(fault.Unavailable, "The server is busy. Send the request again after the time in Retry-After.").After(time.Second))
+		return
+	}
+	f, err := open(r.Context(), s.OrganizationID, s.ID)
+	if err != nil {
+		if fault.CodeOf(err) == fault.NotFound {
+			err = notFound()
+		}
+		httpapi.WriteError(w, r, h.presenter, err)
+		return
+	}
+	defer f.Body.Close() //nolint:errcheck // it was only read
+	name := s.Name
+	if name == "" {
+		name = f.Name
+	}
+	head(w.Header(), f, name)
+	w.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead {
+		return
+	}
+	h.copy(w, f)
+}
+
+func head(to http.Header, f File, name string) {
+	contentType := f.ContentType
+	if contentType == "" {
+		contentType = "application/octet-stream"
+	}
+	to.Set("Content-Type", contentType)
+	to.Set("Content-Disposition", disposition(name))
+	to.Set("Content-Security-Policy", "sandbox; default-src 'none'; frame-ancestors 'none'")
+	if f.Size >= 0 {
+		to.Set("Content-Length", strconv.FormatInt(f.Size, 10))
+	}
+}
+
+// disposition tells a browser to save the file under its name, in the form of RFC 6266.
+func disposition(name string) string {
+	if text := mime.FormatMediaType("attachment", map[string]string{"filename": httpapi.FileName(name)}); text != "" {
+		return text
+	}
+	return "attachment"
+}
+
+// copy sends the file. A client that takes nothing for the write timeout is cut off, and a file that breaks off
+// breaks the connection, or it would look whole.
+func (h *handler) copy(w http.ResponseWriter, f File) {
+	control := http.NewResponseController(w)
+	defer func() {
+		// What is still buffered goes under the deadline too.
+		_ = control.Flush()
+		_ = control.SetWriteDeadline(time.Time{})
+	}()
+	buffer := make([]byte, 64<<10)
+	for {
+		n, err := f.Body.Read(buffer)
+		if n > 0 {
+			_ = control.SetWriteDeadline(time.Now().Add(h.write))
+			if _, err := w.Write(buffer[:n]); err != nil {
+				return // the client is gone
+			}
+		}
+		if err == io.EOF {
+			return
+		}
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+	}
+}

@@ -1,0 +1,83 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestFewRowsAreReadOneAfterTheOther(t *testing.T) {
+	t.Parallel()
+	var order []int
+	var tasks []task
+	for i := range 5 {
+		// Without a lock: the race detector sees what runs beside it.
+		tasks = append(tasks, task{func(context.Context) error { order = append(order, i); return nil }, fewRows})
+	}
+	tasks[3].rows = manyRows
+	require.NoError(t, atOnce(t.Context(), tasks))
+	require.Equal(t, []int{0, 1, 2, 3, 4}, order)
+	require.NoError(t, atOnce(t.Context(), nil))
+
+	wrong := errors.New("wrong")
+	tasks[1].run = func(context.Context) error { return wrong }
+	order = nil
+	require.ErrorIs(t, atOnce(t.Context(), tasks), wrong)
+	require.Equal(t, []int{0}, order, "what comes after an error is not run")
+}
+
+func TestManyRowsAreReadSideBySide(t *testing.T) {
+	t.Parallel()
+	// Each waits for the others, so it ends only when all branches run at once; and there are never more.
+	var together sync.WaitGroup
+	together.Add(branches)
+	var mu sync.Mutex
+	var running, most, done int
+	count := func(n int) {
+		mu.Lock()
+		defer mu.Unlock()
+		running += n
+		most = max(most, running)
+	}
+	tasks := make([]task, 4*branches)
+	for i := range tasks {
+		tasks[i] = task{func(context.Context) error {
+			count(1)
+			defer count(-1)
+			if i < branches {
+				together.Done()
+				together.Wait()
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			done++
+			return nil
+		}, manyRows}
+	}
+	require.NoError(t, atOnce(t.Context(), tasks))
+	require.Equal(t, len(tasks), done)
+	require.Equal(t, branches, most)
+}
+
+func TestAnErrorEndsTheOtherBranches(t *testing.T) {
+	t.Parallel()
+	wrong := errors.New("wrong")
+	for at := range branches {
+		tasks := make([]task, branches)
+		for i := range tasks {
+			tasks[i] = task{func(ctx context.Context) error {
+				if i == at {
+					return wrong
+				}
+				<-ctx.Done()
+				return ctx.Err()
+			}, manyRows}
+		}
+		err := atOnce(t.Context(), tasks)
+		// The caller runs one of the branches itself, and may be the one that was ended.
+		require.True(t, errors.Is(err, wrong) || errors.Is(err, context.Canceled), "%v", err)
+	}
+}
