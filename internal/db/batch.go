@@ -85,6 +85,8 @@ func (t *Table[T]) UpdateAll(ctx context.Context, q Querier, s Scope, rows []*T,
 // aliased r, the SELECT list of the columns, and the arguments, the first of which is number first.
 func (t *Table[T]) Unnest(rows []*T, columns []string, first int) (from, list string, args []any) {
 	arrays, items := make([]string, len(columns)), make([]string, len(columns))
+	var empty []int
+	isFull := false
 	for i, name := range columns {
 		c := t.Column(name)
 		typ, cast := pgType(c.Type)
@@ -93,11 +95,23 @@ func (t *Table[T]) Unnest(rows []*T, columns []string, first int) (from, list st
 		if cast != "" {
 			items[i] = "CAST(r." + name + " AS " + cast + ")"
 		}
-		values := make([]*string, len(rows))
+		values, set := make([]*string, len(rows)), 0
 		for j, row := range rows {
-			values[j] = Text(reflect.ValueOf(row).Elem().FieldByIndex(c.Index).Interface())
+			if values[j] = Text(reflect.ValueOf(row).Elem().FieldByIndex(c.Index).Interface()); values[j] != nil {
+				set++
+			}
+		}
+		isFull = isFull || set == len(rows)
+		if set == 0 {
+			empty = append(empty, i)
 		}
 		args = append(args, array(values))
+	}
+	if isFull {
+		// unnest fills shorter arrays up with NULL, so a column without values need not be sent.
+		for _, i := range empty {
+			args[i] = "{}"
+		}
 	}
 	return "unnest(" + strings.Join(arrays, ", ") + ") AS r(" + strings.Join(columns, ", ") + ")", strings.Join(items, ", "), args
 }

@@ -10,37 +10,49 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"caseload/internal/audit"
+	"caseload/internal/bulk"
 	"caseload/internal/customer"
 	"caseload/internal/db"
 	"caseload/internal/identity"
 	"caseload/internal/relay"
 	"caseload/internal/schedule"
+	"caseload/internal/webhook"
 )
 
 // declaredTables is every db.Table of the project, with the lists that read it. A new table gets a line
 // here: TestEveryTableOfTheProgramIsDeclaredHere compares the list with the schema.
 func declaredTables() []declared {
-	customers, schedules := customer.NewLists(nil), schedule.NewLists()
+	customers, schedules, webhooks := customer.NewLists(nil), schedule.NewLists(), webhook.NewLists()
 	return []declared{
 		table(identity.Organizations),
 		table(identity.APIKeys).listed(db.By("created_at")),
 		list(audit.List).per("customer_id"),
-		list(customers.Customers),
+		list(customers.Customers).per("parent_id"),
 		children(customers.Identifiers, "customer_id"),
 		children(customers.Phones, "customer_id"),
 		children(customers.Addresses, "customer_id"),
 		children(customers.Loans, "customer_id"),
 		table(customer.LendingSystems),
+		table(customer.Profiles), table(customer.Coverages), table(customer.Medicares), table(customer.Households),
+		table(customer.Enrollments), table(customer.Agents), table(customer.AlertPrograms),
+		list(customers.Accounts).per("primary_customer_id"),
+		children(customers.AccountHolders, "account_id", "customer_id"),
+		children(customers.Cards, "account_id", "customer_id"),
+		table(customer.ImportRequests),
+		children(customers.ImportRows, "request_id"),
 		list(schedules.TaskTypes),
 		list(schedules.Schedules).per("customer_id", "task_type_id", "loan_id"),
 		list(schedules.CallTasks).per("customer_id", "schedule_id"),
 		children(schedules.CallAttempts, "customer_id"),
 		children(schedules.Inconveniences, "customer_id"),
+		list(webhooks.Endpoints),
+		list(webhooks.Deliveries).per("endpoint_id"),
+		list(bulk.List),
 	}
 }
 
 // otherTables are read and written by hand-written SQL alone.
-var otherTables = []string{"organization_holidays", "organization_windows", "state_holidays", "state_windows"}
+var otherTables = []string{"bulk_chunks", "idempotency_keys", "organization_holidays", "organization_windows", "state_holidays", "state_windows"}
 
 // declared is one table without its type.
 type declared struct {

@@ -28,13 +28,57 @@ type Tx struct {
 	after []func()
 	// unprepared are the texts that this transaction was the first to run.
 	unprepared []string
+	kept       any
 	// Now is the time of the transaction, the same for all its rows.
 	Now time.Time
+	// Try counts how often [Pool.InTx] has run it before: a batch that was beaten once may queue up for its next try.
+	Try int
 }
 
 // AfterCommit registers an effect that must not happen when the transaction rolls back, such as
 // telling listeners. Effects run in order, in the caller's goroutine, and must not block.
 func (t *Tx) AfterCommit(f func()) { t.after = append(t.after, f) }
+
+// Keep registers the result of the transaction for the [Guard] of its context: a pointer to the variable
+// that will hold it, read right before the commit. The last one counts, and without a guard it is nothing. A
+// transaction that changed nothing since its input was refused keeps nothing.
+//
+// The result is written as JSON and read again, so all that is to be answered from it must stand in exported fields.
+func (t *Tx) Keep(result any) { t.kept = result }
+
+// Guard watches over the transactions that run under a context; see [WithGuard]. Its methods are called in the
+// goroutine of the transaction.
+type Guard interface {
+	// Begin runs first in every try of a transaction; an error rolls it back and is InTx's own.
+	Begin(ctx context.Context, tx *Tx) error
+	// Commit runs last, before a transaction is committed that has kept something; an error rolls it back.
+	Commit(ctx context.Context, tx *Tx, kept any) error
+}
+
+type guardKey struct{}
+
+// WithGuard returns a context under which [Pool.InTx] asks the guard.
+func WithGuard(ctx context.Context, g Guard) context.Context {
+	return context.WithValue(ctx, guardKey{}, g)
+}
+
+// guarded runs f between the guard's two calls, or by itself where the context has no guard.
+func guarded(ctx context.Context, tx *Tx, f func(tx *Tx) error) error {
+	g, ok := ctx.Value(guardKey{}).(Guard)
+	if !ok {
+		return f(tx)
+	}
+	if err := g.Begin(ctx, tx); err != nil {
+		return err
+	}
+	if err := f(tx); err != nil {
+		return err
+	}
+	if tx.kept == nil {
+		return nil
+	}
+	return g.Commit(ctx, tx, tx.kept)
+}
 
 // SQL returns the standard library's transaction, for enqueuing jobs in it.
 func (t *Tx) SQL() *sql.Tx { return t.x.Tx }
@@ -54,7 +98,7 @@ func (p *Pool) InTx(ctx context.Context, now time.Time, f func(tx *Tx) error) er
 				return ctx.Err()
 			}
 		}
-		err = p.once(ctx, now, f)
+		err = p.once(ctx, now, try, f)
 		if err == nil || !retryable(err) {
 			return err
 		}
@@ -62,15 +106,15 @@ func (p *Pool) InTx(ctx context.Context, now time.Time, f func(tx *Tx) error) er
 	return fmt.Errorf("transaction given up after %d tries: %w", txTries, err)
 }
 
-func (p *Pool) once(ctx context.Context, now time.Time, f func(tx *Tx) error) (err error) {
+func (p *Pool) once(ctx context.Context, now time.Time, try int, f func(tx *Tx) error) (err error) {
 	x, err := p.x.BeginTxx(ctx, nil)
 	if err != nil {
 		return err
 	}
-	tx := &Tx{x: x, pool: p, Now: now.UTC().Truncate(time.Microsecond)}
+	tx := &Tx{x: x, pool: p, Now: now.UTC().Truncate(time.Microsecond), Try: try}
 	// A panic in f unwinds through here too: without this the connection would stay in its transaction.
 	defer func() { _ = x.Rollback() }()
-	err = f(tx)
+	err = guarded(ctx, tx, f)
 	if err == nil {
 		err = x.Commit()
 	}
