@@ -21,6 +21,10 @@ type Customer struct {
 	LastName                 *string     `db:"last_name"`
 	Email                    *string     `db:"email"`
 	Birthday                 *civil.Date `db:"birthday"`
+	DebtorID                 *string     `db:"debtor_id"`
+	Abbreviation             *string     `db:"abbreviation"`
+	Title                    *string     `db:"title"`
+	Gender                   *Gender     `db:"gender"`
 	SSNSealed                []byte      `db:"ssn_sealed"`
 	SSNIndex                 []byte      `db:"ssn_index"`
 	SSNLastFourSealed        []byte      `db:"ssn_last_four_sealed"`
@@ -35,11 +39,20 @@ type Customer struct {
 	IsTest                   bool        `db:"is_test"`
 	ExternalMetadata         db.JSON     `db:"external_metadata"`
 	SearchText               string      `db:"search_text"`
-	Version                  int32       `db:"version"`
-	CreatedAt                time.Time   `db:"created_at"`
-	UpdatedAt                time.Time   `db:"updated_at"`
-	CreatedBy                string      `db:"created_by"`
-	UpdatedBy                string      `db:"updated_by"`
+	ParentID                 *uuid.UUID  `db:"parent_id"`
+	// ParentSource, ParentSourceID and ParentLanguage name the parent as the source system does, also while
+	// that customer is not known.
+	ParentSource   *string    `db:"parent_source"`
+	ParentSourceID *string    `db:"parent_source_id"`
+	ParentLanguage *string    `db:"parent_language"`
+	DeletedAt      *time.Time `db:"deleted_at"`
+	DeletedBy      *string    `db:"deleted_by"`
+	MergedIntoID   *uuid.UUID `db:"merged_into_id"`
+	Version        int32      `db:"version"`
+	CreatedAt      time.Time  `db:"created_at"`
+	UpdatedAt      time.Time  `db:"updated_at"`
+	CreatedBy      string     `db:"created_by"`
+	UpdatedBy      string     `db:"updated_by"`
 }
 
 // Table declares the customers.
@@ -51,6 +64,9 @@ func (c *Customer) ID() relay.ID { return relay.ID{Prefix: Table.Prefix(), UUID:
 // IsNode marks the GraphQL interface.
 func (*Customer) IsNode() {}
 
+// IsDeleted tells whether the customer was deleted, or merged into another.
+func (c *Customer) IsDeleted() bool { return c.DeletedAt != nil }
+
 // SSNProvided tells whether the full number is stored.
 func (c *Customer) SSNProvided() bool { return c.SSNSealed != nil }
 
@@ -61,7 +77,10 @@ type Identifier struct {
 	Source     string    `db:"source"`
 	SourceID   string    `db:"source_id"`
 	Language   string    `db:"language"`
-	CreatedAt  time.Time `db:"created_at"`
+	// SourceCreatedAt and SourceUpdatedAt are the source system's own times of the record.
+	SourceCreatedAt *time.Time `db:"source_created_at"`
+	SourceUpdatedAt *time.Time `db:"source_updated_at"`
+	CreatedAt       time.Time  `db:"created_at"`
 }
 
 // Identifiers declares the identifiers.
@@ -81,6 +100,9 @@ type AddressLabel string
 
 // LineType is the kind of a phone line.
 type LineType string
+
+// Gender is how a customer calls their own gender.
+type Gender string
 
 // Primary is the label of the phone that calls go to, and of the address that a state's law is taken from.
 const Primary = "PRIMARY"
@@ -115,6 +137,7 @@ type Address struct {
 	Line1      *string      `db:"line1"`
 	Line2      *string      `db:"line2"`
 	City       *string      `db:"city"`
+	County     *string      `db:"county"`
 	State      *string      `db:"state"`
 	PostalCode *string      `db:"postal_code"`
 	Country    string       `db:"country"`

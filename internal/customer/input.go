@@ -75,16 +75,15 @@ func text(c *fault.Check, field string, in graphql.Omittable[*string], limit int
 		return true
 	}
 	s := strings.TrimSpace(*in.Value())
-	at := c.At(field)
 	switch {
 	case s == "":
-		at.Add(fault.Blank, "Give a text that is not blank, or null to clear it.")
+		c.At(field).Add(fault.Blank, "Give a text that is not blank, or null to clear it.")
 		return false
 	case utf8.RuneCountInString(s) > limit:
-		at.Add(fault.TooLong, "At most %d characters.", limit)
+		c.At(field).Add(fault.TooLong, "At most %d characters.", limit)
 		return false
 	case strings.ContainsRune(s, 0) || !utf8.ValidString(s):
-		at.Add(fault.Invalid, "The text must be valid UTF-8 without the character NUL.")
+		c.At(field).Add(fault.Invalid, "The text must be valid UTF-8 without the character NUL.")
 		return false
 	}
 	*to = &s
@@ -106,17 +105,22 @@ func IsState(code string) bool { return slices.Contains(usStates, code) }
 // and the kind of line as far as the numbering plan tells it.
 func ParsePhone(s string) (number string, line LineType, ok bool) {
 	n, err := phonenumbers.Parse(s, "US")
-	if err != nil || !phonenumbers.IsValidNumber(n) {
+	if err != nil {
 		return "", "", false
 	}
-	return phonenumbers.Format(n, phonenumbers.E164), lineTypes[phonenumbers.GetNumberType(n)], true
+	// A number is valid when it is of a known type; asking for both would search the numbering plan twice.
+	kind := phonenumbers.GetNumberType(n)
+	if kind == phonenumbers.UNKNOWN {
+		return "", "", false
+	}
+	return phonenumbers.Format(n, phonenumbers.E164), lineTypes[kind], true
 }
 
 var lineTypes = map[phonenumbers.PhoneNumberType]LineType{
 	phonenumbers.FIXED_LINE: "LANDLINE", phonenumbers.MOBILE: "MOBILE", phonenumbers.FIXED_LINE_OR_MOBILE: "UNKNOWN",
 	phonenumbers.TOLL_FREE: "TOLL_FREE", phonenumbers.PREMIUM_RATE: "PREMIUM", phonenumbers.SHARED_COST: "SHARED_COST",
 	phonenumbers.VOIP: "NON_FIXED_VOIP", phonenumbers.PERSONAL_NUMBER: "PERSONAL", phonenumbers.PAGER: "PAGER",
-	phonenumbers.UAN: "UAN", phonenumbers.VOICEMAIL: "VOICEMAIL", phonenumbers.UNKNOWN: "UNKNOWN",
+	phonenumbers.UAN: "UAN", phonenumbers.VOICEMAIL: "VOICEMAIL",
 }
 
 // earliestBirthday is older than anybody alive; earlier dates are typing mistakes.
@@ -146,22 +150,9 @@ func (r *Record) Merge(in *Fields, c *fault.Check, s *pii.Sealer, today civil.Da
 
 func (r *Record) mergeContact(in *Fields, c *fault.Check) {
 	cu := &r.Customer
-	email := cu.Email
-	if text(c, "email", in.Email, maxText, &email) {
-		if email != nil && !isEmail(*email) {
-			c.At("email").Add(fault.Invalid, "Give one e-mail address, such as ann@example.com.")
-		} else {
-			cu.Email = email
-		}
-	}
-	language := cu.Language
-	if text(c, "language", in.Language, maxLanguage, &language) {
-		if language != nil && !languageForm.MatchString(*language) {
-			c.At("language").Add(fault.Invalid, "Give a BCP 47 language tag, such as en or es-MX.")
-		} else {
-			cu.Language = language
-		}
-	}
+	r.mergeEmail(c, "email", in.Email)
+	r.mergeLanguage(c, "language", in.Language)
+	r.mergePhone(c, "phoneNumber", in.PhoneNumber)
 	zone := cu.TimeZone
 	if text(c, "timezone", in.Timezone, maxText, &zone) {
 		if zone == nil {
@@ -173,21 +164,47 @@ func (r *Record) mergeContact(in *Fields, c *fault.Check) {
 			cu.TimeZone = &name
 		}
 	}
+}
+
+func (r *Record) mergeEmail(c *fault.Check, field string, in graphql.Omittable[*string]) {
+	email := r.Customer.Email
+	if text(c, field, in, maxText, &email) {
+		if email != nil && !same(email, r.Customer.Email) && !isEmail(*email) {
+			c.At(field).Add(fault.Invalid, "Give one e-mail address, such as ann@example.com.")
+		} else {
+			r.Customer.Email = email
+		}
+	}
+}
+
+func (r *Record) mergeLanguage(c *fault.Check, field string, in graphql.Omittable[*string]) {
+	language := r.Customer.Language
+	if text(c, field, in, maxLanguage, &language) {
+		if language != nil && !languageForm.MatchString(*language) {
+			c.At(field).Add(fault.Invalid, "Give a BCP 47 language tag, such as en or es-MX.")
+		} else {
+			r.Customer.Language = language
+		}
+	}
+}
+
+func (r *Record) mergePhone(c *fault.Check, field string, in graphql.Omittable[*string]) {
 	var number *string
-	if text(c, "phoneNumber", in.PhoneNumber, maxText, &number) {
-		if number == nil {
-			r.phoneRemoved = r.Phone != nil
-			r.Phone = nil
-		} else if e164, line, ok := ParsePhone(*number); !ok {
-			c.At("phoneNumber").Add(fault.Invalid, "Give a valid phone number in E.164 form, such as +14155550123, or as dialed in the United States.")
-		} else if r.Phone == nil || r.Phone.Number != e164 {
-			// A block belongs to the number, so a new number starts without one.
-			r.Phone = &Phone{Label: Primary, Number: e164, LineType: line}
-			if r.stored != nil && r.stored.phone != nil && r.stored.phone.Number == e164 {
-				// An earlier row of the same batch took the stored number away: it comes back as it was.
-				known := *r.stored.phone
-				r.Phone = &known
-			}
+	if !text(c, field, in, maxText, &number) || r.Phone != nil && same(number, &r.Phone.Number) {
+		return
+	}
+	if number == nil {
+		r.phoneRemoved = r.phoneRemoved || r.Phone != nil
+		r.Phone = nil
+	} else if e164, line, ok := ParsePhone(*number); !ok {
+		c.At(field).Add(fault.Invalid, "Give a valid phone number in E.164 form, such as +14155550123, or as dialed in the United States.")
+	} else if r.Phone == nil || r.Phone.Number != e164 {
+		// A block belongs to the number, so a new number starts without one.
+		r.Phone = &Phone{Label: Primary, Number: e164, LineType: line}
+		if r.stored != nil && r.stored.phone != nil && r.stored.phone.Number == e164 {
+			// An earlier row of the same batch took the stored number away: it comes back as it was.
+			known := *r.stored.phone
+			r.Phone = &known
 		}
 	}
 }
@@ -245,35 +262,12 @@ func (r *Record) mergeFlags(in *Fields, c *fault.Check) {
 
 func (r *Record) mergePersonal(in *Fields, c *fault.Check, s *pii.Sealer, today civil.Date) error {
 	cu := &r.Customer
-	var day *string
-	if text(c, "birthday", in.Birthday, maxText, &day) {
-		if day == nil {
-			cu.Birthday = nil
-		} else if d, err := civil.ParseDate(*day); err != nil {
-			c.At("birthday").Add(fault.Invalid, "Give a date of the calendar as YYYY-MM-DD, such as 1985-06-15.")
-		} else if d.After(today) || d.Before(earliestBirthday) {
-			c.At("birthday").Add(fault.OutOfRange, "A birthday lies between %s and today.", earliestBirthday)
-		} else {
-			cu.Birthday = &d
-		}
+	r.mergeBirthday(c, "birthday", in.Birthday, today)
+	agree, err := r.mergeSSN(c, "ssn", in.SSN, in.SSNLastFour, s)
+	if err != nil {
+		return err
 	}
-	var full, last *string
-	agree := true
-	if text(c, "ssn", in.SSN, maxText, &full) {
-		if full == nil {
-			cu.SSNSealed, cu.SSNIndex = nil, nil
-		} else if ssn, err := pii.ParseSSN(*full); err != nil {
-			c.At("ssn").Add(fault.Invalid, "A social security number %v.", err)
-		} else {
-			if l := in.SSNLastFour.Value(); l != nil && strings.TrimSpace(*l) != ssn.LastFour() {
-				// Which of the two is wrong cannot be known, so neither is taken.
-				c.At("ssnLastFour").Add(fault.DuplicateInputItem, "ssnLastFour must be the end of ssn.")
-				agree = false
-			} else if err := r.putSSN(s, ssn); err != nil {
-				return err
-			}
-		}
-	}
+	var last *string
 	if agree && text(c, "ssnLastFour", in.SSNLastFour, maxText, &last) {
 		if last == nil {
 			if cu.SSNSealed == nil {
@@ -286,6 +280,46 @@ func (r *Record) mergePersonal(in *Fields, c *fault.Check, s *pii.Sealer, today 
 		}
 	}
 	return r.reindex(s)
+}
+
+func (r *Record) mergeBirthday(c *fault.Check, field string, in graphql.Omittable[*string], today civil.Date) {
+	var day *string
+	if !text(c, field, in, maxText, &day) {
+		return
+	}
+	if day == nil {
+		r.Customer.Birthday = nil
+	} else if d, err := civil.ParseDate(*day); err != nil {
+		c.At(field).Add(fault.Invalid, "Give a date of the calendar as YYYY-MM-DD, such as 1985-06-15.")
+	} else if d.After(today) || d.Before(earliestBirthday) {
+		c.At(field).Add(fault.OutOfRange, "A birthday lies between %s and today.", earliestBirthday)
+	} else {
+		r.Customer.Birthday = &d
+	}
+}
+
+// mergeSSN applies a full number. It returns false when the last four digits that were sent with it are not its end.
+// The caller makes the index of last four digits and birthday anew.
+func (r *Record) mergeSSN(c *fault.Check, field string, in, lastFour graphql.Omittable[*string], s *pii.Sealer) (agree bool, err error) {
+	var full *string
+	if !text(c, field, in, maxText, &full) {
+		return true, nil
+	}
+	if full == nil {
+		r.Customer.SSNSealed, r.Customer.SSNIndex = nil, nil
+		return true, nil
+	}
+	ssn, err := pii.ParseSSN(*full)
+	if err != nil {
+		c.At(field).Add(fault.Invalid, "A social security number %v.", err)
+		return true, nil
+	}
+	if l := lastFour.Value(); l != nil && strings.TrimSpace(*l) != ssn.LastFour() {
+		// Which of the two is wrong cannot be known, so neither is taken.
+		c.At("ssnLastFour").Add(fault.DuplicateInputItem, "ssnLastFour must be the end of ssn.")
+		return false, nil
+	}
+	return true, r.putSSN(s, ssn)
 }
 
 // putSSN stores a full number unless it is stored already: sealing again would look like a change.
@@ -365,14 +399,28 @@ func isEmail(s string) bool {
 	return strings.Contains(domain, ".") && !strings.HasSuffix(domain, ".") && !strings.Contains(domain, "[")
 }
 
-// RevealSSNInput is what revealSsn needs.
-type RevealSSNInput struct {
+// PIIField is a number that is stored sealed and shown in full only by revealPii.
+type PIIField string
+
+// The fields.
+const (
+	FieldSSN            PIIField = "SSN"
+	FieldMBI            PIIField = "MBI"
+	FieldMedicaidNumber PIIField = "MEDICAID_NUMBER"
+	FieldVANumber       PIIField = "VA_NUMBER"
+	FieldAccountNumber  PIIField = "ACCOUNT_NUMBER"
+)
+
+// RevealInput is what revealPii needs.
+type RevealInput struct {
 	CustomerID relay.ID
+	Field      PIIField
+	AccountID  graphql.Omittable[*relay.ID]
 	Reason     string
 }
 
 // Validate checks that the reason is one.
-func (in *RevealSSNInput) Validate(c *fault.Check) {
+func (in *RevealInput) Validate(c *fault.Check) {
 	switch n := utf8.RuneCountInString(strings.TrimSpace(in.Reason)); {
 	case n < 10:
 		c.At("reason").Add(fault.TooShort, "Say in 10 to 500 characters why the number is needed.")

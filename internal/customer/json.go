@@ -20,13 +20,18 @@ const (
 	maxMetadataDepth = 32
 )
 
-// checkMetadata returns what is wrong with external metadata, "" when nothing is.
+// checkMetadata returns what is wrong with external metadata that must be an object, "" when nothing is.
 func checkMetadata(j db.JSON) (fault.UserCode, string) {
-	if len(j) > maxMetadataBytes {
-		return fault.TooLong, "At most 64 KiB."
-	}
 	if j[0] != '{' {
 		return fault.Invalid, `Give a JSON object, such as {"employer_name": "Acme"}.`
+	}
+	return checkJSON(j)
+}
+
+// checkJSON returns what is wrong with a JSON value of any kind, "" when nothing is.
+func checkJSON(j db.JSON) (fault.UserCode, string) {
+	if len(j) > maxMetadataBytes {
+		return fault.TooLong, "At most 64 KiB."
 	}
 	d := json.NewDecoder(bytes.NewReader(j))
 	d.UseNumber()
@@ -34,7 +39,7 @@ func checkMetadata(j db.JSON) (fault.UserCode, string) {
 	for {
 		token, err := d.Token()
 		if err != nil {
-			return fault.Invalid, "Give a well-formed JSON object."
+			return fault.Invalid, "Give well-formed JSON."
 		}
 		switch t := token.(type) {
 		case json.Delim:
@@ -44,15 +49,15 @@ func checkMetadata(j db.JSON) (fault.UserCode, string) {
 				depth--
 			}
 			if depth > maxMetadataDepth {
-				return fault.Invalid, "A JSON object may be nested at most 32 deep."
+				return fault.Invalid, "JSON may be nested at most 32 deep."
 			}
 		case string:
 			if strings.ContainsRune(t, 0) {
-				return fault.Invalid, "A JSON object must not hold the character NUL."
+				return fault.Invalid, "JSON must not hold the character NUL."
 			}
 		case json.Number:
 			if _, err := strconv.ParseFloat(t.String(), 64); err != nil {
-				return fault.OutOfRange, "Numbers of a JSON object must fit in a 64-bit floating-point number."
+				return fault.OutOfRange, "Numbers of JSON must fit in a 64-bit floating-point number."
 			}
 		}
 		if depth == 0 {
@@ -60,7 +65,7 @@ func checkMetadata(j db.JSON) (fault.UserCode, string) {
 		}
 	}
 	if d.More() {
-		return fault.Invalid, "Give one JSON object."
+		return fault.Invalid, "Give one JSON value."
 	}
 	return "", ""
 }

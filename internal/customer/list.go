@@ -2,6 +2,7 @@ package customer
 
 import (
 	"context"
+	"slices"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -13,23 +14,26 @@ import (
 	"caseload/internal/viewer"
 )
 
-// Filter narrows a list of customers.
+// Filter narrows a list of customers. Its JSON form is what a bulk operation keeps of an export's filter.
 type Filter struct {
-	ReferenceID *relay.StringFilter   `filter:"reference_id"`
-	FirstName   *relay.StringFilter   `filter:"first_name"`
-	LastName    *relay.StringFilter   `filter:"last_name"`
-	TimeZone    *relay.StringFilter   `filter:"time_zone"`
-	DoNotCall   *relay.BooleanFilter  `filter:"do_not_call"`
-	IsTest      *relay.BooleanFilter  `filter:"is_test"`
-	CreatedAt   *relay.DateTimeFilter `filter:"created_at"`
-	UpdatedAt   *relay.DateTimeFilter `filter:"updated_at"`
-	Email       graphql.Omittable[*string]
-	PhoneNumber graphql.Omittable[*string]
-	SSN         graphql.Omittable[*string]
-	SSNLastFour *SSNLastFourFilter
-	And         []*Filter
-	Or          []*Filter
-	Not         *Filter
+	ReferenceID *relay.StringFilter        `filter:"reference_id" json:"referenceId,omitempty"`
+	FirstName   *relay.StringFilter        `filter:"first_name" json:"firstName,omitempty"`
+	LastName    *relay.StringFilter        `filter:"last_name" json:"lastName,omitempty"`
+	TimeZone    *relay.StringFilter        `filter:"time_zone" json:"timeZone,omitempty"`
+	DoNotCall   *relay.BooleanFilter       `filter:"do_not_call" json:"doNotCall,omitempty"`
+	IsTest      *relay.BooleanFilter       `filter:"is_test" json:"isTest,omitempty"`
+	CreatedAt   *relay.DateTimeFilter      `filter:"created_at" json:"createdAt,omitempty"`
+	UpdatedAt   *relay.DateTimeFilter      `filter:"updated_at" json:"updatedAt,omitempty"`
+	DebtorID    *relay.StringFilter        `filter:"debtor_id" json:"debtorId,omitempty"`
+	IsDeleted   graphql.Omittable[*bool]   `json:"isDeleted,omitzero"`
+	MBI         graphql.Omittable[*string] `json:"mbi,omitzero"`
+	Email       graphql.Omittable[*string] `json:"email,omitzero"`
+	PhoneNumber graphql.Omittable[*string] `json:"phoneNumber,omitzero"`
+	SSN         graphql.Omittable[*string] `json:"ssn,omitzero"`
+	SSNLastFour *SSNLastFourFilter         `json:"ssnLastFour,omitempty"`
+	And         []*Filter                  `json:"and,omitzero"`
+	Or          []*Filter                  `json:"or,omitzero"`
+	Not         *Filter                    `json:"not,omitempty"`
 }
 
 // SSNLastFourFilter finds by the last four digits and the birthday together: the digits alone fit too many.
@@ -45,6 +49,11 @@ type Lists struct {
 	Phones      *relay.Spec[Phone]
 	Addresses   *relay.Spec[Address]
 	Loans       *relay.Spec[Loan]
+
+	Accounts       *relay.Spec[Account]
+	AccountHolders *relay.Spec[AccountHolder]
+	Cards          *relay.Spec[Card]
+	ImportRows     *relay.Spec[ImportRow]
 }
 
 // NewLists declares the lists. The sealer makes the blind indexes that some filters compare.
@@ -64,12 +73,54 @@ func NewLists(sealer *pii.Sealer) Lists {
 				return relay.FilterBy(func(f *Filter) (db.Where, error) { return f.special(v, sealer) })(ctx, raw)
 			},
 			Search: relay.Contains("search_text"),
+			Always: liveUnlessAsked,
 		},
 		Identifiers: &relay.Spec[Identifier]{Table: Identifiers, Default: db.By("created_at")},
 		Phones:      &relay.Spec[Phone]{Table: Phones, Default: db.By("created_at")},
 		Addresses:   &relay.Spec[Address]{Table: Addresses, Default: db.By("created_at")},
 		Loans:       &relay.Spec[Loan]{Table: Loans, Default: db.By("created_at")},
+		Accounts: &relay.Spec[Account]{
+			Table:   Accounts,
+			Default: db.By("created_at"),
+			Orders:  map[string]db.Term{"CREATED_AT": {Column: "created_at"}},
+			Filter: func(ctx context.Context, raw any) (db.Where, error) {
+				v := viewer.From(ctx)
+				return relay.FilterBy(func(f *AccountFilter) (db.Where, error) { return f.special(v, sealer) })(ctx, raw)
+			},
+		},
+		AccountHolders: &relay.Spec[AccountHolder]{Table: AccountHolders, Default: db.By("created_at")},
+		Cards:          &relay.Spec[Card]{Table: Cards, Default: db.By("created_at")},
+		ImportRows:     &relay.Spec[ImportRow]{Table: ImportRows, Default: db.By("index")},
 	}
+}
+
+// liveUnlessAsked leaves deleted customers out of a list whose filter does not say anything of them. A filter that
+// does, at any depth, decides alone.
+func liveUnlessAsked(raw map[string]any) db.Where {
+	if names(raw["filter"], "isDeleted") {
+		return db.Where{}
+	}
+	return db.Where{}.And("c.deleted_at IS NULL")
+}
+
+// names tells whether a raw filter has a field at any depth.
+func names(raw any, field string) bool {
+	switch v := raw.(type) {
+	case map[string]any:
+		if _, ok := v[field]; ok {
+			return true
+		}
+		for _, group := range []string{"and", "or", "not"} {
+			if names(v[group], field) {
+				return true
+			}
+		}
+	case []any:
+		return slices.ContainsFunc(v, func(el any) bool { return names(el, field) })
+	case []map[string]any:
+		return slices.ContainsFunc(v, func(el map[string]any) bool { return names(el, field) })
+	}
+	return false
 }
 
 // special answers what is not a column of its own.
@@ -81,7 +132,14 @@ func (f *Filter) special(v *viewer.Viewer, sealer *pii.Sealer) (db.Where, error)
 	if number := f.PhoneNumber.Value(); number != nil {
 		w = w.And("EXISTS (SELECT 1 FROM customer_phones p WHERE p.organization_id = c.organization_id AND p.customer_id = c.id AND p.number = ?)", *number)
 	}
-	if f.SSN.Value() != nil || f.SSNLastFour != nil {
+	if deleted := f.IsDeleted.Value(); deleted != nil {
+		if *deleted {
+			w = w.And("c.deleted_at IS NOT NULL")
+		} else {
+			w = w.And("c.deleted_at IS NULL")
+		}
+	}
+	if f.SSN.Value() != nil || f.SSNLastFour != nil || f.MBI.Value() != nil {
 		// A filter that finds by personal data tells it, so it needs the same permission as reading it.
 		if err := v.Require(viewer.PIIRead); err != nil {
 			return w, err
@@ -94,12 +152,58 @@ func (f *Filter) special(v *viewer.Viewer, sealer *pii.Sealer) (db.Where, error)
 		}
 		w = w.And("c.ssn_index = ?", sealer.Index(v.OrganizationID, indexSSN, ssn.Reveal()))
 	}
+	if text := f.MBI.Value(); text != nil {
+		mbi, err := pii.ParseMBI(*text)
+		if err != nil {
+			return w, fault.New(fault.BadUserInput, "The mbi of a filter %v.", err)
+		}
+		w = w.And("c.id IN (SELECT m.id FROM customer_medicare m WHERE m.organization_id = c.organization_id AND m.mbi_index = ?)",
+			sealer.Index(v.OrganizationID, indexMBI, mbi.Reveal()))
+	}
 	if l := f.SSNLastFour; l != nil {
 		digits, err := pii.ParseLastFour(l.LastFour)
 		if err != nil {
 			return w, fault.New(fault.BadUserInput, "The lastFour of a filter %v.", err)
 		}
 		w = w.And("c.ssn_last_four_birthday_index = ?", lastFourIndex(sealer, v.OrganizationID, digits, l.Birthday))
+	}
+	return w, nil
+}
+
+// AccountKey is the id of an account in a source system.
+type AccountKey struct {
+	Source          string
+	SourceAccountID string
+}
+
+// AccountFilter narrows a list of accounts.
+type AccountFilter struct {
+	Source            *relay.StringFilter   `filter:"source"`
+	SourceAccountID   *relay.StringFilter   `filter:"source_account_id"`
+	Type              *relay.StringFilter   `filter:"type"`
+	SourcePortfolioID *relay.StringFilter   `filter:"source_portfolio_id"`
+	PrimaryCustomer   *relay.IDFilter       `filter:"primary_customer_id,cust"`
+	CreatedAt         *relay.DateTimeFilter `filter:"created_at"`
+	UpdatedAt         *relay.DateTimeFilter `filter:"updated_at"`
+	Status            graphql.Omittable[*AccountStatus]
+	Number            graphql.Omittable[*string]
+	And               []*AccountFilter
+	Or                []*AccountFilter
+	Not               *AccountFilter
+}
+
+// special answers what is not a column of its own.
+func (f *AccountFilter) special(v *viewer.Viewer, sealer *pii.Sealer) (db.Where, error) {
+	var w db.Where
+	if status := f.Status.Value(); status != nil {
+		w = w.And("c.status = ?", string(*status))
+	}
+	if number := f.Number.Value(); number != nil {
+		// A filter that finds by personal data tells it, so it needs the same permission as reading it.
+		if err := v.Require(viewer.PIIRead); err != nil {
+			return w, err
+		}
+		w = w.And("c.number_index = ?", accountNumberIndex(sealer, v.OrganizationID, *number))
 	}
 	return w, nil
 }

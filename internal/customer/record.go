@@ -2,7 +2,8 @@ package customer
 
 import (
 	"bytes"
-	"reflect"
+	"cmp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -13,38 +14,52 @@ import (
 	"caseload/internal/viewer"
 )
 
-// Record is a customer with its primary phone and address, as it is stored and, after [Record.Merge], as
-// it shall be.
+// Record is a customer with its primary phone, its addresses and its ids in source systems, as it is stored and,
+// after it was merged with what was sent, as it shall be.
+//
+// A copy of the struct is the record as it is at that moment: what its pointers lead to is replaced, never changed.
 type Record struct {
 	Customer Customer
 	Phone    *Phone
-	Address  *Address
+	// Address is the primary address, Others are those with other labels.
+	Address *Address
+	Others  []*Address
+	// Identifiers are the ids in source systems, in the order in which they came.
+	Identifiers []*Identifier
 	// IsNew tells that no row exists yet.
 	IsNew bool
 
 	stored       *stored
 	phoneRemoved bool
-	otherSearch  string
+	// otherPhones is what the search finds of the phones that are not in the record.
+	otherPhones string
+	// changed are the names that [Record.Settle] returned.
+	changed []string
+	// also names what changes beside the record, such as a section: it raises the customer's version too.
+	also []string
 }
 
 // stored is the record before it was merged.
 type stored struct {
-	customer Customer
-	phone    *Phone
-	address  *Address
+	customer    Customer
+	phone       *Phone
+	address     *Address
+	others      []*Address
+	identifiers []*Identifier
 }
 
-// NewRecord starts a customer that is not stored yet.
+// NewRecord starts a customer that is not stored yet, with the organization's own reference; "" is none.
 func NewRecord(v *viewer.Viewer, referenceID string) *Record {
-	return &Record{IsNew: true, Customer: Customer{
-		Row:         db.Row{OrganizationID: v.OrganizationID, UUID: db.NewID()},
-		ReferenceID: &referenceID,
-	}}
+	r := &Record{IsNew: true, Customer: Customer{Row: db.Row{OrganizationID: v.OrganizationID, UUID: db.NewID()}}}
+	if referenceID != "" {
+		r.Customer.ReferenceID = &referenceID
+	}
+	return r
 }
 
 // keep remembers the record as it is stored.
 func (r *Record) keep() {
-	s := &stored{customer: r.Customer}
+	s := &stored{customer: r.Customer, others: r.Others, identifiers: r.Identifiers}
 	if r.Phone != nil {
 		p := *r.Phone
 		s.phone = &p
@@ -58,17 +73,45 @@ func (r *Record) keep() {
 
 // Restore puts the record back to what is stored.
 func (r *Record) Restore() {
-	if r.stored == nil {
+	if s := r.stored; s != nil {
+		r.Customer, r.Phone, r.Address, r.Others, r.Identifiers = s.customer, s.phone, s.address, s.others, s.identifiers
+		r.phoneRemoved, r.changed, r.also = false, nil, nil
+	}
+}
+
+// SourceKey is the id of a customer in a source system. Language is "" where the source has none.
+type SourceKey struct{ Source, SourceID, Language string }
+
+// SourceKey returns what the identifier is known by.
+func (i *Identifier) SourceKey() SourceKey { return SourceKey{i.Source, i.SourceID, i.Language} }
+
+func (k SourceKey) compare(o SourceKey) int {
+	return cmp.Or(strings.Compare(k.Source, o.Source), strings.Compare(k.SourceID, o.SourceID), strings.Compare(k.Language, o.Language))
+}
+
+// Identify adds an id of a source system to the record if it has it not yet, and lets change, which may be nil, set
+// the source's own times of it. It is written with the record.
+func (r *Record) Identify(key SourceKey, change func(*Identifier)) {
+	n := slices.IndexFunc(r.Identifiers, func(i *Identifier) bool { return i.SourceKey() == key })
+	if n < 0 {
+		i := &Identifier{
+			Row:        db.Row{OrganizationID: r.Customer.OrganizationID, UUID: db.NewID()},
+			CustomerID: r.Customer.UUID, Source: key.Source, SourceID: key.SourceID, Language: key.Language,
+		}
+		if change != nil {
+			change(i)
+		}
+		r.Identifiers = append(slices.Clip(r.Identifiers), i)
 		return
 	}
-	r.Customer, r.Phone, r.Address, r.phoneRemoved = r.stored.customer, nil, nil, false
-	if r.stored.phone != nil {
-		p := *r.stored.phone
-		r.Phone = &p
+	if change == nil {
+		return
 	}
-	if r.stored.address != nil {
-		a := *r.stored.address
-		r.Address = &a
+	i := *r.Identifiers[n]
+	change(&i)
+	if !sameTime(i.SourceCreatedAt, r.Identifiers[n].SourceCreatedAt) || !sameTime(i.SourceUpdatedAt, r.Identifiers[n].SourceUpdatedAt) {
+		r.Identifiers = slices.Clone(r.Identifiers)
+		r.Identifiers[n] = &i
 	}
 }
 
@@ -77,11 +120,11 @@ func (r *Record) Restore() {
 // stored already.
 func (r *Record) Settle(v *viewer.Viewer, now time.Time) []string {
 	c := &r.Customer
-	c.SearchText = r.searchText()
-	changed := r.changes()
-	if len(changed) == 0 {
+	r.changed = r.changes()
+	if len(r.changed) == 0 {
 		return nil
 	}
+	c.SearchText = r.searchText()
 	actor := v.ActorText()
 	if r.IsNew {
 		c.Version, c.CreatedAt, c.CreatedBy = 1, now, actor
@@ -92,7 +135,10 @@ func (r *Record) Settle(v *viewer.Viewer, now time.Time) []string {
 	own := func(row *db.Row, customer *uuid.UUID, created, updated *time.Time) {
 		row.OrganizationID, *customer = c.OrganizationID, c.UUID
 		if row.UUID == uuid.Nil {
-			row.UUID, *created = db.NewID(), now
+			row.UUID = db.NewID()
+		}
+		if created.IsZero() {
+			*created = now
 		}
 		*updated = now
 	}
@@ -102,10 +148,13 @@ func (r *Record) Settle(v *viewer.Viewer, now time.Time) []string {
 		}
 		own(&r.Phone.Row, &r.Phone.CustomerID, &r.Phone.CreatedAt, &r.Phone.UpdatedAt)
 	}
-	if r.addressChanged() && r.Address != nil {
-		own(&r.Address.Row, &r.Address.CustomerID, &r.Address.CreatedAt, &r.Address.UpdatedAt)
+	for _, a := range r.changedAddresses() {
+		own(&a.Row, &a.CustomerID, &a.CreatedAt, &a.UpdatedAt)
 	}
-	return changed
+	for _, i := range r.newIdentifiers() {
+		i.CreatedAt = now
+	}
+	return r.changed
 }
 
 // written are the columns that a change of a customer writes, in one order for one prepared statement.
@@ -113,6 +162,46 @@ var written = []string{
 	"first_name", "middle_name", "last_name", "email", "birthday", "ssn_sealed", "ssn_index", "ssn_last_four_sealed",
 	"ssn_last_four_birthday_index", "time_zone", "language", "do_not_call", "do_not_sms", "do_not_email", "do_not_mail",
 	"do_not_call_at", "is_test", "external_metadata", "search_text", "updated_at", "updated_by",
+	"reference_id", "debtor_id", "abbreviation", "title", "gender", "parent_id", "parent_source", "parent_source_id", "parent_language",
+	"deleted_at", "deleted_by", "merged_into_id",
+}
+
+// untold are the written columns that follow others, whose change is told.
+var untold = []string{"updated_at", "updated_by", "search_text", "ssn_index", "ssn_last_four_birthday_index", "do_not_call_at"}
+
+// told are the names of what may change with how it is compared, in the order of the columns: spelled out, since
+// a bulk mutation compares every value of every row.
+var told = []struct {
+	name string
+	same func(a, b *Customer) bool
+}{
+	{"first_name", func(a, b *Customer) bool { return same(a.FirstName, b.FirstName) }},
+	{"middle_name", func(a, b *Customer) bool { return same(a.MiddleName, b.MiddleName) }},
+	{"last_name", func(a, b *Customer) bool { return same(a.LastName, b.LastName) }},
+	{"email", func(a, b *Customer) bool { return same(a.Email, b.Email) }},
+	{"birthday", func(a, b *Customer) bool { return same(a.Birthday, b.Birthday) }},
+	{"ssn", func(a, b *Customer) bool { return bytes.Equal(a.SSNSealed, b.SSNSealed) }},
+	{"ssn_last_four", func(a, b *Customer) bool { return bytes.Equal(a.SSNLastFourSealed, b.SSNLastFourSealed) }},
+	{"time_zone", func(a, b *Customer) bool { return same(a.TimeZone, b.TimeZone) }},
+	{"language", func(a, b *Customer) bool { return same(a.Language, b.Language) }},
+	{"do_not_call", func(a, b *Customer) bool { return a.DoNotCall == b.DoNotCall }},
+	{"do_not_sms", func(a, b *Customer) bool { return a.DoNotSMS == b.DoNotSMS }},
+	{"do_not_email", func(a, b *Customer) bool { return a.DoNotEmail == b.DoNotEmail }},
+	{"do_not_mail", func(a, b *Customer) bool { return a.DoNotMail == b.DoNotMail }},
+	{"is_test", func(a, b *Customer) bool { return a.IsTest == b.IsTest }},
+	{"external_metadata", func(a, b *Customer) bool { return sameJSON(a.ExternalMetadata, b.ExternalMetadata) }},
+	{"reference_id", func(a, b *Customer) bool { return same(a.ReferenceID, b.ReferenceID) }},
+	{"debtor_id", func(a, b *Customer) bool { return same(a.DebtorID, b.DebtorID) }},
+	{"abbreviation", func(a, b *Customer) bool { return same(a.Abbreviation, b.Abbreviation) }},
+	{"title", func(a, b *Customer) bool { return same(a.Title, b.Title) }},
+	{"gender", func(a, b *Customer) bool { return same(a.Gender, b.Gender) }},
+	{"parent_id", func(a, b *Customer) bool { return same(a.ParentID, b.ParentID) }},
+	{"parent_source", func(a, b *Customer) bool { return same(a.ParentSource, b.ParentSource) }},
+	{"parent_source_id", func(a, b *Customer) bool { return same(a.ParentSourceID, b.ParentSourceID) }},
+	{"parent_language", func(a, b *Customer) bool { return same(a.ParentLanguage, b.ParentLanguage) }},
+	{"deleted_at", func(a, b *Customer) bool { return sameTime(a.DeletedAt, b.DeletedAt) }},
+	{"deleted_by", func(a, b *Customer) bool { return same(a.DeletedBy, b.DeletedBy) }},
+	{"merged_into_id", func(a, b *Customer) bool { return same(a.MergedIntoID, b.MergedIntoID) }},
 }
 
 // changes names what differs from the stored record. Names of columns, without values, for the audit log.
@@ -121,74 +210,177 @@ func (r *Record) changes() []string {
 	if r.stored == nil {
 		out = append(out, "created")
 	} else {
-		for _, name := range written {
-			switch name {
-			case "updated_at", "updated_by", "search_text", "ssn_index", "ssn_last_four_birthday_index", "do_not_call_at":
-				continue
-			}
-			if !equal(Table.Value(&r.Customer, name), Table.Value(&r.stored.customer, name)) {
-				out = append(out, strings.TrimSuffix(name, "_sealed"))
+		for i := range told {
+			if !told[i].same(&r.Customer, &r.stored.customer) {
+				out = append(out, told[i].name)
 			}
 		}
 	}
 	if r.phoneChanged() {
 		out = append(out, "phone_number")
 	}
-	if r.addressChanged() {
+	if len(r.changedAddresses()) > 0 || len(r.removedAddresses()) > 0 {
 		out = append(out, "address")
 	}
-	return out
+	if r.stored != nil && len(r.newIdentifiers()) > 0 {
+		out = append(out, "identifier")
+	}
+	return append(out, r.also...)
 }
 
-func equal(a, b any) bool {
-	if x, ok := a.(db.JSON); ok {
-		return sameJSON(x, b.(db.JSON))
+// differs tells whether something would be written for r that would not be for before, a copy made earlier.
+func (r *Record) differs(before *Record) bool {
+	for i := range told {
+		if !told[i].same(&r.Customer, &before.Customer) {
+			return true
+		}
 	}
-	return reflect.DeepEqual(a, b)
+	if len(r.Identifiers) != len(before.Identifiers) || len(r.Others) != len(before.Others) || !samePhone(r.Phone, before.Phone) || !sameAddress(r.Address, before.Address) {
+		return true
+	}
+	return slices.ContainsFunc(r.Others, func(a *Address) bool { return !sameAddress(a, labelled(before.Others, a.Label)) })
+}
+
+func same[T comparable](a, b *T) bool {
+	return a == b || a != nil && b != nil && *a == *b
+}
+
+func sameTime(a, b *time.Time) bool {
+	return a == b || a != nil && b != nil && a.Equal(*b)
+}
+
+func samePhone(a, b *Phone) bool {
+	return a == b || a != nil && b != nil && a.Number == b.Number && a.LineType == b.LineType
+}
+
+func sameAddress(a, b *Address) bool {
+	return a == b || a != nil && b != nil && a.Label == b.Label && a.Country == b.Country && same(a.Line1, b.Line1) && same(a.Line2, b.Line2) &&
+		same(a.City, b.City) && same(a.County, b.County) && same(a.State, b.State) && same(a.PostalCode, b.PostalCode)
+}
+
+func labelled(addresses []*Address, label AddressLabel) *Address {
+	for _, a := range addresses {
+		if a.Label == label {
+			return a
+		}
+	}
+	return nil
 }
 
 func (r *Record) phoneChanged() bool {
 	if r.stored == nil || r.stored.phone == nil || r.Phone == nil {
 		return r.Phone != nil || r.phoneRemoved
 	}
-	return r.stored.phone.Number != r.Phone.Number
+	return !samePhone(r.stored.phone, r.Phone)
 }
 
-func (r *Record) addressChanged() bool {
-	if r.stored == nil || r.stored.address == nil || r.Address == nil {
-		return r.Address != nil
+// addresses are all addresses of the record.
+func (r *Record) addresses() []*Address {
+	if r.Address == nil {
+		return r.Others
 	}
-	return !reflect.DeepEqual(*r.stored.address, *r.Address)
+	return append([]*Address{r.Address}, r.Others...)
+}
+
+// storedAddress is the stored address of a label, or nil.
+func (r *Record) storedAddress(label AddressLabel) *Address {
+	switch {
+	case r.stored == nil:
+		return nil
+	case label == Primary:
+		return r.stored.address
+	}
+	return labelled(r.stored.others, label)
+}
+
+// changedAddresses are the addresses to write.
+func (r *Record) changedAddresses() []*Address {
+	var out []*Address
+	if r.Address != nil && !sameAddress(r.Address, r.storedAddress(Primary)) {
+		out = append(out, r.Address)
+	}
+	for _, a := range r.Others {
+		if !sameAddress(a, r.storedAddress(a.Label)) {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// removedAddresses are the stored addresses whose labels the record no longer has.
+func (r *Record) removedAddresses() []*Address {
+	if r.stored == nil {
+		return nil
+	}
+	var out []*Address
+	if r.stored.address != nil && r.Address == nil {
+		out = append(out, r.stored.address)
+	}
+	for _, a := range r.stored.others {
+		if labelled(r.Others, a.Label) == nil {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// newIdentifiers are the ids that are not stored yet.
+func (r *Record) newIdentifiers() []*Identifier {
+	if r.stored == nil {
+		return r.Identifiers
+	}
+	return r.Identifiers[len(r.stored.identifiers):]
+}
+
+// dated are the stored ids that got other times of the source system. That is no change of the customer.
+func (r *Record) dated() []*Identifier {
+	if r.stored == nil {
+		return nil
+	}
+	var out []*Identifier
+	for n, i := range r.stored.identifiers {
+		if r.Identifiers[n] != i {
+			out = append(out, r.Identifiers[n])
+		}
+	}
+	return out
 }
 
 // searchText gathers what the search looks through, in lower case.
 func (r *Record) searchText() string {
 	c := &r.Customer
 	var b strings.Builder
-	add := func(s *string) {
-		if s != nil && *s != "" {
+	add := func(s string) {
+		if s != "" {
 			if b.Len() > 0 {
 				b.WriteByte(' ')
 			}
-			b.WriteString(strings.ToLower(*s))
+			b.WriteString(strings.ToLower(s))
 		}
 	}
-	add(c.FirstName)
-	add(c.MiddleName)
-	add(c.LastName)
-	add(c.Email)
-	add(c.ReferenceID)
-	if r.Phone != nil {
-		digits := strings.TrimFunc(r.Phone.Number, func(ch rune) bool { return !unicode.IsDigit(ch) })
-		add(&digits)
+	for _, s := range []*string{c.FirstName, c.MiddleName, c.LastName, c.Email, c.ReferenceID} {
+		if s != nil {
+			add(*s)
+		}
 	}
-	add(&r.otherSearch)
+	if r.Phone != nil {
+		add(digitsOf(r.Phone.Number))
+	}
+	add(r.otherPhones)
+	for _, i := range r.Identifiers {
+		add(i.SourceID)
+	}
 	return b.String()
+}
+
+// digitsOf is a phone number as people type it into a search.
+func digitsOf(number string) string {
+	return strings.TrimFunc(number, func(ch rune) bool { return !unicode.IsDigit(ch) })
 }
 
 func sameJSON(a, b db.JSON) bool {
 	if len(a) == 0 || len(b) == 0 {
 		return len(a) == len(b)
 	}
-	return bytes.Equal(canonical(a), canonical(b))
+	return bytes.Equal(a, b) || bytes.Equal(canonical(a), canonical(b))
 }

@@ -3,6 +3,8 @@ package customer
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -11,69 +13,110 @@ import (
 	"caseload/internal/pii"
 )
 
-// resealBatch is how many customers one transaction of a reseal takes.
+// resealBatch is how many rows one transaction of a reseal takes.
 const resealBatch = 500
 
 // Reseal seals again what an older key sealed, in one organization, and returns how many values that were. It
-// goes through the customers in batches under their locks, may be stopped and run again, and changes
+// goes through the rows in batches under their locks, may be stopped and run again, and changes
 // nothing that a reader sees. After it has run for every organization the old key can be taken out.
 func Reseal(ctx context.Context, pool *db.Pool, sealer *pii.Sealer, sc db.Scope, now time.Time) (int, error) {
-	total, after := 0, uuid.Nil
-	for {
-		n, last, err := resealCustomers(ctx, pool, sealer, sc, now, after)
-		total += n
-		if err != nil {
-			return total, fmt.Errorf("reseal customers: %w", err)
-		}
-		if last == uuid.Nil {
-			break
-		}
-		after = last
+	r := &reseal{pool: pool, sealer: sealer, sc: sc, now: now}
+	err := resealTable(ctx, r, Table, func(c *Customer) (uuid.UUID, map[string]*[]byte) {
+		return c.UUID, map[string]*[]byte{"ssn_sealed": &c.SSNSealed, "ssn_last_four_sealed": &c.SSNLastFourSealed}
+	})
+	if err == nil {
+		err = resealTable(ctx, r, Medicares, func(m *Medicare) (uuid.UUID, map[string]*[]byte) { return m.UUID, m.sealed() })
+	}
+	if err == nil {
+		err = resealTable(ctx, r, Accounts, func(a *Account) (uuid.UUID, map[string]*[]byte) {
+			return a.UUID, map[string]*[]byte{"number_sealed": &a.NumberSealed}
+		})
+	}
+	if err != nil {
+		return r.total, err
 	}
 	n, err := resealLending(ctx, pool, sealer, sc, now)
-	return total + n, err
+	return r.total + n, err
 }
 
-func resealCustomers(ctx context.Context, pool *db.Pool, sealer *pii.Sealer, sc db.Scope, now time.Time, after uuid.UUID) (n int, last uuid.UUID, err error) {
-	err = pool.InTx(ctx, now, func(tx *db.Tx) error {
-		n, last = 0, uuid.Nil
-		var rows []*Customer
-		if err := tx.Select(ctx, &rows, "SELECT "+Table.Select()+` FROM customers c
-			WHERE c.organization_id = $1 AND c.id > $2 AND c.ssn_last_four_sealed IS NOT NULL
-			ORDER BY c.id LIMIT $3 FOR NO KEY UPDATE`, sc.OrganizationID, after, resealBatch); err != nil {
-			return err
+// reseal is one run of [Reseal].
+type reseal struct {
+	pool   *db.Pool
+	sealer *pii.Sealer
+	sc     db.Scope
+	now    time.Time
+	total  int
+}
+
+// resealTable seals again the sealed columns of a table: sealed gives a row's id and those columns by
+// name. Versions and times of change stay, since nothing changed that anybody can read.
+func resealTable[T any](ctx context.Context, r *reseal, table *db.Table[T], sealed func(*T) (uuid.UUID, map[string]*[]byte)) error {
+	_, blank := sealed(new(T))
+	var columns, given, set []string
+	for _, c := range table.Columns() {
+		if _, ok := blank[c.Name]; ok {
+			columns, given, set = append(columns, c.Name), append(given, "c."+c.Name+" IS NOT NULL"), append(set, c.Name+" = r."+c.Name)
 		}
-		var stale []*Customer
-		for _, c := range rows {
-			last = c.UUID
-			changed := 0
-			for column, sealed := range map[string]*[]byte{"ssn_sealed": &c.SSNSealed, "ssn_last_four_sealed": &c.SSNLastFourSealed} {
-				if *sealed == nil || !sealer.Stale(*sealed) {
-					continue
-				}
-				text, err := sealer.Open(at(c.OrganizationID, c.UUID, column), *sealed)
+	}
+	read := "SELECT " + table.Select() + " FROM " + table.Name() + " c WHERE c.organization_id = $1 AND c.id > $2 AND (" + strings.Join(given, " OR ") + `)
+		ORDER BY c.id LIMIT $3 FOR NO KEY UPDATE`
+	for after := uuid.Nil; ; {
+		var n int
+		var last uuid.UUID
+		err := r.pool.InTx(ctx, r.now, func(tx *db.Tx) error {
+			n, last = 0, uuid.Nil
+			var rows, stale []*T
+			if err := tx.Select(ctx, &rows, read, r.sc.OrganizationID, after, resealBatch); err != nil {
+				return err
+			}
+			for _, row := range rows {
+				id, values := sealed(row)
+				last = id
+				changed, err := r.renew(table.Name(), id, values)
 				if err != nil {
 					return err
 				}
-				if *sealed, err = sealer.Seal(at(c.OrganizationID, c.UUID, column), text); err != nil {
-					return err
+				if changed > 0 {
+					n, stale = n+changed, append(stale, row)
 				}
-				changed++
 			}
-			if changed > 0 {
-				n += changed
-				stale = append(stale, c)
+			if len(stale) == 0 {
+				return nil
 			}
+			from, _, args := table.Unnest(stale, slices.Concat([]string{"id"}, columns), 2)
+			_, err := tx.Exec(ctx, "UPDATE "+table.Name()+" c SET "+strings.Join(set, ", ")+" FROM "+from+" WHERE c.organization_id = $1 AND c.id = r.id",
+				append([]any{r.sc.OrganizationID}, args...)...)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("reseal %s: %w", table.Name(), err)
 		}
-		if len(stale) == 0 {
+		r.total += n
+		if last == uuid.Nil {
 			return nil
 		}
-		from, _, args := Table.Unnest(stale, []string{"id", "ssn_sealed", "ssn_last_four_sealed"}, 2)
-		_, err := tx.Exec(ctx, "UPDATE customers c SET ssn_sealed = r.ssn_sealed, ssn_last_four_sealed = r.ssn_last_four_sealed FROM "+from+
-			" WHERE c.organization_id = $1 AND c.id = r.id", append([]any{sc.OrganizationID}, args...)...)
-		return err
-	})
-	return n, last, err
+		after = last
+	}
+}
+
+// renew seals the stale values of one row again and returns how many those were.
+func (r *reseal) renew(table string, id uuid.UUID, values map[string]*[]byte) (int, error) {
+	n := 0
+	for column, value := range values {
+		if *value == nil || !r.sealer.Stale(*value) {
+			continue
+		}
+		at := pii.Location{OrganizationID: r.sc.OrganizationID, Table: table, Column: column, Row: id}
+		text, err := r.sealer.Open(at, *value)
+		if err != nil {
+			return n, err
+		}
+		if *value, err = r.sealer.Seal(at, text); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
 }
 
 func resealLending(ctx context.Context, pool *db.Pool, sealer *pii.Sealer, sc db.Scope, now time.Time) (n int, err error) {

@@ -11,6 +11,8 @@ import (
 const (
 	indexSSN              = "customers.ssn"
 	indexLastFourBirthday = "customers.ssn_last_four+birthday"
+	indexMBI              = "customer_medicare.mbi"
+	indexAccountNumber    = "accounts.number"
 )
 
 func at(organizationID, id uuid.UUID, column string) pii.Location {
@@ -55,4 +57,43 @@ func (c *Customer) setSSN(s *pii.Sealer, ssn pii.SSN) (err error) {
 	}
 	c.SSNIndex = s.Index(c.OrganizationID, indexSSN, ssn.Reveal())
 	return c.setLastFour(s, ssn.LastFour())
+}
+
+func accountNumberIndex(s *pii.Sealer, organizationID uuid.UUID, number string) []byte {
+	return s.Index(organizationID, indexAccountNumber, pii.NormalizeAccountNumber(number))
+}
+
+func accountNumberAt(organizationID, id uuid.UUID) pii.Location {
+	return pii.Location{OrganizationID: organizationID, Table: "accounts", Column: "number_sealed", Row: id}
+}
+
+func medicareAt(organizationID, id uuid.UUID, column string) pii.Location {
+	return pii.Location{OrganizationID: organizationID, Table: "customer_medicare", Column: column, Row: id}
+}
+
+// MBILastFour opens the last four characters of the Medicare Beneficiary Identifier; nil when none is stored.
+// The caller has checked the permission.
+func (m *Medicare) MBILastFour(s *pii.Sealer) (*string, error) {
+	if m.MBISealed == nil {
+		return nil, nil
+	}
+	mbi, err := s.Open(medicareAt(m.OrganizationID, m.UUID, "mbi_sealed"), m.MBISealed)
+	if err != nil {
+		return nil, err
+	}
+	last := mbi[max(0, len(mbi)-4):]
+	return &last, nil
+}
+
+// SetMBI seals a Medicare Beneficiary Identifier and makes its blind index, or says what is wrong with it.
+func (m *Medicare) SetMBI(s *pii.Sealer, text string) error {
+	mbi, err := pii.ParseMBI(text)
+	if err != nil {
+		return err
+	}
+	if m.MBISealed, err = s.Seal(medicareAt(m.OrganizationID, m.UUID, "mbi_sealed"), mbi.Reveal()); err != nil {
+		return err
+	}
+	m.MBIIndex = s.Index(m.OrganizationID, indexMBI, mbi.Reveal())
+	return nil
 }

@@ -27,6 +27,11 @@ type Service struct {
 	// allowPrivate admits lending systems at private addresses.
 	allowPrivate bool
 	now          func() time.Time
+	// Events hears of every change of a customer; nil is nobody. It is set once, before the first request.
+	Events Events
+	// retire and merge are what other packages do with what they hold of customers.
+	retire []RetireFunc
+	merge  []MergeFunc
 }
 
 // New makes the service.
@@ -71,6 +76,7 @@ func (s *Service) ConfigureLendingSystem(ctx context.Context, v *viewer.Viewer, 
 	}
 	var row *LendingSystem
 	err := s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		tx.Keep(&row)
 		got, err := lockLendingSystem(ctx, tx, v.Scope())
 		isNew := err != nil && fault.CodeOf(err) == fault.NotFound
 		if err != nil && !isNew {

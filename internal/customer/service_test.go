@@ -31,7 +31,7 @@ type world struct {
 	v      *viewer.Viewer
 }
 
-func newWorld(t *testing.T, allowPrivate bool) *world {
+func newWorld(t testing.TB, allowPrivate bool) *world {
 	t.Helper()
 	pool, err := db.Open(dbtest.New(t), db.Settings{MaxOpen: 8})
 	require.NoError(t, err)
@@ -73,7 +73,7 @@ func (w *world) write(t *testing.T, f customer.Fields) (*customer.Record, []stri
 		if changed = record.Settle(w.v, tx.Now); len(changed) == 0 {
 			return nil
 		}
-		return customer.WriteAll(t.Context(), tx, w.v.Scope(), []*customer.Record{record})
+		return customer.WriteAll(t.Context(), tx, w.v, []*customer.Record{record})
 	}))
 	return record, changed
 }
@@ -110,7 +110,7 @@ func TestSealedNumbersBelongToTheirRow(t *testing.T) {
 	a, _ := w.write(t, customer.Fields{ReferenceID: "A", SSN: val("123-45-6789")})
 	b, _ := w.write(t, customer.Fields{ReferenceID: "B", SSN: val("321-54-9876")})
 	reveal := func(r *customer.Record) (string, error) {
-		_, ssn, err := w.RevealSSN(t.Context(), w.v, customer.RevealSSNInput{CustomerID: r.Customer.ID(), Reason: "the customer asked for it"})
+		_, ssn, err := w.Reveal(t.Context(), w.v, customer.RevealInput{Field: customer.FieldSSN, CustomerID: r.Customer.ID(), Reason: "the customer asked for it"})
 		return ssn, err
 	}
 	ssn, err := reveal(a)
@@ -128,17 +128,17 @@ func TestSealedNumbersBelongToTheirRow(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, ssn)
 	var audited int
-	require.NoError(t, w.pool.Get(t.Context(), &audited, "SELECT count(*) FROM audit_entries WHERE action = 'customer.ssn_revealed' AND reason = 'the customer asked for it'"))
+	require.NoError(t, w.pool.Get(t.Context(), &audited, "SELECT count(*) FROM audit_entries WHERE action = 'customer.pii_revealed' AND reason = 'the customer asked for it'"))
 	require.Equal(t, 2, audited, "also when there was nothing to reveal; not when it failed")
 
 	for reason, code := range map[string]fault.UserCode{"short": fault.TooShort, strings.Repeat(" ", 20): fault.TooShort, strings.Repeat("x", 501): fault.TooLong} {
-		_, _, err := w.RevealSSN(t.Context(), w.v, customer.RevealSSNInput{CustomerID: a.Customer.ID(), Reason: reason})
+		_, _, err := w.Reveal(t.Context(), w.v, customer.RevealInput{Field: customer.FieldSSN, CustomerID: a.Customer.ID(), Reason: reason})
 		errs, ok := fault.AsUserErrors(err)
 		require.True(t, ok)
 		require.Equal(t, code, errs[0].Code)
 	}
 	stranger := &viewer.Viewer{Kind: viewer.APIKey, OrganizationID: uuid.New(), Scopes: viewer.AllScopes()}
-	_, _, err = w.RevealSSN(t.Context(), stranger, customer.RevealSSNInput{CustomerID: a.Customer.ID(), Reason: "the customer asked for it"})
+	_, _, err = w.Reveal(t.Context(), stranger, customer.RevealInput{Field: customer.FieldSSN, CustomerID: a.Customer.ID(), Reason: "the customer asked for it"})
 	errs, ok := fault.AsUserErrors(err)
 	require.True(t, ok)
 	require.Equal(t, fault.Missing, errs[0].Code)

@@ -1,103 +1,135 @@
 package customer
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/lib/pq"
 
-	"caseload/internal/audit"
 	"caseload/internal/db"
 	"caseload/internal/fault"
 	"caseload/internal/viewer"
 )
 
-// lockSQL locks the customers of a batch in the order of their references, so that two batches with
-// the same customers wait for each other instead of deadlocking.
-const lockSQL = `
-	SELECT id FROM customers
-	WHERE organization_id = $1 AND reference_id = ANY($2)
-	ORDER BY reference_id FOR NO KEY UPDATE`
-
-// otherSearchSQL is what the search looks through beside the columns of a [Record].
-const otherSearchSQL = `
-	SELECT c.id, lower(concat_ws(' ',
-		(SELECT string_agg(trim(leading '+' FROM p.number), ' ' ORDER BY p.id) FROM customer_phones p
-			WHERE p.organization_id = c.organization_id AND p.customer_id = c.id AND p.label <> 'PRIMARY'),
-		(SELECT string_agg(i.source_id, ' ' ORDER BY i.id) FROM customer_identifiers i
-			WHERE i.organization_id = c.organization_id AND i.customer_id = c.id))) AS text
-	FROM customers c
-	WHERE c.organization_id = $1 AND c.id = ANY($2)`
+// Locks of customers are taken in the order of their ids by everybody, whatever they are known by, so that two
+// batches with the same customers wait for each other instead of deadlocking. The locking statement gives
+// the newest version of the rows that it locks; what it saw of other tables may be older than the lock.
+const lockOrder = " ORDER BY c.id FOR NO KEY UPDATE OF c"
 
 // LockByReference locks the customers that have these references until the transaction ends, and returns
 // their records by reference. References that nobody has are missing from the answer.
 func LockByReference(ctx context.Context, tx *db.Tx, s db.Scope, references []string) (map[string]*Record, error) {
-	var ids []uuid.UUID
-	if err := tx.Select(ctx, &ids, lockSQL, s.OrganizationID, pq.Array(references)); err != nil {
-		return nil, fmt.Errorf("lock customers: %w", err)
-	}
-	records := make(map[string]*Record, len(ids))
-	if len(ids) == 0 {
-		return records, nil
-	}
-	// Read after the lock: what the locking statement saw of other tables may be older than the lock.
-	byID, err := readRecords(ctx, tx, s, ids)
+	byID, err := lockRecords(ctx, tx, s, "c.reference_id = ANY($2)", pq.Array(references))
 	if err != nil {
 		return nil, err
 	}
+	records := make(map[string]*Record, len(byID))
 	for _, r := range byID {
 		records[*r.Customer.ReferenceID] = r
 	}
 	return records, nil
 }
 
+// LockAll locks customers until the transaction ends and returns their records by id. Ids that nobody has are
+// missing from the answer.
+func LockAll(ctx context.Context, tx *db.Tx, s db.Scope, ids []uuid.UUID) (map[uuid.UUID]*Record, error) {
+	return lockRecords(ctx, tx, s, "c.id = ANY($2)", pq.Array(ids))
+}
+
 // LockByID locks one customer until the transaction ends and returns its record, or a NOT_FOUND fault.
 func LockByID(ctx context.Context, tx *db.Tx, s db.Scope, id uuid.UUID) (*Record, error) {
-	if _, err := Table.Lock(ctx, tx, s, id); err != nil {
-		return nil, err
+	byID, err := LockAll(ctx, tx, s, []uuid.UUID{id})
+	if err == nil && byID[id] == nil {
+		err = fault.New(fault.NotFound, "Not found.")
 	}
-	byID, err := readRecords(ctx, tx, s, []uuid.UUID{id})
+	return byID[id], err
+}
+
+// lockKnownSQL finds those who are known by keys or by references, and those who wait for one of the keys as their
+// parent.
+const lockKnownSQL = `c.id IN (
+	SELECT i.customer_id FROM unnest(CAST($2 AS text[]), CAST($3 AS text[]), CAST($4 AS text[])) AS k(source, source_id, language)
+		JOIN customer_identifiers i ON i.organization_id = $1 AND i.source = k.source AND i.source_id = k.source_id AND i.language = k.language
+	UNION
+	SELECT w.id FROM unnest(CAST($2 AS text[]), CAST($3 AS text[]), CAST($4 AS text[])) AS k(source, source_id, language)
+		JOIN customers w ON w.organization_id = $1 AND w.parent_source = k.source AND w.parent_source_id = k.source_id
+			AND coalesce(w.parent_language, '') = k.language AND w.parent_id IS NULL
+	UNION
+	SELECT r.id FROM customers r WHERE r.organization_id = $1 AND r.reference_id = ANY($5))`
+
+// LockKnown locks, until the transaction ends, the customers that are known by these ids of source systems or by
+// these references, and those who wait for one of the ids as their parent, and returns their records by id. Who
+// gets an id meanwhile is not among them: inserting it again is [db.ErrRetry]. Five statements, one when nobody is
+// known.
+func LockKnown(ctx context.Context, tx *db.Tx, s db.Scope, keys []SourceKey, references []string) (map[uuid.UUID]*Record, error) {
+	source, sourceID, language := columnsOf(keys)
+	return lockRecords(ctx, tx, s, lockKnownSQL, source, sourceID, language, pq.Array(references))
+}
+
+// columnsOf turns keys into one array per column.
+func columnsOf(keys []SourceKey) (source, sourceID, language any) {
+	columns := [3]pq.StringArray{make(pq.StringArray, len(keys)), make(pq.StringArray, len(keys)), make(pq.StringArray, len(keys))}
+	for i, k := range keys {
+		columns[0][i], columns[1][i], columns[2][i] = k.Source, k.SourceID, k.Language
+	}
+	return columns[0], columns[1], columns[2]
+}
+
+func lockRecords(ctx context.Context, tx *db.Tx, s db.Scope, condition string, args ...any) (map[uuid.UUID]*Record, error) {
+	var customers []*Customer
+	err := tx.Select(ctx, &customers, "SELECT "+Table.Select()+" FROM customers c WHERE c.organization_id = $1 AND "+condition+lockOrder,
+		append([]any{s.OrganizationID}, args...)...)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("lock customers: %w", err)
 	}
-	return byID[id], nil
+	return readBeside(ctx, tx, s, customers)
 }
 
 // ReadAll returns the records of customers without locking them, in four statements whatever their number.
 func ReadAll(ctx context.Context, q db.Querier, s db.Scope, ids []uuid.UUID) (map[uuid.UUID]*Record, error) {
-	return readRecords(ctx, q, s, ids)
-}
-
-// Read returns the record of one customer without locking it, or a NOT_FOUND fault.
-func Read(ctx context.Context, q db.Querier, s db.Scope, id uuid.UUID) (*Record, error) {
-	byID, err := readRecords(ctx, q, s, []uuid.UUID{id})
-	if err != nil {
-		return nil, err
-	}
-	if byID[id] == nil {
-		return nil, fault.New(fault.NotFound, "Not found.")
-	}
-	return byID[id], nil
-}
-
-// readRecords reads whole records in four statements, whatever their number.
-func readRecords(ctx context.Context, q db.Querier, s db.Scope, ids []uuid.UUID) (map[uuid.UUID]*Record, error) {
 	customers, err := Table.ByKeys(ctx, q, s, "id", ids)
 	if err != nil {
 		return nil, fmt.Errorf("read customers: %w", err)
 	}
-	records := make(map[uuid.UUID]*Record, len(customers))
-	for _, c := range customers {
-		records[c.UUID] = &Record{Customer: *c}
+	return readBeside(ctx, q, s, customers)
+}
+
+// Read returns the record of one customer without locking it, or a NOT_FOUND fault.
+func Read(ctx context.Context, q db.Querier, s db.Scope, id uuid.UUID) (*Record, error) {
+	byID, err := ReadAll(ctx, q, s, []uuid.UUID{id})
+	if err == nil && byID[id] == nil {
+		err = fault.New(fault.NotFound, "Not found.")
+	}
+	return byID[id], err
+}
+
+// readBeside makes records of customers with what belongs to them, in three statements, whatever their number.
+func readBeside(ctx context.Context, q db.Querier, s db.Scope, customers []*Customer) (map[uuid.UUID]*Record, error) {
+	records, ids := make(map[uuid.UUID]*Record, len(customers)), make([]uuid.UUID, len(customers))
+	for i, c := range customers {
+		records[c.UUID], ids[i] = &Record{Customer: *c}, c.UUID
+	}
+	if len(ids) == 0 {
+		return records, nil
 	}
 	phones, err := Phones.ByKeys(ctx, q, s, "customer_id", ids)
 	if err != nil {
 		return nil, fmt.Errorf("read phones: %w", err)
 	}
+	// Ids grow with time: sorted by them, the search text comes out the same each time.
+	slices.SortFunc(phones, func(a, b *Phone) int { return bytes.Compare(a.UUID[:], b.UUID[:]) })
 	for _, p := range phones {
-		if r := records[p.CustomerID]; r != nil && p.Label == Primary {
+		switch r := records[p.CustomerID]; {
+		case p.Label == Primary:
 			r.Phone = p
+		case r.otherPhones == "":
+			r.otherPhones = digitsOf(p.Number)
+		default:
+			r.otherPhones += " " + digitsOf(p.Number)
 		}
 	}
 	addresses, err := Addresses.ByKeys(ctx, q, s, "customer_id", ids)
@@ -105,78 +137,137 @@ func readRecords(ctx context.Context, q db.Querier, s db.Scope, ids []uuid.UUID)
 		return nil, fmt.Errorf("read addresses: %w", err)
 	}
 	for _, a := range addresses {
-		if r := records[a.CustomerID]; r != nil && a.Label == Primary {
+		if r := records[a.CustomerID]; a.Label == Primary {
 			r.Address = a
+		} else {
+			r.Others = append(r.Others, a)
 		}
 	}
-	var other []struct {
-		ID   uuid.UUID `db:"id"`
-		Text string    `db:"text"`
+	identifiers, err := Identifiers.ByKeys(ctx, q, s, "customer_id", ids)
+	if err != nil {
+		return nil, fmt.Errorf("read identifiers: %w", err)
 	}
-	if err := q.Select(ctx, &other, otherSearchSQL, s.OrganizationID, pq.Array(ids)); err != nil {
-		return nil, fmt.Errorf("read search text: %w", err)
-	}
-	for _, o := range other {
-		if r := records[o.ID]; r != nil {
-			r.otherSearch = o.Text
-		}
+	slices.SortFunc(identifiers, func(a, b *Identifier) int { return bytes.Compare(a.UUID[:], b.UUID[:]) })
+	for _, i := range identifiers {
+		r := records[i.CustomerID]
+		r.Identifiers = append(r.Identifiers, i)
 	}
 	for _, r := range records {
+		slices.SortFunc(r.Others, func(a, b *Address) int { return strings.Compare(string(a.Label), string(b.Label)) })
 		r.keep()
 	}
 	return records, nil
 }
 
-// WriteAll writes settled records in a fixed number of statements, whatever their number. The caller
-// holds the locks of those that exist. When another writer created one of the new customers first, it
-// returns [db.ErrRetry] and the transaction runs again with that customer found.
-func WriteAll(ctx context.Context, tx *db.Tx, s db.Scope, records []*Record) error {
-	var created, updated []*Customer
-	var phones []*Phone
-	var addresses []*Address
-	var unphoned []uuid.UUID
+// WriteAll writes settled records in a fixed number of statements, whatever their number, and leads those who
+// waited for a new id to its customer. The caller holds the locks of those that exist. When another writer created
+// one of the new customers or ids first, it returns [db.ErrRetry] and the transaction runs again with that
+// customer found.
+func WriteAll(ctx context.Context, tx *db.Tx, v *viewer.Viewer, records []*Record) error {
+	s := v.Scope()
+	var w writes
 	for _, r := range records {
-		if r.IsNew {
-			created = append(created, &r.Customer)
-		} else {
-			updated = append(updated, &r.Customer)
-		}
-		if r.phoneChanged() {
-			if r.Phone != nil {
-				phones = append(phones, r.Phone)
-			} else {
-				unphoned = append(unphoned, r.Customer.UUID)
-			}
-		}
-		if r.addressChanged() {
-			addresses = append(addresses, r.Address)
-		}
+		w.add(r)
 	}
-	n, err := Table.InsertAll(ctx, tx, s, created, true)
-	if err != nil {
-		return fmt.Errorf("create customers: %w", err)
+	if _, err := Table.InsertAll(ctx, tx, s, w.created, false); err != nil {
+		return beaten("create customers", err, "customers_reference_id_key")
 	}
-	if n < int64(len(created)) {
-		return db.ErrRetry
-	}
-	if _, err := Table.UpdateAll(ctx, tx, s, updated, written); err != nil {
+	if _, err := Table.UpdateAll(ctx, tx, s, w.updated, written); err != nil {
 		return fmt.Errorf("update customers: %w", err)
 	}
-	if _, err := Phones.Upsert(ctx, tx, s, phones, []string{"organization_id", "customer_id", "label"},
+	if err := w.identify(ctx, tx, v); err != nil {
+		return err
+	}
+	if _, err := Phones.InsertAll(ctx, tx, s, w.newPhones, false); err != nil {
+		return fmt.Errorf("create phones: %w", err)
+	}
+	if _, err := Phones.Upsert(ctx, tx, s, w.phones, []string{"organization_id", "customer_id", "label"},
 		[]string{"number", "line_type", "blocked_at", "blocked_reason", "updated_at"}); err != nil {
 		return fmt.Errorf("write phones: %w", err)
 	}
-	if len(unphoned) > 0 {
+	if len(w.unphoned) > 0 {
 		if _, err := tx.Exec(ctx, "DELETE FROM customer_phones WHERE organization_id = $1 AND customer_id = ANY($2) AND label = 'PRIMARY'",
-			s.OrganizationID, pq.Array(unphoned)); err != nil {
+			s.OrganizationID, pq.Array(w.unphoned)); err != nil {
 			return fmt.Errorf("remove phones: %w", err)
 		}
 	}
-	if _, err := Addresses.Upsert(ctx, tx, s, addresses, []string{"organization_id", "customer_id", "label"},
-		[]string{"line1", "line2", "city", "state", "postal_code", "country", "updated_at"}); err != nil {
+	if len(w.removed) > 0 {
+		if _, err := tx.Exec(ctx, "DELETE FROM customer_addresses WHERE organization_id = $1 AND id = ANY($2)",
+			s.OrganizationID, pq.Array(w.removed)); err != nil {
+			return fmt.Errorf("remove addresses: %w", err)
+		}
+	}
+	if _, err := Addresses.InsertAll(ctx, tx, s, w.newAddresses, false); err != nil {
+		return fmt.Errorf("create addresses: %w", err)
+	}
+	if _, err := Addresses.Upsert(ctx, tx, s, w.addresses, []string{"organization_id", "customer_id", "label"},
+		[]string{"line1", "line2", "city", "county", "state", "postal_code", "country", "updated_at"}); err != nil {
 		return fmt.Errorf("write addresses: %w", err)
 	}
 	return nil
+}
+
+// beaten makes [db.ErrRetry] of the violation of a key: somebody else wrote it first, and will be found by the next try.
+func beaten(what string, err error, key string) error {
+	if db.Violated(err) == key {
+		return db.ErrRetry
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// writes is what there is to write, by statement. What belongs to new customers is apart: it cannot be there already, and
+// to look whether it is costs as much as to write it.
+type writes struct {
+	created, updated        []*Customer
+	identified, dated       []*Identifier
+	newPhones, phones       []*Phone
+	newAddresses, addresses []*Address
+	unphoned, removed       []uuid.UUID
+}
+
+func (w *writes) add(r *Record) {
+	w.dated = append(w.dated, r.dated()...)
+	if len(r.changed) == 0 {
+		return
+	}
+	w.identified = append(w.identified, r.newIdentifiers()...)
+	if r.IsNew {
+		w.created = append(w.created, &r.Customer)
+		if r.Phone != nil {
+			w.newPhones = append(w.newPhones, r.Phone)
+		}
+		w.newAddresses = append(w.newAddresses, r.addresses()...)
+		return
+	}
+	w.updated = append(w.updated, &r.Customer)
+	if r.phoneChanged() {
+		if r.Phone != nil {
+			w.phones = append(w.phones, r.Phone)
+		} else {
+			w.unphoned = append(w.unphoned, r.Customer.UUID)
+		}
+	}
+	w.addresses = append(w.addresses, r.changedAddresses()...)
+	for _, a := range r.removedAddresses() {
+		w.removed = append(w.removed, a.UUID)
+	}
+}
+
+// identify writes the ids of source systems.
+func (w *writes) identify(ctx context.Context, tx *db.Tx, v *viewer.Viewer) error {
+	// In the order of their keys: two who bring the same ids wait for each other instead of deadlocking.
+	slices.SortFunc(w.identified, func(a, b *Identifier) int { return a.SourceKey().compare(b.SourceKey()) })
+	if _, err := Identifiers.InsertAll(ctx, tx, v.Scope(), w.identified, false); err != nil {
+		return beaten("write identifiers", err, "customer_identifiers_key")
+	}
+	if len(w.dated) > 0 {
+		from, _, args := Identifiers.Unnest(w.dated, []string{"id", "source_created_at", "source_updated_at"}, 2)
+		if _, err := tx.Exec(ctx, `UPDATE customer_identifiers t SET source_created_at = r.source_created_at, source_updated_at = r.source_updated_at
+			FROM `+from+` WHERE t.organization_id = $1 AND t.id = r.id`, append([]any{v.OrganizationID}, args...)...); err != nil {
+			return fmt.Errorf("date identifiers: %w", err)
+		}
+	}
+	return ResolveAwaited(ctx, tx, v, w.identified)
 }
 
 // BlockPhone marks the customer's phone of this number as not to be called. Safe to repeat.
@@ -240,37 +331,6 @@ func Which(id *uuid.UUID, referenceID *string, identifier *IdentifierInput) (db.
 		return db.Where{}, fault.New(fault.BadUserInput, "Give exactly one of id, referenceId and identifier.")
 	}
 	return w, nil
-}
-
-// RevealSSN returns the full social security number of one customer, "" when none is stored, and writes who
-// asked and why to the audit log, also when there is nothing to reveal.
-func (s *Service) RevealSSN(ctx context.Context, v *viewer.Viewer, in RevealSSNInput) (*Customer, string, error) {
-	c := fault.NewCheck("input")
-	in.Validate(c)
-	if err := c.Err(); err != nil {
-		return nil, "", err
-	}
-	id, err := in.CustomerID.As(Table.Prefix())
-	if err != nil {
-		return nil, "", err
-	}
-	var row *Customer
-	var ssn string
-	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
-		row, err = Table.ByID(ctx, tx, v.Scope(), id)
-		if err != nil {
-			return missing(err, "input", "customerId")
-		}
-		if ssn, err = row.ssn(s.sealer); err != nil {
-			return err
-		}
-		return audit.Write(ctx, tx, v, audit.Change{Action: "customer.ssn_revealed", Target: row.ID(), CustomerID: id,
-			Fields: map[string]any{"fields": []string{"ssn"}, "provided": ssn != ""}, Reason: in.Reason})
-	})
-	if err != nil {
-		return nil, "", err
-	}
-	return row, ssn, nil
 }
 
 // missing turns NOT_FOUND into a user error at path.

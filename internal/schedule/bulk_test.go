@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"caseload/internal/batch"
 	"caseload/internal/customer"
 	"caseload/internal/db"
 	"caseload/internal/fault"
@@ -25,7 +26,7 @@ func rows(prefix string, n int, change func(i int, in *schedule.SyncInput)) []*s
 	return out
 }
 
-func (w *world) bulk(t testing.TB, policy schedule.ErrorPolicy, in []*schedule.SyncInput) []*schedule.SyncResult {
+func (w *world) bulk(t testing.TB, policy batch.ErrorPolicy, in []*schedule.SyncInput) []*schedule.SyncResult {
 	t.Helper()
 	results, err := w.BulkSync(t.Context(), w.v, schedule.BulkSyncInput{Customers: in, ErrorPolicy: policy})
 	require.NoError(t, err)
@@ -40,7 +41,7 @@ func TestABulkSyncTakesAFixedNumberOfStatements(t *testing.T) {
 	w.taskType(t, "welcome", nil)
 	counted := func(in []*schedule.SyncInput) int {
 		ctx := db.WithCounter(t.Context())
-		results, err := w.BulkSync(ctx, w.v, schedule.BulkSyncInput{Customers: in, ErrorPolicy: schedule.RejectFailedRows})
+		results, err := w.BulkSync(ctx, w.v, schedule.BulkSyncInput{Customers: in, ErrorPolicy: batch.RejectFailedRows})
 		require.NoError(t, err)
 		for i, r := range results {
 			require.True(t, r.Success(), r.UserErrors)
@@ -81,8 +82,8 @@ func TestTheSameReferenceTwiceActsInSequence(t *testing.T) {
 	first, second, third := input("C-1", "collections"), short("C-1"), short("C-1")
 	second.LastName, second.MiddleName = val("Second"), val("Jo")
 	third.MiddleName = null[string]()
-	results := w.bulk(t, schedule.RejectFailedRows, []*schedule.SyncInput{&first, &second, &third})
-	require.Equal(t, []schedule.Action{schedule.Create, schedule.Update, schedule.Update}, actions(results))
+	results := w.bulk(t, batch.RejectFailedRows, []*schedule.SyncInput{&first, &second, &third})
+	require.Equal(t, []batch.Action{batch.Create, batch.Update, batch.Update}, actions(results))
 	require.Equal(t, []int{0, 7, 2}, []int{results[0].ExistingTasksRemoved, results[1].ExistingTasksRemoved, results[2].ExistingTasksRemoved})
 	require.Equal(t, []int{7, 2, 2}, []int{results[0].TasksCreated, results[1].TasksCreated, results[2].TasksCreated})
 	id := results[0].Customer.UUID
@@ -95,26 +96,26 @@ func TestTheSameReferenceTwiceActsInSequence(t *testing.T) {
 	// Opting out in one row and asking for calls in the next is an error of the next.
 	out, again := short("C-1"), short("C-1")
 	out.DoNotCall = val(true)
-	results = w.bulk(t, schedule.RejectFailedRows, []*schedule.SyncInput{&out, &again})
-	require.Equal(t, []schedule.Action{schedule.Update, schedule.RowFailed}, actions(results))
+	results = w.bulk(t, batch.RejectFailedRows, []*schedule.SyncInput{&out, &again})
+	require.Equal(t, []batch.Action{batch.Update, batch.Failed}, actions(results))
 	require.Equal(t, []string{"DO_NOT_CALL input.customers.1.doNotCall"}, lines(results[1].UserErrors))
 	require.True(t, w.record(t, id).Customer.DoNotCall)
 	require.Empty(t, w.tasks(t, id))
 
 	// A block belongs to the number, also when a row before takes the number away.
 	two := input("C-2", "collections")
-	id = w.bulk(t, schedule.RejectFailedRows, []*schedule.SyncInput{&two})[0].Customer.UUID
+	id = w.bulk(t, batch.RejectFailedRows, []*schedule.SyncInput{&two})[0].Customer.UUID
 	w.exec(t, "UPDATE customer_phones SET blocked_at = now(), blocked_reason = 'WRONG_NUMBER' WHERE customer_id = $1", id)
 	without, with := short("C-2"), short("C-2")
 	without.PhoneNumber, with.PhoneNumber = null[string](), val("+12125551212")
-	results = w.bulk(t, schedule.RejectFailedRows, []*schedule.SyncInput{&without, &with})
+	results = w.bulk(t, batch.RejectFailedRows, []*schedule.SyncInput{&without, &with})
 	require.Equal(t, schedule.RulePhoneBlocked, *results[1].NotScheduledBecause)
 	require.Equal(t, "+12125551212", w.record(t, id).Phone.Number)
 	require.NotNil(t, w.record(t, id).Phone.BlockedAt)
 }
 
-func actions(results []*schedule.SyncResult) []schedule.Action {
-	var out []schedule.Action
+func actions(results []*schedule.SyncResult) []batch.Action {
+	var out []batch.Action
 	for _, r := range results {
 		out = append(out, r.Action)
 	}
@@ -140,7 +141,7 @@ func TestErrorPolicies(t *testing.T) {
 		nil, {"INVALID input.customers.1.language"}, {"INVALID input.customers.2.email"}, {"INVALID input.customers.3.taskType"},
 		{"INVALID input.customers.4.email"}, {"DO_NOT_CALL input.customers.5.doNotCall"}, {"DUPLICATE_INPUT_ITEM input.customers.6.ssnLastFour"},
 	}
-	check := func(results []*schedule.SyncResult, want ...schedule.Action) {
+	check := func(results []*schedule.SyncResult, want ...batch.Action) {
 		t.Helper()
 		require.Equal(t, want, actions(results))
 		for i, r := range results {
@@ -155,14 +156,14 @@ func TestErrorPolicies(t *testing.T) {
 		}
 	}
 	all := w.dump(t)
-	check(w.bulk(t, schedule.RejectEverything, mixed()), schedule.RowLeft, schedule.RowFailed, schedule.RowFailed, schedule.RowFailed, schedule.RowFailed, schedule.RowFailed, schedule.RowFailed)
+	check(w.bulk(t, batch.RejectEverything, mixed()), batch.Skipped, batch.Failed, batch.Failed, batch.Failed, batch.Failed, batch.Failed, batch.Failed)
 	require.Equal(t, all, w.dump(t))
 
-	check(w.bulk(t, schedule.RejectFailedRows, mixed()), schedule.Create, schedule.RowFailed, schedule.RowFailed, schedule.RowFailed, schedule.RowFailed, schedule.RowFailed, schedule.RowFailed)
+	check(w.bulk(t, batch.RejectFailedRows, mixed()), batch.Create, batch.Failed, batch.Failed, batch.Failed, batch.Failed, batch.Failed, batch.Failed)
 	require.Equal(t, 3, get[int](t, w, "SELECT count(*) FROM customers"))
 
-	results := w.bulk(t, schedule.IgnoreFailed, mixed())
-	check(results, schedule.Unchanged, schedule.Create, schedule.RowFailed, schedule.RowFailed, schedule.Update, schedule.RowFailed, schedule.RowFailed)
+	results := w.bulk(t, batch.IgnoreFailed, mixed())
+	check(results, batch.Unchanged, batch.Create, batch.Failed, batch.Failed, batch.Update, batch.Failed, batch.Failed)
 	right := w.record(t, results[1].Customer.UUID)
 	require.Nil(t, right.Customer.Language)
 	require.Equal(t, "Jo", *right.Customer.MiddleName)
@@ -172,7 +173,7 @@ func TestErrorPolicies(t *testing.T) {
 	require.Equal(t, "Changed", *stored.LastName)
 
 	// With everything right the strictest policy writes.
-	require.Equal(t, []schedule.Action{schedule.Create, schedule.Create}, actions(w.bulk(t, schedule.RejectEverything, rows("x", 2, nil))))
+	require.Equal(t, []batch.Action{batch.Create, batch.Create}, actions(w.bulk(t, batch.RejectEverything, rows("x", 2, nil))))
 }
 
 func TestBulkSizes(t *testing.T) {
@@ -181,7 +182,7 @@ func TestBulkSizes(t *testing.T) {
 	w.taskType(t, "collections", nil)
 	all := w.dump(t)
 	for n, code := range map[int]fault.UserCode{0: fault.Required, 1001: fault.LimitExceeded} {
-		_, err := w.BulkSync(t.Context(), w.v, schedule.BulkSyncInput{Customers: rows("x", n, nil), ErrorPolicy: schedule.RejectFailedRows})
+		_, err := w.BulkSync(t.Context(), w.v, schedule.BulkSyncInput{Customers: rows("x", n, nil), ErrorPolicy: batch.RejectFailedRows})
 		require.Equal(t, []string{string(code) + " input.customers"}, refused(t, err))
 	}
 	require.Equal(t, all, w.dump(t))

@@ -239,7 +239,9 @@ func (s *Service) TightenCallingWindow(ctx context.Context, v *viewer.Viewer, in
 			return nil, c.Err()
 		}
 	}
+	window := clientWindow(row)
 	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		tx.Keep(&window)
 		if _, err := tx.Exec(ctx, `
 			INSERT INTO organization_windows AS w (organization_id, id, state, days, on_holidays, is_closed, opens_at, closes_at, purposes, source, as_of, created_at, created_by)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
@@ -254,7 +256,7 @@ func (s *Service) TightenCallingWindow(ctx context.Context, v *viewer.Viewer, in
 	if err != nil {
 		return nil, err
 	}
-	return clientWindow(row), nil
+	return window, nil
 }
 
 // AddCallingHoliday adds a day off for the organization. Safe to repeat.
@@ -270,6 +272,7 @@ func (s *Service) AddCallingHoliday(ctx context.Context, v *viewer.Viewer, in Ad
 		h.ClosesCalls = *p
 	}
 	err := s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		tx.Keep(&h)
 		if _, err := tx.Exec(ctx, `
 			INSERT INTO organization_holidays (organization_id, id, state, on_date, name, closes_calls, source, as_of, created_at, created_by)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"caseload/internal/batch"
 	"caseload/internal/customer"
 	"caseload/internal/dbtest"
 	"caseload/internal/fault"
@@ -63,7 +64,7 @@ func TestNoSecretIsLeftInTheClear(t *testing.T) {
 		in.SSN, in.SSNLastFour, in.Email, in.PhoneNumber = val(dashed), val(last), val(email), val(phone)
 	}
 	id := w.syncWith(t, "C-1", "collections", personal).Customer.UUID
-	w.bulk(t, schedule.RejectFailedRows, rows("b-", 3, func(_ int, in *schedule.SyncInput) { personal(in) }))
+	w.bulk(t, batch.RejectFailedRows, rows("b-", 3, func(_ int, in *schedule.SyncInput) { personal(in) }))
 	w.sync(t, fromLending("C-2", nil))
 	for _, wrong := range []func(*schedule.SyncInput){
 		func(in *schedule.SyncInput) { in.SSN, in.SSNLastFour = val(dashed), val("0418") },
@@ -82,7 +83,7 @@ func TestNoSecretIsLeftInTheClear(t *testing.T) {
 		_, err := w.Sync(t.Context(), w.v, in)
 		note(err)
 	}
-	_, revealed, err := w.customers.RevealSSN(t.Context(), w.v, customer.RevealSSNInput{CustomerID: w.record(t, id).Customer.ID(), Reason: "a test of what is logged"})
+	_, revealed, err := w.customers.Reveal(t.Context(), w.v, customer.RevealInput{Field: customer.FieldSSN, CustomerID: w.record(t, id).Customer.ID(), Reason: "a test of what is logged"})
 	require.NoError(t, err)
 	require.Equal(t, ssn, revealed)
 	w.pass(2 * time.Hour) // nine o'clock in Los Angeles

@@ -39,7 +39,7 @@ var dueSQL = "SELECT " + CallTasks.Select() + `
 	JOIN customers u ON u.organization_id = c.organization_id AND u.id = c.customer_id
 	JOIN task_types t ON t.organization_id = c.organization_id AND t.id = c.task_type_id
 	WHERE c.organization_id = $1 AND c.state = 'PENDING' AND c.due_at <= $2
-		AND t.archived_at IS NULL AND (CAST($3 AS text[]) IS NULL OR t.name = ANY($3))
+		AND u.deleted_at IS NULL AND t.archived_at IS NULL AND (CAST($3 AS text[]) IS NULL OR t.name = ANY($3))
 		AND NOT EXISTS (SELECT FROM call_tasks o WHERE o.organization_id = c.organization_id AND o.customer_id = c.customer_id AND o.lease_expires_at IS NOT NULL)
 	ORDER BY c.priority, c.due_at, c.id
 	LIMIT $4
@@ -79,6 +79,7 @@ func (s *Service) ClaimTasks(ctx context.Context, v *viewer.Viewer, in ClaimInpu
 	}
 	var result *ClaimResult
 	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		tx.Keep(&result)
 		result = &ClaimResult{Claims: []*Claim{}}
 		d := &dispatch{s: s, v: v, cal: cal, lease: lease, result: result}
 		lapsed, err := returnExpired(ctx, tx, v.OrganizationID)
@@ -233,10 +234,20 @@ func pointers(ds []Denial) []*Denial {
 	return out
 }
 
+// customerDeleted is why a call that was given out must not begin.
+const customerDeleted = "the customer was deleted"
+
+// RenewResult is a task after its renewal, with a CALL_NOT_ALLOWED user error when it may no longer be called.
+type RenewResult struct {
+	Task       *CallTask
+	UserErrors fault.UserErrors
+}
+
 // Renew says that the dialer is still at work on a task. The first renewal with callStarted asks the rules
-// once more: between claim and call the customer may have opted out. A task that may no longer be
-// called is skipped and comes back as a CALL_NOT_ALLOWED user error.
-func (s *Service) Renew(ctx context.Context, v *viewer.Viewer, in RenewInput) (*CallTask, error) {
+// once more: between claim and call the customer may have opted out. A task that may no longer be called is
+// skipped, which is written, so the result holds the user error. Wrong input comes back as fault.UserErrors
+// with nothing written.
+func (s *Service) Renew(ctx context.Context, v *viewer.Viewer, in RenewInput) (*RenewResult, error) {
 	c := fault.NewCheck("input")
 	lease := checkLease(c, in.LeaseSeconds)
 	if err := c.Err(); err != nil {
@@ -246,14 +257,14 @@ func (s *Service) Renew(ctx context.Context, v *viewer.Viewer, in RenewInput) (*
 	if err != nil {
 		return nil, err
 	}
-	var task *CallTask
-	var denied fault.UserErrors
+	var result *RenewResult
 	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
-		denied = nil
+		tx.Keep(&result)
 		t, r, err := s.lockHeld(ctx, tx, v, in.ID)
 		if err != nil {
 			return err
 		}
+		result = &RenewResult{Task: t}
 		expires := tx.Now.Add(lease)
 		t.LeaseExpiresAt, t.UpdatedAt = &expires, tx.Now
 		if p := in.CallStarted.Value(); p != nil && *p && t.State == Claimed {
@@ -269,26 +280,27 @@ func (s *Service) Renew(ctx context.Context, v *viewer.Viewer, in RenewInput) (*
 			input := EligibilityInput{Case: caseOf(r, typ, t.LoanID, cal, f, tx.Now), At: tx.Now}
 			input.OverrideRegF = t.OverrideReason != nil
 			decision := Eligibility(input)
-			if !decision.Allowed {
-				reason := string(decision.Denials[0].Rule)
+			reason, message := "", ""
+			if r.Customer.IsDeleted() {
+				reason, message = customerDeleted, customerDeleted
+			} else if !decision.Allowed {
+				reason, message = string(decision.Denials[0].Rule), decision.Denials[0].Message
+			}
+			if reason != "" {
 				t.State, t.LeaseExpiresAt, t.FinishedAt, t.SkipReason = Skipped, nil, &tx.Now, &reason
-				denied = fault.UserErrors{{Code: fault.CallNotAllowed, Message: "Do not call: " + decision.Denials[0].Message + ".", Path: []string{"input", "callStarted"}}}
+				result.UserErrors = fault.UserErrors{{Code: fault.CallNotAllowed, Message: "Do not call: " + message + ".", Path: []string{"input", "callStarted"}}}
 				s.changed(tx, v.OrganizationID, t.CustomerID, ChangeTaskFinished)
 				if err := audit.Write(ctx, tx, v, audit.Change{Action: "call_task.skipped", Target: t.ID(), CustomerID: t.CustomerID, Reason: reason}); err != nil {
 					return err
 				}
 			}
 		}
-		task = t
 		return CallTasks.Update(ctx, tx, v.Scope(), t)
 	})
 	if err != nil {
 		return nil, err
 	}
-	if denied != nil {
-		return task, denied
-	}
-	return task, nil
+	return result, nil
 }
 
 // lockHeld locks the customer and then the task that the viewer holds, in the order that every writer of
@@ -337,6 +349,7 @@ func (s *Service) Cancel(ctx context.Context, v *viewer.Viewer, in CancelInput) 
 	}
 	var task *CallTask
 	err := s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		tx.Keep(&task)
 		t, _, err := lockTask(ctx, tx, v, in.ID)
 		if err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"caseload/internal/audit"
+	"caseload/internal/customer"
 	"caseload/internal/db"
 	"caseload/internal/fault"
 	"caseload/internal/viewer"
@@ -44,6 +45,9 @@ func (s *Service) ClaimOne(ctx context.Context, v *viewer.Viewer, in ClaimOneInp
 		if err != nil {
 			return err
 		}
+		if live := fault.NewCheck("input", "id"); !customer.CheckLive(live, &r.Customer) {
+			return live.Err()
+		}
 		typ, err := TaskTypes.ByID(ctx, tx, v.Scope(), t.TaskTypeID)
 		if err != nil {
 			return fmt.Errorf("read task type: %w", err)
@@ -68,6 +72,8 @@ func (s *Service) ClaimOne(ctx context.Context, v *viewer.Viewer, in ClaimOneInp
 		if err := CallTasks.Update(ctx, tx, v.Scope(), t); err != nil {
 			return err
 		}
+		// A denial changes nothing and is not kept: the same request may be allowed later.
+		tx.Keep(&claim)
 		claim = &Claim{Task: t, PhoneNumber: r.Phone.Number, CallBefore: t.WindowEndsAt, Warnings: pointers(decision.Warnings)}
 		if decision.AllowedUntil != nil {
 			claim.CallBefore = *decision.AllowedUntil

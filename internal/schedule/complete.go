@@ -36,6 +36,7 @@ func (s *Service) Complete(ctx context.Context, v *viewer.Viewer, in CompleteInp
 	}
 	var result *CallResult
 	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		tx.Keep(&result)
 		t, r, err := lockTask(ctx, tx, v, in.ID)
 		if err != nil {
 			return err
@@ -170,6 +171,7 @@ func (s *Service) RecordCall(ctx context.Context, v *viewer.Viewer, in RecordInp
 	}
 	var result *CallResult
 	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		tx.Keep(&result)
 		id, err := in.find(ctx, tx, v.Scope(), "input")
 		if err != nil {
 			return err
@@ -257,6 +259,11 @@ func (s *Service) consequences(ctx context.Context, tx *db.Tx, v *viewer.Viewer,
 		return err
 	}
 	result.Customer = &again.Customer
+	if todo.DoNotCall && !r.Customer.DoNotCall {
+		if err := s.customers.Emit(ctx, tx, v, customer.Event{Kind: customer.EventUpdated, Customer: result.Customer, Changed: []string{"do_not_call"}, At: tx.Now}); err != nil {
+			return err
+		}
+	}
 	switch {
 	case todo.DoNotCall:
 		return nil

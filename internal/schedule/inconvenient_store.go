@@ -15,9 +15,15 @@ import (
 	"caseload/internal/viewer"
 )
 
+// InconvenienceResult is what noting an inconvenient time brought about.
+type InconvenienceResult struct {
+	Inconvenience *Inconvenience
+	TasksRemoved  int
+}
+
 // AddInconvenientTime notes a time that the customer calls inconvenient, in effect at once: pending tasks
-// in it are removed. It returns how many.
-func (s *Service) AddInconvenientTime(ctx context.Context, v *viewer.Viewer, in AddInconvenientTimeInput) (*Inconvenience, int, error) {
+// in it are removed.
+func (s *Service) AddInconvenientTime(ctx context.Context, v *viewer.Viewer, in AddInconvenientTimeInput) (*InconvenienceResult, error) {
 	c := fault.NewCheck("input")
 	days, err := WeekdaysOf(in.Days...)
 	if err != nil || days == NoDays {
@@ -26,10 +32,11 @@ func (s *Service) AddInconvenientTime(ctx context.Context, v *viewer.Viewer, in 
 	row := &Inconvenience{Row: db.Row{OrganizationID: v.OrganizationID, UUID: db.NewID()}, DaySet: days, StartsAt: in.StartsAt, EndsAt: in.EndsAt, CreatedBy: v.ActorText()}
 	optionalText(c, "note", in.Note, 500, &row.Note)
 	if err := c.Err(); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	removed := 0
+	var result *InconvenienceResult
 	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		tx.Keep(&result)
 		id, err := in.find(ctx, tx, v.Scope(), "input")
 		if err != nil {
 			return err
@@ -41,16 +48,18 @@ func (s *Service) AddInconvenientTime(ctx context.Context, v *viewer.Viewer, in 
 		if err := Inconveniences.Insert(ctx, tx, v.Scope(), row); err != nil {
 			return db.Refused(err, "input")
 		}
-		if removed, err = removeInside(ctx, tx, v.Scope(), id, row); err != nil {
+		removed, err := removeInside(ctx, tx, v.Scope(), id, row)
+		if err != nil {
 			return err
 		}
+		result = &InconvenienceResult{Inconvenience: row, TasksRemoved: removed}
 		s.changed(tx, v.OrganizationID, id, ChangeSynced)
 		return audit.Write(ctx, tx, v, audit.Change{Action: "inconvenient_time.added", Target: row.ID(), CustomerID: id, Fields: map[string]any{"days": days.String(), "tasksRemoved": removed}})
 	})
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	return row, removed, nil
+	return result, nil
 }
 
 // removeInside deletes the pending tasks of a customer that an inconvenient time forbids.
@@ -89,6 +98,7 @@ func (s *Service) RemoveInconvenientTime(ctx context.Context, v *viewer.Viewer, 
 	}
 	var c *customer.Customer
 	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		tx.Keep(&c)
 		row, err := Inconveniences.Lock(ctx, tx, v.Scope(), id)
 		if err != nil {
 			return notFound(err, "inconvenient time", "input", "id")

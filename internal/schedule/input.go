@@ -8,6 +8,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 
+	"caseload/internal/batch"
 	"caseload/internal/civil"
 	"caseload/internal/customer"
 	"caseload/internal/fault"
@@ -26,24 +27,11 @@ type SyncInput struct {
 // wantsLending tells whether the lending system is asked.
 func (in *SyncInput) wantsLending() bool { b := in.Sync.Value(); return b != nil && *b }
 
-// ErrorPolicy says what a bulk mutation does with the rest when some rows are wrong.
-type ErrorPolicy string
-
-// The error policies.
-const (
-	RejectFailedRows ErrorPolicy = "REJECT_FAILED_ROWS"
-	RejectEverything ErrorPolicy = "REJECT_EVERYTHING"
-	IgnoreFailed     ErrorPolicy = "IGNORE_FAILED"
-)
-
 // BulkSyncInput is what bulkSyncCustomerSchedules needs.
 type BulkSyncInput struct {
 	Customers   []*SyncInput
-	ErrorPolicy ErrorPolicy
+	ErrorPolicy batch.ErrorPolicy
 }
-
-// maxBulk bounds the rows of one bulk mutation.
-const maxBulk = 1000
 
 // Cadence is the part of a task type's input that creating and changing share. Absent keeps what is
 // stored, or the default.

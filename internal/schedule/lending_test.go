@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"caseload/internal/batch"
 	"caseload/internal/customer"
 	"caseload/internal/dbtest"
 	"caseload/internal/lending"
@@ -150,7 +151,7 @@ func TestTheLendingSystemFillsOnlyWhatIsMissing(t *testing.T) {
 		l.borrower["externalMetadata"] = map[string]any{"employer_name": "Other"}
 	})
 	again := w.sync(t, fromLending("C-1", nil))
-	require.Equal(t, schedule.Unchanged, again.Action)
+	require.Equal(t, batch.Unchanged, again.Action)
 	require.Equal(t, got.Customer, w.record(t, r.Customer.UUID).Customer)
 
 	// What is sent wins, and null is sent too.
@@ -226,8 +227,8 @@ func TestLoans(t *testing.T) {
 	require.Equal(t, []string{"NOT_FOUND input.sync"}, refused(t, err))
 	require.Equal(t, before, w.dump(t))
 
-	results := w.bulk(t, schedule.RejectFailedRows, []*schedule.SyncInput{ptr(fromLending("b-1", nil)), ptr(fromLending("b-2", nil)), ptr(fromLending("b-1", nil))})
-	require.Equal(t, []schedule.Action{schedule.Create, schedule.Create, schedule.Update}, actions(results))
+	results := w.bulk(t, batch.RejectFailedRows, []*schedule.SyncInput{ptr(fromLending("b-1", nil)), ptr(fromLending("b-2", nil)), ptr(fromLending("b-1", nil))})
+	require.Equal(t, []batch.Action{batch.Create, batch.Create, batch.Update}, actions(results))
 }
 
 func TestALendingSystemThatMisbehaves(t *testing.T) {
@@ -287,9 +288,9 @@ func TestALendingSystemThatMisbehaves(t *testing.T) {
 		// In a batch the other rows are written; all wrong values are still found.
 		wrong := fromLending("C-1", func(in *schedule.SyncInput) { in.Email = val("nobody") })
 		if name == "500" {
-			results := w.bulk(t, schedule.RejectFailedRows, []*schedule.SyncInput{&wrong, ptr(input("by-itself", "collections"))})
+			results := w.bulk(t, batch.RejectFailedRows, []*schedule.SyncInput{&wrong, ptr(input("by-itself", "collections"))})
 			require.Equal(t, []string{row.code + " input.customers.0.sync", "INVALID input.customers.0.email"}, lines(results[0].UserErrors))
-			require.Equal(t, schedule.Create, results[1].Action)
+			require.Equal(t, batch.Create, results[1].Action)
 			all = w.dump(t)
 		}
 	}

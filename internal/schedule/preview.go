@@ -113,6 +113,9 @@ func (s *Service) subject(ctx context.Context, v *viewer.Viewer, whose *Whose, t
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	if c := fault.NewCheck("input"); !customer.CheckLive(c, &r.Customer) {
+		return nil, nil, nil, c.Err()
+	}
 	now := s.now()
 	f, err := readFacts(ctx, s.pool, v.Scope(), []uuid.UUID{id}, now, nil)
 	if err != nil {

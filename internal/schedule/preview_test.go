@@ -107,21 +107,21 @@ func TestInconvenientTimes(t *testing.T) {
 	w.taskType(t, "collections", nil)
 	id := w.syncWith(t, "C-1", "collections", nil).Customer.UUID
 	whose := schedule.Whose{ReferenceID: val("C-1")}
-	_, _, err := w.AddInconvenientTime(t.Context(), w.v, schedule.AddInconvenientTimeInput{Whose: whose, StartsAt: clock(t, "08:00"), EndsAt: clock(t, "09:00")})
+	_, err := w.AddInconvenientTime(t.Context(), w.v, schedule.AddInconvenientTimeInput{Whose: whose, StartsAt: clock(t, "08:00"), EndsAt: clock(t, "09:00")})
 	require.Equal(t, []string{"REQUIRED input.days"}, refused(t, err))
-	row, removed, err := w.AddInconvenientTime(t.Context(), w.v, schedule.AddInconvenientTimeInput{
+	added, err := w.AddInconvenientTime(t.Context(), w.v, schedule.AddInconvenientTimeInput{
 		Whose: whose, Days: schedule.AllWeekdays, StartsAt: clock(t, "22:00"), EndsAt: clock(t, "09:00"), Note: val("works at night"),
 	})
 	require.NoError(t, err)
-	require.Equal(t, 6, removed, "all but the one of today at 10:00 were due at 08:00")
+	require.Equal(t, 6, added.TasksRemoved, "all but the one of today at 10:00 were due at 08:00")
 	require.Len(t, w.tasks(t, id), 1)
 	w.syncWith(t, "C-1", "collections", nil)
 	for _, task := range w.tasks(t, id) {
 		require.False(t, task.DueLocal.Clock.Before(clock(t, "09:00")))
 	}
-	_, err = w.RemoveInconvenientTime(t.Context(), viewerWith(uuidOf(9)), schedule.RemoveInconvenientTimeInput{ID: row.ID()})
+	_, err = w.RemoveInconvenientTime(t.Context(), viewerWith(uuidOf(9)), schedule.RemoveInconvenientTimeInput{ID: added.Inconvenience.ID()})
 	require.Equal(t, []string{"NOT_FOUND input.id"}, refused(t, err))
-	c, err := w.RemoveInconvenientTime(t.Context(), w.v, schedule.RemoveInconvenientTimeInput{ID: row.ID()})
+	c, err := w.RemoveInconvenientTime(t.Context(), w.v, schedule.RemoveInconvenientTimeInput{ID: added.Inconvenience.ID()})
 	require.NoError(t, err)
 	require.Equal(t, id, c.UUID)
 	w.syncWith(t, "C-1", "collections", nil)

@@ -41,14 +41,22 @@ type Service struct {
 	bus       *notify.Bus
 	calendars *notify.Cache[*Calendar]
 	now       func() time.Time
+	// Events hears of new plans; nil means that nobody listens. Set it before the first request.
+	Events Events
 }
 
-// New makes the service. Make it before the bus runs.
+// New makes the service, and has it told of customers that are deleted or merged. Make it before the bus runs, and
+// once for each service of customers; without one it cannot sync.
 func New(pool *db.Pool, customers *customer.Service, bus *notify.Bus, now func() time.Time) *Service {
-	return &Service{
+	s := &Service{
 		pool: pool, customers: customers, bus: bus, now: now,
 		calendars: notify.NewCache[*Calendar](bus, calendarTopic, calendarsKept, calendarTTL, now),
 	}
+	if customers != nil {
+		customers.OnRetire(s.retire)
+		customers.OnMerge(s.merge)
+	}
+	return s
 }
 
 const (

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"caseload/internal/audit"
+	"caseload/internal/batch"
 	"caseload/internal/civil"
 	"caseload/internal/customer"
 	"caseload/internal/db"
@@ -23,21 +24,9 @@ import (
 	"caseload/internal/viewer"
 )
 
-// Action is what a bulk mutation did with a row.
-type Action string
-
-// The actions.
-const (
-	Create    Action = "CREATE"
-	Update    Action = "UPDATE"
-	Unchanged Action = "UNCHANGED"
-	RowFailed Action = "FAILED"
-	RowLeft   Action = "SKIPPED"
-)
-
 // SyncResult is what became of one customer.
 type SyncResult struct {
-	Action               Action
+	Action               batch.Action
 	Customer             *customer.Customer
 	Schedule             *Schedule
 	TaskType             *TaskType
@@ -51,14 +40,15 @@ type SyncResult struct {
 
 // Success tells whether the row was written.
 func (r *SyncResult) Success() bool {
-	return r.Action == Create || r.Action == Update || r.Action == Unchanged
+	return r.Action.Wrote()
 }
 
 // Sync creates or updates one customer and replaces all pending tasks by a new plan, in one transaction
 // under the customer's lock. The same input at the same time gives the same plan; many syncs of one
 // customer at once leave exactly one. Wrong input comes back as fault.UserErrors with nothing written.
 func (s *Service) Sync(ctx context.Context, v *viewer.Viewer, in SyncInput) (*SyncResult, error) {
-	b := s.newBatch(v, []*SyncInput{&in}, RejectEverything, func(int) *fault.Check { return fault.NewCheck("input") })
+	b := s.newBatch(v, []*SyncInput{&in}, batch.RejectEverything, func(int) *fault.Check { return fault.NewCheck("input") })
+	b.kept = &b.rows[0].result
 	if err := b.run(ctx); err != nil {
 		return nil, err
 	}
@@ -75,10 +65,15 @@ func (s *Service) BulkSync(ctx context.Context, v *viewer.Viewer, in BulkSyncInp
 	switch n := len(in.Customers); {
 	case n == 0:
 		return nil, fault.UserErrors{{Code: fault.Required, Message: "Give at least one customer.", Path: []string{"input", "customers"}}}
-	case n > maxBulk:
+	case n > batch.MaxRows:
 		return nil, fault.UserErrors{{Code: fault.LimitExceeded, Message: "Give at most 1000 customers in one call.", Path: []string{"input", "customers"}}}
 	}
 	b := s.newBatch(v, in.Customers, in.ErrorPolicy, func(i int) *fault.Check { return fault.NewCheck("input", "customers").Index(i) })
+	kept := make([]**SyncResult, len(b.rows))
+	for i, row := range b.rows {
+		kept[i] = &row.result
+	}
+	b.kept = kept
 	if err := b.run(ctx); err != nil {
 		return nil, err
 	}
@@ -89,17 +84,17 @@ func (s *Service) BulkSync(ctx context.Context, v *viewer.Viewer, in BulkSyncInp
 	return results, nil
 }
 
-// batch is one run of a sync.
-type batch struct {
+// syncBatch is one run of a sync.
+type syncBatch struct {
 	s      *Service
 	v      *viewer.Viewer
-	policy ErrorPolicy
+	policy batch.ErrorPolicy
 	check  func(i int) *fault.Check
 	rows   []*syncRow
 	types  map[string]*TaskType
 	cal    *Calendar
-	// tries counts the runs of the transaction; it is the only thing that a run leaves to the next.
-	tries int
+	// kept leads to the results, for a repetition of the request.
+	kept any
 }
 
 // syncRow is one row of a batch. What is set before the transaction is kept over its retries; result is
@@ -115,16 +110,27 @@ type syncRow struct {
 	check   *fault.Check
 }
 
-func (s *Service) newBatch(v *viewer.Viewer, inputs []*SyncInput, policy ErrorPolicy, check func(i int) *fault.Check) *batch {
-	b := &batch{s: s, v: v, policy: policy, check: check}
+func (s *Service) newBatch(v *viewer.Viewer, inputs []*SyncInput, policy batch.ErrorPolicy, check func(i int) *fault.Check) *syncBatch {
+	b := &syncBatch{s: s, v: v, policy: policy, check: check}
 	for i, in := range inputs {
 		b.rows = append(b.rows, &syncRow{in: in, early: check(i)})
 	}
 	return b
 }
 
-func (b *batch) run(ctx context.Context) error {
-	var err error
+func (b *syncBatch) run(ctx context.Context) error {
+	if err := b.prepare(ctx); err != nil {
+		return err
+	}
+	err := b.s.pool.InTx(ctx, b.s.now(), func(tx *db.Tx) error { return b.transact(ctx, tx) })
+	if errors.Is(err, errNothingToWrite) {
+		return nil
+	}
+	return err
+}
+
+// prepare does all that needs no lock, before the transaction: it writes nothing.
+func (b *syncBatch) prepare(ctx context.Context) (err error) {
 	if b.types, err = b.s.taskTypesByName(ctx, b.s.pool, b.v.Scope()); err != nil {
 		return err
 	}
@@ -140,14 +146,7 @@ func (b *batch) run(ctx context.Context) error {
 			row.early.At("taskType").Add(fault.Invalid, "Give one of this organization's task types: %s.", strings.Join(names, ", "))
 		}
 	}
-	if err := b.fetch(ctx); err != nil {
-		return err
-	}
-	err = b.s.pool.InTx(ctx, b.s.now(), func(tx *db.Tx) error { return b.transact(ctx, tx) })
-	if errors.Is(err, errNothingToWrite) {
-		return nil
-	}
-	return err
+	return b.fetch(ctx)
 }
 
 // errNothingToWrite rolls back a batch in which the policy rejects everything.
@@ -157,7 +156,7 @@ var errNothingToWrite = errors.New("nothing is written")
 const fetchers = 8
 
 // fetch asks the lending system about the rows that want it, before any row is locked.
-func (b *batch) fetch(ctx context.Context) error {
+func (b *syncBatch) fetch(ctx context.Context) error {
 	var want []*syncRow
 	for _, row := range b.rows {
 		if row.in.wantsLending() && row.early.OK() {
@@ -223,9 +222,9 @@ type folded struct {
 	removal bool
 }
 
-func (b *batch) transact(ctx context.Context, tx *db.Tx) error {
+func (b *syncBatch) transact(ctx context.Context, tx *db.Tx) error {
 	sc := b.v.Scope()
-	if b.tries++; b.tries > 1 && len(b.rows) > 1 {
+	if tx.Try > 0 && len(b.rows) > 1 {
 		// Batches that create the same customers beat each other again and again, each winning a part of them.
 		// Those that were beaten once go one after the other, before they lock any row.
 		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", turnOf(sc.OrganizationID)); err != nil {
@@ -235,7 +234,7 @@ func (b *batch) transact(ctx context.Context, tx *db.Tx) error {
 	var references []string
 	for _, row := range b.rows {
 		row.check = row.early.Copy()
-		row.result = &SyncResult{Action: RowFailed, TaskType: row.taskType}
+		row.result = &SyncResult{Action: batch.Failed, TaskType: row.taskType}
 		if !row.unknown {
 			references = append(references, row.in.ReferenceID)
 		}
@@ -283,10 +282,10 @@ func (b *batch) transact(ctx context.Context, tx *db.Tx) error {
 		row.result.UserErrors = row.check.Errors()
 		wrong = wrong || !row.result.Success()
 	}
-	if wrong && b.policy == RejectEverything {
+	if wrong && b.policy == batch.RejectEverything {
 		for _, row := range b.rows {
 			if row.result.Success() {
-				*row.result = SyncResult{Action: RowLeft, TaskType: row.taskType}
+				*row.result = SyncResult{Action: batch.Skipped, TaskType: row.taskType}
 			}
 		}
 		return errNothingToWrite
@@ -297,11 +296,15 @@ func (b *batch) transact(ctx context.Context, tx *db.Tx) error {
 			order = append(order, c)
 		}
 	}
+	if len(order) > 0 {
+		// Where no row was right nothing is kept, as when an input was refused: a repetition is judged afresh.
+		tx.Keep(b.kept)
+	}
 	return b.write(ctx, tx, order)
 }
 
 // examine applies the fields of a row to a record and collects all that is wrong with them.
-func (b *batch) examine(row *syncRow, r *customer.Record, now time.Time) error {
+func (b *syncBatch) examine(row *syncRow, r *customer.Record, now time.Time) error {
 	in, sealer, today := row.in, b.s.customers.Sealer(), civil.DateIn(now, time.UTC)
 	if err := r.Merge(&in.Fields, row.check, sealer, today); err != nil {
 		return err
@@ -328,9 +331,12 @@ func turnOf(organizationID uuid.UUID) int64 {
 
 // merge applies one row to its customer, in memory. A wrong row leaves the customer as it was, but all that
 // is wrong with it is found.
-func (b *batch) merge(row *syncRow, c *folded, f *facts, loans map[customer.LoanKey]uuid.UUID, now time.Time) error {
+func (b *syncBatch) merge(row *syncRow, c *folded, f *facts, loans map[customer.LoanKey]uuid.UUID, now time.Time) error {
 	before := *c.record
 	r, in := c.record, row.in
+	if !customer.CheckLive(row.check.At("referenceId"), &r.Customer) {
+		return nil
+	}
 	refused := !row.check.OK()
 	dnc, removed := b.doNotCall(row, r, now)
 	if err := b.examine(row, r, now); err != nil {
@@ -340,7 +346,7 @@ func (b *batch) merge(row *syncRow, c *folded, f *facts, loans map[customer.Loan
 	if !in.wantsLending() || row.fetched != nil {
 		r.Require(row.check)
 	}
-	if refused || !dnc || !r.IsComplete() || (!row.check.OK() && b.policy != IgnoreFailed) {
+	if refused || !dnc || !r.IsComplete() || (!row.check.OK() && b.policy != batch.IgnoreFailed) {
 		*c.record = before
 		return nil
 	}
@@ -354,7 +360,7 @@ func (b *batch) merge(row *syncRow, c *folded, f *facts, loans map[customer.Loan
 		c.loans = row.fetched.Loans
 		row.result.LoansImported = len(c.loans)
 	}
-	row.result.Action = Update
+	row.result.Action = batch.Update
 	row.result.TasksCreated = len(plan.Slots)
 	row.result.ScheduleCreated = len(plan.Denials) == 0
 	if !row.result.ScheduleCreated {
@@ -364,7 +370,7 @@ func (b *batch) merge(row *syncRow, c *folded, f *facts, loans map[customer.Loan
 }
 
 // loanNumbers are the lending system's numbers of the loans that the rows name.
-func (b *batch) loanNumbers() []string {
+func (b *syncBatch) loanNumbers() []string {
 	var numbers []string
 	for _, row := range b.rows {
 		if id := row.in.LoanID.Value(); id != nil {
@@ -392,7 +398,7 @@ func (c *folded) debt(row *syncRow, loans map[customer.LoanKey]uuid.UUID) *uuid.
 
 // doNotCall applies the table of docs/scheduling.md to the stored mark and the sent one; false means that
 // the row is refused. removed tells that a mark was taken away.
-func (b *batch) doNotCall(row *syncRow, r *customer.Record, now time.Time) (ok, removed bool) {
+func (b *syncBatch) doNotCall(row *syncRow, r *customer.Record, now time.Time) (ok, removed bool) {
 	sent := row.in.DoNotCall.Value()
 	if sent == nil && row.fetched != nil && row.fetched.Borrower != nil && !r.Customer.DoNotCall {
 		// An opt-out that the lending system knows of is honored like one that was sent.
@@ -416,25 +422,31 @@ func (b *batch) doNotCall(row *syncRow, r *customer.Record, now time.Time) (ok, 
 }
 
 // write stores the folded customers and their plans in a fixed number of statements.
-func (b *batch) write(ctx context.Context, tx *db.Tx, customers []*folded) error {
+func (b *syncBatch) write(ctx context.Context, tx *db.Tx, customers []*folded) error {
 	sc := b.v.Scope()
 	var changed []*customer.Record
 	var changes []audit.Change
 	ids := make([]uuid.UUID, len(customers))
 	loans := map[*customer.Customer][]lending.Loan{}
+	var events []customer.Event
 	for i, c := range customers {
 		ids[i] = c.record.Customer.UUID
 		fields := c.record.Settle(b.v, tx.Now)
 		if len(fields) > 0 {
 			changed = append(changed, c.record)
+			kind := customer.EventUpdated
+			if c.isNew {
+				kind = customer.EventCreated
+			}
+			events = append(events, customer.Event{Kind: kind, Customer: &c.record.Customer, Changed: fields, At: tx.Now})
 		}
 		for _, row := range c.written {
 			if len(fields) == 0 {
-				row.result.Action = Unchanged
+				row.result.Action = batch.Unchanged
 			}
 		}
 		if c.isNew {
-			c.written[0].result.Action = Create
+			c.written[0].result.Action = batch.Create
 		}
 		if len(c.loans) > 0 {
 			loans[&c.record.Customer] = c.loans
@@ -445,7 +457,7 @@ func (b *batch) write(ctx context.Context, tx *db.Tx, customers []*folded) error
 			changes = append(changes, audit.Change{Action: "customer.do_not_call_removed", Target: c.record.Customer.ID(), CustomerID: ids[i]})
 		}
 	}
-	if err := customer.WriteAll(ctx, tx, sc, changed); err != nil {
+	if err := customer.WriteAll(ctx, tx, b.v, changed); err != nil {
 		return refusedRows(err)
 	}
 	if err := customer.WriteLoans(ctx, tx, sc, loans); err != nil {
@@ -476,6 +488,7 @@ func (b *batch) write(ctx context.Context, tx *db.Tx, customers []*folded) error
 	if err := audit.Write(ctx, tx, b.v, changes...); err != nil {
 		return err
 	}
+	synced := make([]Synced, len(customers))
 	for i, c := range customers {
 		before := removed[ids[i]]
 		for _, row := range c.written {
@@ -484,13 +497,14 @@ func (b *batch) write(ctx context.Context, tx *db.Tx, customers []*folded) error
 			before = row.result.TasksCreated
 		}
 		c.last.result.Schedule = schedules[ids[i]]
+		synced[i] = Synced{Customer: &c.record.Customer, Schedule: schedules[ids[i]]}
 		kind := ChangeSynced
 		if !c.last.result.ScheduleCreated {
 			kind = ChangeStopped
 		}
 		b.s.changed(tx, b.v.OrganizationID, ids[i], kind)
 	}
-	return nil
+	return b.s.tell(ctx, tx, b.v, events, synced)
 }
 
 // refusedRows gives a violated constraint of a customer its user error.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"caseload/internal/batch"
 	"caseload/internal/schedule"
 )
 
@@ -29,7 +30,7 @@ func TestFiftySyncsOfOneCustomerAtOnce(t *testing.T) {
 	for _, round := range []string{"new", "existing"} {
 		var group sync.WaitGroup
 		failures := make(chan error, 50)
-		created := make(chan schedule.Action, 50)
+		created := make(chan batch.Action, 50)
 		for range 50 {
 			group.Go(func() {
 				r, err := w.Sync(context.Background(), w.v, input("C-1", "collections"))
@@ -48,7 +49,7 @@ func TestFiftySyncsOfOneCustomerAtOnce(t *testing.T) {
 		}
 		news := 0
 		for action := range created {
-			if action == schedule.Create {
+			if action == batch.Create {
 				news++
 			}
 		}
@@ -81,7 +82,7 @@ func TestBulkSyncsOfTheSameCustomersAtOnce(t *testing.T) {
 				in.City = val(fmt.Sprint("City ", writer))
 				rows = append(rows, &in)
 			}
-			results, err := w.BulkSync(context.Background(), w.v, schedule.BulkSyncInput{Customers: rows, ErrorPolicy: schedule.RejectFailedRows})
+			results, err := w.BulkSync(context.Background(), w.v, schedule.BulkSyncInput{Customers: rows, ErrorPolicy: batch.RejectFailedRows})
 			if err != nil {
 				failures <- err
 				return

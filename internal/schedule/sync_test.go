@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"caseload/internal/batch"
 	"caseload/internal/customer"
 	"caseload/internal/db"
 	"caseload/internal/schedule"
@@ -20,7 +21,7 @@ func TestSyncCreatesThenLeavesAlone(t *testing.T) {
 	w := newWorld(t)
 	typ := w.taskType(t, "collections", nil)
 	first := w.syncWith(t, "C-1", "collections", nil)
-	require.Equal(t, schedule.Create, first.Action)
+	require.Equal(t, batch.Create, first.Action)
 	require.True(t, first.ScheduleCreated)
 	require.Nil(t, first.NotScheduledBecause)
 	require.Equal(t, 7, first.TasksCreated)
@@ -33,7 +34,7 @@ func TestSyncCreatesThenLeavesAlone(t *testing.T) {
 	written := get[string](t, w, "SELECT xmin::text FROM customers WHERE id = $1", id)
 
 	again := w.syncWith(t, "C-1", "collections", nil)
-	require.Equal(t, schedule.Unchanged, again.Action)
+	require.Equal(t, batch.Unchanged, again.Action)
 	require.Equal(t, id, again.Customer.UUID)
 	require.Equal(t, first.TasksCreated, again.ExistingTasksRemoved)
 	require.Equal(t, first.TasksCreated, again.TasksCreated)
@@ -42,7 +43,7 @@ func TestSyncCreatesThenLeavesAlone(t *testing.T) {
 	require.Equal(t, first.Schedule.PlanNumber+1, again.Schedule.PlanNumber)
 
 	w.pass(time.Hour)
-	require.Equal(t, schedule.Unchanged, w.syncWith(t, "C-1", "collections", nil).Action)
+	require.Equal(t, batch.Unchanged, w.syncWith(t, "C-1", "collections", nil).Action)
 	require.Equal(t, written, get[string](t, w, "SELECT xmin::text FROM customers WHERE id = $1", id), "nothing was written to the customer")
 	require.Equal(t, monday, w.record(t, id).Customer.UpdatedAt.UTC())
 	for _, table := range []string{"customer_phones", "customer_addresses"} {
@@ -50,7 +51,7 @@ func TestSyncCreatesThenLeavesAlone(t *testing.T) {
 	}
 
 	changed := w.syncWith(t, "C-1", "collections", func(in *schedule.SyncInput) { in.City = val("Albany") })
-	require.Equal(t, schedule.Update, changed.Action)
+	require.Equal(t, batch.Update, changed.Action)
 	require.Equal(t, int32(2), changed.Customer.Version)
 	record := w.record(t, id)
 	require.Equal(t, monday.Add(time.Hour), record.Customer.UpdatedAt.UTC())
@@ -153,7 +154,7 @@ func TestEveryTextField(t *testing.T) {
 		before := stored()
 		require.NotNil(t, before, f.name)
 
-		require.Equal(t, schedule.Unchanged, w.sync(t, only(f, graphql.Omittable[*string]{})).Action, f.name)
+		require.Equal(t, batch.Unchanged, w.sync(t, only(f, graphql.Omittable[*string]{})).Action, f.name)
 		require.Equal(t, before, stored(), f.name)
 
 		all := w.dump(t)
@@ -175,13 +176,13 @@ func TestEveryTextField(t *testing.T) {
 		}
 		require.Equal(t, all, w.dump(t), f.name)
 
-		require.Equal(t, schedule.Update, w.sync(t, only(f, val(f.good))).Action, f.name)
+		require.Equal(t, batch.Update, w.sync(t, only(f, val(f.good))).Action, f.name)
 		require.Equal(t, f.kept, *stored(), f.name)
-		require.Equal(t, schedule.Unchanged, w.sync(t, only(f, val(f.good))).Action, f.name)
+		require.Equal(t, batch.Unchanged, w.sync(t, only(f, val(f.good))).Action, f.name)
 		if !f.required {
-			require.Equal(t, schedule.Update, w.sync(t, only(f, null[string]())).Action, f.name)
+			require.Equal(t, batch.Update, w.sync(t, only(f, null[string]())).Action, f.name)
 			require.Nil(t, stored(), f.name)
-			require.Equal(t, schedule.Unchanged, w.sync(t, only(f, null[string]())).Action, f.name)
+			require.Equal(t, batch.Unchanged, w.sync(t, only(f, null[string]())).Action, f.name)
 		}
 	}
 	long := strings.Repeat("ä", 255)
@@ -204,7 +205,7 @@ func TestFlags(t *testing.T) {
 	r := w.syncWith(t, "C-1", "collections", func(in *schedule.SyncInput) {
 		in.DoNotSMS, in.DoNotEmail, in.IsTest, in.Test = null[bool](), graphql.Omittable[*bool]{}, null[bool](), null[bool]()
 	})
-	require.Equal(t, schedule.Unchanged, r.Action, "null says nothing about a flag")
+	require.Equal(t, batch.Unchanged, r.Action, "null says nothing about a flag")
 	w.syncWith(t, "C-1", "collections", func(in *schedule.SyncInput) {
 		in.DoNotSMS, in.DoNotEmail, in.DoNotMail, in.IsTest, in.Test = val(false), val(false), val(false), val(false), val(false)
 	})
@@ -267,7 +268,7 @@ func TestWithoutPhoneOrZoneTheCustomerIsWrittenButNotScheduled(t *testing.T) {
 		require.False(t, r.ScheduleCreated, reference)
 		require.Equal(t, change.reason, *r.NotScheduledBecause, reference)
 		require.Zero(t, r.TasksCreated, reference)
-		require.Equal(t, schedule.Create, r.Action, reference)
+		require.Equal(t, batch.Create, r.Action, reference)
 		require.NotNil(t, w.record(t, r.Customer.UUID))
 	}
 	// Taking the phone away ends a plan.
@@ -282,7 +283,7 @@ func TestWithoutPhoneOrZoneTheCustomerIsWrittenButNotScheduled(t *testing.T) {
 	w.exec(t, "UPDATE customer_phones SET blocked_at = now(), blocked_reason = 'WRONG_NUMBER' WHERE customer_id = $1", id)
 	r = w.syncWith(t, "C-2", "collections", nil)
 	require.Equal(t, schedule.RulePhoneBlocked, *r.NotScheduledBecause)
-	require.Equal(t, schedule.Unchanged, r.Action)
+	require.Equal(t, batch.Unchanged, r.Action)
 	require.NotNil(t, w.record(t, id).Phone.BlockedAt, "the same number again does not lift the block")
 	r = w.syncWith(t, "C-2", "collections", func(in *schedule.SyncInput) { in.PhoneNumber = val("+17185551234") })
 	require.True(t, r.ScheduleCreated)
@@ -309,7 +310,7 @@ func TestSocialSecurityNumber(t *testing.T) {
 	require.Len(t, stored.SSNIndex, 8)
 	require.Len(t, stored.SSNLastFourBirthdayIndex, 8)
 	for _, again := range []func(*schedule.SyncInput){with(val("123456789"), none), with(val("123456789"), val("6789")), with(none, val("6789")), with(none, none)} {
-		require.Equal(t, schedule.Unchanged, w.syncWith(t, "C-1", "collections", again).Action)
+		require.Equal(t, batch.Unchanged, w.syncWith(t, "C-1", "collections", again).Action)
 	}
 	require.Equal(t, stored.SSNSealed, w.record(t, id).Customer.SSNSealed, "sealing again would look like a change")
 
@@ -326,7 +327,7 @@ func TestSocialSecurityNumber(t *testing.T) {
 	require.NotEqual(t, stored.SSNLastFourBirthdayIndex, moved.SSNLastFourBirthdayIndex, "the index is of the digits and the birthday")
 
 	// Other last digits prove the full number wrong.
-	require.Equal(t, schedule.Update, w.syncWith(t, "C-1", "collections", with(none, val("1111"))).Action)
+	require.Equal(t, batch.Update, w.syncWith(t, "C-1", "collections", with(none, val("1111"))).Action)
 	c := w.record(t, id).Customer
 	require.Nil(t, c.SSNSealed)
 	require.Nil(t, c.SSNIndex)
@@ -356,7 +357,7 @@ func TestExternalMetadata(t *testing.T) {
 	} {
 		r, err = send(same)
 		require.NoError(t, err)
-		require.Equal(t, schedule.Unchanged, r.Action, same)
+		require.Equal(t, batch.Unchanged, r.Action, same)
 	}
 	for text, code := range map[string]string{
 		`[]`: "INVALID", `"text"`: "INVALID", `7`: "INVALID", `true`: "INVALID", `{"a": 1`: "INVALID", `{} {}`: "INVALID",
@@ -370,10 +371,10 @@ func TestExternalMetadata(t *testing.T) {
 	// What looks like the escape of NUL but is a backslash is text.
 	r, err = send(`{"path": "C:\\u0000"}`)
 	require.NoError(t, err)
-	require.Equal(t, schedule.Update, r.Action)
+	require.Equal(t, batch.Update, r.Action)
 	r, err = send(`{"a": "` + strings.Repeat("x", 64<<10-9) + `"}`)
 	require.NoError(t, err)
-	require.Equal(t, schedule.Update, r.Action)
+	require.Equal(t, batch.Update, r.Action)
 	for _, empty := range []string{"null", ""} {
 		_, err = send(`{"again": true}`)
 		require.NoError(t, err)

@@ -35,6 +35,7 @@ func (s *Service) CreateTaskType(ctx context.Context, v *viewer.Viewer, in Creat
 	}
 	t.put(p)
 	err := s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		tx.Keep(&t)
 		t.CreatedAt, t.UpdatedAt = tx.Now, tx.Now
 		if err := TaskTypes.Insert(ctx, tx, v.Scope(), t); err != nil {
 			return db.Refused(err, "input")
@@ -56,6 +57,7 @@ func (s *Service) UpdateTaskType(ctx context.Context, v *viewer.Viewer, id relay
 	}
 	var t *TaskType
 	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		tx.Keep(&t)
 		if t, err = TaskTypes.Lock(ctx, tx, v.Scope(), u); err != nil {
 			return notFound(err, "task type", "id")
 		}
@@ -97,6 +99,7 @@ func (s *Service) ArchiveTaskType(ctx context.Context, v *viewer.Viewer, in Arch
 	}
 	var t *TaskType
 	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		tx.Keep(&t)
 		if t, err = TaskTypes.Lock(ctx, tx, v.Scope(), u); err != nil {
 			return notFound(err, "task type", "input", "id")
 		}

@@ -1,0 +1,48 @@
+package customer
+
+import (
+	"context"
+	"time"
+
+	"caseload/internal/db"
+	"caseload/internal/viewer"
+)
+
+// EventKind is what happened to a customer, by the name under which an organization's endpoints subscribe to it.
+type EventKind string
+
+// The kinds of events.
+const (
+	EventCreated EventKind = "customer.created"
+	EventUpdated EventKind = "customer.updated"
+	EventDeleted EventKind = "customer.deleted"
+	EventMerged  EventKind = "customer.merged"
+)
+
+// Event tells that a customer changed.
+type Event struct {
+	Kind EventKind
+	// Customer is the customer after the change; of a merge it is the duplicate.
+	Customer *Customer
+	// Into is the survivor of a merge, nil otherwise.
+	Into *Customer
+	// Changed are the names of the fields that changed, without values.
+	Changed []string
+	At      time.Time
+}
+
+// Events hears of changes inside of the transaction that makes them, so that it can store what it sends later.
+type Events interface {
+	// Emit takes all events of one transaction at once. An error rolls the transaction back. It is safe for
+	// concurrent use.
+	Emit(ctx context.Context, tx *db.Tx, v *viewer.Viewer, events ...Event) error
+}
+
+// Emit tells the service's listener, if there is one, of all events of a transaction. It is called once per
+// transaction; without events it does nothing.
+func (s *Service) Emit(ctx context.Context, tx *db.Tx, v *viewer.Viewer, events ...Event) error {
+	if s.Events == nil || len(events) == 0 {
+		return nil
+	}
+	return s.Events.Emit(ctx, tx, v, events...)
+}

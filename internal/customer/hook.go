@@ -1,0 +1,40 @@
+package customer
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"caseload/internal/db"
+	"caseload/internal/viewer"
+)
+
+// RetireFunc ends what is planned for customers who are not to be called any more: deleted, merged into another,
+// or marked so. It runs in the transaction that does it, under the customers' locks; why is a sentence for people,
+// without personal data. An error rolls the transaction back.
+type RetireFunc func(ctx context.Context, tx *db.Tx, v *viewer.Viewer, customers []uuid.UUID, why string) error
+
+// MergeFunc gives what belongs to duplicates to the survivor. It runs in the transaction of the merge, under the
+// locks of all of them, after the plans of the duplicates were retired. Loans that the survivor lacked are its
+// own by then. Of a loan that both have, with the same external id, the duplicate's row still stands and is
+// removed afterwards: whatever points to it has to point to the survivor's.
+type MergeFunc func(ctx context.Context, tx *db.Tx, v *viewer.Viewer, from []uuid.UUID, into uuid.UUID) error
+
+// OnRetire registers what has to end with a customer. Register before the first request.
+func (s *Service) OnRetire(f RetireFunc) { s.retire = append(s.retire, f) }
+
+// OnMerge registers what has to move in a merge. Register before the first request.
+func (s *Service) OnMerge(f MergeFunc) { s.merge = append(s.merge, f) }
+
+// retireAll runs what was registered by [Service.OnRetire].
+func (s *Service) retireAll(ctx context.Context, tx *db.Tx, v *viewer.Viewer, customers []uuid.UUID, why string) error {
+	if len(customers) == 0 {
+		return nil
+	}
+	for _, f := range s.retire {
+		if err := f(ctx, tx, v, customers, why); err != nil {
+			return err
+		}
+	}
+	return nil
+}

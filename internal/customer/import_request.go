@@ -1,0 +1,73 @@
+package customer
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"caseload/internal/batch"
+	"caseload/internal/db"
+	"caseload/internal/fault"
+	"caseload/internal/relay"
+)
+
+// ImportRequest is one call of createCustomers, kept so that its results can be asked for later.
+type ImportRequest struct {
+	db.Row
+	Total     int32     `db:"total"`
+	Created   int32     `db:"created"`
+	Updated   int32     `db:"updated"`
+	Unchanged int32     `db:"unchanged"`
+	Failed    int32     `db:"failed"`
+	Skipped   int32     `db:"skipped"`
+	CreatedAt time.Time `db:"created_at"`
+	CreatedBy string    `db:"created_by"`
+}
+
+// ImportRequests declares the requests.
+var ImportRequests = db.NewTable[ImportRequest]("import_requests", "impreq")
+
+// ID returns the typed id.
+func (r *ImportRequest) ID() relay.ID {
+	return relay.ID{Prefix: ImportRequests.Prefix(), UUID: r.UUID}
+}
+
+// IsNode marks the GraphQL interface.
+func (*ImportRequest) IsNode() {}
+
+// ImportRow is what became of one customer of a request.
+type ImportRow struct {
+	db.Row
+	RequestID  uuid.UUID    `db:"request_id"`
+	Index      int32        `db:"index"`
+	Action     batch.Action `db:"action"`
+	Key        string       `db:"key"`
+	LookupKey  string       `db:"lookup_key"`
+	CustomerID *uuid.UUID   `db:"customer_id"`
+	// UserErrors is a list of {code, message, path}, without any value of the row.
+	UserErrors db.JSON   `db:"user_errors"`
+	CreatedAt  time.Time `db:"created_at"`
+}
+
+// ImportRows declares the rows.
+var ImportRows = db.NewTable[ImportRow]("import_rows", "improw")
+
+// ID returns the typed id.
+func (r *ImportRow) ID() relay.ID { return relay.ID{Prefix: ImportRows.Prefix(), UUID: r.UUID} }
+
+// IsNode marks the GraphQL interface.
+func (*ImportRow) IsNode() {}
+
+// Success tells whether what the row says is stored.
+func (r *ImportRow) Success() bool { return r.Action.Wrote() }
+
+// Errors reads what was wrong; empty when nothing was.
+func (r *ImportRow) Errors() ([]*fault.UserError, error) {
+	errs := []*fault.UserError{}
+	if err := json.Unmarshal(r.UserErrors, &errs); err != nil {
+		return nil, fmt.Errorf("read the errors of an import row: %w", err)
+	}
+	return errs, nil
+}

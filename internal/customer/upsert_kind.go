@@ -1,0 +1,95 @@
+package customer
+
+import (
+	"context"
+	"strings"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"caseload/internal/batch"
+	"caseload/internal/bulk"
+	"caseload/internal/db"
+	"caseload/internal/fault"
+	"caseload/internal/viewer"
+)
+
+// UpsertKind is bulkUpsertCustomers for a file of any size: each line is a row of [Service.UpsertIn].
+type UpsertKind struct{ s *Service }
+
+// NewUpsertKind makes the kind.
+func NewUpsertKind(s *Service) *UpsertKind { return &UpsertKind{s} }
+
+// Name is the wire name.
+func (*UpsertKind) Name() bulk.KindName { return bulk.UpsertCustomers }
+
+// Noun is what a line is.
+func (*UpsertKind) Noun() string { return "customers" }
+
+// Scopes are what the creator needs: those of the mutation.
+func (*UpsertKind) Scopes() []viewer.Scope { return []viewer.Scope{viewer.CustomersWrite} }
+
+// Keys are those of [UpsertKeys].
+func (*UpsertKind) Keys() []bulk.Key { return UpsertKeys() }
+
+// Check judges the source and the language for rows without their own. Without a source each row names one.
+func (*UpsertKind) Check(o bulk.Options, c *fault.Check) {
+	if o.Source != nil && !c.Has("source") {
+		checkSource(c.At("source"), *o.Source)
+	}
+	if !c.Has("language") {
+		checkLanguage(c.At("language"), o.Language)
+	}
+}
+
+// Decode reads a line.
+func (*UpsertKind) Decode(o *bulk.Operation, text []byte) bulk.Row {
+	in, errs := DecodeUpsertRow(text)
+	if in == nil {
+		return bulk.Row{UserErrors: errs}
+	}
+	var row upsertRow
+	batchIn := upsertInput(o.Options())
+	c := fault.NewCheck()
+	row.read(in, &batchIn, c, o.CreatedAt)
+	r := bulk.Row{Value: in, Locks: []string{row.key.lock()}}
+	if !c.Has(lookupKey) {
+		// A key that is wrong may be anything, so it is not repeated in the results.
+		r.Key = in.SourceID
+	}
+	if row.parent != (SourceKey{}) {
+		r.Locks = append(r.Locks, row.parent.lock())
+	}
+	return r
+}
+
+// lock is the key as one text. U+0000 cannot stand in any of its parts.
+func (k SourceKey) lock() string {
+	return strings.Join([]string{k.Source, k.SourceID, k.Language}, "\x00")
+}
+
+func upsertInput(o bulk.Options) BulkUpsertInput {
+	in := BulkUpsertInput{ErrorPolicy: o.ErrorPolicy}
+	if o.Source != nil {
+		in.Source = *o.Source
+	}
+	if o.Language != nil {
+		in.Language = graphql.OmittableOf(o.Language)
+	}
+	return in
+}
+
+// Apply writes rows in the caller's transaction.
+func (k *UpsertKind) Apply(ctx context.Context, tx *db.Tx, v *viewer.Viewer, o *bulk.Operation, rows []*bulk.Row) ([]bulk.Outcome, error) {
+	in := upsertInput(o.Options())
+	if in.ErrorPolicy != batch.IgnoreFailed {
+		in.ErrorPolicy = batch.RejectFailedRows
+	}
+	for _, row := range rows {
+		in.Customers = append(in.Customers, row.Value.(*UpsertRow))
+	}
+	result, err := k.s.UpsertIn(ctx, tx, v, in, func(int) *fault.Check { return fault.NewCheck() })
+	if err != nil {
+		return nil, err
+	}
+	return outcomesOf(result.Results), nil
+}

@@ -1,0 +1,126 @@
+package schedule
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/lib/pq"
+
+	"caseload/internal/db"
+	"caseload/internal/viewer"
+)
+
+// cancelPlannedSQL cancels the calls that nobody has begun, and keeps them to be seen.
+const cancelPlannedSQL = `
+	UPDATE call_tasks SET state = 'CANCELLED', finished_at = $3, skip_reason = $4, version = version + 1, updated_at = $3
+	WHERE organization_id = $1 AND customer_id = ANY($2) AND state = 'PENDING'`
+
+// stopSchedulesSQL ends the schedules in force.
+const stopSchedulesSQL = `
+	UPDATE schedules SET status = 'STOPPED', version = version + 1, updated_at = $3, updated_by = $4
+	WHERE organization_id = $1 AND customer_id = ANY($2) AND status = 'ACTIVE'`
+
+// retire ends what is planned for customers who are not to be called any more, in two statements. A call that a
+// dialer holds is asked about again when it begins, and does not return to the queue, since its schedule is stopped.
+// The caller holds the customers' locks. Safe to repeat.
+func (s *Service) retire(ctx context.Context, tx *db.Tx, v *viewer.Viewer, customers []uuid.UUID, why string) error {
+	ids := pq.Array(customers)
+	if _, err := tx.Exec(ctx, cancelPlannedSQL, v.OrganizationID, ids, tx.Now, why); err != nil {
+		return fmt.Errorf("cancel planned calls: %w", err)
+	}
+	if _, err := tx.Exec(ctx, stopSchedulesSQL, v.OrganizationID, ids, tx.Now, v.ActorText()); err != nil {
+		return fmt.Errorf("stop schedules: %w", err)
+	}
+	for _, id := range customers {
+		s.changed(tx, v.OrganizationID, id, ChangeStopped)
+	}
+	return nil
+}
+
+// The statements that let what is about a duplicate's loan be about the survivor's of the same number.
+var sameLoanSQL = []string{
+	`UPDATE schedules s SET loan_id = k.id` + sameLoans + ` WHERE s.organization_id = $1 AND s.customer_id = ANY($4) AND s.loan_id = d.id`,
+	`UPDATE call_tasks s SET loan_id = k.id` + sameLoans + ` WHERE s.organization_id = $1 AND s.customer_id = ANY($4) AND s.loan_id = d.id`,
+	// An attempt may be about several loans, of which several may be the same after the merge: each counts once.
+	`UPDATE call_attempts a SET loan_ids = (
+		SELECT coalesce(array_agg(DISTINCT coalesce(k.id, u.loan)), '{}')
+		FROM unnest(a.loan_ids) AS u(loan)
+		LEFT JOIN loans d ON d.organization_id = $1 AND d.id = u.loan AND d.customer_id = ANY($2)
+		LEFT JOIN loans k ON k.organization_id = $1 AND k.customer_id = $3 AND k.external_id = d.external_id)
+	 WHERE a.organization_id = $1 AND a.customer_id = ANY($4) AND a.loan_ids && ARRAY(
+		SELECT d.id FROM loans d WHERE d.organization_id = $1 AND d.customer_id = ANY($2))`,
+}
+
+const sameLoans = `
+	FROM loans d JOIN loans k ON k.organization_id = d.organization_id AND k.customer_id = $3 AND k.external_id = d.external_id AND d.organization_id = $1 AND d.customer_id = ANY($2)`
+
+// moveToSQL are the statements that give what a duplicate has to the survivor as it is.
+var moveToSQL = []string{
+	"UPDATE call_tasks SET customer_id = $3 WHERE organization_id = $1 AND customer_id = ANY($2)",
+	"UPDATE call_attempts SET customer_id = $3 WHERE organization_id = $1 AND customer_id = ANY($2)",
+	"UPDATE inconvenient_times SET customer_id = $3 WHERE organization_id = $1 AND customer_id = ANY($2)",
+}
+
+// foldTasksSQL moves tasks to the schedule that the survivor has for their task type. Their plan becomes number
+// 0, which is older than any: they must not count or return as calls of the survivor's plan.
+const foldTasksSQL = `
+	UPDATE call_tasks t SET schedule_id = m.into_id, plan_number = 0
+	FROM unnest(CAST($2 AS uuid[]), CAST($3 AS uuid[])) AS m(from_id, into_id)
+	WHERE t.organization_id = $1 AND t.schedule_id = m.from_id`
+
+// merge gives the schedules, calls and inconvenient times of duplicates to the survivor. What was planned for the
+// duplicates has been retired, so the survivor's plan is the only one; calls that were made count for the
+// survivor from now on, which the next claim looks at.
+func (s *Service) merge(ctx context.Context, tx *db.Tx, v *viewer.Viewer, from []uuid.UUID, into uuid.UUID) error {
+	sc, ids := v.Scope(), pq.Array(from)
+	for _, statement := range sameLoanSQL {
+		// What was moved in an earlier merge stays with the survivor.
+		if _, err := tx.Exec(ctx, statement, sc.OrganizationID, ids, into, pq.Array(append([]uuid.UUID{into}, from...))); err != nil {
+			return fmt.Errorf("move calls to the survivor's loans: %w", err)
+		}
+	}
+	stored, err := Schedules.Among(ctx, tx, sc, "customer_id", append([]uuid.UUID{into}, from...), db.Where{})
+	if err != nil {
+		return fmt.Errorf("read schedules: %w", err)
+	}
+	kept := make(map[uuid.UUID]uuid.UUID, len(stored))
+	for _, sch := range stored {
+		if sch.CustomerID == into {
+			kept[sch.TaskTypeID] = sch.UUID
+		}
+	}
+	var moved, foldedFrom, foldedInto []uuid.UUID
+	for _, sch := range stored {
+		if sch.CustomerID == into {
+			continue
+		}
+		if keeper, ok := kept[sch.TaskTypeID]; ok {
+			foldedFrom, foldedInto = append(foldedFrom, sch.UUID), append(foldedInto, keeper)
+			continue
+		}
+		kept[sch.TaskTypeID] = sch.UUID
+		moved = append(moved, sch.UUID)
+	}
+	if len(foldedFrom) > 0 {
+		if _, err := tx.Exec(ctx, foldTasksSQL, sc.OrganizationID, pq.Array(foldedFrom), pq.Array(foldedInto)); err != nil {
+			return fmt.Errorf("move calls to the survivor's schedules: %w", err)
+		}
+		if _, err := tx.Exec(ctx, "DELETE FROM schedules WHERE organization_id = $1 AND id = ANY($2)", sc.OrganizationID, pq.Array(foldedFrom)); err != nil {
+			return fmt.Errorf("remove schedules of duplicates: %w", err)
+		}
+	}
+	if len(moved) > 0 {
+		if _, err := tx.Exec(ctx, "UPDATE schedules SET customer_id = $3, version = version + 1, updated_at = $4, updated_by = $5 WHERE organization_id = $1 AND id = ANY($2)",
+			sc.OrganizationID, pq.Array(moved), into, tx.Now, v.ActorText()); err != nil {
+			return fmt.Errorf("move schedules: %w", err)
+		}
+	}
+	for _, statement := range moveToSQL {
+		if _, err := tx.Exec(ctx, statement, sc.OrganizationID, ids, into); err != nil {
+			return fmt.Errorf("move calls: %w", err)
+		}
+	}
+	s.changed(tx, v.OrganizationID, into, ChangeSynced)
+	return nil
+}

@@ -1,0 +1,148 @@
+package schedule
+
+import (
+	"context"
+	"strings"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"caseload/internal/batch"
+	"caseload/internal/bulk"
+	"caseload/internal/customer"
+	"caseload/internal/db"
+	"caseload/internal/fault"
+	"caseload/internal/relay"
+	"caseload/internal/viewer"
+)
+
+// SyncKind is bulkSyncCustomerSchedules for a file of any size. The lending system is asked before the transaction of a
+// chunk, so that no row is locked while it thinks.
+type SyncKind struct{ s *Service }
+
+var _ bulk.Preparer = (*SyncKind)(nil)
+
+// NewSyncKind makes the kind.
+func NewSyncKind(s *Service) *SyncKind { return &SyncKind{s} }
+
+// Name is the wire name.
+func (*SyncKind) Name() bulk.KindName { return bulk.SyncSchedules }
+
+// Noun is what a line is.
+func (*SyncKind) Noun() string { return "customers" }
+
+// Scopes are what the creator needs: those of the mutation.
+func (*SyncKind) Scopes() []viewer.Scope { return []viewer.Scope{viewer.SchedulesWrite} }
+
+// Keys are those of the mutation's input and of the source document, where referenceId is called id; both are taken.
+func (*SyncKind) Keys() []bulk.Key {
+	var keys []bulk.Key
+	for _, of := range []struct {
+		typ   bulk.Type
+		names string
+	}{
+		{bulk.Text, `id referenceId taskType firstName middleName lastName email birthday ssnLastFour ssn phoneNumber timezone language
+			streetAddress1 streetAddress2 city state zipCode loanId`},
+		{bulk.Boolean, "doNotCall doNotSms doNotEmail doNotMail isTest test sync"},
+		{bulk.Any, "externalMetadata"},
+		{bulk.Array, "loanIds"},
+	} {
+		for _, name := range strings.Fields(of.names) {
+			keys = append(keys, bulk.Key{Name: name, Type: of.typ})
+		}
+	}
+	return keys
+}
+
+// Check refuses a source and a language: these customers are known by the organization's own reference.
+func (*SyncKind) Check(o bulk.Options, c *fault.Check) {
+	if o.Source != nil {
+		c.At("source").Add(fault.NotAllowed, "Leave it out: these customers are known by referenceId alone.")
+	}
+	if o.Language != nil {
+		c.At("language").Add(fault.NotAllowed, "Leave it out: these customers are known by referenceId alone.")
+	}
+}
+
+// maxLoanIDs bounds the loans that a row names (docs/limits.md).
+const maxLoanIDs = 100
+
+// syncLine is the value of a row: the row of the batch, and what all rows of its chunk share.
+type syncLine struct {
+	row *syncRow
+	// chunk is set by Prepare.
+	chunk *syncBatch
+}
+
+// Decode reads a line.
+func (*SyncKind) Decode(_ *bulk.Operation, text []byte) bulk.Row {
+	c := fault.NewCheck()
+	f, ok := bulk.ReadFields(text, c)
+	if !ok {
+		return bulk.Row{UserErrors: c.Errors()}
+	}
+	in := &SyncInput{
+		Fields: customer.Fields{
+			ReferenceID: f.Plain("referenceId"), FirstName: f.Text("firstName"), MiddleName: f.Text("middleName"), LastName: f.Text("lastName"),
+			Email: f.Text("email"), Birthday: f.Text("birthday"), SSNLastFour: f.Text("ssnLastFour"), SSN: f.Text("ssn"), PhoneNumber: f.Text("phoneNumber"),
+			Timezone: f.Text("timezone"), Language: f.Text("language"), StreetAddress1: f.Text("streetAddress1"), StreetAddress2: f.Text("streetAddress2"),
+			City: f.Text("city"), State: f.Text("state"), ZipCode: f.Text("zipCode"),
+			DoNotCall: f.Boolean("doNotCall"), DoNotSMS: f.Boolean("doNotSms"), DoNotEmail: f.Boolean("doNotEmail"), DoNotMail: f.Boolean("doNotMail"),
+			IsTest: f.Boolean("isTest"), Test: f.Boolean("test"),
+		},
+		TaskType: f.Plain("taskType"), Sync: f.Boolean("sync"), LoanIDs: f.Integers("loanIds"), LoanID: f.Text("loanId"),
+	}
+	if f.Has("id") {
+		id := f.Plain("id")
+		if f.Has("referenceId") && in.ReferenceID != id {
+			f.At("id").Add(fault.DuplicateInputItem, "id and referenceId are the same thing; send one of them, or both alike.")
+		}
+		in.ReferenceID = id
+	}
+	if metadata, set := f.JSON("externalMetadata"); set {
+		in.ExternalMetadata = graphql.OmittableOf(db.JSON(metadata))
+	}
+	if len(in.LoanIDs.Value()) > maxLoanIDs {
+		f.At("loanIds").Add(fault.LimitExceeded, "Give at most %d loans.", maxLoanIDs)
+	}
+	row := bulk.Row{UserErrors: c.Errors()}
+	reference := fault.NewCheck()
+	if customer.CheckReference(reference, in.ReferenceID); reference.OK() {
+		// A reference that is wrong may be anything, so it is not repeated in the results.
+		row.Key = in.ReferenceID
+	}
+	if c.OK() {
+		row.Locks, row.Value = []string{in.ReferenceID}, &syncLine{row: &syncRow{in: in}}
+	}
+	return row
+}
+
+// Prepare reads what the rules need beside the customers, and asks the lending system.
+func (k *SyncKind) Prepare(ctx context.Context, v *viewer.Viewer, _ *bulk.Operation, rows []*bulk.Row) error {
+	b := &syncBatch{s: k.s, v: v}
+	for _, row := range rows {
+		line := row.Value.(*syncLine)
+		line.chunk, line.row.early = b, fault.NewCheck()
+		b.rows = append(b.rows, line.row)
+	}
+	return b.prepare(ctx)
+}
+
+// Apply writes rows in the caller's transaction.
+func (k *SyncKind) Apply(ctx context.Context, tx *db.Tx, v *viewer.Viewer, o *bulk.Operation, rows []*bulk.Row) ([]bulk.Outcome, error) {
+	prepared := rows[0].Value.(*syncLine).chunk
+	b := &syncBatch{s: k.s, v: v, policy: o.Options().ErrorPolicy, types: prepared.types, cal: prepared.cal}
+	for _, row := range rows {
+		b.rows = append(b.rows, row.Value.(*syncLine).row)
+	}
+	if err := b.transact(ctx, tx); err != nil {
+		return nil, err
+	}
+	outcomes := make([]bulk.Outcome, len(rows))
+	for i, row := range b.rows {
+		outcomes[i] = bulk.Outcome{Action: row.result.Action, UserErrors: row.result.UserErrors}
+		if c := row.result.Customer; c != nil && row.result.Action != batch.Failed {
+			outcomes[i].ID = relay.ID{Prefix: customer.Table.Prefix(), UUID: c.UUID}
+		}
+	}
+	return outcomes, nil
+}
