@@ -1,0 +1,94 @@
+package webhook
+
+import (
+	"io"
+	"slices"
+	"time"
+
+	"github.com/lib/pq"
+
+	"caseload/internal/db"
+	"caseload/internal/relay"
+)
+
+// Endpoint is where an organization wants to be told of events.
+type Endpoint struct {
+	db.Row
+	URL            string          `db:"url"`
+	Description    *string         `db:"description"`
+	EventNames     pq.StringArray  `db:"events"`
+	IsEnabled      bool            `db:"is_enabled"`
+	DisabledReason *DisabledReason `db:"disabled_reason"`
+	DisabledAt     *time.Time      `db:"disabled_at"`
+	// SecretSealed and PreviousSecretSealed stay in the database: not even sealed do they stand in JSON.
+	SecretSealed         []byte     `db:"secret_sealed" json:"-"`
+	PreviousSecretSealed []byte     `db:"previous_secret_sealed" json:"-"`
+	PreviousSecretUntil  *time.Time `db:"previous_secret_until"`
+	// FailingSince is when the first failure after the last success was; nil while it works.
+	FailingSince *time.Time `db:"failing_since"`
+	// HoldUntil and WakeAt are the couriers' own; they do not raise the version.
+	HoldUntil *time.Time `db:"hold_until"`
+	WakeAt    *time.Time `db:"wake_at"`
+	Version   int32      `db:"version"`
+	CreatedAt time.Time  `db:"created_at"`
+	UpdatedAt time.Time  `db:"updated_at"`
+	CreatedBy string     `db:"created_by"`
+	UpdatedBy string     `db:"updated_by"`
+}
+
+// Endpoints declares the table.
+var Endpoints = db.NewTable[Endpoint]("webhook_endpoints", "hook")
+
+// ID returns the typed id.
+func (e *Endpoint) ID() relay.ID { return relay.ID{Prefix: Endpoints.Prefix(), UUID: e.UUID} }
+
+// IsNode marks the GraphQL interface.
+func (*Endpoint) IsNode() {}
+
+// Events returns the events that the endpoint wants, sorted.
+func (e *Endpoint) Events() []EventType {
+	events := make([]EventType, len(e.EventNames))
+	for i, name := range e.EventNames {
+		events[i] = EventType(name)
+	}
+	return events
+}
+
+// wants tells whether the endpoint is to be told of an event.
+func (e *Endpoint) wants(t EventType) bool { return slices.Contains(e.EventNames, string(t)) }
+
+// disable ends deliveries at a time, for a reason.
+func (e *Endpoint) disable(reason DisabledReason, at time.Time) {
+	e.IsEnabled, e.DisabledReason, e.DisabledAt = false, &reason, &at
+}
+
+// enable begins deliveries afresh: what failed before the repair does not count.
+func (e *Endpoint) enable() {
+	e.IsEnabled, e.DisabledReason, e.DisabledAt = true, nil, nil
+	e.FailingSince, e.HoldUntil = nil, nil
+}
+
+// DisabledReason is why an endpoint is told nothing; it is bound to the GraphQL enum WebhookDisabledReason.
+type DisabledReason string
+
+// The reasons.
+const (
+	// DisabledByHand is by updateWebhookEndpoint, or by createWebhookEndpoint.
+	DisabledByHand DisabledReason = "BY_HAND"
+	// DisabledFailing is after 3 days of nothing but failures.
+	DisabledFailing DisabledReason = "FAILING"
+	// DisabledGone is the endpoint's own wish: it answered 410 Gone.
+	DisabledGone DisabledReason = "GONE"
+)
+
+// DisabledReasons lists the reasons.
+var DisabledReasons = []DisabledReason{DisabledByHand, DisabledFailing, DisabledGone}
+
+// IsValid tells whether r is a reason.
+func (r DisabledReason) IsValid() bool { return slices.Contains(DisabledReasons, r) }
+
+// MarshalGQL writes the enum WebhookDisabledReason.
+func (r DisabledReason) MarshalGQL(w io.Writer) { marshalEnum(w, r) }
+
+// UnmarshalGQL reads the enum WebhookDisabledReason.
+func (r *DisabledReason) UnmarshalGQL(v any) error { return unmarshalEnum(r, v, DisabledReasons) }

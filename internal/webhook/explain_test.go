@@ -1,0 +1,111 @@
+package webhook
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/stretchr/testify/require"
+
+	"caseload/internal/dbtest"
+)
+
+// planNode is a node of PostgreSQL's EXPLAIN.
+type planNode struct {
+	Type     string     `json:"Node Type"`
+	Relation string     `json:"Relation Name"`
+	Index    string     `json:"Index Name"`
+	Plans    []planNode `json:"Plans"`
+}
+
+// scans lists how the tables are read: "table by index", or "table whole".
+func (n planNode) scans() []string {
+	var out []string
+	switch n.Type {
+	case "Seq Scan":
+		out = append(out, n.Relation+" whole")
+	case "Index Scan", "Index Only Scan":
+		out = append(out, n.Relation+" by "+n.Index)
+	case "Bitmap Index Scan":
+		out = append(out, "bitmap by "+n.Index)
+	case "Sort", "Incremental Sort":
+		out = append(out, "sort")
+	}
+	for _, p := range n.Plans {
+		out = append(out, p.scans()...)
+	}
+	return out
+}
+
+// The statements are planned once, without their arguments, and find what they need by an index: in a database of
+// many organizations, each with a long log and a backlog.
+func TestStatementsUseTheirIndexes(t *testing.T) {
+	t.Parallel()
+	x := dbtest.Open(t)
+	for _, statement := range []string{
+		`INSERT INTO organizations (organization_id, id, name, created_at, updated_at, created_by, updated_by)
+		 SELECT id, id, 'x', now(), now(), 'x', 'x' FROM (SELECT CAST(md5(CAST(i AS text)) AS uuid) id FROM generate_series(1, 200) i) o`,
+		`INSERT INTO webhook_endpoints (organization_id, id, url, events, is_enabled, secret_sealed, created_at, updated_at, created_by, updated_by)
+		 SELECT organization_id, gen_random_uuid(), 'https://x.example', '{CUSTOMER_CREATED}', true, '\x00', now(), now(), 'x', 'x' FROM organizations, generate_series(1, 5)`,
+		`INSERT INTO webhook_deliveries (organization_id, id, endpoint_id, event, event_id, subject_id, payload, state, attempts, next_attempt_at, delivered_at, created_at)
+		 SELECT organization_id, gen_random_uuid(), id, 'CUSTOMER_CREATED', 'evt_1', 'cust_1', '{}',
+			CASE WHEN i % 10 = 0 THEN 'PENDING' WHEN i % 97 = 0 THEN 'FAILED' ELSE 'DELIVERED' END, 1,
+			CASE WHEN i % 10 = 0 THEN now() END, CASE WHEN i % 10 > 0 AND i % 97 > 0 THEN now() END, now() - i * interval '6 hours'
+		 FROM webhook_endpoints, generate_series(1, 100) i`,
+		"VACUUM ANALYZE organizations", "VACUUM ANALYZE webhook_endpoints", "VACUUM ANALYZE webhook_deliveries",
+	} {
+		_, err := x.Exec(statement)
+		require.NoError(t, err)
+	}
+	queue, created, own := "webhook_deliveries by webhook_deliveries_queue_idx", "webhook_deliveries by webhook_deliveries_created_idx", "webhook_deliveries by webhook_deliveries_endpoint_idx"
+	marking, args := markStatement([]*Delivery{{}})
+	for name, row := range map[string]struct {
+		statement, types string
+		want             string
+		sorted           bool
+	}{
+		"claim":    {claimSQL + Deliveries.Select(), "uuid, uuid, timestamptz, timestamptz, bigint", queue, false},
+		"mark":     {marking, "uuid, timestamptz" + strings.Repeat(", text", len(args)), "webhook_deliveries by webhook_deliveries_pkey", false},
+		"abandon":  {abandonSQL, "uuid, uuid, text, bigint", queue, false},
+		"next":     {nextSQL, "uuid, uuid", queue, false},
+		"sweep":    {lateSQL, "timestamptz, timestamptz", queue, false},
+		"purge":    {purgeSQL, "timestamptz, bigint", created, false},
+		"forget":   {forgetSQL, "uuid, uuid, bigint", own, false},
+		"hold":     {holdSQL, "uuid, uuid, timestamptz, timestamptz", "webhook_endpoints by webhook_endpoints_pkey", false},
+		"release":  {releaseSQL, "uuid, uuid, timestamptz, timestamptz", "webhook_endpoints by webhook_endpoints_pkey", false},
+		"wishes":   {"SELECT DISTINCT unnest(events) FROM webhook_endpoints WHERE organization_id = $1 AND is_enabled", "uuid", "by webhook_endpoints_", true},
+		"by state": {"SELECT * FROM webhook_deliveries c WHERE c.organization_id = $1 AND c.state = $2 ORDER BY c.created_at DESC, c.id DESC LIMIT 16", "uuid, text", "webhook_deliveries by webhook_deliveries_state_idx", false},
+		"log":      {"SELECT * FROM webhook_deliveries c WHERE c.organization_id = $1 ORDER BY c.created_at DESC, c.id DESC LIMIT 16", "uuid", created, false},
+		"own log":  {"SELECT * FROM webhook_deliveries c WHERE c.organization_id = $1 AND c.endpoint_id = $2 ORDER BY c.created_at DESC, c.id DESC LIMIT 16", "uuid, uuid", own, false},
+	} {
+		scans := explain(t, x, row.statement, row.types)
+		text := strings.Join(scans, "\n")
+		require.Contains(t, text, row.want, name)
+		require.NotContains(t, text, "webhook_deliveries whole", name)
+		if !row.sorted {
+			require.NotContains(t, text, "sort", name)
+		}
+	}
+}
+
+// explain plans a statement as the pool's connections do: once for all arguments.
+func explain(t *testing.T, x *sqlx.DB, statement, types string) []string {
+	t.Helper()
+	tx := x.MustBegin()
+	defer func() {
+		// A prepared statement outlives its transaction.
+		tx.MustExec("DEALLOCATE p")
+		require.NoError(t, tx.Rollback())
+	}()
+	tx.MustExec("SET LOCAL plan_cache_mode = force_generic_plan")
+	tx.MustExec("PREPARE p (" + types + ") AS " + statement)
+	nulls := regexp.MustCompile(`[a-z]+`).ReplaceAllString(types, "NULL")
+	var text []byte
+	require.NoError(t, tx.Get(&text, fmt.Sprintf("EXPLAIN (FORMAT JSON) EXECUTE p (%s)", nulls)))
+	var out []struct{ Plan planNode }
+	require.NoError(t, json.Unmarshal(text, &out))
+	return out[0].Plan.scans()
+}

@@ -1,0 +1,132 @@
+package webhook
+
+import (
+	"slices"
+	"unicode/utf8"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/lib/pq"
+
+	"caseload/internal/fault"
+	"caseload/internal/outbound"
+	"caseload/internal/relay"
+)
+
+// CreateEndpointInput is what createWebhookEndpoint needs.
+type CreateEndpointInput struct {
+	URL         string
+	Description graphql.Omittable[*string]
+	Events      []EventType
+	IsEnabled   graphql.Omittable[*bool]
+}
+
+// UpdateEndpointInput is what updateWebhookEndpoint needs; absent fields stay.
+type UpdateEndpointInput struct {
+	URL             graphql.Omittable[*string]
+	Description     graphql.Omittable[*string]
+	Events          graphql.Omittable[[]EventType]
+	IsEnabled       graphql.Omittable[*bool]
+	ExpectedVersion graphql.Omittable[*int32]
+}
+
+// DeleteEndpointInput is what deleteWebhookEndpoint needs.
+type DeleteEndpointInput struct{ ID relay.ID }
+
+// RotateSecretInput is what rotateWebhookSecret needs.
+type RotateSecretInput struct {
+	ID relay.ID
+	// OverlapHours is how long the old secret goes on signing, 0 to 72; 24 when absent or null.
+	OverlapHours graphql.Omittable[*int32]
+}
+
+// PingEndpointInput is what pingWebhookEndpoint needs.
+type PingEndpointInput struct{ ID relay.ID }
+
+// RedeliverInput is what redeliverWebhook needs.
+type RedeliverInput struct{ ID relay.ID }
+
+const (
+	// maxEndpoints is how many endpoints an organization may have.
+	maxEndpoints = 20
+	// maxDescription is in characters.
+	maxDescription = 1000
+	// The overlap of a rotation, in hours.
+	maxOverlap, usualOverlap = 72, 24
+)
+
+// checkURL records what is wrong with a URL.
+func checkURL(c *fault.Check, raw string, allowPrivate bool) {
+	if _, err := outbound.ParseURL(raw, allowPrivate); err != nil {
+		c.At("url").Add(fault.Invalid, "%v", err)
+	}
+}
+
+// checkDescription records what is wrong with a description.
+func checkDescription(c *fault.Check, text *string) {
+	if text != nil && utf8.RuneCountInString(*text) > maxDescription {
+		c.At("description").Add(fault.TooLong, "At most %d characters.", maxDescription)
+	}
+}
+
+// checkEvents records what is wrong with a choice of events, and returns it sorted and without repeats.
+func checkEvents(c *fault.Check, events []EventType) pq.StringArray {
+	if len(events) == 0 {
+		c.At("events").Add(fault.Required, "Choose at least one event.")
+	}
+	names := make(pq.StringArray, 0, len(events))
+	for i, e := range events {
+		switch {
+		case e == Ping:
+			c.At("events").Index(i).Add(fault.Invalid, "PING is sent by pingWebhookEndpoint to every endpoint; leave it out.")
+		case !e.IsValid():
+			c.At("events").Index(i).Add(fault.Invalid, "Choose among %v.", EventTypes[:len(EventTypes)-1])
+		}
+		names = append(names, string(e))
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// Validate checks the input.
+func (in *CreateEndpointInput) Validate(c *fault.Check, allowPrivate bool) {
+	checkURL(c, in.URL, allowPrivate)
+	checkDescription(c, in.Description.Value())
+	checkEvents(c, in.Events)
+}
+
+// apply checks the input and writes what was given into the endpoint.
+func (in *UpdateEndpointInput) apply(c *fault.Check, e *Endpoint, allowPrivate bool) {
+	if want := in.ExpectedVersion.Value(); want != nil && *want != e.Version {
+		c.At("expectedVersion").Add(fault.StaleVersion, "The endpoint was changed since it was read; read it again.")
+	}
+	if in.URL.IsSet() {
+		if url := in.URL.Value(); url == nil {
+			c.At("url").Add(fault.Required, "An endpoint must have a URL; leave it out to keep it.")
+		} else {
+			checkURL(c, *url, allowPrivate)
+			e.URL = *url
+		}
+	}
+	if in.Description.IsSet() {
+		e.Description = in.Description.Value()
+		checkDescription(c, e.Description)
+	}
+	if in.Events.IsSet() {
+		e.EventNames = checkEvents(c, in.Events.Value())
+	}
+	if in.IsEnabled.IsSet() && in.IsEnabled.Value() == nil {
+		c.At("isEnabled").Add(fault.Required, "An endpoint is enabled or not; leave it out to keep it.")
+	}
+}
+
+// overlapHours checks the overlap of a rotation.
+func (in *RotateSecretInput) overlapHours(c *fault.Check) int32 {
+	hours := in.OverlapHours.Value()
+	if hours == nil {
+		return usualOverlap
+	}
+	if *hours < 0 || *hours > maxOverlap {
+		c.At("overlapHours").Add(fault.OutOfRange, "The overlap is 0 to %d hours.", maxOverlap)
+	}
+	return *hours
+}

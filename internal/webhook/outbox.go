@@ -1,0 +1,128 @@
+package webhook
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/riverqueue/river"
+
+	"caseload/internal/db"
+	"caseload/internal/jobs"
+	"caseload/internal/notify"
+	"caseload/internal/viewer"
+)
+
+// topic is the bus topic of changed endpoints; the subject is the organization.
+const topic = "webhook"
+
+const (
+	// organizationsKept bounds the organizations whose wishes a process remembers.
+	organizationsKept = 10_000
+	wishesTTL         = 30 * time.Second
+)
+
+// Outbox takes events in the transactions of those who make them happen. It is safe for concurrent use; a process
+// has one.
+type Outbox struct {
+	jobs *river.Client[*sql.Tx]
+	// wishes are the events that some enabled endpoint of an organization wants.
+	wishes *notify.Cache[[]EventType]
+}
+
+// NewOutbox makes the outbox. Make it before the bus runs.
+func NewOutbox(pool *db.Pool, bus *notify.Bus, now func() time.Time) (*Outbox, error) {
+	client, err := jobs.Inserter(pool.SQL())
+	if err != nil {
+		return nil, fmt.Errorf("make outbox: %w", err)
+	}
+	return &Outbox{jobs: client, wishes: notify.NewCache[[]EventType](bus, topic, organizationsKept, wishesTTL, now)}, nil
+}
+
+// Emit tells of events in the transaction of the change that they are about: one delivery for each event and
+// enabled endpoint of the viewer's organization that wants it, and one job for each such endpoint. It runs three
+// statements whatever the number of events, and none for an organization that wants none of them. A rollback
+// takes the deliveries with it. Call it when the change's own rows are locked and written: it locks endpoints, and
+// nothing may be locked after them.
+func (o *Outbox) Emit(ctx context.Context, tx *db.Tx, v *viewer.Viewer, events ...Event) error {
+	wanted, err := o.wanted(ctx, tx, v, events)
+	if err != nil || !wanted {
+		return err
+	}
+	endpoints, err := lockEnabled(ctx, tx, v.Scope())
+	if err != nil {
+		return fmt.Errorf("read webhook endpoints: %w", err)
+	}
+	var rows []*Delivery
+	for i := range events {
+		e := &events[i]
+		if !slices.ContainsFunc(endpoints, func(p *Endpoint) bool { return p.wants(e.Type) }) {
+			continue
+		}
+		id, body, err := envelop(v.OrganizationID, e.Type, data{Customer: &e.Customer, Schedule: e.Schedule, Merged: e.Merged, Changed: e.Changed}, tx.Now)
+		if err != nil {
+			return err
+		}
+		for _, p := range endpoints {
+			if p.wants(e.Type) {
+				rows = append(rows, newDelivery(v.Scope(), p.UUID, e.Type, id, e.subject().String(), body, tx.Now))
+			}
+		}
+	}
+	return o.put(ctx, tx, v.Scope(), rows...)
+}
+
+// wanted tells whether some endpoint of the viewer's organization wants one of the events.
+func (o *Outbox) wanted(ctx context.Context, tx *db.Tx, v *viewer.Viewer, events []Event) (bool, error) {
+	if len(events) == 0 {
+		return false, nil
+	}
+	// Read in the transaction: with another connection, transactions that hold them all would wait for each other.
+	wishes, err := o.wishes.Get(ctx, v.OrganizationID, func(ctx context.Context) ([]EventType, error) { return readWishes(ctx, tx, v.Scope()) })
+	if err != nil {
+		return false, fmt.Errorf("read webhook events: %w", err)
+	}
+	return slices.ContainsFunc(events, func(e Event) bool { return slices.Contains(wishes, e.Type) }), nil
+}
+
+// put writes deliveries, and enqueues the jobs that deliver them.
+func (o *Outbox) put(ctx context.Context, tx *db.Tx, sc db.Scope, rows ...*Delivery) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	if _, err := Deliveries.InsertAll(ctx, tx, sc, rows, false); err != nil {
+		return fmt.Errorf("write webhook deliveries: %w", err)
+	}
+	var due []DrainArgs
+	for _, d := range rows {
+		if one := (DrainArgs{sc.OrganizationID, d.EndpointID}); !slices.Contains(due, one) {
+			due = append(due, one)
+		}
+	}
+	return o.wake(ctx, tx, time.Time{}, due...)
+}
+
+// wake enqueues jobs in one statement, to run at a time or, when that is zero, at once. They are not unique: who
+// inserts a unique job waits for the commits of all others that insert it. A job that finds another at work, or
+// nothing to do, ends with one statement.
+func (o *Outbox) wake(ctx context.Context, tx *db.Tx, at time.Time, due ...DrainArgs) error {
+	if len(due) == 0 {
+		return nil
+	}
+	params := make([]river.InsertManyParams, len(due))
+	for i, args := range due {
+		params[i] = river.InsertManyParams{Args: args, InsertOpts: &river.InsertOpts{Queue: Queue, ScheduledAt: at}}
+	}
+	if _, err := o.jobs.InsertManyTx(ctx, tx.SQL(), params); err != nil {
+		return fmt.Errorf("enqueue webhook deliveries: %w", err)
+	}
+	return nil
+}
+
+// changed makes every process read the organization's wishes anew, after the commit.
+func (o *Outbox) changed(tx *db.Tx, organizationID uuid.UUID) {
+	tx.AfterCommit(func() { o.wishes.Changed(organizationID, organizationID, "CHANGED", tx.Now) })
+}

@@ -1,0 +1,109 @@
+package webhook
+
+import (
+	"strings"
+	"time"
+)
+
+// The rules of delivery; docs/webhooks.md has them for receivers.
+const (
+	// firstWait doubles with every attempt up to longestWait; up to a quarter is added at random, so that the
+	// longest of all is an hour.
+	firstWait   = 10 * time.Second
+	longestWait = 48 * time.Minute
+	// giveUpAfter is how long after its event a delivery is still attempted.
+	giveUpAfter = 24 * time.Hour
+	// disableAfter is how long an endpoint may do nothing but fail.
+	disableAfter = 72 * time.Hour
+	// An endpoint of which a whole batch failed is left alone for a tenth of the time it has been failing.
+	shortestPause = 10 * time.Second
+	longestPause  = 5 * time.Minute
+)
+
+// wait is how long to wait after the given number of attempts; random is in [0, 1).
+func wait(attempts int32, random float64) time.Duration {
+	d := longestWait
+	// Beyond nine doublings it is the longest anyway, and the shift would overflow some day.
+	if n := max(attempts, 1) - 1; n < 9 {
+		d = min(firstWait<<n, longestWait)
+	}
+	return d + time.Duration(random*float64(d)/4)
+}
+
+// pause is how long an endpoint is left alone that has failed since a time.
+func pause(since, now time.Time) time.Duration {
+	return min(max(now.Sub(since)/10, shortestPause), longestPause)
+}
+
+// outcome is how an attempt went.
+type outcome struct {
+	// begun tells that something was sent; what was not begun is given back as it was.
+	begun bool
+	// broken tells that this server broke the attempt off, and nobody is to blame.
+	broken bool
+	// status is 0 without an answer.
+	status int
+	// failure is "" for a success.
+	failure Failure
+}
+
+// isSuccess and isFailure tell what an attempt says of its endpoint; what was not begun, or was broken off, says
+// nothing.
+func (o outcome) isSuccess() bool { return o.begun && !o.broken && o.failure == "" }
+func (o outcome) isFailure() bool { return o.begun && !o.broken && o.failure != "" }
+
+// word is the outcome for metrics.
+func (o outcome) word() string {
+	switch {
+	case o.broken:
+		return "broken_off"
+	case o.failure == "":
+		return "delivered"
+	}
+	return strings.ToLower(string(o.failure))
+}
+
+// settle writes down how an attempt went, and when the next one is.
+func (d *Delivery) settle(o outcome, now time.Time, random float64) {
+	switch {
+	case !o.begun && d.Attempts == 1:
+		// Back to its place in the queue.
+		d.Attempts, d.NextAttemptAt = 0, &d.CreatedAt
+		return
+	case !o.begun:
+		d.Attempts, d.NextAttemptAt = d.Attempts-1, &now
+		return
+	case o.broken:
+		d.NextAttemptAt = &now
+		return
+	}
+	d.LastStatusCode, d.LastFailure = nil, nil
+	if o.status != 0 {
+		code := int32(o.status)
+		d.LastStatusCode = &code
+	}
+	if o.isSuccess() {
+		d.State, d.DeliveredAt, d.NextAttemptAt = Delivered, &now, nil
+		return
+	}
+	d.LastFailure = &o.failure
+	next := now.Add(wait(d.Attempts, random))
+	if o.failure == FailureGone || next.After(d.CreatedAt.Add(giveUpAfter)) {
+		d.State, d.NextAttemptAt = Failed, nil
+		return
+	}
+	d.NextAttemptAt = &next
+}
+
+// isExpired tells whether it is too late for a first or another attempt.
+func (d *Delivery) isExpired(now time.Time) bool { return !now.Before(d.CreatedAt.Add(giveUpAfter)) }
+
+// expire ends a delivery for which it is too late; the attempt that was counted did not begin.
+func (d *Delivery) expire() {
+	d.Attempts--
+	d.State, d.NextAttemptAt = Failed, nil
+	if d.LastFailure == nil {
+		f := FailureExpired
+		d.LastFailure = &f
+	}
+}

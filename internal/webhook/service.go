@@ -1,0 +1,264 @@
+package webhook
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/riverqueue/river"
+
+	"caseload/internal/audit"
+	"caseload/internal/db"
+	"caseload/internal/fault"
+	"caseload/internal/pii"
+	"caseload/internal/relay"
+	"caseload/internal/viewer"
+)
+
+// Service keeps an organization's endpoints. It is safe for concurrent use.
+type Service struct {
+	pool   *db.Pool
+	sealer *pii.Sealer
+	outbox *Outbox
+	// allowPrivate admits endpoints at private addresses and at http.
+	allowPrivate bool
+	now          func() time.Time
+}
+
+// New makes the service.
+func New(pool *db.Pool, sealer *pii.Sealer, outbox *Outbox, allowPrivate bool, now func() time.Time) *Service {
+	return &Service{pool: pool, sealer: sealer, outbox: outbox, allowPrivate: allowPrivate, now: now}
+}
+
+// CreateEndpoint makes an endpoint and returns it and, this once, its secret. It is audited. Wrong input, or more
+// endpoints than an organization may have, comes back as fault.UserErrors and nothing is written.
+func (s *Service) CreateEndpoint(ctx context.Context, v *viewer.Viewer, in CreateEndpointInput) (*Endpoint, string, error) {
+	c := fault.NewCheck("input")
+	in.Validate(c, s.allowPrivate)
+	if err := c.Err(); err != nil {
+		return nil, "", err
+	}
+	e := &Endpoint{
+		Row: db.Row{OrganizationID: v.OrganizationID, UUID: db.NewID()}, URL: in.URL, Description: in.Description.Value(),
+		EventNames: checkEvents(c, in.Events), IsEnabled: true, Version: 1, CreatedBy: v.ActorText(), UpdatedBy: v.ActorText(),
+	}
+	secret := newSecret()
+	var err error
+	if e.SecretSealed, err = s.sealer.Seal(secretAt(e, currentSecret), secret.Reveal()); err != nil {
+		return nil, "", err
+	}
+	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		e.CreatedAt, e.UpdatedAt = tx.Now, tx.Now
+		if on := in.IsEnabled.Value(); on != nil && !*on {
+			e.disable(DisabledByHand, tx.Now)
+		}
+		// Two who create at once act in sequence, so that the count is true.
+		if _, err := tx.Exec(ctx, "SELECT id FROM organizations WHERE organization_id = $1 AND id = $1 FOR NO KEY UPDATE", v.OrganizationID); err != nil {
+			return fmt.Errorf("lock organization: %w", err)
+		}
+		n, err := Endpoints.Count(ctx, tx, v.Scope(), db.Where{})
+		if err != nil {
+			return fmt.Errorf("count webhook endpoints: %w", err)
+		}
+		if n >= maxEndpoints {
+			return fault.UserErrors{{Code: fault.LimitExceeded, Message: fmt.Sprintf("An organization has at most %d webhook endpoints; delete one first.", maxEndpoints), Path: []string{"input"}}}
+		}
+		if err := Endpoints.Insert(ctx, tx, v.Scope(), e); err != nil {
+			return db.Refused(err, "input")
+		}
+		s.outbox.changed(tx, v.OrganizationID)
+		return audit.Write(ctx, tx, v, audit.Change{Action: "webhook_endpoint.created", Target: e.ID(), Fields: map[string]any{"events": e.EventNames, "isEnabled": e.IsEnabled}})
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	return e, secret.Reveal(), nil
+}
+
+// UpdateEndpoint changes an endpoint. A version that moved on is a STALE_VERSION user error. An input that changes
+// nothing writes nothing. Enabling an endpoint, or moving it, makes its failures forgotten; what is pending when it
+// is disabled fails.
+func (s *Service) UpdateEndpoint(ctx context.Context, v *viewer.Viewer, id relay.ID, in UpdateEndpointInput) (*Endpoint, error) {
+	u, err := id.As(Endpoints.Prefix())
+	if err != nil {
+		return nil, err
+	}
+	var e *Endpoint
+	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		if e, err = Endpoints.Lock(ctx, tx, v.Scope(), u); err != nil {
+			return notFound(err, "webhook endpoint", "id")
+		}
+		tx.Keep(&e)
+		before := *e
+		c := fault.NewCheck("input")
+		in.apply(c, e, s.allowPrivate)
+		if err := c.Err(); err != nil {
+			return err
+		}
+		switch on := in.IsEnabled.Value(); {
+		case on != nil && *on && !e.IsEnabled, e.IsEnabled && (on == nil || *on) && e.URL != before.URL:
+			e.enable()
+		case on != nil && !*on && e.IsEnabled:
+			e.disable(DisabledByHand, tx.Now)
+		}
+		changed := Endpoints.Differences(&before, e)
+		if len(changed) == 0 {
+			return nil
+		}
+		e.UpdatedAt, e.UpdatedBy = tx.Now, v.ActorText()
+		if err := Endpoints.Update(ctx, tx, v.Scope(), e); err != nil {
+			return db.Refused(err, "input")
+		}
+		s.outbox.changed(tx, v.OrganizationID)
+		// What waits for a rest to end, or is to be ended, need not wait for a sweep.
+		if err := s.outbox.wake(ctx, tx, time.Time{}, DrainArgs{v.OrganizationID, u}); err != nil {
+			return err
+		}
+		return audit.Write(ctx, tx, v, audit.Change{Action: "webhook_endpoint.updated", Target: e.ID(), Fields: map[string]any{"fields": named(changed)}})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// named leaves out the columns that are the couriers' own.
+func named(columns []string) []string {
+	return slices.DeleteFunc(columns, func(c string) bool { return c == "failing_since" || c == "hold_until" || c == "wake_at" })
+}
+
+// DeleteEndpoint removes an endpoint at once, with its secrets, and its log soon after. It returns the endpoint as it
+// was. Transactions that emit at the same time come before or find it gone.
+func (s *Service) DeleteEndpoint(ctx context.Context, v *viewer.Viewer, in DeleteEndpointInput) (*Endpoint, error) {
+	u, err := in.ID.As(Endpoints.Prefix())
+	if err != nil {
+		return nil, err
+	}
+	var e *Endpoint
+	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		if e, err = Endpoints.Lock(ctx, tx, v.Scope(), u); err != nil {
+			return notFound(err, "webhook endpoint", "input", "id")
+		}
+		tx.Keep(&e)
+		if _, err := tx.Exec(ctx, "DELETE FROM webhook_endpoints WHERE organization_id = $1 AND id = $2", v.OrganizationID, u); err != nil {
+			return fmt.Errorf("delete webhook endpoint: %w", err)
+		}
+		if _, err := s.outbox.jobs.InsertTx(ctx, tx.SQL(), ForgetArgs{v.OrganizationID, u}, &river.InsertOpts{Queue: Queue}); err != nil {
+			return fmt.Errorf("enqueue removal of webhook log: %w", err)
+		}
+		s.outbox.changed(tx, v.OrganizationID)
+		return audit.Write(ctx, tx, v, audit.Change{Action: "webhook_endpoint.deleted", Target: e.ID()})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// RotateSecret gives an endpoint a new secret and returns it, this once. The old one goes on signing beside it for
+// the overlap; a secret that was already the older of two ends at once. It is audited.
+func (s *Service) RotateSecret(ctx context.Context, v *viewer.Viewer, in RotateSecretInput) (*Endpoint, string, error) {
+	u, err := in.ID.As(Endpoints.Prefix())
+	if err != nil {
+		return nil, "", err
+	}
+	c := fault.NewCheck("input")
+	hours := in.overlapHours(c)
+	if err := c.Err(); err != nil {
+		return nil, "", err
+	}
+	secret := newSecret()
+	var e *Endpoint
+	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		if e, err = Endpoints.Lock(ctx, tx, v.Scope(), u); err != nil {
+			return notFound(err, "webhook endpoint", "input", "id")
+		}
+		if err := e.rotate(s.sealer, secret, tx.Now, time.Duration(hours)*time.Hour); err != nil {
+			return err
+		}
+		e.UpdatedAt, e.UpdatedBy = tx.Now, v.ActorText()
+		if err := Endpoints.Update(ctx, tx, v.Scope(), e); err != nil {
+			return db.Refused(err, "input")
+		}
+		return audit.Write(ctx, tx, v, audit.Change{Action: "webhook_endpoint.secret_rotated", Target: e.ID(), Fields: map[string]any{"overlapHours": hours}})
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	return e, secret.Reveal(), nil
+}
+
+// Ping sends a test event to an enabled endpoint, whatever events it wants, and returns the delivery, which is
+// pending. It is audited.
+func (s *Service) Ping(ctx context.Context, v *viewer.Viewer, in PingEndpointInput) (*Delivery, error) {
+	u, err := in.ID.As(Endpoints.Prefix())
+	if err != nil {
+		return nil, err
+	}
+	var d *Delivery
+	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		e, err := s.lockForDelivery(ctx, tx, v, u)
+		if err != nil {
+			return err
+		}
+		tx.Keep(&d)
+		id := e.ID()
+		eventID, body, err := envelop(v.OrganizationID, Ping, data{Endpoint: &id}, tx.Now)
+		if err != nil {
+			return err
+		}
+		d = newDelivery(v.Scope(), u, Ping, eventID, id.String(), body, tx.Now)
+		if err := s.outbox.put(ctx, tx, v.Scope(), d); err != nil {
+			return err
+		}
+		return audit.Write(ctx, tx, v, audit.Change{Action: "webhook_endpoint.pinged", Target: id})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// Redeliver sends the payload of a delivery once more, whatever became of it, with the same event id, and returns
+// the new delivery, which is pending and has 24 hours of its own. The endpoint must be enabled. It is audited.
+func (s *Service) Redeliver(ctx context.Context, v *viewer.Viewer, in RedeliverInput) (*Delivery, error) {
+	u, err := in.ID.As(Deliveries.Prefix())
+	if err != nil {
+		return nil, err
+	}
+	var d *Delivery
+	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		old, err := Deliveries.ByID(ctx, tx, v.Scope(), u)
+		if err != nil {
+			return notFound(err, "webhook delivery", "input", "id")
+		}
+		if _, err := s.lockForDelivery(ctx, tx, v, old.EndpointID); err != nil {
+			return err
+		}
+		tx.Keep(&d)
+		d = newDelivery(v.Scope(), old.EndpointID, old.Event, old.EventID, old.SubjectID, old.Payload, tx.Now)
+		if err := s.outbox.put(ctx, tx, v.Scope(), d); err != nil {
+			return err
+		}
+		return audit.Write(ctx, tx, v, audit.Change{Action: "webhook_delivery.redelivered", Target: d.ID(), Fields: map[string]any{"of": old.ID()}})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// lockForDelivery reads an endpoint that must be enabled, and keeps it from being deleted or disabled before the
+// transaction ends.
+func (s *Service) lockForDelivery(ctx context.Context, tx *db.Tx, v *viewer.Viewer, id uuid.UUID) (*Endpoint, error) {
+	e, err := Endpoints.Lock(ctx, tx, v.Scope(), id)
+	if err != nil {
+		return nil, notFound(err, "webhook endpoint", "input", "id")
+	}
+	if !e.IsEnabled {
+		return nil, fault.UserErrors{{Code: fault.InvalidState, Message: "The webhook endpoint is disabled: enable it first by updateWebhookEndpoint.", Path: []string{"input", "id"}}}
+	}
+	return e, nil
+}
