@@ -1,0 +1,421 @@
+package bulk
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"caseload/internal/fault"
+)
+
+// clearCell is the cell that clears a value, as null does in JSON. An empty cell leaves it as it is. The text
+// itself, in just these letters, can be sent by JSON Lines only.
+const clearCell = "null"
+
+// csvLines reads comma-separated values (RFC 4180): the first record names the columns. Each record becomes the
+// JSON object that stands for it.
+type csvLines struct {
+	in    *input
+	cells cellReader
+	root  *column
+	// width is how many columns there are.
+	width int
+	out   bytes.Buffer
+}
+
+// cellReader parses single records, with one buffer for all of them.
+type cellReader struct {
+	text   bytes.Reader
+	buffer *bufio.Reader
+	csv    *csv.Reader
+}
+
+func newCellReader(comma byte) cellReader {
+	c := cellReader{buffer: bufio.NewReaderSize(nil, 4096)}
+	// A buffered reader is taken as it is, so that resetting it gives the parser its next text.
+	c.csv = csv.NewReader(c.buffer)
+	c.csv.Comma, c.csv.FieldsPerRecord, c.csv.ReuseRecord = rune(comma), -1, true
+	return c
+}
+
+func (c *cellReader) read(text []byte) ([]string, error) {
+	c.text.Reset(text)
+	c.buffer.Reset(&c.text)
+	return c.csv.Read()
+}
+
+// csvHeader is the first record of a file, understood.
+type csvHeader struct {
+	root  *column
+	width int
+	comma byte
+	// end is where the rows begin, in bytes.
+	end int64
+	// refusals are what is wrong with it, in the words of the contract, in the order of the columns.
+	refusals []string
+}
+
+// readHeader reads the header at the beginning of a file.
+func readHeader(r io.Reader, keys shape) (*csvHeader, error) {
+	in := newInput(r, 0, 0)
+	h := &csvHeader{root: &column{at: -1}}
+	// Which separator it is can be seen without knowing where the record ends: names hold none.
+	h.comma = separator(in)
+	text, broken, err := in.record(h.comma)
+	for err == nil && broken == nil && len(bytes.TrimSpace(text)) == 0 {
+		text, broken, err = in.record(h.comma)
+	}
+	h.end = in.offset
+	switch {
+	case errors.Is(err, io.EOF):
+		h.refusals = []string{"#/header: the first line must name the columns"}
+		return h, nil
+	case err != nil:
+		return nil, err
+	}
+	reader := newCellReader(h.comma)
+	names, parseErr := reader.read(text)
+	if broken != nil || parseErr != nil || !utf8.Valid(text) {
+		h.refusals = []string{"#/header: the first line must name the columns, in UTF-8, separated by commas"}
+		return h, nil
+	}
+	h.width = len(names)
+	for i, name := range names {
+		name = strings.TrimSpace(name)
+		switch h.root.add(strings.Split(name, "."), keys, i) {
+		case columnUnknown:
+			h.refusals = append(h.refusals, refusal("header", name))
+		case columnTwice:
+			h.refusals = append(h.refusals, strings.Replace(refusal("header", name), "extraneous key", "second column", 1))
+		}
+	}
+	return h, nil
+}
+
+// separator returns the separator of the first line: a comma, or what programs of some countries write instead.
+func separator(in *input) byte {
+	line, _ := in.Peek(maxLine)
+	if end := bytes.IndexByte(line, '\n'); end >= 0 {
+		line = line[:end]
+	}
+	for _, c := range []byte{',', ';', '\t'} {
+		if bytes.IndexByte(line, c) >= 0 {
+			return c
+		}
+	}
+	return ','
+}
+
+// newCSV reads the rows of a file under its header. in stands at a row.
+func newCSV(in *input, h *csvHeader) *csvLines {
+	return &csvLines{in: in, cells: newCellReader(h.comma), root: h.root, width: h.width}
+}
+
+func (c *csvLines) next() (record, error) {
+	for {
+		r := record{line: c.in.line, from: c.in.offset}
+		text, broken, err := c.in.record(byte(c.cells.csv.Comma))
+		if err != nil {
+			return record{}, err
+		}
+		if r.to = c.in.offset; broken == nil {
+			var empty bool
+			if r.text, r.problem, empty = c.object(text); empty {
+				continue
+			}
+		} else {
+			r.problem = broken
+		}
+		c.in.line++
+		return r, nil
+	}
+}
+
+// object makes the JSON object of a record; empty tells that the record is an empty line.
+func (c *csvLines) object(text []byte) (object []byte, problem *fault.UserError, empty bool) {
+	if !utf8.Valid(text) {
+		return nil, &fault.UserError{Code: fault.Invalid, Message: "The line must be in UTF-8.", Path: []string{}}, false
+	}
+	cells, err := c.cells.read(text)
+	if errors.Is(err, io.EOF) {
+		return nil, nil, true
+	}
+	if err != nil {
+		return nil, &fault.UserError{Code: fault.Invalid, Message: "The line is not in CSV form. A cell with a quote, a separator or a line end is put in quotes, and a quote in it is written twice.", Path: []string{}}, false
+	}
+	if len(cells) != c.width {
+		// A shorter line may be one whose cells have moved.
+		return nil, &fault.UserError{Code: fault.Invalid, Message: "The line must have as many cells as the header.", Path: []string{}}, false
+	}
+	c.out.Reset()
+	if !c.root.write(&c.out, cells) {
+		c.out.WriteString("{}")
+	}
+	return c.out.Bytes(), nil, false
+}
+
+// record returns the next record with its end, valid until the next call. Where a quoted cell does not end, only the
+// first line of it is taken as a broken record: one forgotten quote must not swallow the rest of the file.
+func (in *input) record(comma byte) (text []byte, broken *fault.UserError, err error) {
+	// A field is quoted when it begins with a quote; inside is then whatever stands after an odd number of quotes.
+	n, quoted, inside, atStart := 0, false, false, true
+	for {
+		window, peekErr := in.Peek(min(n+1, maxLine+1))
+		if in.Buffered() > len(window) {
+			window, _ = in.Peek(in.Buffered())
+		}
+		for ; n < len(window); n++ {
+			c := window[n]
+			switch {
+			case atStart && c == '"':
+				quoted, inside, atStart = true, true, false
+				continue
+			case quoted && c == '"':
+				inside = !inside
+			}
+			atStart = !inside && c == comma
+			if atStart {
+				quoted = false
+			}
+			if !inside && c == '\n' {
+				text = window[:n+1]
+				in.drop(n + 1)
+				return text, nil, nil
+			}
+		}
+		switch {
+		case n > maxLine, errors.Is(peekErr, io.EOF) && inside:
+			return nil, brokenBy(inside), in.dropFirstLine(window)
+		case errors.Is(peekErr, io.EOF) && n == 0:
+			return nil, nil, io.EOF
+		case errors.Is(peekErr, io.EOF):
+			text = window
+			in.drop(n)
+			return text, nil, nil
+		case peekErr != nil:
+			return nil, nil, peekErr
+		}
+	}
+}
+
+func brokenBy(inside bool) *fault.UserError {
+	if inside {
+		return errQuote
+	}
+	return errLong
+}
+
+// dropFirstLine drops the first line of what has been peeked, or the whole line where the end is not among it.
+func (in *input) dropFirstLine(window []byte) error {
+	if end := bytes.IndexByte(window, '\n'); end >= 0 {
+		in.drop(end + 1)
+		return nil
+	}
+	return in.dropLine()
+}
+
+// column is a column of the header, or an object or list that its columns make up.
+type column struct {
+	// name is the key in an object.
+	name string
+	typ  Type
+	// index is the place in a list, isList what the children are of.
+	index  int
+	isList bool
+	// at is the place in the record; -1 for what has children.
+	at       int
+	children []*column
+}
+
+type columnFault int
+
+const (
+	columnFine columnFault = iota
+	columnUnknown
+	columnTwice
+)
+
+// maxIndex bounds lists that are written as columns.
+const maxIndex = 99
+
+// add puts a column into the tree by its dotted name.
+func (c *column) add(path []string, keys shape, at int) columnFault {
+	n, ok := keys[path[0]]
+	if !ok {
+		return columnUnknown
+	}
+	child := c.child(path[0], 0)
+	isNew := child == nil
+	if isNew {
+		child = &column{name: path[0], typ: n.typ, at: -1}
+	}
+	result := child.below(path[1:], n, at, isNew)
+	if isNew && result == columnFine {
+		c.children = append(c.children, child)
+	}
+	return result
+}
+
+// below puts the rest of a dotted name below a column.
+func (c *column) below(path []string, n node, at int, isNew bool) columnFault {
+	if len(path) == 0 {
+		if !isNew {
+			return columnTwice
+		}
+		c.at = at
+		return columnFine
+	}
+	switch {
+	case n.typ == Object && n.keys != nil:
+		if c.at >= 0 {
+			return columnTwice
+		}
+		return c.add(path, n.keys, at)
+	case n.typ == Array:
+		index, ok := listIndex(path[0])
+		if !ok || len(path) > 1 && n.keys == nil {
+			return columnUnknown
+		}
+		if c.at >= 0 {
+			return columnTwice
+		}
+		return c.element(index, path[1:], n, at)
+	}
+	return columnUnknown
+}
+
+// element puts the rest of a dotted name below an element of a list.
+func (c *column) element(index int, path []string, n node, at int) columnFault {
+	c.isList = true
+	element := c.child("", index)
+	isNew := element == nil
+	if isNew {
+		element = &column{index: index, typ: Any, at: -1}
+		if n.keys == nil {
+			element.typ = Text
+		}
+	}
+	var result columnFault
+	switch {
+	case len(path) > 0 && element.at >= 0:
+		return columnTwice
+	case len(path) > 0:
+		result = element.add(path, n.keys, at)
+	case !isNew:
+		return columnTwice
+	default:
+		element.at = at
+	}
+	if isNew && result == columnFine {
+		c.insert(element)
+	}
+	return result
+}
+
+func (c *column) child(name string, index int) *column {
+	for _, child := range c.children {
+		if child.name == name && child.index == index {
+			return child
+		}
+	}
+	return nil
+}
+
+// insert keeps elements in the order of their indexes, whatever the order of the columns.
+func (c *column) insert(element *column) {
+	at := 0
+	for at < len(c.children) && c.children[at].index < element.index {
+		at++
+	}
+	c.children = append(c.children, nil)
+	copy(c.children[at+1:], c.children[at:])
+	c.children[at] = element
+}
+
+// listIndex reads an index of one or two digits without a leading zero.
+func listIndex(text string) (int, bool) {
+	n := 0
+	for _, c := range []byte(text) {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		if n = n*10 + int(c-'0'); n > maxIndex {
+			return 0, false
+		}
+	}
+	return n, text != "" && (text == "0" || text[0] != '0')
+}
+
+// write writes the value of a record's column, and tells whether there was one: empty cells are absent, and so is
+// what only they make up.
+func (c *column) write(out *bytes.Buffer, cells []string) bool {
+	if c.at >= 0 {
+		if cells[c.at] == "" {
+			return false
+		}
+		c.cell(out, cells[c.at])
+		return true
+	}
+	begin, end := byte('{'), byte('}')
+	if c.isList {
+		begin, end = '[', ']'
+	}
+	start := out.Len()
+	out.WriteByte(begin)
+	any := false
+	for _, child := range c.children {
+		mark := out.Len()
+		if any {
+			out.WriteByte(',')
+		}
+		if !c.isList {
+			writeText(out, child.name)
+			out.WriteByte(':')
+		}
+		if !child.write(out, cells) {
+			out.Truncate(mark)
+			continue
+		}
+		any = true
+	}
+	if !any {
+		out.Truncate(start)
+		return false
+	}
+	out.WriteByte(end)
+	return true
+}
+
+// cell writes a cell as its column's type wants it. What does not fit is written as text, for the kind to refuse.
+func (c *column) cell(out *bytes.Buffer, text string) {
+	switch {
+	case text == clearCell:
+		out.WriteString("null")
+		return
+	case c.typ == Boolean && strings.EqualFold(text, "true"):
+		out.WriteString("true")
+		return
+	case c.typ == Boolean && strings.EqualFold(text, "false"):
+		out.WriteString("false")
+		return
+	case c.typ == Number && jsontext.Value(text).Kind() == '0' && jsontext.Value(text).IsValid():
+		out.WriteString(text)
+		return
+	case (c.typ == Any || c.typ == Object || c.typ == Array) && jsontext.Value(text).IsValid():
+		out.WriteString(text)
+		return
+	}
+	writeText(out, text)
+}
+
+func writeText(out *bytes.Buffer, text string) {
+	// The text is UTF-8, which has been looked at.
+	quoted, _ := jsontext.AppendQuote(out.AvailableBuffer(), text)
+	out.Write(quoted)
+}

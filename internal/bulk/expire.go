@@ -1,0 +1,110 @@
+package bulk
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/lib/pq"
+
+	"caseload/internal/blob"
+	"caseload/internal/db"
+)
+
+const (
+	// expireBatch is how many operations are looked up at a time.
+	expireBatch = 100
+	// transit is how long an upload may lie that no open operation has.
+	transit = 24 * time.Hour
+)
+
+// expiredSQL finds operations of all organizations whose results are due to go.
+const expiredSQL = `
+	SELECT organization_id, id FROM bulk_operations
+	WHERE finished_at IS NOT NULL AND files_removed_at IS NULL AND expires_at <= $1 LIMIT $2`
+
+// Expire removes results whose time is over, with the rows of their chunks, and uploads that nobody took over: a
+// process may be killed between an upload and its operation, and a file that could not be removed is left too.
+// Safe to run at once in several processes, and to stop at any point.
+func (s *Service) Expire(ctx context.Context) error {
+	for {
+		var rows []struct {
+			OrganizationID uuid.UUID `db:"organization_id"`
+			ID             uuid.UUID `db:"id"`
+		}
+		if err := s.pool.Select(ctx, &rows, expiredSQL, s.now(), expireBatch); err != nil {
+			return fmt.Errorf("find results whose time is over: %w", err)
+		}
+		for _, r := range rows {
+			o := &Operation{Row: db.Row{OrganizationID: r.OrganizationID, UUID: r.ID}}
+			if err := s.removeFiles(ctx, o); err != nil {
+				return err
+			}
+		}
+		if len(rows) < expireBatch {
+			break
+		}
+	}
+	var organizations []uuid.UUID
+	if err := s.pool.Select(ctx, &organizations, `SELECT id FROM organizations`); err != nil {
+		return fmt.Errorf("list organizations: %w", err)
+	}
+	for _, id := range organizations {
+		if err := s.removeLeftovers(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeFiles removes what an operation has made. The files go first: when that fails, the row still says that
+// there are some.
+func (s *Service) removeFiles(ctx context.Context, o *Operation) error {
+	if err := s.store.DeleteAll(ctx, o.OrganizationID, o.folder()); err != nil {
+		return err
+	}
+	return s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		if _, err := tx.Exec(ctx, `DELETE FROM bulk_chunks WHERE organization_id = $1 AND operation_id = $2`, o.OrganizationID, o.UUID); err != nil {
+			return fmt.Errorf("remove the chunks of a bulk operation: %w", err)
+		}
+		if _, err := tx.Exec(ctx, `
+			UPDATE bulk_operations SET files_removed_at = $3, report_key = NULL, version = version + 1, updated_at = $3
+			WHERE organization_id = $1 AND id = $2 AND finished_at IS NOT NULL`, o.OrganizationID, o.UUID, tx.Now); err != nil {
+			return fmt.Errorf("remove the results of a bulk operation: %w", err)
+		}
+		return nil
+	})
+}
+
+// removeLeftovers removes an organization's old uploads that no open operation has.
+func (s *Service) removeLeftovers(ctx context.Context, organizationID uuid.UUID) error {
+	before := s.now().Add(-transit)
+	var old []string
+	if err := s.store.Each(ctx, organizationID, blob.Uploads, func(o blob.Object) error {
+		if o.UpdatedAt.Before(before) {
+			old = append(old, o.Key)
+		}
+		return nil
+	}); err != nil || len(old) == 0 {
+		return err
+	}
+	var used []string
+	if err := s.pool.Select(ctx, &used, `SELECT file_key FROM bulk_operations WHERE organization_id = $1 AND finished_at IS NULL AND file_key = ANY($2)`,
+		organizationID, pq.Array(old)); err != nil {
+		return fmt.Errorf("find uploads that are in use: %w", err)
+	}
+	keep := make(map[string]bool, len(used))
+	for _, key := range used {
+		keep[key] = true
+	}
+	for _, key := range old {
+		if keep[key] {
+			continue
+		}
+		if err := s.store.Delete(ctx, organizationID, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,198 @@
+package bulk
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"caseload/internal/fault"
+)
+
+// Type is what the value of a key may be. It decides how a CSV cell is read; JSON brings its own types.
+type Type int
+
+// The types.
+const (
+	// Text is a string.
+	Text Type = iota
+	// Number is a number.
+	Number
+	// Boolean is true or false.
+	Boolean
+	// Any is any JSON value, whose own keys are not looked at.
+	Any
+	// Object is an object with keys of its own.
+	Object
+	// Array is a list: of objects with the keys, or of anything where there are none.
+	Array
+)
+
+// Key is a permitted key of a line.
+type Key struct {
+	Name string
+	Type Type
+	// Keys are those of an Object, or of the objects in an Array.
+	Keys []Key
+}
+
+// shape is the keys of an object, made to be looked up.
+type shape map[string]node
+
+type node struct {
+	typ Type
+	// keys is nil for what has no keys of its own.
+	keys shape
+}
+
+func newShape(keys []Key) shape {
+	s := make(shape, len(keys))
+	for _, k := range keys {
+		n := node{typ: k.Type}
+		if len(k.Keys) > 0 {
+			n.keys = newShape(k.Keys)
+		}
+		s[k.Name] = n
+	}
+	return s
+}
+
+// inspector walks JSON texts. It belongs to one goroutine.
+type inspector struct {
+	in  bytes.Reader
+	dec *jsontext.Decoder
+	// extraneous is told of every key that is not permitted: the JSON pointer of its object below the row, and the key.
+	extraneous func(pointer, key string)
+}
+
+func newInspector(extraneous func(pointer, key string)) *inspector {
+	i := &inspector{extraneous: extraneous}
+	i.dec = jsontext.NewDecoder(&i.in)
+	return i
+}
+
+var errNotObject = errors.New("not a JSON object")
+
+// inspect reads one text, which must be one JSON object in UTF-8 that gives no key twice. It returns what is wrong
+// with the row, or nil.
+func (i *inspector) inspect(text []byte, keys shape) *fault.UserError {
+	i.in.Reset(text)
+	i.dec.Reset(&i.in)
+	err := i.object(keys, "")
+	if err == nil {
+		if _, more := i.dec.ReadToken(); !errors.Is(more, io.EOF) {
+			err = errNotObject
+		}
+	}
+	switch {
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		return &fault.UserError{Code: fault.DuplicateInputItem, Message: "The line gives a key twice.", Path: []string{}}
+	case err != nil:
+		return &fault.UserError{Code: fault.Invalid, Message: "The line must be one JSON object in UTF-8.", Path: []string{}}
+	case holdsNUL(text):
+		// PostgreSQL keeps no such character, and would fail the whole chunk for it.
+		return &fault.UserError{Code: fault.Invalid, Message: "Text must not hold the character U+0000.", Path: []string{}}
+	}
+	return nil
+}
+
+func (i *inspector) object(keys shape, pointer string) error {
+	t, err := i.dec.ReadToken()
+	if err != nil {
+		return err
+	}
+	if t.Kind() != '{' {
+		return errNotObject
+	}
+	for i.dec.PeekKind() != '}' {
+		name, err := i.dec.ReadToken()
+		if err != nil {
+			return err
+		}
+		// The token is valid until the next call alone.
+		key := name.String()
+		n, ok := keys[key]
+		if !ok {
+			i.extraneous(pointer, key)
+		}
+		if err := i.value(n, pointer, key); err != nil {
+			return err
+		}
+	}
+	_, err = i.dec.ReadToken()
+	return err
+}
+
+// value reads the value of a key. One that has not the declared type is not looked into: the kind refuses it.
+func (i *inspector) value(n node, pointer, key string) error {
+	switch kind := i.dec.PeekKind(); {
+	case n.keys == nil:
+	case n.typ == Object && kind == '{':
+		return i.object(n.keys, pointer+"/"+escapePointer(key))
+	case n.typ == Array && kind == '[':
+		if _, err := i.dec.ReadToken(); err != nil {
+			return err
+		}
+		for at := 0; i.dec.PeekKind() != ']'; at++ {
+			if i.dec.PeekKind() != '{' {
+				if err := i.dec.SkipValue(); err != nil {
+					return err
+				}
+				continue
+			}
+			if err := i.object(n.keys, pointer+"/"+escapePointer(key)+"/"+strconv.Itoa(at)); err != nil {
+				return err
+			}
+		}
+		_, err := i.dec.ReadToken()
+		return err
+	}
+	return i.dec.SkipValue()
+}
+
+var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
+
+func escapePointer(key string) string { return pointerEscapes.Replace(key) }
+
+// nul is U+0000 as JSON writes it.
+var nul = []byte(`\u0000`)
+
+// holdsNUL tells whether a JSON text has the escape of U+0000. The same letters after an escaped backslash are text.
+func holdsNUL(text []byte) bool {
+	for from := 0; ; {
+		at := bytes.Index(text[from:], nul)
+		if at < 0 {
+			return false
+		}
+		at += from
+		slashes := 1
+		for at-slashes >= 0 && text[at-slashes] == '\\' {
+			slashes++
+		}
+		if slashes%2 == 1 {
+			return true
+		}
+		from = at + len(nul)
+	}
+}
+
+// maxKeyShown bounds what is repeated of a key that somebody made up.
+const maxKeyShown = 64
+
+// refusal says in the words of the contract that a key is not permitted.
+func refusal(place, key string) string {
+	shown := []rune(strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, key))
+	if len(shown) > maxKeyShown {
+		shown = append(shown[:maxKeyShown], '…')
+	}
+	return fmt.Sprintf("#/%s: extraneous key [%s] is not permitted", place, string(shown))
+}

@@ -1,0 +1,85 @@
+package bulk
+
+import (
+	"context"
+	"io"
+
+	"caseload/internal/batch"
+	"caseload/internal/db"
+	"caseload/internal/fault"
+	"caseload/internal/relay"
+	"caseload/internal/viewer"
+)
+
+// Kind is what an import does with its lines. It is made once, at start, and used at once from many goroutines.
+type Kind interface {
+	// Name is the wire name.
+	Name() KindName
+	// Noun is what a line is, in the plural of the refusals: customers in "#/customers/0: extraneous key …".
+	Noun() string
+	// Scopes are what the creator needs, beside the scope for bulk operations.
+	Scopes() []viewer.Scope
+	// Keys are the keys that a line may have, at any depth.
+	Keys() []Key
+	// Check looks at the options when the operation is created; c stands at the mutation's input.
+	Check(o Options, c *fault.Check)
+	// Decode reads one line, which is a JSON object with permitted keys alone, valid until Decode returns. It
+	// reads and validates what can be judged without the database.
+	Decode(o *Operation, text []byte) Row
+	// Apply writes rows in the caller's transaction, by a fixed number of statements, and says what became of
+	// each, in their order. Rows with the same key act in sequence. A wrong row is an outcome; an error undoes the
+	// chunk, which is then tried again. Apply may run more than once for the same rows, so it keeps no state in
+	// them.
+	Apply(ctx context.Context, tx *db.Tx, v *viewer.Viewer, o *Operation, rows []*Row) ([]Outcome, error)
+}
+
+// Preparer is a Kind with work to do before the transaction of a chunk, such as asking another system. What it
+// finds it leaves in the rows' values. It runs once for a chunk, whatever the tries of its transaction.
+type Preparer interface {
+	Kind
+	// Prepare must not write.
+	Prepare(ctx context.Context, v *viewer.Viewer, o *Operation, rows []*Row) error
+}
+
+// Row is one line, read.
+type Row struct {
+	// Line is the number of the row in its file, from 0. A CSV header and empty lines are not rows.
+	Line int32
+	// Key is the integrator's own name for the row, such as a source id: it is shown in the results.
+	Key string
+	// Locks are the keys of everything that the row reads or writes and other rows may write, such as its own and
+	// its parent's. Rows that share one act in the order of the file. None stands for Key alone.
+	Locks []string
+	// Value is what Decode made of the line; nil for a row that is not applied, since UserErrors says why.
+	Value any
+	// UserErrors is what is wrong with the row; paths are below the row.
+	UserErrors fault.UserErrors
+}
+
+// Outcome is what became of a row.
+type Outcome struct {
+	Action batch.Action
+	// ID is the row's entity; zero when there is none.
+	ID relay.ID
+	// UserErrors is all that was wrong; paths are below the row. No message repeats a value.
+	UserErrors fault.UserErrors
+}
+
+// Exporter is what an export writes. It is made once, at start, and used at once from many goroutines.
+type Exporter interface {
+	// Name is the wire name.
+	Name() KindName
+	// Scopes are what the creator needs, and whoever downloads the file, beside the scope for bulk operations.
+	Scopes() []viewer.Scope
+	// Reveals are the scopes that make rows hold more. The creator need not have them; whoever downloads the file needs
+	// those that the creator had.
+	Reveals() []viewer.Scope
+	// Check looks at the options when the operation is created; c stands at the mutation's input.
+	Check(o Options, c *fault.Check)
+	// Count returns how many rows there will be, for the progress.
+	Count(ctx context.Context, q db.Querier, v *viewer.Viewer, o *Operation) (int, error)
+	// Page writes the rows after a cursor, "" for the first, as one JSON object a line, and returns how many there
+	// were and the cursor to go on from, "" at the end. A page is read by a fixed number of statements, and is small
+	// enough to be held in memory. The order must not change with what may be changed: by id.
+	Page(ctx context.Context, q db.Querier, v *viewer.Viewer, o *Operation, after string, w io.Writer) (rows int, next string, err error)
+}

@@ -1,0 +1,179 @@
+package bulk
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"caseload/internal/audit"
+	"caseload/internal/db"
+)
+
+// leaseTime is how long somebody who works on an operation is believed to live without another word, and
+// renewEvery how often the word is given. A killed process is replaced after that and one interval of the sweep.
+const (
+	leaseTime  = 15 * time.Second
+	renewEvery = 3 * time.Second
+)
+
+// errLost tells that somebody else works on the operation by now: nothing more may be written.
+var errLost = errors.New("the lease of the bulk operation was lost")
+
+// acquireSQL takes an operation that nobody works on, unless the organization has its share already. $5 is the
+// state in which a new one begins.
+var acquireSQL = `
+	UPDATE bulk_operations c SET lease_token = $3, lease_until = $4, enqueued_at = NULL, version = version + 1, updated_at = $6,
+		started_at = coalesce(started_at, $6), state = CASE state WHEN 'PENDING' THEN $5 ELSE state END
+	WHERE organization_id = $1 AND id = $2 AND finished_at IS NULL AND runnable_at <= $6 AND (lease_until IS NULL OR lease_until < $6)
+		AND (SELECT count(*) FROM bulk_operations o WHERE o.organization_id = $1 AND o.finished_at IS NULL AND o.lease_until >= $6) < $7
+	RETURNING ` + Operations.Select()
+
+// acquire takes an operation, or returns nil when it is somebody else's, not due, or over.
+func (s *Service) acquire(ctx context.Context, organizationID, id uuid.UUID) (*Operation, error) {
+	var o *Operation
+	err := s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		// Without the lock two processes could each count one less than there are.
+		if _, err := tx.Exec(ctx, lockSQL, organizationID); err != nil {
+			return err
+		}
+		stored, err := Operations.ByID(ctx, tx, db.Scope{OrganizationID: organizationID}, id)
+		if err != nil {
+			return err
+		}
+		first := Checking
+		if s.exporters[stored.Kind] != nil {
+			first = Running
+		}
+		o = new(Operation)
+		err = tx.Get(ctx, o, acquireSQL, organizationID, id, db.NewID(), tx.Now.Add(leaseTime), first, tx.Now, s.limits.PerOrganization)
+		if errors.Is(err, sql.ErrNoRows) {
+			o = nil
+			return nil
+		}
+		if err == nil {
+			s.changed(tx, o)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("take a bulk operation: %w", err)
+	}
+	return o, nil
+}
+
+// renew gives the word that somebody still works on the operation, and learns whether it is to be cancelled.
+func (s *Service) renew(ctx context.Context, o *Operation) (cancel bool, err error) {
+	err = s.pool.Get(ctx, &cancel, `
+		UPDATE bulk_operations SET lease_until = $4 WHERE organization_id = $1 AND id = $2 AND lease_token = $3
+		RETURNING cancel_requested_at IS NOT NULL`, o.OrganizationID, o.UUID, o.LeaseToken, s.now().Add(leaseTime))
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, errLost
+	}
+	if err != nil {
+		return false, fmt.Errorf("keep a bulk operation: %w", err)
+	}
+	return cancel, nil
+}
+
+// held reads the operation in the caller's transaction and locks it, or returns errLost.
+func held(ctx context.Context, tx *db.Tx, o *Operation) (*Operation, error) {
+	stored, err := Operations.Lock(ctx, tx, o.scope(), o.UUID)
+	if err != nil {
+		return nil, err
+	}
+	if stored.LeaseToken == nil || *stored.LeaseToken != *o.LeaseToken {
+		return nil, errLost
+	}
+	return stored, nil
+}
+
+// change changes the operation in a transaction of its own, as long as the lease is held, and leaves what is
+// stored then in o.
+func (s *Service) change(ctx context.Context, o *Operation, f func(tx *db.Tx, stored *Operation) error) error {
+	var stored *Operation
+	err := s.pool.InTx(ctx, s.now(), func(tx *db.Tx) (err error) {
+		if stored, err = held(ctx, tx, o); err != nil {
+			return err
+		}
+		stored.UpdatedAt = tx.Now
+		if err := f(tx, stored); err != nil {
+			return err
+		}
+		if err := Operations.Update(ctx, tx, stored.scope(), stored); err != nil {
+			return err
+		}
+		s.changed(tx, stored)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("change a bulk operation: %w", err)
+	}
+	*o = *stored
+	return nil
+}
+
+// finish gives the operation its final state and lets go of its file. also changes what else there is; it may be nil.
+func (s *Service) finish(ctx context.Context, o *Operation, state State, also func(stored *Operation), messages ...string) error {
+	file := ""
+	if o.FileKey != nil {
+		file = *o.FileKey
+	}
+	err := s.change(ctx, o, func(tx *db.Tx, stored *Operation) error {
+		if state == Cancelled {
+			messages = []string{cancelledMessage(stored)}
+		}
+		if also != nil {
+			also(stored)
+		}
+		stored.end(state, tx.Now, s.limits.Keep, messages...)
+		return audit.Write(ctx, tx, stored.actor(), audit.Change{Action: "bulk_operation.finished", Target: stored.ID(), Fields: map[string]any{
+			"kind": stored.Kind, "state": stored.State, "processed": stored.Processed, "created": stored.Created, "updated": stored.Updated,
+			"unchanged": stored.Unchanged, "failed": stored.Failed, "skipped": stored.Skipped,
+		}})
+	})
+	if err == nil {
+		s.drop(ctx, o.OrganizationID, file)
+	}
+	return err
+}
+
+// How an operation is tried again that does not come further: after 5 s, doubled up to 5 minutes, ten times.
+const (
+	firstWait   = 5 * time.Second
+	longestWait = 5 * time.Minute
+	maxFailures = 10
+)
+
+func wait(failures int32) time.Duration {
+	d := firstWait
+	for range failures - 1 {
+		if d *= 2; d > longestWait {
+			return longestWait
+		}
+	}
+	return d
+}
+
+// handBack lets go of the operation so that somebody goes on with it at once.
+func (s *Service) handBack(ctx context.Context, o *Operation) error {
+	return s.change(ctx, o, func(tx *db.Tx, stored *Operation) error {
+		stored.LeaseToken, stored.LeaseUntil, stored.EnqueuedAt, stored.RunnableAt = nil, nil, nil, tx.Now
+		return nil
+	})
+}
+
+// failed lets go of the operation so that it is tried again later, or ends it after too many tries.
+func (s *Service) failed(ctx context.Context, o *Operation) error {
+	if o.FailureCount+1 >= maxFailures {
+		return s.finish(ctx, o, Failed, nil, fmt.Sprintf("Given up after %d tries in which it came no further. What was done stays: see the results.", maxFailures))
+	}
+	return s.change(ctx, o, func(tx *db.Tx, stored *Operation) error {
+		stored.FailureCount++
+		stored.LeaseToken, stored.LeaseUntil, stored.EnqueuedAt, stored.RunnableAt = nil, nil, nil, tx.Now.Add(wait(stored.FailureCount))
+		return nil
+	})
+}

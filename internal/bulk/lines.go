@@ -1,0 +1,108 @@
+package bulk
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+
+	"caseload/internal/fault"
+)
+
+// maxLine bounds a line, in bytes without its end. A longer one is a failed row.
+const maxLine = 1 << 20
+
+// record is one row of a file, not yet read.
+type record struct {
+	line int32
+	// from and to are the row's place in the file, in bytes; to is where the next begins.
+	from, to int64
+	// text is a JSON object, valid until the next record is read. It has been read as JSON when the format is CSV only.
+	text []byte
+	// problem is why there is no text.
+	problem *fault.UserError
+}
+
+// records reads the rows of a file in order; io.EOF is its end.
+type records interface {
+	next() (record, error)
+}
+
+var (
+	errLong  = &fault.UserError{Code: fault.TooLong, Message: "A line may have at most 1 MiB.", Path: []string{}}
+	errQuote = &fault.UserError{Code: fault.Invalid, Message: "A quoted cell does not end, or is longer than 1 MiB. A quote inside a cell is written twice.", Path: []string{}}
+)
+
+// input is a file from some place on, read through one buffer.
+type input struct {
+	*bufio.Reader
+	offset int64
+	line   int32
+}
+
+// newInput reads from a byte of the file, which is the beginning of a row with the given number.
+func newInput(r io.Reader, offset int64, line int32) *input {
+	in := &input{bufio.NewReaderSize(r, maxLine+1), offset, line}
+	if offset == 0 {
+		in.skipMark()
+	}
+	return in
+}
+
+// skipMark drops the byte order mark, with which some programs begin UTF-8.
+func (in *input) skipMark() {
+	if start, _ := in.Peek(3); bytes.Equal(start, []byte("\xef\xbb\xbf")) {
+		in.drop(3)
+	}
+}
+
+func (in *input) drop(n int) {
+	// n has been peeked.
+	_, _ = in.Discard(n)
+	in.offset += int64(n)
+}
+
+// dropLine drops the rest of a line that is longer than the buffer.
+func (in *input) dropLine() error {
+	for {
+		part, err := in.ReadSlice('\n')
+		in.offset += int64(len(part))
+		if errors.Is(err, bufio.ErrBufferFull) {
+			continue
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		return err
+	}
+}
+
+// jsonLines reads JSON Lines: a row is what stands between two line feeds, unless it is white space.
+type jsonLines struct{ in *input }
+
+func (j jsonLines) next() (record, error) {
+	for {
+		r := record{line: j.in.line, from: j.in.offset}
+		text, err := j.in.ReadSlice('\n')
+		j.in.offset += int64(len(text))
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull):
+			if err := j.in.dropLine(); err != nil {
+				return record{}, err
+			}
+			r.problem = errLong
+		case err != nil && !errors.Is(err, io.EOF):
+			return record{}, err
+		default:
+			if r.text = bytes.TrimSpace(text); len(r.text) == 0 {
+				if err != nil {
+					return record{}, io.EOF
+				}
+				continue
+			}
+		}
+		r.to = j.in.offset
+		j.in.line++
+		return r, nil
+	}
+}

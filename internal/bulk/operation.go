@@ -1,0 +1,183 @@
+package bulk
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/lib/pq"
+
+	"caseload/internal/batch"
+	"caseload/internal/db"
+	"caseload/internal/relay"
+	"caseload/internal/viewer"
+)
+
+// State is how far an operation is.
+type State string
+
+// The states; the last four are final.
+const (
+	Pending   State = "PENDING"
+	Checking  State = "CHECKING"
+	Running   State = "RUNNING"
+	Completed State = "COMPLETED"
+	Refused   State = "REFUSED"
+	Cancelled State = "CANCELLED"
+	Failed    State = "FAILED"
+)
+
+// Final tells whether nothing will change any more.
+func (s State) Final() bool {
+	return s == Completed || s == Refused || s == Cancelled || s == Failed
+}
+
+// Format is how a file is written.
+type Format string
+
+// The formats: one JSON object a line, or comma-separated values under a header.
+const (
+	JSONL Format = "JSONL"
+	CSV   Format = "CSV"
+)
+
+// KindName names what an operation does; the wire name.
+type KindName string
+
+// The operations that the contract knows.
+const (
+	UpsertCustomers KindName = "UPSERT_CUSTOMERS"
+	CreateCustomers KindName = "CREATE_CUSTOMERS"
+	SyncSchedules   KindName = "SYNC_SCHEDULES"
+	ExportCustomers KindName = "EXPORT_CUSTOMERS"
+)
+
+// Options are what the creator chose for the whole file.
+type Options struct {
+	// Source and Language are what rows without their own have, where the kind knows them.
+	Source   *string `json:"source,omitempty"`
+	Language *string `json:"language,omitempty"`
+	// ErrorPolicy is REJECT_FAILED_ROWS or IGNORE_FAILED: a file of any size is not one transaction, so one wrong
+	// line cannot undo the others.
+	ErrorPolicy batch.ErrorPolicy `json:"errorPolicy,omitempty"`
+	// Filter narrows an export; its form is the exporter's own.
+	Filter json.RawMessage `json:"filter,omitempty"`
+	// Format is how the file is written, for a check of the options alone: the operation keeps it in a column.
+	Format Format `json:"-"`
+}
+
+// Operation is one import or export.
+type Operation struct {
+	db.Row
+	Kind     KindName `db:"kind"`
+	Format   Format   `db:"format"`
+	State    State    `db:"state"`
+	FileName *string  `db:"file_name"`
+	// FileKey is the upload in the object store; nil once the operation has finished.
+	FileKey    *string `db:"file_key"`
+	FileSHA256 []byte  `db:"file_sha256"`
+	// ByteSize is the upload's size; 0 for an export.
+	ByteSize   int64   `db:"byte_size"`
+	OptionJSON db.JSON `db:"options"`
+	// LineCount is nil until it is known.
+	LineCount *int32 `db:"line_count"`
+	Created   int32  `db:"created_count"`
+	Updated   int32  `db:"updated_count"`
+	Unchanged int32  `db:"unchanged_count"`
+	Failed    int32  `db:"failed_count"`
+	Skipped   int32  `db:"skipped_count"`
+	// Processed counts the lines that have an outcome, or the rows that were exported.
+	Processed         int32          `db:"processed_count"`
+	MessageTexts      pq.StringArray `db:"messages"`
+	ReportKey         *string        `db:"report_key"`
+	LeaseToken        *uuid.UUID     `db:"lease_token"`
+	LeaseUntil        *time.Time     `db:"lease_until"`
+	RunnableAt        time.Time      `db:"runnable_at"`
+	EnqueuedAt        *time.Time     `db:"enqueued_at"`
+	FailureCount      int32          `db:"failure_count"`
+	CancelRequestedAt *time.Time     `db:"cancel_requested_at"`
+	StartedAt         *time.Time     `db:"started_at"`
+	FinishedAt        *time.Time     `db:"finished_at"`
+	// ExpiresAt is when the results are removed; nil until the operation has finished.
+	ExpiresAt      *time.Time     `db:"expires_at"`
+	FilesRemovedAt *time.Time     `db:"files_removed_at"`
+	ActorKind      viewer.Kind    `db:"actor_kind"`
+	ActorID        uuid.UUID      `db:"actor_id"`
+	ActorName      string         `db:"actor_name"`
+	ActorScopes    pq.StringArray `db:"actor_scopes"`
+	RequestID      string         `db:"request_id"`
+	IP             string         `db:"ip"`
+	Version        int32          `db:"version"`
+	CreatedAt      time.Time      `db:"created_at"`
+	UpdatedAt      time.Time      `db:"updated_at"`
+	CreatedBy      string         `db:"created_by"`
+	UpdatedBy      string         `db:"updated_by"`
+}
+
+// Operations declares the operations.
+var Operations = db.NewTable[Operation]("bulk_operations", "bulk")
+
+// ID returns the typed id.
+func (o *Operation) ID() relay.ID { return relay.ID{Prefix: Operations.Prefix(), UUID: o.UUID} }
+
+// IsNode marks the GraphQL interface.
+func (*Operation) IsNode() {}
+
+// Options returns what the creator chose.
+func (o *Operation) Options() Options {
+	var options Options
+	// Written by us from the same type.
+	_ = json.Unmarshal(o.OptionJSON, &options)
+	return options
+}
+
+// Source returns the source of rows that name none.
+func (o *Operation) Source() *string { return o.Options().Source }
+
+// Language returns the language of rows that name none.
+func (o *Operation) Language() *string { return o.Options().Language }
+
+// ErrorPolicy returns what becomes of wrong rows; nil for an export.
+func (o *Operation) ErrorPolicy() *batch.ErrorPolicy {
+	if p := o.Options().ErrorPolicy; p != "" {
+		return &p
+	}
+	return nil
+}
+
+// Messages returns what there is to say about the whole.
+func (o *Operation) Messages() []string { return o.MessageTexts }
+
+// Progress returns how much has been done, from 0 to 1; nil while that is not known.
+func (o *Operation) Progress() *float64 {
+	done := 1.0
+	switch {
+	case o.State == Completed:
+	case o.LineCount == nil:
+		return nil
+	case *o.LineCount > 0:
+		// An export counts its rows at the start, and some are added while it runs.
+		done = min(1, float64(o.Processed)/float64(*o.LineCount))
+	}
+	return &done
+}
+
+// CancelRequested tells whether the operation has been asked to end.
+func (o *Operation) CancelRequested() bool { return o.CancelRequestedAt != nil }
+
+// actor is on whose behalf the operation works: the credential as it was when it asked.
+func (o *Operation) actor() *viewer.Viewer {
+	v := &viewer.Viewer{Kind: o.ActorKind, OrganizationID: o.OrganizationID, ActorID: o.ActorID, ActorName: o.ActorName, RequestID: o.RequestID, IP: o.IP}
+	for _, s := range o.ActorScopes {
+		v.Scopes = append(v.Scopes, viewer.Scope(s))
+	}
+	return v
+}
+
+func (o *Operation) scope() db.Scope { return db.Scope{OrganizationID: o.OrganizationID} }
+
+// ResultsName is the name of the results for who saves them.
+func (o *Operation) ResultsName() string { return o.ID().String() + ".jsonl" }
+
+// folder is where the object store keeps what the operation makes.
+func (o *Operation) folder() string { return "bulk/" + o.UUID.String() + "/" }

@@ -1,0 +1,318 @@
+package bulk
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/riverqueue/river"
+
+	"caseload/internal/audit"
+	"caseload/internal/blob"
+	"caseload/internal/db"
+	"caseload/internal/fault"
+	"caseload/internal/jobs"
+	"caseload/internal/notify"
+	"caseload/internal/relay"
+	"caseload/internal/viewer"
+)
+
+// Topic is the bus topic of operations that came further; the subject is the operation.
+const Topic = "bulk"
+
+// ServiceOptions are what a [Service] is made of.
+type ServiceOptions struct {
+	Pool  *db.Pool
+	Bus   *notify.Bus
+	Store *blob.Store
+	Log   *slog.Logger
+	Now   func() time.Time
+	// Kinds and Exporters are the operations that there are; no two have the same name.
+	Kinds     []Kind
+	Exporters []Exporter
+	Limits    Limits
+}
+
+// Limits bound what operations use. Each must be more than 0.
+type Limits struct {
+	// FileBytes is the largest file; more than 4 GiB stand for 4 GiB.
+	FileBytes int64
+	// Open is how many operations of an organization may be under way or waiting.
+	Open int
+	// PerOrganization is how many of them are worked on at the same time, whatever the number of processes.
+	PerOrganization int
+	// PerProcess is how many operations, of whatever organization, this process works on at the same time.
+	PerProcess int
+	// Chunks is how many chunks of one operation are written at the same time, each on a connection.
+	Chunks int
+	// Keep is how long results are kept after the end.
+	Keep time.Duration
+}
+
+// maxFileBytes bounds every file, as lines are counted in 32 bits: a line has two bytes at least.
+const maxFileBytes = 4 << 30
+
+// DefaultLimits are the limits where nothing else is set.
+var DefaultLimits = Limits{FileBytes: 2 << 30, Open: 100, PerOrganization: 5, PerProcess: 2, Chunks: 2, Keep: 7 * 24 * time.Hour}
+
+// Service creates, cancels and shows operations. It is safe for concurrent use.
+type Service struct {
+	pool      *db.Pool
+	bus       *notify.Bus
+	store     *blob.Store
+	log       *slog.Logger
+	now       func() time.Time
+	kinds     map[KindName]Kind
+	exporters map[KindName]Exporter
+	limits    Limits
+	// jobs enqueues; it runs nothing.
+	jobs *river.Client[*sql.Tx]
+}
+
+// New makes the service. Two kinds of one name are a mistake in the program, which it answers with an error.
+func New(o ServiceOptions) (*Service, error) {
+	s := &Service{
+		pool: o.Pool, bus: o.Bus, store: o.Store, log: o.Log, now: o.Now, limits: o.Limits,
+		kinds: map[KindName]Kind{}, exporters: map[KindName]Exporter{},
+	}
+	s.limits.FileBytes = min(s.limits.FileBytes, maxFileBytes)
+	for _, k := range o.Kinds {
+		if s.known(k.Name()) {
+			return nil, fmt.Errorf("make bulk operations: two are named %s", k.Name())
+		}
+		s.kinds[k.Name()] = k
+	}
+	for _, e := range o.Exporters {
+		if s.known(e.Name()) {
+			return nil, fmt.Errorf("make bulk operations: two are named %s", e.Name())
+		}
+		s.exporters[e.Name()] = e
+	}
+	var err error
+	if s.jobs, err = jobs.Inserter(o.Pool.SQL()); err != nil {
+		return nil, fmt.Errorf("make bulk operations: %w", err)
+	}
+	return s, nil
+}
+
+func (s *Service) known(name KindName) bool {
+	return s.kinds[name] != nil || s.exporters[name] != nil
+}
+
+// Create makes an import of an uploaded file and takes the file over: it is removed when the operation has
+// finished. The viewer needs the kind's scopes, now and not later: the operation acts on its behalf to the end.
+// Wrong input comes back as fault.UserErrors; the file is then still the caller's.
+func (s *Service) Create(ctx context.Context, v *viewer.Viewer, in CreateInput, file File) (*Operation, error) {
+	c := fault.NewCheck("input")
+	options := in.options(c)
+	kind, ok := s.kinds[in.Kind]
+	if !ok {
+		c.At("kind").Add(fault.Invalid, "Use one of %s.", names(s.kinds))
+		return nil, c.Err()
+	}
+	if err := v.Require(kind.Scopes()...); err != nil {
+		return nil, err
+	}
+	kind.Check(options, c)
+	if file.Size > s.limits.FileBytes {
+		c.At("file").Add(fault.LimitExceeded, "A file may have at most %d bytes.", s.limits.FileBytes)
+	}
+	if err := c.Err(); err != nil {
+		return nil, err
+	}
+	if !strings.HasPrefix(file.Key, blob.Key(v.OrganizationID, blob.Uploads)) {
+		return nil, fmt.Errorf("create a bulk operation: the file is not an upload of the viewer's organization")
+	}
+	o := &Operation{Kind: in.Kind, Format: in.Format, FileName: &file.Name, FileKey: &file.Key, FileSHA256: file.SHA256, ByteSize: file.Size}
+	return s.create(ctx, v, o, options)
+}
+
+// CreateExport makes an export. The viewer needs the exporter's scopes. Wrong input comes back as
+// fault.UserErrors.
+func (s *Service) CreateExport(ctx context.Context, v *viewer.Viewer, name KindName, in CreateExportInput) (*Operation, error) {
+	exporter, ok := s.exporters[name]
+	if !ok {
+		return nil, fmt.Errorf("create an export: there is none named %s", name)
+	}
+	if err := v.Require(exporter.Scopes()...); err != nil {
+		return nil, err
+	}
+	c := fault.NewCheck("input")
+	options := Options{Filter: in.Filter}
+	exporter.Check(options, c)
+	if err := c.Err(); err != nil {
+		return nil, err
+	}
+	return s.create(ctx, v, &Operation{Kind: name, Format: JSONL}, options)
+}
+
+func names[K any](kinds map[KindName]K) string {
+	all := slices.Sorted(maps.Keys(kinds))
+	texts := make([]string, len(all))
+	for i, n := range all {
+		texts[i] = string(n)
+	}
+	return strings.Join(texts, ", ")
+}
+
+// lockSQL makes those wait for each other who count the operations of an organization.
+const lockSQL = `SELECT pg_advisory_xact_lock(hashtextextended('bulk operations of ' || CAST($1 AS text), 0))`
+
+func (s *Service) create(ctx context.Context, v *viewer.Viewer, o *Operation, options Options) (*Operation, error) {
+	text, err := json.Marshal(options)
+	if err != nil {
+		return nil, fmt.Errorf("create a bulk operation: %w", err)
+	}
+	o.Row = db.Row{OrganizationID: v.OrganizationID, UUID: db.NewID()}
+	o.OptionJSON, o.State, o.Version, o.MessageTexts = text, Pending, 1, []string{}
+	o.ActorKind, o.ActorID, o.ActorName, o.RequestID, o.IP = v.Kind, v.ActorID, v.ActorName, v.RequestID, v.IP
+	o.ActorScopes = []string{}
+	for _, scope := range v.Scopes {
+		o.ActorScopes = append(o.ActorScopes, string(scope))
+	}
+	o.CreatedBy, o.UpdatedBy = v.ActorText(), v.ActorText()
+	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		o.RunnableAt, o.EnqueuedAt, o.CreatedAt, o.UpdatedAt = tx.Now, &tx.Now, tx.Now, tx.Now
+		if _, err := tx.Exec(ctx, lockSQL, v.OrganizationID); err != nil {
+			return fmt.Errorf("create a bulk operation: %w", err)
+		}
+		open, err := Operations.Count(ctx, tx, v.Scope(), db.Where{}.And("c.finished_at IS NULL"))
+		if err != nil {
+			return fmt.Errorf("count open bulk operations: %w", err)
+		}
+		if open >= s.limits.Open {
+			return fault.UserErrors{{Code: fault.LimitExceeded, Message: fmt.Sprintf("The organization has %d bulk operations under way or waiting, which is the most; wait for one to finish, or cancel it.", open), Path: []string{"input"}}}
+		}
+		if err := Operations.Insert(ctx, tx, v.Scope(), o); err != nil {
+			return db.Refused(err, "input")
+		}
+		if err := s.enqueue(ctx, tx, RunArgs{o.OrganizationID, o.UUID}); err != nil {
+			return err
+		}
+		s.changed(tx, o)
+		tx.Keep(&o)
+		return audit.Write(ctx, tx, v, audit.Change{Action: "bulk_operation.created", Target: o.ID(), Fields: map[string]any{"kind": o.Kind, "format": o.Format, "bytes": o.ByteSize}})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return o, nil
+}
+
+// Cancel asks an operation to end. One that nobody works on has ended when Cancel returns; one that is worked on ends after
+// the chunks that are being written. What was done stays, and the results end with it. Safe to repeat; one that
+// has finished is left as it is.
+func (s *Service) Cancel(ctx context.Context, v *viewer.Viewer, in CancelInput) (*Operation, error) {
+	id, err := in.ID.As(Operations.Prefix())
+	if err != nil {
+		return nil, err
+	}
+	var o *Operation
+	var file string
+	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		file = ""
+		if o, err = Operations.Lock(ctx, tx, v.Scope(), id); err != nil {
+			if fault.CodeOf(err) == fault.NotFound {
+				return fault.UserErrors{{Code: fault.Missing, Message: "There is no such bulk operation in this organization.", Path: []string{"input", "id"}}}
+			}
+			return err
+		}
+		tx.Keep(&o)
+		if o.State.Final() || o.CancelRequested() {
+			return nil
+		}
+		o.CancelRequestedAt, o.UpdatedAt, o.UpdatedBy = &tx.Now, tx.Now, v.ActorText()
+		if o.LeaseToken == nil || o.LeaseUntil.Before(tx.Now) {
+			// Nobody works on it. One who was only thought dead finds the lease gone and commits nothing.
+			if o.FileKey != nil {
+				file = *o.FileKey
+			}
+			o.end(Cancelled, tx.Now, s.limits.Keep, cancelledMessage(o))
+		}
+		if err := Operations.Update(ctx, tx, v.Scope(), o); err != nil {
+			return fmt.Errorf("cancel a bulk operation: %w", err)
+		}
+		s.changed(tx, o)
+		return audit.Write(ctx, tx, v, audit.Change{Action: "bulk_operation.cancelled", Target: o.ID(), Fields: map[string]any{"kind": o.Kind, "processed": o.Processed}})
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.drop(ctx, o.OrganizationID, file)
+	return o, nil
+}
+
+// end gives an operation its final state.
+func (o *Operation) end(state State, now time.Time, keep time.Duration, messages ...string) {
+	expires := now.Add(keep)
+	o.State, o.FinishedAt, o.ExpiresAt, o.UpdatedAt = state, &now, &expires, now
+	o.LeaseToken, o.LeaseUntil, o.FileKey = nil, nil, nil
+	o.MessageTexts = messages
+}
+
+func cancelledMessage(o *Operation) string {
+	if o.LineCount == nil {
+		return fmt.Sprintf("Cancelled after %d lines.", o.Processed)
+	}
+	return fmt.Sprintf("Cancelled after %d of %d lines.", o.Processed, *o.LineCount)
+}
+
+// drop removes a file that no operation needs. When that fails, the removal of leftovers finds it.
+func (s *Service) drop(ctx context.Context, organizationID uuid.UUID, key string) {
+	if key == "" {
+		return
+	}
+	if err := s.store.Delete(context.WithoutCancel(ctx), organizationID, key); err != nil {
+		s.log.Warn("the file of a bulk operation could not be removed yet", "error", err)
+	}
+}
+
+// changed tells subscribers after the commit.
+func (s *Service) changed(tx *db.Tx, o *Operation) {
+	m := notify.Message{Topic: Topic, OrganizationID: o.OrganizationID, Subject: o.UUID, Kind: string(o.State), At: tx.Now}
+	tx.AfterCommit(func() { s.bus.Publish(m) })
+}
+
+// Change is a hint that an operation came further.
+type Change struct {
+	State      State
+	OccurredAt time.Time
+	// OperationID says which.
+	OperationID uuid.UUID
+}
+
+// Changes returns the changes of the viewer's organization, or of one operation, until the context ends; the
+// channel is closed when some may have been missed.
+func (s *Service) Changes(ctx context.Context, v *viewer.Viewer, operationID *uuid.UUID) <-chan *Change {
+	messages := s.bus.Subscribe(ctx, func(m notify.Message) bool {
+		return m.Topic == Topic && m.OrganizationID == v.OrganizationID && (operationID == nil || *operationID == m.Subject)
+	})
+	out := make(chan *Change)
+	go func() {
+		defer close(out)
+		for m := range messages {
+			select {
+			case out <- &Change{State(m.Kind), m.At, m.Subject}:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return out
+}
+
+// Get returns an operation of the viewer's organization, or a NOT_FOUND fault.
+func (s *Service) Get(ctx context.Context, v *viewer.Viewer, id relay.ID) (*Operation, error) {
+	u, err := id.As(Operations.Prefix())
+	if err != nil {
+		return nil, err
+	}
+	return Operations.ByID(ctx, s.pool, v.Scope(), u)
+}

@@ -1,0 +1,351 @@
+package bulk
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"caseload/internal/audit"
+	"caseload/internal/batch"
+	"caseload/internal/blob"
+	"caseload/internal/db"
+	"caseload/internal/fault"
+	"caseload/internal/identity"
+	"caseload/internal/relay"
+	"caseload/internal/viewer"
+)
+
+func some[T any](v T) graphql.Omittable[*T] { return graphql.OmittableOf(&v) }
+
+func TestCreateChecksItsInput(t *testing.T) {
+	t.Parallel()
+	limits := DefaultLimits
+	limits.FileBytes = 100
+	w := newWorldWith(t, limits)
+	file := w.upload(t, "a", strings.NewReader("{}"))
+	tests := map[string]struct {
+		change func(in *CreateInput, f *File)
+		want   []string
+	}{
+		"kind":           {func(in *CreateInput, _ *File) { in.Kind = "OTHER" }, []string{"INVALID input.kind"}},
+		"export as kind": {func(in *CreateInput, _ *File) { in.Kind = thingsExportKind }, []string{"INVALID input.kind"}},
+		"format":         {func(in *CreateInput, _ *File) { in.Format = "XLSX" }, []string{"INVALID input.format"}},
+		"blank source":   {func(in *CreateInput, _ *File) { in.Source = some(" ") }, []string{"BLANK input.source"}},
+		"long texts": {func(in *CreateInput, _ *File) {
+			in.Source, in.Language = some(strings.Repeat("é", 65)), some(strings.Repeat("é", 36))
+		}, []string{"TOO_LONG input.source", "TOO_LONG input.language"}},
+		"the kind's own": {func(in *CreateInput, _ *File) { in.Source = some("wrong") }, []string{"INVALID input.source"}},
+		"everything":     {func(in *CreateInput, _ *File) { in.ErrorPolicy = some(batch.RejectEverything) }, []string{"NOT_ALLOWED input.errorPolicy"}},
+		"policy":         {func(in *CreateInput, _ *File) { in.ErrorPolicy = some(batch.ErrorPolicy("x")) }, []string{"INVALID input.errorPolicy"}},
+		"size":           {func(_ *CreateInput, f *File) { f.Size = 101 }, []string{"LIMIT_EXCEEDED input.file"}},
+	}
+	for name, test := range tests {
+		in, f := CreateInput{Kind: thingsKind, Format: JSONL}, file
+		test.change(&in, &f)
+		_, err := w.Create(t.Context(), w.v, in, f)
+		errs, ok := fault.AsUserErrors(err)
+		require.True(t, ok, "%s: %v", name, err)
+		var got []string
+		for _, e := range errs {
+			got = append(got, string(e.Code)+" "+strings.Join(e.Path, "."))
+		}
+		require.Equal(t, test.want, got, name)
+	}
+	in := CreateInput{Kind: thingsKind, Format: CSV, Source: some(" CRM "), Language: some("en"), ErrorPolicy: some(batch.IgnoreFailed)}
+	o, err := w.Create(t.Context(), w.v, in, file)
+	require.NoError(t, err)
+	require.Equal(t, Options{Source: pointer("CRM"), Language: pointer("en"), ErrorPolicy: batch.IgnoreFailed}, w.stored(t, o).Options())
+	require.Equal(t, []any{"CRM", "en", batch.IgnoreFailed}, []any{*o.Source(), *o.Language(), *o.ErrorPolicy()})
+	require.Nil(t, (&Operation{OptionJSON: db.JSON("{}")}).ErrorPolicy())
+	require.Equal(t, "a", *o.FileName)
+	require.Equal(t, w.stored(t, o).actor(), w.v)
+
+	foreign := file
+	foreign.Key = blob.Key(uuid.New(), blob.Uploads+"x")
+	_, err = w.Create(t.Context(), w.v, CreateInput{Kind: thingsKind, Format: JSONL}, foreign)
+	require.Error(t, err, "a file of somebody else is a mistake in the program")
+	require.Equal(t, fault.Internal, fault.CodeOf(err))
+
+	reader := *w.v
+	reader.Scopes = []viewer.Scope{viewer.CustomersRead}
+	_, err = w.Create(t.Context(), &reader, CreateInput{Kind: thingsKind, Format: JSONL}, file)
+	require.Equal(t, fault.Forbidden, fault.CodeOf(err))
+	reader.Scopes = []viewer.Scope{viewer.CustomersWrite}
+	_, err = w.CreateExport(t.Context(), &reader, thingsExportKind, CreateExportInput{})
+	require.Equal(t, fault.Forbidden, fault.CodeOf(err))
+	require.NoError(t, w.MayDownload(&reader, &Operation{Kind: thingsKind}))
+	require.Equal(t, fault.Forbidden, fault.CodeOf(w.MayDownload(&reader, &Operation{Kind: thingsExportKind})))
+	require.NoError(t, w.MayDownload(w.v, &Operation{Kind: thingsExportKind}))
+
+	// What the creator's scopes put into the file is for those who have them too.
+	narrow := *w.v
+	narrow.Scopes = []viewer.Scope{viewer.CustomersRead}
+	require.NoError(t, w.MayDownload(&narrow, &Operation{Kind: thingsExportKind, ActorScopes: []string{string(viewer.CustomersRead)}}))
+	require.Equal(t, fault.Forbidden, fault.CodeOf(w.MayDownload(&narrow, &Operation{Kind: thingsExportKind, ActorScopes: []string{string(viewer.PIIRead)}})))
+	_, err = w.CreateExport(t.Context(), w.v, thingsExportKind, CreateExportInput{Filter: json.RawMessage(`"wrong"`)})
+	_, ok := fault.AsUserErrors(err)
+	require.True(t, ok)
+	_, err = w.CreateExport(t.Context(), w.v, thingsKind, CreateExportInput{})
+	require.Error(t, err)
+}
+
+// The result of a creation is kept for a repeated request as JSON.
+func TestOperationSurvivesJSON(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.run(t, w.create(t, JSONL, `{"name":"a"}`))
+	text, err := json.Marshal(o)
+	require.NoError(t, err)
+	back := new(Operation)
+	require.NoError(t, json.Unmarshal(text, back))
+	require.Equal(t, o, back)
+}
+
+func TestLinesFitTheirCounter(t *testing.T) {
+	t.Parallel()
+	limits := DefaultLimits
+	limits.FileBytes = 1 << 50
+	w := newWorldWith(t, limits)
+	file := w.upload(t, "a", strings.NewReader("{}"))
+	file.Size = 4<<30 + 1
+	_, err := w.Create(t.Context(), w.v, CreateInput{Kind: thingsKind, Format: JSONL}, file)
+	errs, ok := fault.AsUserErrors(err)
+	require.True(t, ok)
+	require.Equal(t, fault.LimitExceeded, errs[0].Code)
+}
+
+func TestNames(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, err := New(ServiceOptions{Pool: w.pool, Log: w.log, Kinds: []Kind{&things{}, &things{}}})
+	require.ErrorContains(t, err, "TEST_THINGS")
+	_, err = New(ServiceOptions{Pool: w.pool, Log: w.log, Exporters: []Exporter{thingsExport{}, thingsExport{}}})
+	require.ErrorContains(t, err, "TEST_THINGS_EXPORT")
+}
+
+// An organization sees its own operations and nothing of another's.
+func TestTenancy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.run(t, w.create(t, JSONL, `{"name":"a"}`))
+	stranger := *w.v
+	stranger.OrganizationID = uuid.New()
+	_, err := w.Get(t.Context(), &stranger, o.ID())
+	require.Equal(t, fault.NotFound, fault.CodeOf(err))
+	_, err = w.Cancel(t.Context(), &stranger, CancelInput{ID: o.ID()})
+	errs, _ := fault.AsUserErrors(err)
+	require.Equal(t, fault.Missing, errs[0].Code)
+	_, _, err = w.Open(t.Context(), stranger.OrganizationID, o.UUID)
+	require.Equal(t, fault.NotFound, fault.CodeOf(err))
+	_, err = w.Get(t.Context(), w.v, relay.ID{Prefix: "cust", UUID: o.UUID})
+	require.Equal(t, fault.BadUserInput, fault.CodeOf(err))
+	_, err = w.Cancel(t.Context(), w.v, CancelInput{ID: relay.ID{Prefix: "cust", UUID: o.UUID}})
+	require.Equal(t, fault.BadUserInput, fault.CodeOf(err))
+
+	got, err := w.Get(t.Context(), w.v, o.ID())
+	require.NoError(t, err)
+	require.Equal(t, o, got)
+	opened, r, err := w.Open(t.Context(), w.v.OrganizationID, o.UUID)
+	require.NoError(t, err)
+	require.Equal(t, o, opened)
+	text, err := io.ReadAll(r)
+	require.NoError(t, err)
+	require.NoError(t, r.Close())
+	require.Equal(t, w.text(t, o), string(text))
+	require.Equal(t, o.ID().String()+".jsonl", o.ResultsName())
+}
+
+func TestList(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := w.create(t, JSONL, "")
+	w.clock.pass(time.Second)
+	second := w.create(t, CSV, "name\n")
+	w.run(t, second)
+	cursors := relay.NewCursors([]byte("a key of at least sixteen bytes"))
+	list := func(raw map[string]any) []*Operation {
+		args, err := List.Parse(t.Context(), cursors, w.v.Scope(), "Query.bulkOperations", raw)
+		require.NoError(t, err)
+		rows, err := Operations.List(t.Context(), w.pool, w.v.Scope(), args.Where, args.Page)
+		require.NoError(t, err)
+		return rows
+	}
+	all := list(nil)
+	require.Len(t, all, 2)
+	require.Equal(t, second.ID(), all[0].ID(), "newest first")
+	require.Equal(t, first.ID(), all[1].ID())
+}
+
+func TestOpenOperationsAreBounded(t *testing.T) {
+	t.Parallel()
+	limits := DefaultLimits
+	limits.Open = 2
+	w := newWorldWith(t, limits)
+	o := w.create(t, JSONL, "")
+	w.create(t, JSONL, "")
+	_, err := w.Create(t.Context(), w.v, CreateInput{Kind: thingsKind, Format: JSONL}, w.upload(t, "a", strings.NewReader("")))
+	errs, ok := fault.AsUserErrors(err)
+	require.True(t, ok)
+	require.Equal(t, fault.LimitExceeded, errs[0].Code)
+	w.run(t, o)
+	w.create(t, JSONL, "")
+}
+
+// Everything that is done is audited, in the name of who asked for it, without a value of the file.
+func TestAudit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.run(t, w.create(t, JSONL, `{"name":"secret"}`))
+	c := w.create(t, JSONL, "")
+	_, err := w.Cancel(t.Context(), w.v, CancelInput{ID: c.ID()})
+	require.NoError(t, err)
+	rows, err := audit.Table.List(t.Context(), w.pool, w.v.Scope(), db.Where{}, db.Page{Order: db.By("id")})
+	require.NoError(t, err)
+	var got []string
+	for _, e := range rows {
+		require.Equal(t, w.v.ActorText(), e.ActorID)
+		require.Equal(t, "request", e.RequestID)
+		require.NotContains(t, string(e.Changes), "secret")
+		got = append(got, e.Action+" "+e.TargetID)
+	}
+	require.Equal(t, []string{"bulk_operation.created " + o.ID().String(), "bulk_operation.finished " + o.ID().String(), "bulk_operation.created " + c.ID().String(), "bulk_operation.cancelled " + c.ID().String()}, got)
+	require.JSONEq(t, `{"kind":"TEST_THINGS","state":"COMPLETED","processed":1,"created":1,"updated":0,"unchanged":0,"failed":0,"skipped":0}`, string(rows[1].Changes))
+}
+
+func TestChanges(t *testing.T) {
+	t.Parallel()
+	w := newWorldWith(t, oneAtATime())
+	ctx, cancel := context.WithCancel(t.Context())
+	ran := make(chan error)
+	go func() { ran <- w.bus.Run(ctx) }()
+	require.Eventually(t, w.bus.Connected, patience, time.Millisecond)
+	o := w.create(t, JSONL, strings.Repeat("{\"name\":\"a\"}\n", 1500))
+	stranger := *w.v
+	stranger.OrganizationID = uuid.New()
+	foreign := w.Changes(ctx, &stranger, nil)
+	other := uuid.New()
+	another := w.Changes(ctx, w.v, &other)
+	changes := w.Changes(ctx, w.v, &o.UUID)
+	o = w.run(t, o)
+	require.Equal(t, Completed, o.State)
+	var got []State
+	for len(got) == 0 || !got[len(got)-1].Final() {
+		select {
+		case c := <-changes:
+			require.Equal(t, o.UUID, c.OperationID)
+			got = append(got, c.State)
+		case <-time.After(patience):
+			require.FailNow(t, "no change came", "%v", got)
+		}
+	}
+	if got[0] == Pending {
+		got = got[1:]
+	}
+	require.Equal(t, []State{Checking, Running, Running, Running, Completed}, got, "each step, and each chunk")
+	cancel()
+	require.NoError(t, <-ran)
+	_, more := <-foreign
+	require.False(t, more, "nothing of another organization")
+	_, more = <-another
+	require.False(t, more, "nothing of another operation")
+}
+
+// Results go when their time is over; uploads that nobody took over go after a day.
+func TestExpire(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, err := identity.CreateOrganization(t.Context(), w.pool, w.v.OrganizationID, "Harbor", "America/New_York", monday)
+	require.NoError(t, err)
+	w.clock.mu.Lock()
+	// The object store has a clock of its own.
+	w.clock.now = time.Now()
+	w.clock.mu.Unlock()
+	done := w.run(t, w.create(t, JSONL, `{"name":"a"}`))
+	refused := w.run(t, w.create(t, JSONL, `{"company":"a"}`))
+	waiting := w.create(t, JSONL, `{"name":"b"}`)
+	lost := w.upload(t, "lost", strings.NewReader("x"))
+	require.NoError(t, w.Expire(t.Context()))
+	require.Len(t, w.results(t, done), 1, "nothing is due")
+	require.True(t, w.exists(t, lost.Key))
+
+	w.clock.pass(transit + time.Minute)
+	require.NoError(t, w.Expire(t.Context()))
+	require.False(t, w.exists(t, lost.Key))
+	require.True(t, w.exists(t, *waiting.FileKey), "an open operation needs its file, however old it is")
+	require.Len(t, w.results(t, done), 1)
+
+	w.clock.pass(6 * 24 * time.Hour)
+	for range 2 {
+		require.NoError(t, w.Expire(t.Context()))
+	}
+	for _, o := range []*Operation{done, refused} {
+		o = w.stored(t, o)
+		require.NotNil(t, o.FilesRemovedAt)
+		_, err := w.Results(t.Context(), o)
+		require.Equal(t, fault.NotFound, fault.CodeOf(err))
+		require.NoError(t, w.store.Each(t.Context(), o.OrganizationID, o.folder(), func(b blob.Object) error { return fmt.Errorf("%s is left", b.Key) }))
+	}
+	var chunks int
+	require.NoError(t, w.pool.Get(t.Context(), &chunks, `SELECT count(*) FROM bulk_chunks`))
+	require.Zero(t, chunks)
+	require.Equal(t, Completed, w.run(t, waiting).State)
+}
+
+func (w *world) exists(t *testing.T, key string) bool {
+	t.Helper()
+	r, err := w.store.Open(t.Context(), w.v.OrganizationID, key, 0)
+	if err != nil {
+		require.ErrorIs(t, err, blob.ErrNotFound)
+		return false
+	}
+	require.NoError(t, r.Close())
+	return true
+}
+
+// An export is a file of all rows; whoever resumes it goes on after the last page.
+func TestExport(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var want strings.Builder
+	for i := range 10 {
+		w.exec(t, `INSERT INTO things (organization_id, id, name, lines) VALUES ($1, $2, $3, '')`, w.v.OrganizationID, db.NewID(), fmt.Sprintf("n%d", i))
+		fmt.Fprintf(&want, "{\"name\":\"n%d\"}\n", i)
+	}
+	w.exec(t, `INSERT INTO things (organization_id, id, name, lines) VALUES ($1, $2, 'foreign', '')`, uuid.New(), db.NewID())
+	o, err := w.CreateExport(t.Context(), w.v, thingsExportKind, CreateExportInput{})
+	require.NoError(t, err)
+	other := w.another(t, nil)
+	steps := 0
+	other = w.another(t, func() {
+		// Some steps on, the process is told to stop.
+		if steps++; steps == 12 {
+			other.runner.Drain()
+		}
+	})
+	o = other.run(t, o)
+	require.Equal(t, Running, o.State)
+	require.Equal(t, int32(10), *o.LineCount)
+	require.Positive(t, o.Processed)
+	require.Less(t, o.Processed, int32(10))
+	require.True(t, strings.HasPrefix(want.String(), w.text(t, o)), "what is there can be read")
+	o = w.run(t, o)
+	require.Equal(t, Completed, o.State)
+	require.Equal(t, int32(10), o.Processed)
+	require.Equal(t, want.String(), w.text(t, o))
+
+	w.exec(t, `DELETE FROM things`)
+	o, err = w.CreateExport(t.Context(), w.v, thingsExportKind, CreateExportInput{})
+	require.NoError(t, err)
+	o = w.run(t, o)
+	require.Equal(t, Completed, o.State)
+	require.InDelta(t, 1.0, *o.Progress(), 0)
+	require.Empty(t, w.text(t, o))
+}
