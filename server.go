@@ -11,16 +11,16 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"sync"
 	"syscall"
 	"text/tabwriter"
 	"time"
 
 	"github.com/alecthomas/kong"
-	"github.com/riverqueue/river"
 
 	"caseload/graph"
+	"caseload/internal/blob"
+	"caseload/internal/bulk"
 	"caseload/internal/civil"
 	"caseload/internal/config"
 	"caseload/internal/customer"
@@ -28,9 +28,10 @@ import (
 	"caseload/internal/demo"
 	"caseload/internal/devdb"
 	"caseload/internal/httpapi"
+	"caseload/internal/httpapi/download"
 	"caseload/internal/identity"
-	"caseload/internal/jobs"
 	"caseload/internal/lending"
+	"caseload/internal/memory"
 	"caseload/internal/notify"
 	"caseload/internal/observe"
 	"caseload/internal/pii"
@@ -38,12 +39,9 @@ import (
 	"caseload/internal/relay"
 	"caseload/internal/schedule"
 	"caseload/internal/viewer"
+	"caseload/internal/webhook"
 	"caseload/migrations"
 )
-
-// gcPercent trades memory for speed: nested answers make much short-lived garbage. GOGC overrides it; the
-// measured trade is in docs/performance.md.
-const gcPercent = 200
 
 // version is set by the linker.
 var version = "development"
@@ -147,7 +145,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr *os.File) e
 			return keys.Rotate()
 		})
 	}
-	p := &program{cfg: cfg, log: observe.NewLogger(stderr, cfg.LogLevel), out: stdout, metrics: observe.NewMetrics()}
+	p := &program{cfg: cfg, log: observe.NewLogger(stderr, cfg.LogLevel), out: stdout, metrics: observe.NewMetrics(), now: time.Now}
 	if err := p.open(ctx); err != nil {
 		return errors.Join(err, p.close())
 	}
@@ -190,7 +188,10 @@ type program struct {
 	bus     *notify.Bus
 	sealer  *pii.Sealer
 	lending *lending.Client
+	files   *blob.Store
+	links   *download.Links
 	api     *graph.API
+	now     func() time.Time
 }
 
 // open connects, and wires what every command needs.
@@ -229,6 +230,9 @@ func (p *program) close() error {
 	if p.lending != nil {
 		p.lending.Close()
 	}
+	if p.files != nil {
+		errs = append(errs, p.files.Close())
+	}
 	if p.pool != nil {
 		errs = append(errs, p.pool.Close())
 	}
@@ -246,20 +250,40 @@ func (p *program) wire(ctx context.Context) (shutdown func(context.Context) erro
 	if err != nil {
 		return nil, err
 	}
+	address, err := p.cfg.BlobURL()
+	if err != nil {
+		return nil, err
+	}
+	if p.files, err = blob.Open(ctx, address); err != nil {
+		return nil, err
+	}
+	p.links, err = download.NewLinks(download.LinksOptions{Secret: p.cfg.CursorKey(p.sealer), Lifetime: p.cfg.HTTP.LinkLifetime, PublicURL: string(p.cfg.HTTP.PublicURL)})
+	if err != nil {
+		return nil, err
+	}
 	p.api, err = graph.New(graph.Options{
-		Compiled: true,
-		Pool:     p.pool, Bus: p.bus, Sealer: p.sealer, CursorKey: p.cfg.CursorKey(p.sealer), Lending: p.lending, AllowPrivate: p.cfg.Lending.AllowPrivate,
+		Compiled: p.cfg.CompiledReads,
+		Store:    p.files, Links: p.links, BulkLimits: p.bulkLimits(),
+		Pool: p.pool, Bus: p.bus, Sealer: p.sealer, CursorKey: p.cfg.CursorKey(p.sealer), Lending: p.lending, AllowPrivate: p.cfg.Lending.AllowPrivate,
 		Limits: &p.cfg.Limits, Introspection: httpapi.Introspection(p.cfg.HTTP.Introspection), Origins: p.cfg.HTTP.CORSOrigins,
 		Proxies: p.cfg.HTTP.TrustedProxies.Strings(), Metrics: p.metrics, Tracer: tracing.Tracer("caseload"), Log: p.log,
 	})
 	return shutdown, err
 }
 
+// bulkLimits are the limits of bulk operations, where nothing is set those of the package.
+func (p *program) bulkLimits() bulk.Limits {
+	l, f := bulk.DefaultLimits, p.cfg.Files
+	l.FileBytes = min(l.FileBytes, int64(p.cfg.Limits.MaxUpload))
+	l.Open, l.PerOrganization, l.PerProcess, l.Chunks, l.Keep = f.Open, f.PerOrganization, f.Operations, f.Connections, f.Keep
+	return l
+}
+
 // serve runs the server until ctx ends, then drains: no new work is taken, what runs may finish.
 func (p *program) serve(ctx context.Context, role string) error {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+	memory.Choose(memory.Wish{
+		Limit: int64(p.cfg.MemoryLimit), GoLimit: os.Getenv("GOMEMLIMIT") != "", GoPercent: os.Getenv("GOGC") != "",
+	}, memory.Read(os.DirFS("/"))).Apply()
 	// First of all: an address that is taken is better known before minutes of other work.
 	api, ops, err := p.listen(ctx, role)
 	if err != nil {
@@ -311,15 +335,9 @@ func (p *program) serve(ctx context.Context, role string) error {
 			return errors.Join(err, p.stop(stopWork, &running, flush))
 		}
 	}
-	var runner *jobs.Runner
+	var force *workforce
 	if role != "api" {
-		workers := river.NewWorkers()
-		river.AddWorker(workers, &schedule.ReapWorker{Schedules: p.api.Schedules})
-		runner, err = jobs.New(p.pool.SQL(), jobs.Options{Workers: p.cfg.Jobs.Workers, Log: p.log, Observe: p.metrics.Job}, workers, jobs.Every(schedule.ReapInterval, schedule.ReapArgs{}))
-		if err == nil {
-			err = runner.Start(work)
-		}
-		if err != nil {
+		if force, err = p.hire(work); err != nil {
 			return errors.Join(err, p.stop(stopWork, &running, flush))
 		}
 	}
@@ -359,10 +377,7 @@ func (p *program) serve(ctx context.Context, role string) error {
 			errs = append(errs, fmt.Errorf("finish requests in progress (CASELOAD_DRAIN_TIMEOUT): %w", err), s.Close())
 		}
 	}
-	if runner != nil {
-		errs = append(errs, runner.Stop(drain))
-	}
-	errs = append(errs, p.api.Keys.Flush(drain), p.stop(stopWork, &running, flush))
+	errs = append(errs, force.dismiss(drain), p.api.Keys.Flush(drain), p.stop(stopWork, &running, flush))
 	p.log.Info("stopped")
 	return errors.Join(errs...)
 }
@@ -414,6 +429,7 @@ func (p *program) ownDied() <-chan struct{} {
 func (p *program) routes(health *observe.Health) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", p.api.Handler)
+	mux.Handle(download.Path, download.Handler(download.Options{Links: p.links, Openers: p.api.Openers(), API: p.api.HTTP}))
 	mux.Handle("/healthz", health.Alive())
 	mux.Handle("/readyz", health.Ready())
 	if p.cfg.HTTP.OpsListen == "" && !p.cfg.Production() {
@@ -624,11 +640,15 @@ func (p *program) reseal(ctx context.Context) error {
 		return err
 	}
 	for _, o := range rows {
-		n, err := customer.Reseal(ctx, p.pool, p.sealer, db.Scope{OrganizationID: o.UUID}, time.Now())
-		if err != nil {
-			return err
+		total := 0
+		for _, reseal := range []func(context.Context, *db.Pool, *pii.Sealer, db.Scope, time.Time) (int, error){customer.Reseal, webhook.Reseal} {
+			n, err := reseal(ctx, p.pool, p.sealer, db.Scope{OrganizationID: o.UUID}, time.Now())
+			if err != nil {
+				return err
+			}
+			total += n
 		}
-		_, _ = fmt.Fprintf(p.out, "%s: %d values sealed again\n", o.ID(), n)
+		_, _ = fmt.Fprintf(p.out, "%s: %d values sealed again\n", o.ID(), total)
 	}
 	return nil
 }

@@ -19,13 +19,19 @@ import (
 // block reads the fenced block of the README after its marker.
 func block(t *testing.T, marker string) string {
 	t.Helper()
-	text, err := os.ReadFile("README.md")
+	return blockOf(t, "README.md", marker)
+}
+
+// blockOf reads the fenced block of a document after its marker.
+func blockOf(t *testing.T, document, marker string) string {
+	t.Helper()
+	text, err := os.ReadFile(document)
 	require.NoError(t, err)
 	_, rest, ok := strings.Cut(string(text), "<!-- "+marker+" -->\n```")
-	require.True(t, ok, "README.md has no block %q", marker)
+	require.True(t, ok, "%s has no block %q", document, marker)
 	_, rest, _ = strings.Cut(rest, "\n")
 	body, _, ok := strings.Cut(rest, "\n```\n")
-	require.True(t, ok, "the block %q of README.md does not end", marker)
+	require.True(t, ok, "the block %q of %s does not end", marker, document)
 	return body
 }
 
@@ -63,8 +69,14 @@ func lasting(v any) any {
 // requireAnswer compares an answer with the one that the README shows.
 func requireAnswer(t *testing.T, marker, got string) {
 	t.Helper()
+	requireSame(t, block(t, marker), got)
+}
+
+// requireSame compares two answers but for what differs from run to run.
+func requireSame(t *testing.T, shown, got string) {
+	t.Helper()
 	var want, have map[string]any
-	require.NoError(t, json.Unmarshal([]byte(block(t, marker)), &want))
+	require.NoError(t, json.Unmarshal([]byte(shown), &want))
 	require.NoError(t, json.Unmarshal([]byte(got), &have), got)
 	delete(have, "extensions")
 	require.Equal(t, lasting(want), lasting(have))
@@ -84,6 +96,31 @@ func TestREADMEByCurl(t *testing.T) {
 		out, err := exec.CommandContext(t.Context(), bash, "-euc", script).CombinedOutput()
 		require.NoError(t, err, "%s", out)
 		requireAnswer(t, first+": answer", string(out))
+	}
+}
+
+// Each request of the REST APIs, translated, is answered as the guide says.
+func TestTheMigratingGuide(t *testing.T) {
+	t.Parallel()
+	const guide = "docs/migrating.md"
+	_, environ, key := seeded(t)
+	s := startServer(t, environ)
+	known, err := ask(s.address, key, `{ customer(referenceId: "DEMO-00001") { id } }`, nil)
+	require.NoError(t, err)
+	id, ok := known.At("customer.id").(string)
+	require.True(t, ok, known.Body)
+	for _, endpoint := range []string{"bulk by source id", "patch", "create"} {
+		v := variables(t, strings.ReplaceAll(blockOf(t, guide, endpoint+": variables"), "cust_…", id))
+		for _, again := range []bool{false, true} {
+			a, err := ask(s.address, key, blockOf(t, guide, endpoint+": operation"), v)
+			require.NoError(t, err)
+			shown := blockOf(t, guide, endpoint+": answer")
+			if again {
+				// A retry is safe, and says that nothing changed.
+				shown = strings.ReplaceAll(shown, `"CREATE"`, `"UNCHANGED"`)
+			}
+			requireSame(t, shown, a.Body)
+		}
 	}
 }
 

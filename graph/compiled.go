@@ -12,6 +12,8 @@ import (
 	"github.com/lib/pq"
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"caseload/internal/batch"
+	"caseload/internal/bulk"
 	"caseload/internal/customer"
 	"caseload/internal/db"
 	"caseload/internal/loader"
@@ -21,6 +23,7 @@ import (
 	"caseload/internal/relay"
 	"caseload/internal/schedule"
 	"caseload/internal/viewer"
+	"caseload/internal/webhook"
 )
 
 // notCompiled is every field of an entity, and every root field, that compiled reads leave to the generated
@@ -31,6 +34,13 @@ var notCompiled = map[string]string{
 	"Query.callEligibility": "the calling rules answer, not a table",
 	"Query.callingWindows":  "the calendar merges the law with the organization's own rows",
 	"Query.callingHolidays": "the calendar merges the law with the organization's own rows",
+	"ImportRow.userErrors":  "the list is made of one JSON column",
+
+	"BulkOperation.source":      "one of the options, which are one JSON column",
+	"BulkOperation.language":    "one of the options, which are one JSON column",
+	"BulkOperation.errorPolicy": "one of the options, which are one JSON column",
+	"BulkOperation.progress":    "reckoned from the state and the counts",
+	"BulkOperation.resultsUrl":  "a link that is signed for this answer",
 }
 
 // computedFields is every field of an entity that is served by a method or a resolver of its row rather than by a
@@ -38,19 +48,28 @@ var notCompiled = map[string]string{
 func computedFields(sealer *pii.Sealer) map[string]plan.Computed {
 	days := plan.Computed{Columns: []string{"days"}, Append: appendDays}
 	return map[string]plan.Computed{
-		"ApiKey.scopes": {Columns: []string{"scopes"}, Append: func(dst []byte, cells [][]byte) ([]byte, error) {
-			var names pq.StringArray
-			if err := names.Scan(cells[0]); err != nil {
-				return dst, err
-			}
-			return appendTexts(dst, names), nil
-		}},
-		"CallTask.dueLocal": {Columns: []string{"due_local"}, Append: appendWallTime},
-		"Customer.ssnProvided": {Columns: []string{"ssn_sealed"}, Append: func(dst []byte, cells [][]byte) ([]byte, error) {
-			return fmt.Append(dst, cells[0] != nil), nil
-		}},
-		"Customer.ssnLastFour": {Columns: []string{"organization_id", "id", "ssn_last_four_sealed"}, Append: func(dst []byte, cells [][]byte) ([]byte, error) {
-			return appendLastFour(dst, sealer, cells)
+		"ApiKey.scopes":          texts("scopes"),
+		"CallTask.dueLocal":      {Columns: []string{"due_local"}, Append: appendWallTime},
+		"Account.numberProvided": provided("number_sealed"),
+		"Account.numberMasked": sealed("number_sealed", func(row db.Row, cell []byte) (*string, error) {
+			return (&customer.Account{Row: row, NumberSealed: cell}).NumberMasked(sealer)
+		}),
+		"BulkOperation.cancelRequested": provided("cancel_requested_at"),
+		"BulkOperation.messages":        texts("messages"),
+		"WebhookEndpoint.events":        texts("events"),
+		"Customer.ssnProvided":          provided("ssn_sealed"),
+		"Customer.ssnLastFour": sealed("ssn_last_four_sealed", func(row db.Row, cell []byte) (*string, error) {
+			return (&customer.Customer{Row: row, SSNLastFourSealed: cell}).LastFour(sealer)
+		}),
+		"CustomerAlertProgram.alertOptIns":        texts("alert_opt_ins"),
+		"CustomerMedicare.mbiProvided":            provided("mbi_sealed"),
+		"CustomerMedicare.medicaidNumberProvided": provided("medicaid_number_sealed"),
+		"CustomerMedicare.vaNumberProvided":       provided("va_number_sealed"),
+		"CustomerMedicare.mbiLastFour": sealed("mbi_sealed", func(row db.Row, cell []byte) (*string, error) {
+			return (&customer.Medicare{Row: row, MBISealed: cell}).MBILastFour(sealer)
+		}),
+		"ImportRow.success": {Columns: []string{"action"}, Append: func(dst []byte, cells [][]byte) ([]byte, error) {
+			return fmt.Append(dst, batch.Action(cells[0]).Wrote()), nil
 		}},
 		"InconvenientTime.days": days,
 		"TaskType.days":         days,
@@ -98,23 +117,44 @@ func appendWallTime(dst []byte, cells [][]byte) ([]byte, error) {
 	return append(dst, ":00\""...), nil
 }
 
-func appendLastFour(dst []byte, sealer *pii.Sealer, cells [][]byte) ([]byte, error) {
-	if cells[2] == nil {
-		return append(dst, "null"...), nil
-	}
-	organization, err := uuid.ParseBytes(cells[0])
-	if err != nil {
-		return dst, err
-	}
-	id, err := uuid.ParseBytes(cells[1])
-	if err != nil {
-		return dst, err
-	}
-	digits, err := (&customer.Customer{Row: db.Row{OrganizationID: organization, UUID: id}, SSNLastFourSealed: cells[2]}).LastFour(sealer)
-	if err != nil {
-		return dst, err
-	}
-	return plan.AppendString(dst, *digits), nil
+// texts writes a column that is a list of texts.
+func texts(column string) plan.Computed {
+	return plan.Computed{Columns: []string{column}, Append: func(dst []byte, cells [][]byte) ([]byte, error) {
+		var list pq.StringArray
+		if err := list.Scan(cells[0]); err != nil {
+			return dst, err
+		}
+		return appendTexts(dst, list), nil
+	}}
+}
+
+// provided tells whether a column has a value, without showing it.
+func provided(column string) plan.Computed {
+	return plan.Computed{Columns: []string{column}, Append: func(dst []byte, cells [][]byte) ([]byte, error) {
+		return fmt.Append(dst, cells[0] != nil), nil
+	}}
+}
+
+// sealed shows what may be shown of a sealed column; open is given the row to which the value was sealed.
+func sealed(column string, open func(row db.Row, cell []byte) (*string, error)) plan.Computed {
+	return plan.Computed{Columns: []string{"organization_id", "id", column}, Append: func(dst []byte, cells [][]byte) ([]byte, error) {
+		if cells[2] == nil {
+			return append(dst, "null"...), nil
+		}
+		organization, err := uuid.ParseBytes(cells[0])
+		if err != nil {
+			return dst, err
+		}
+		id, err := uuid.ParseBytes(cells[1])
+		if err != nil {
+			return dst, err
+		}
+		shown, err := open(db.Row{OrganizationID: organization, UUID: id}, cells[2])
+		if err != nil {
+			return dst, err
+		}
+		return plan.AppendString(dst, *shown), nil
+	}}
 }
 
 // singles are the root fields that find one row.
@@ -138,6 +178,29 @@ func singles() map[string]plan.Single {
 			}
 			return customer.Which(id, reference, identifier)
 		}},
+		"Query.account": {Source: customer.Accounts, Where: func(ctx context.Context, raw map[string]any) (db.Where, error) {
+			id, err := rawKey(raw["id"], customer.Accounts.Prefix())
+			if err != nil {
+				return db.Where{}, err
+			}
+			var key *customer.AccountKey
+			if v := raw["sourceAccount"]; v != nil {
+				key = new(customer.AccountKey)
+				if err := graphql.UnmarshalInputFromContext(ctx, v, key); err != nil {
+					return db.Where{}, err
+				}
+			}
+			return customer.WhichAccount(id, key)
+		}},
+		"Query.importRequest": {Source: customer.ImportRequests, Where: func(_ context.Context, raw map[string]any) (db.Where, error) {
+			id, err := rawKey(raw["requestId"], customer.ImportRequests.Prefix())
+			if err != nil || id == nil {
+				return db.Where{}, err
+			}
+			return db.Where{}.And("c.id = ?", *id), nil
+		}},
+		"Query.bulkOperation":   byID(bulk.Operations),
+		"Query.webhookEndpoint": byID(webhook.Endpoints),
 		"Query.lendingSystem": {Source: customer.LendingSystems, Where: func(context.Context, map[string]any) (db.Where, error) {
 			return db.Where{}, nil
 		}},
@@ -153,6 +216,17 @@ func singles() map[string]plan.Single {
 			return schedule.WhichTaskType(id, name)
 		}},
 	}
+}
+
+// byID finds a row by the argument id.
+func byID[T any](table *db.Table[T]) plan.Single {
+	return plan.Single{Source: table, Where: func(_ context.Context, raw map[string]any) (db.Where, error) {
+		id, err := rawKey(raw["id"], table.Prefix())
+		if err != nil || id == nil {
+			return db.Where{}, err
+		}
+		return db.Where{}.And("c.id = ?", *id), nil
+	}}
 }
 
 // rawKey reads an optional id of the type with this prefix.
@@ -191,7 +265,8 @@ func newCompiled(schema *ast.Schema, edges *Edges, sealer *pii.Sealer, metrics *
 		Schema: schema,
 		Edges:  edges.Graph.Declarations(),
 		Lists: []loader.Declaration{
-			edges.APIKeys.Declaration(), edges.AuditEntries.Declaration(), edges.Customers.Declaration(),
+			edges.APIKeys.Declaration(), edges.AuditEntries.Declaration(), edges.Customers.Declaration(), edges.Accounts.Declaration(),
+			edges.Bulk.Declaration(), edges.Endpoints.Declaration(), edges.Deliveries.Declaration(),
 			edges.TaskTypes.Declaration(), edges.Schedules.Declaration(), edges.CallTasks.Declaration(),
 		},
 		Singles: singles(), Computed: computedFields(sealer), Generated: notCompiled,
@@ -210,7 +285,8 @@ func planNodes(edges *Edges) []plan.NodeType {
 		Source() loader.Source
 	}{
 		n.Organization, n.APIKey, n.AuditEntry, n.Customer, n.CustomerIdentifier, n.CustomerPhone, n.CustomerAddress, n.Loan,
-		n.LendingSystem, n.TaskType, n.Schedule, n.CallTask, n.CallAttempt, n.InconvenientTime,
+		n.LendingSystem, n.Account, n.AccountHolder, n.Card, n.ImportRequest, n.ImportRow,
+		n.BulkOperation, n.WebhookEndpoint, n.WebhookDelivery, n.TaskType, n.Schedule, n.CallTask, n.CallAttempt, n.InconvenientTime,
 	} {
 		out = append(out, plan.NodeType{Name: t.Name(), Source: t.Source(), Requires: requires[t.Source().Prefix()].requires})
 	}

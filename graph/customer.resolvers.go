@@ -42,6 +42,54 @@ func (r *customerResolver) Loans(ctx context.Context, obj *customer.Customer, fi
 	return r.edges.CustomerLoans.Connection(ctx, obj)
 }
 
+func (r *customerResolver) AccountHolders(ctx context.Context, obj *customer.Customer, first *int32, after *string, last *int32, before *string) (*relay.Connection[*customer.AccountHolder], error) {
+	return r.edges.CustomerAccountHolders.Connection(ctx, obj)
+}
+
+func (r *customerResolver) Cards(ctx context.Context, obj *customer.Customer, first *int32, after *string, last *int32, before *string) (*relay.Connection[*customer.Card], error) {
+	return r.edges.CustomerCards.Connection(ctx, obj)
+}
+
+func (r *customerResolver) Parent(ctx context.Context, obj *customer.Customer) (*customer.Customer, error) {
+	return r.edges.CustomerParent.Load(ctx, obj)
+}
+
+func (r *customerResolver) Children(ctx context.Context, obj *customer.Customer, first *int32, after *string, last *int32, before *string) (*relay.Connection[*customer.Customer], error) {
+	return r.edges.CustomerChildren.Connection(ctx, obj)
+}
+
+func (r *customerResolver) MergedInto(ctx context.Context, obj *customer.Customer) (*customer.Customer, error) {
+	return r.edges.CustomerMergedInto.Load(ctx, obj)
+}
+
+func (r *customerResolver) Profile(ctx context.Context, obj *customer.Customer) (*customer.Profile, error) {
+	return r.edges.CustomerProfile.Load(ctx, obj)
+}
+
+func (r *customerResolver) Coverage(ctx context.Context, obj *customer.Customer) (*customer.Coverage, error) {
+	return r.edges.CustomerCoverage.Load(ctx, obj)
+}
+
+func (r *customerResolver) Medicare(ctx context.Context, obj *customer.Customer) (*customer.Medicare, error) {
+	return r.edges.CustomerMedicare.Load(ctx, obj)
+}
+
+func (r *customerResolver) Household(ctx context.Context, obj *customer.Customer) (*customer.Household, error) {
+	return r.edges.CustomerHousehold.Load(ctx, obj)
+}
+
+func (r *customerResolver) Enrollment(ctx context.Context, obj *customer.Customer) (*customer.Enrollment, error) {
+	return r.edges.CustomerEnrollment.Load(ctx, obj)
+}
+
+func (r *customerResolver) Agent(ctx context.Context, obj *customer.Customer) (*customer.Agent, error) {
+	return r.edges.CustomerAgent.Load(ctx, obj)
+}
+
+func (r *customerResolver) AlertProgram(ctx context.Context, obj *customer.Customer) (*customer.AlertProgram, error) {
+	return r.edges.CustomerAlertProgram.Load(ctx, obj)
+}
+
 func (r *customerAddressResolver) Customer(ctx context.Context, obj *customer.Address) (*customer.Customer, error) {
 	return r.edges.AddressCustomer.Load(ctx, obj)
 }
@@ -58,10 +106,10 @@ func (r *loanResolver) Customer(ctx context.Context, obj *customer.Loan) (*custo
 	return r.edges.LoanCustomer.Load(ctx, obj)
 }
 
-func (r *mutationResolver) RevealSsn(ctx context.Context, input customer.RevealSSNInput) (*model.RevealSsnPayload, error) {
-	row, ssn, err := r.customers.RevealSSN(ctx, viewer.From(ctx), input)
+func (r *mutationResolver) RevealPii(ctx context.Context, input customer.RevealInput) (*model.RevealPiiPayload, error) {
+	row, value, err := r.customers.Reveal(ctx, viewer.From(ctx), input)
 	errs, err := refused(err)
-	return &model.RevealSsnPayload{Customer: row, Ssn: ref(ssn), UserErrors: errs}, err
+	return &model.RevealPiiPayload{Customer: row, Value: ref(value), UserErrors: errs}, err
 }
 
 func (r *queryResolver) Customer(ctx context.Context, id *relay.ID, referenceID *string, identifier *customer.IdentifierInput) (*customer.Customer, error) {

@@ -25,3 +25,6 @@ func NodeScopes() map[string][]viewer.Scope {
 
 // LoadersOnly leaves the preload out.
 func LoadersOnly(o *Options) { o.loadersOnly = true }
+
+// Unrepeatable returns the mutations that refuse an idempotency key, with the reason.
+func Unrepeatable() map[string]string { return unrepeatable }

@@ -229,7 +229,7 @@ func (g *generator) argumentList(coordinate string, f *ast.FieldDefinition) stri
 			}
 		}
 	}
-	oneOf := coordinate == "Query.customer" || coordinate == "Query.taskType"
+	_, oneOf := idOf[strings.TrimPrefix(coordinate, "Query.")]
 	only := g.r.IntN(max(len(f.Arguments), 1))
 	for i, a := range f.Arguments {
 		switch a.Name {
@@ -304,7 +304,7 @@ func (g *generator) value(where string, t *ast.Type, depth int) any {
 
 // wanted is the prefix of the ids that a place in the input takes; "" for any.
 func wanted(where string) string {
-	for _, step := range []struct{ contains, prefix string }{{"taskType", "tt_"}, {"customer", "cust_"}} {
+	for _, step := range []struct{ contains, prefix string }{{"taskType", "tt_"}, {"requestId", "impreq_"}, {"account id", "acct_"}, {"ustomer", "cust_"}} {
 		if i := strings.LastIndex(where, step.contains); i >= 0 {
 			return step.prefix
 		}

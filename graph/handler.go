@@ -13,10 +13,14 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"caseload/graph/generated"
+	"caseload/internal/blob"
+	"caseload/internal/bulk"
 	"caseload/internal/customer"
 	"caseload/internal/db"
 	"caseload/internal/httpapi"
+	"caseload/internal/httpapi/download"
 	"caseload/internal/httpapi/live"
+	"caseload/internal/idempotency"
 	"caseload/internal/identity"
 	"caseload/internal/lending"
 	"caseload/internal/loader"
@@ -26,6 +30,7 @@ import (
 	"caseload/internal/relay"
 	"caseload/internal/schedule"
 	"caseload/internal/viewer"
+	"caseload/internal/webhook"
 )
 
 // Options are what the API is made of. Pool, Bus, Sealer and CursorKey are required.
@@ -35,7 +40,13 @@ type Options struct {
 	Sealer *pii.Sealer
 	// CursorKey is shared by all server processes.
 	CursorKey []byte
-	// Lending asks the organizations' lending systems; AllowPrivate admits private addresses.
+	// Store keeps the files of bulk operations, and Links signs the way to them. Without a store there are no
+	// uploads.
+	Store *blob.Store
+	Links *download.Links
+	// BulkLimits are those of bulk operations; the package's defaults when zero.
+	BulkLimits bulk.Limits
+	// Lending asks the organizations' lending systems; AllowPrivate admits private addresses, for webhooks too.
 	Lending      *lending.Client
 	AllowPrivate bool
 
@@ -63,6 +74,11 @@ type API struct {
 	Keys      *identity.Keys
 	Customers *customer.Service
 	Schedules *schedule.Service
+	Outcomes  *idempotency.Outcomes
+	Bulk      *bulk.Service
+	Outbox    *webhook.Outbox
+	// HTTP is how requests are answered, for handlers beside the endpoint.
+	HTTP httpapi.Options
 
 	webSocket *live.WebSocket
 	sse       *live.SSE
@@ -82,12 +98,32 @@ func New(o Options) (*API, error) {
 	}
 	a := &API{Keys: identity.NewKeys(o.Pool, o.Bus, o.Now)}
 	a.Customers = customer.New(o.Pool, o.Sealer, o.Lending, o.AllowPrivate, o.Now)
+	a.Outcomes = idempotency.New(o.Pool, o.Sealer, o.Now)
 	a.Schedules = schedule.New(o.Pool, a.Customers, o.Bus, o.Now)
+	var err error
+	if a.Outbox, err = webhook.NewOutbox(o.Pool, o.Bus, o.Now); err != nil {
+		return nil, err
+	}
+	a.Customers.Events, a.Schedules.Events = webhook.CustomerEvents{Outbox: a.Outbox}, webhook.ScheduleEvents{Outbox: a.Outbox}
+	if o.BulkLimits == (bulk.Limits{}) {
+		o.BulkLimits = bulk.DefaultLimits
+	}
+	a.Bulk, err = bulk.New(bulk.ServiceOptions{
+		Pool: o.Pool, Bus: o.Bus, Store: o.Store, Log: o.Log, Now: o.Now, Limits: o.BulkLimits,
+		Kinds:     []bulk.Kind{customer.NewUpsertKind(a.Customers), customer.NewCreateKind(a.Customers), schedule.NewSyncKind(a.Schedules)},
+		Exporters: []bulk.Exporter{customer.NewExporter(a.Customers)},
+	})
+	if err != nil {
+		return nil, err
+	}
 
 	config := generated.Config{Directives: generated.DirectiveRoot{Auth: auth}}
 	schema := generated.NewExecutableSchema(config).Schema()
 	edges := NewEdges(schema, o.Sealer)
-	config.Resolvers = NewResolver(o.Pool, a.Keys, a.Customers, a.Schedules, edges)
+	config.Resolvers = &Resolver{
+		pool: o.Pool, keys: a.Keys, customers: a.Customers, schedules: a.Schedules, bulk: a.Bulk,
+		webhooks: webhook.New(o.Pool, o.Sealer, a.Outbox, o.AllowPrivate, o.Now), edges: edges, outcomes: a.Outcomes, links: o.Links,
+	}
 
 	credentials := live.Credentials{
 		Authenticate: func(ctx context.Context, key string, r *http.Request) (*viewer.Viewer, error) {
@@ -103,12 +139,17 @@ func New(o Options) (*API, error) {
 			return nil, fmt.Errorf("watch connections: %w", err)
 		}
 	}
-	inner := []graphql.HandlerExtension{&loading{pool: o.Pool, cursors: relay.NewCursors(o.CursorKey), graph: edges.Graph, metrics: o.Metrics, loadersOnly: o.loadersOnly}}
+	inner := []graphql.HandlerExtension{repeatable{}, &loading{pool: o.Pool, cursors: relay.NewCursors(o.CursorKey), graph: edges.Graph, metrics: o.Metrics, loadersOnly: o.loadersOnly}}
 	if o.Compiled {
 		// Last, so that it runs right around the resolvers, where the loaders are.
 		inner = append(inner, newCompiled(schema, edges, o.Sealer, o.Metrics))
 	}
-	a.Handler = httpapi.Handler(httpapi.Options{
+	var files httpapi.Spool
+	if o.Store != nil {
+		files = spool{o.Store}
+	}
+	a.HTTP = httpapi.Options{
+		Spool:  files,
 		Schema: generated.NewExecutableSchema(config),
 		Limits: &limits,
 		Identify: func(r *http.Request) (*viewer.Viewer, error) {
@@ -127,7 +168,8 @@ func New(o Options) (*API, error) {
 		Statements: db.Statements,
 		Log:        o.Log,
 		Now:        o.Now,
-	})
+	}
+	a.Handler = httpapi.Handler(a.HTTP)
 	return a, nil
 }
 

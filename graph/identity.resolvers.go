@@ -27,7 +27,9 @@ func (r *mutationResolver) CreateAPIKey(ctx context.Context, input identity.Crea
 }
 
 func (r *mutationResolver) RevokeAPIKey(ctx context.Context, input identity.RevokeAPIKeyInput) (*model.RevokeAPIKeyPayload, error) {
-	row, err := r.keys.Revoke(ctx, viewer.From(ctx), input)
+	row, err := once(ctx, r.Resolver, func(ctx context.Context) (*identity.APIKey, error) {
+		return r.keys.Revoke(ctx, viewer.From(ctx), input)
+	})
 	errs, err := refused(err)
 	return &model.RevokeAPIKeyPayload{APIKey: row, UserErrors: errs}, err
 }

@@ -13,7 +13,9 @@ import (
 )
 
 func (r *mutationResolver) ConfigureLendingSystem(ctx context.Context, input customer.ConfigureLendingSystemInput) (*model.ConfigureLendingSystemPayload, error) {
-	row, err := r.customers.ConfigureLendingSystem(ctx, viewer.From(ctx), input)
+	row, err := once(ctx, r.Resolver, func(ctx context.Context) (*customer.LendingSystem, error) {
+		return r.customers.ConfigureLendingSystem(ctx, viewer.From(ctx), input)
+	})
 	errs, err := refused(err)
 	return &model.ConfigureLendingSystemPayload{LendingSystem: row, UserErrors: errs}, err
 }

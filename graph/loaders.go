@@ -4,6 +4,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"caseload/internal/audit"
+	"caseload/internal/bulk"
 	"caseload/internal/customer"
 	"caseload/internal/db"
 	"caseload/internal/identity"
@@ -11,6 +12,7 @@ import (
 	"caseload/internal/pii"
 	"caseload/internal/relay"
 	"caseload/internal/schedule"
+	"caseload/internal/webhook"
 )
 
 // Edges is every list, edge and node of the graph, declared once: from a declaration come its loader, its
@@ -21,6 +23,10 @@ type Edges struct {
 	APIKeys      *loader.List[identity.APIKey]
 	AuditEntries *loader.List[audit.Entry]
 	Customers    *loader.List[customer.Customer]
+	Accounts     *loader.List[customer.Account]
+	Bulk         *loader.List[bulk.Operation]
+	Endpoints    *loader.List[webhook.Endpoint]
+	Deliveries   *loader.List[webhook.Delivery]
 	TaskTypes    *loader.List[schedule.TaskType]
 	Schedules    *loader.List[schedule.Schedule]
 	CallTasks    *loader.List[schedule.CallTask]
@@ -38,6 +44,29 @@ type Edges struct {
 	CustomerCallTasks         *loader.Many[customer.Customer, schedule.CallTask]
 	CustomerCallAttempts      *loader.Many[customer.Customer, schedule.CallAttempt]
 	CustomerInconvenientTimes *loader.Many[customer.Customer, schedule.Inconvenience]
+
+	CustomerParent         *loader.One[customer.Customer, customer.Customer]
+	CustomerMergedInto     *loader.One[customer.Customer, customer.Customer]
+	CustomerProfile        *loader.One[customer.Customer, customer.Profile]
+	CustomerCoverage       *loader.One[customer.Customer, customer.Coverage]
+	CustomerMedicare       *loader.One[customer.Customer, customer.Medicare]
+	CustomerHousehold      *loader.One[customer.Customer, customer.Household]
+	CustomerEnrollment     *loader.One[customer.Customer, customer.Enrollment]
+	CustomerAgent          *loader.One[customer.Customer, customer.Agent]
+	CustomerAlertProgram   *loader.One[customer.Customer, customer.AlertProgram]
+	CustomerChildren       *loader.Many[customer.Customer, customer.Customer]
+	CustomerAccountHolders *loader.Many[customer.Customer, customer.AccountHolder]
+	CustomerCards          *loader.Many[customer.Customer, customer.Card]
+
+	AccountPrimaryCustomer *loader.One[customer.Account, customer.Customer]
+	AccountHolders         *loader.Many[customer.Account, customer.AccountHolder]
+	AccountCards           *loader.Many[customer.Account, customer.Card]
+	AccountHolderAccount   *loader.One[customer.AccountHolder, customer.Account]
+	AccountHolderCustomer  *loader.One[customer.AccountHolder, customer.Customer]
+	CardAccount            *loader.One[customer.Card, customer.Account]
+	CardCustomer           *loader.One[customer.Card, customer.Customer]
+	ImportRequestRows      *loader.Many[customer.ImportRequest, customer.ImportRow]
+	ImportRowCustomer      *loader.One[customer.ImportRow, customer.Customer]
 
 	IdentifierCustomer *loader.One[customer.Identifier, customer.Customer]
 	PhoneCustomer      *loader.One[customer.Phone, customer.Customer]
@@ -61,6 +90,9 @@ type Edges struct {
 	CallAttemptTask          *loader.One[schedule.CallAttempt, schedule.CallTask]
 	InconvenientTimeCustomer *loader.One[schedule.Inconvenience, customer.Customer]
 
+	EndpointDeliveries *loader.Many[webhook.Endpoint, webhook.Delivery]
+	DeliveryEndpoint   *loader.One[webhook.Delivery, webhook.Endpoint]
+
 	Nodes Nodes
 }
 
@@ -75,6 +107,14 @@ type Nodes struct {
 	CustomerAddress    *loader.Node[customer.Address]
 	Loan               *loader.Node[customer.Loan]
 	LendingSystem      *loader.Node[customer.LendingSystem]
+	Account            *loader.Node[customer.Account]
+	AccountHolder      *loader.Node[customer.AccountHolder]
+	Card               *loader.Node[customer.Card]
+	ImportRequest      *loader.Node[customer.ImportRequest]
+	ImportRow          *loader.Node[customer.ImportRow]
+	BulkOperation      *loader.Node[bulk.Operation]
+	WebhookEndpoint    *loader.Node[webhook.Endpoint]
+	WebhookDelivery    *loader.Node[webhook.Delivery]
 	TaskType           *loader.Node[schedule.TaskType]
 	Schedule           *loader.Node[schedule.Schedule]
 	CallTask           *loader.Node[schedule.CallTask]
@@ -84,12 +124,16 @@ type Nodes struct {
 
 // NewEdges declares the whole graph. The sealer makes the blind indexes that some filters compare.
 func NewEdges(schema *ast.Schema, sealer *pii.Sealer) *Edges {
-	c, s := customer.NewLists(sealer), schedule.NewLists()
+	c, s, w := customer.NewLists(sealer), schedule.NewLists(), webhook.NewLists()
 	primary := db.Where{}.And("c.label = 'PRIMARY'")
 	e := &Edges{
 		APIKeys:      loader.NewList("Query.apiKeys", &relay.Spec[identity.APIKey]{Table: identity.APIKeys, Default: db.By("created_at")}),
 		AuditEntries: loader.NewList("Query.auditEntries", audit.List),
 		Customers:    loader.NewList("Query.customers", c.Customers),
+		Accounts:     loader.NewList("Query.accounts", c.Accounts),
+		Bulk:         loader.NewList("Query.bulkOperations", bulk.List),
+		Endpoints:    loader.NewList("Query.webhookEndpoints", w.Endpoints),
+		Deliveries:   loader.NewList("Query.webhookDeliveries", w.Deliveries),
 		TaskTypes:    loader.NewList("Query.taskTypes", s.TaskTypes),
 		Schedules:    loader.NewList("Query.schedules", s.Schedules),
 		CallTasks:    loader.NewList("Query.callTasks", s.CallTasks),
@@ -107,6 +151,29 @@ func NewEdges(schema *ast.Schema, sealer *pii.Sealer) *Edges {
 		CustomerCallTasks:         loader.NewMany("Customer.callTasks", customer.Table, s.CallTasks, "customer_id"),
 		CustomerCallAttempts:      loader.NewMany("Customer.callAttempts", customer.Table, s.CallAttempts, "customer_id"),
 		CustomerInconvenientTimes: loader.NewMany("Customer.inconvenientTimes", customer.Table, s.Inconveniences, "customer_id"),
+
+		CustomerParent:         loader.NewOne("Customer.parent", customer.Table, "parent_id", customer.Table),
+		CustomerMergedInto:     loader.NewOne("Customer.mergedInto", customer.Table, "merged_into_id", customer.Table),
+		CustomerProfile:        section("Customer.profile", customer.Profiles),
+		CustomerCoverage:       section("Customer.coverage", customer.Coverages),
+		CustomerMedicare:       section("Customer.medicare", customer.Medicares),
+		CustomerHousehold:      section("Customer.household", customer.Households),
+		CustomerEnrollment:     section("Customer.enrollment", customer.Enrollments),
+		CustomerAgent:          section("Customer.agent", customer.Agents),
+		CustomerAlertProgram:   section("Customer.alertProgram", customer.AlertPrograms),
+		CustomerChildren:       loader.NewMany("Customer.children", customer.Table, c.Customers, "parent_id"),
+		CustomerAccountHolders: loader.NewMany("Customer.accountHolders", customer.Table, c.AccountHolders, "customer_id"),
+		CustomerCards:          loader.NewMany("Customer.cards", customer.Table, c.Cards, "customer_id"),
+
+		AccountPrimaryCustomer: loader.NewOne("Account.primaryCustomer", customer.Accounts, "primary_customer_id", customer.Table),
+		AccountHolders:         loader.NewMany("Account.holders", customer.Accounts, c.AccountHolders, "account_id"),
+		AccountCards:           loader.NewMany("Account.cards", customer.Accounts, c.Cards, "account_id"),
+		AccountHolderAccount:   loader.NewOne("AccountHolder.account", customer.AccountHolders, "account_id", customer.Accounts),
+		AccountHolderCustomer:  loader.NewOne("AccountHolder.customer", customer.AccountHolders, "customer_id", customer.Table),
+		CardAccount:            loader.NewOne("Card.account", customer.Cards, "account_id", customer.Accounts),
+		CardCustomer:           loader.NewOne("Card.customer", customer.Cards, "customer_id", customer.Table),
+		ImportRequestRows:      loader.NewMany("ImportRequest.rows", customer.ImportRequests, c.ImportRows, "request_id"),
+		ImportRowCustomer:      loader.NewOne("ImportRow.customer", customer.ImportRows, "customer_id", customer.Table),
 
 		IdentifierCustomer: loader.NewOne("CustomerIdentifier.customer", customer.Identifiers, "customer_id", customer.Table),
 		PhoneCustomer:      loader.NewOne("CustomerPhone.customer", customer.Phones, "customer_id", customer.Table),
@@ -130,6 +197,9 @@ func NewEdges(schema *ast.Schema, sealer *pii.Sealer) *Edges {
 		CallAttemptTask:          loader.NewOne("CallAttempt.task", schedule.CallAttempts, "task_id", schedule.CallTasks),
 		InconvenientTimeCustomer: loader.NewOne("InconvenientTime.customer", schedule.Inconveniences, "customer_id", customer.Table),
 
+		EndpointDeliveries: loader.NewMany("WebhookEndpoint.deliveries", webhook.Endpoints, w.Deliveries, "endpoint_id"),
+		DeliveryEndpoint:   loader.NewOne("WebhookDelivery.endpoint", webhook.Deliveries, "endpoint_id", webhook.Endpoints),
+
 		Nodes: Nodes{
 			Organization:       loader.NewNode("Organization", identity.Organizations),
 			APIKey:             loader.NewNode("ApiKey", identity.APIKeys),
@@ -140,6 +210,14 @@ func NewEdges(schema *ast.Schema, sealer *pii.Sealer) *Edges {
 			CustomerAddress:    loader.NewNode("CustomerAddress", customer.Addresses),
 			Loan:               loader.NewNode("Loan", customer.Loans),
 			LendingSystem:      loader.NewNode("LendingSystem", customer.LendingSystems),
+			Account:            loader.NewNode("Account", customer.Accounts),
+			AccountHolder:      loader.NewNode("AccountHolder", customer.AccountHolders),
+			Card:               loader.NewNode("Card", customer.Cards),
+			ImportRequest:      loader.NewNode("ImportRequest", customer.ImportRequests),
+			ImportRow:          loader.NewNode("ImportRow", customer.ImportRows),
+			BulkOperation:      loader.NewNode("BulkOperation", bulk.Operations),
+			WebhookEndpoint:    loader.NewNode("WebhookEndpoint", webhook.Endpoints),
+			WebhookDelivery:    loader.NewNode("WebhookDelivery", webhook.Deliveries),
 			TaskType:           loader.NewNode("TaskType", schedule.TaskTypes),
 			Schedule:           loader.NewNode("Schedule", schedule.Schedules),
 			CallTask:           loader.NewNode("CallTask", schedule.CallTasks),
@@ -151,11 +229,21 @@ func NewEdges(schema *ast.Schema, sealer *pii.Sealer) *Edges {
 		e.AuditEntryCustomer,
 		e.CustomerPrimaryPhone, e.CustomerPrimaryAddress, e.CustomerActiveSchedule, e.CustomerIdentifiers, e.CustomerPhones,
 		e.CustomerAddresses, e.CustomerLoans, e.CustomerSchedules, e.CustomerCallTasks, e.CustomerCallAttempts, e.CustomerInconvenientTimes,
+		e.CustomerParent, e.CustomerMergedInto, e.CustomerProfile, e.CustomerCoverage, e.CustomerMedicare, e.CustomerHousehold,
+		e.CustomerEnrollment, e.CustomerAgent, e.CustomerAlertProgram, e.CustomerChildren, e.CustomerAccountHolders, e.CustomerCards,
+		e.AccountPrimaryCustomer, e.AccountHolders, e.AccountCards, e.AccountHolderAccount, e.AccountHolderCustomer,
+		e.CardAccount, e.CardCustomer, e.ImportRequestRows, e.ImportRowCustomer,
 		e.IdentifierCustomer, e.PhoneCustomer, e.AddressCustomer, e.LoanCustomer, e.LoanSchedules,
 		e.TaskTypeSchedules,
 		e.ScheduleCustomer, e.ScheduleTaskType, e.ScheduleLoan, e.ScheduleTasks,
 		e.CallTaskCustomer, e.CallTaskSchedule, e.CallTaskTaskType, e.CallTaskLoan,
 		e.CallAttemptCustomer, e.CallAttemptTask, e.InconvenientTimeCustomer,
+		e.EndpointDeliveries, e.DeliveryEndpoint,
 	)
 	return e
+}
+
+// section declares a side of a customer: a row with the customer's own id.
+func section[T any](coordinate string, table *db.Table[T]) *loader.One[customer.Customer, T] {
+	return loader.NewOneBy(coordinate, customer.Table, "id", table, "id", db.Where{})
 }

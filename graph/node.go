@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"caseload/internal/audit"
+	"caseload/internal/bulk"
 	"caseload/internal/customer"
 	"caseload/internal/fault"
 	"caseload/internal/identity"
@@ -13,6 +14,7 @@ import (
 	"caseload/internal/relay"
 	"caseload/internal/schedule"
 	"caseload/internal/viewer"
+	"caseload/internal/webhook"
 )
 
 // nodeType is how node finds one type: the scopes that reading it needs, and its loader, which returns one
@@ -36,6 +38,14 @@ func (r *Resolver) nodeTypes() map[string]nodeType {
 		customer.Addresses.Prefix():      {[]viewer.Scope{viewer.CustomersRead}, find(n.CustomerAddress)},
 		customer.Loans.Prefix():          {[]viewer.Scope{viewer.CustomersRead}, find(n.Loan)},
 		customer.LendingSystems.Prefix(): {[]viewer.Scope{viewer.LendingRead}, find(n.LendingSystem)},
+		customer.Accounts.Prefix():       {[]viewer.Scope{viewer.CustomersRead}, find(n.Account)},
+		customer.AccountHolders.Prefix(): {[]viewer.Scope{viewer.CustomersRead}, find(n.AccountHolder)},
+		customer.Cards.Prefix():          {[]viewer.Scope{viewer.CustomersRead}, find(n.Card)},
+		customer.ImportRequests.Prefix(): {[]viewer.Scope{viewer.CustomersRead}, find(n.ImportRequest)},
+		customer.ImportRows.Prefix():     {[]viewer.Scope{viewer.CustomersRead}, find(n.ImportRow)},
+		bulk.Operations.Prefix():         {[]viewer.Scope{viewer.BulkRead}, find(n.BulkOperation)},
+		webhook.Endpoints.Prefix():       {[]viewer.Scope{viewer.WebhooksRead}, find(n.WebhookEndpoint)},
+		webhook.Deliveries.Prefix():      {[]viewer.Scope{viewer.WebhooksRead}, find(n.WebhookDelivery)},
 		schedule.TaskTypes.Prefix():      {[]viewer.Scope{viewer.SchedulesRead}, find(n.TaskType)},
 		schedule.Schedules.Prefix():      {[]viewer.Scope{viewer.SchedulesRead}, find(n.Schedule)},
 		schedule.CallTasks.Prefix():      {[]viewer.Scope{viewer.SchedulesRead}, find(n.CallTask)},

@@ -4,6 +4,7 @@ import (
 	"github.com/google/uuid"
 
 	"caseload/graph/model"
+	"caseload/internal/customer"
 	"caseload/internal/fault"
 	"caseload/internal/relay"
 	"caseload/internal/schedule"
@@ -32,6 +33,46 @@ func ref[T comparable](v T) *T {
 		return nil
 	}
 	return &v
+}
+
+func bulkUpsertPayload(r *customer.BulkUpsertResult, errs []*fault.UserError) *model.BulkUpsertCustomersPayload {
+	p := &model.BulkUpsertCustomersPayload{Results: []*customer.UpsertResult{}, Messages: []string{}, UserErrors: errs}
+	if r != nil {
+		p.Results, p.Messages, p.DryRun = withErrors(r.Results), r.Messages, r.DryRun
+		p.Total, p.Created, p.Updated, p.Unchanged = int32(len(r.Results)), int32(r.Counts.Created), int32(r.Counts.Updated), int32(r.Counts.Unchanged)
+		p.Failed, p.Skipped = int32(r.Counts.Failed), int32(r.Counts.Skipped)
+	}
+	return p
+}
+
+func createPayload(r *customer.CreateResult, errs []*fault.UserError) *model.CreateCustomersPayload {
+	p := &model.CreateCustomersPayload{Results: []*customer.UpsertResult{}, UserErrors: errs}
+	if r != nil {
+		p.Results, p.ImportRequest = withErrors(r.Results), r.Request
+		if r.Request != nil {
+			id := r.Request.ID()
+			p.RequestID = &id
+		}
+	}
+	return p
+}
+
+func mergePayload(r *customer.MergeResult, errs []*fault.UserError) *model.MergeCustomersPayload {
+	p := &model.MergeCustomersPayload{Merged: []*customer.Customer{}, UserErrors: errs}
+	if r != nil {
+		p.Customer, p.Merged = r.Customer, r.Merged
+	}
+	return p
+}
+
+// withErrors gives every row a list of errors: an empty one is not null.
+func withErrors(rows []*customer.UpsertResult) []*customer.UpsertResult {
+	for _, row := range rows {
+		if row.UserErrors == nil {
+			row.UserErrors = []*fault.UserError{}
+		}
+	}
+	return rows
 }
 
 func syncPayload(r *schedule.SyncResult, errs []*fault.UserError) *model.SyncCustomerSchedulePayload {
@@ -68,6 +109,22 @@ func claimPayload(r *schedule.ClaimResult, errs []*fault.UserError) *model.Claim
 	p := &model.ClaimCallTasksPayload{Claims: []*schedule.Claim{}, UserErrors: errs}
 	if r != nil {
 		p.Claims, p.Skipped, p.Postponed = r.Claims, int32(r.Skipped), int32(r.Postponed)
+	}
+	return p
+}
+
+func renewPayload(r *schedule.RenewResult, errs []*fault.UserError) *model.CallTaskPayload {
+	p := &model.CallTaskPayload{UserErrors: errs}
+	if r != nil {
+		p.CallTask, p.UserErrors = r.Task, append(p.UserErrors, r.UserErrors...)
+	}
+	return p
+}
+
+func inconveniencePayload(r *schedule.InconvenienceResult, errs []*fault.UserError) *model.AddInconvenientTimePayload {
+	p := &model.AddInconvenientTimePayload{UserErrors: errs}
+	if r != nil {
+		p.InconvenientTime, p.TasksRemoved = r.Inconvenience, int32(r.TasksRemoved)
 	}
 	return p
 }

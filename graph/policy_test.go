@@ -114,6 +114,8 @@ var prefixes = map[string]string{
 	customer.Table.Prefix(): "Customer", customer.Identifiers.Prefix(): "CustomerIdentifier", customer.Phones.Prefix(): "CustomerPhone",
 	customer.Addresses.Prefix(): "CustomerAddress", customer.Loans.Prefix(): "Loan", customer.LendingSystems.Prefix(): "LendingSystem",
 	schedule.TaskTypes.Prefix(): "TaskType", schedule.Schedules.Prefix(): "Schedule", schedule.CallTasks.Prefix(): "CallTask",
+	customer.Accounts.Prefix(): "Account", customer.AccountHolders.Prefix(): "AccountHolder", customer.Cards.Prefix(): "Card",
+	customer.ImportRequests.Prefix(): "ImportRequest", customer.ImportRows.Prefix(): "ImportRow",
 	schedule.CallAttempts.Prefix(): "CallAttempt", schedule.Inconveniences.Prefix(): "InconvenientTime",
 }
 
@@ -218,6 +220,8 @@ func nodesOf(p *graphtest.Person) map[string]string {
 		"Customer": graphtest.ID(p.Customer), "CustomerIdentifier": graphtest.ID(p.Identifier), "CustomerPhone": graphtest.ID(p.Phone),
 		"CustomerAddress": graphtest.ID(p.Address), "Loan": graphtest.ID(p.Loan), "Schedule": graphtest.ID(p.Schedule), "CallTask": graphtest.ID(p.Tasks[0]),
 		"CallAttempt": graphtest.ID(p.Attempt), "InconvenientTime": graphtest.ID(p.Inconvenience),
+		"Account": graphtest.ID(p.Account), "AccountHolder": graphtest.ID(p.Holder), "Card": graphtest.ID(p.Card),
+		"ImportRequest": graphtest.ID(p.ImportRequest), "ImportRow": graphtest.ID(p.ImportRow),
 	}
 }
 

@@ -91,6 +91,7 @@ func has(path string, want func(s *scene) any) func(s *scene, r *graphtest.Reply
 
 func customerID(s *scene) vars { return vars{"id": graphtest.ID(s.Customer)} }
 func taskID(s *scene) vars     { return vars{"id": graphtest.ID(s.Tasks[0])} }
+func sourceID(s *scene) vars   { return vars{"source": s.Identifier.SourceID} }
 func reference(s *scene) vars  { return vars{"ref": s.ReferenceID} }
 func ownID(s *scene) any       { return graphtest.ID(s.Customer) }
 func none(*scene) vars         { return nil }
@@ -124,6 +125,13 @@ var principals = map[string]row{
 	"Query.customer": {`query ($ref: String!) { customer(referenceId: $ref) { id birthday ssnLastFour } }`, reference, has("customer.id", ownID), null("customer")},
 	"Query.customers": {`query ($ref: String!) { customers(filter: {referenceId: {eq: $ref}}) { nodes { id } totalCount } }`, reference,
 		has("customers.nodes.0.id", ownID), has("customers", func(*scene) any { return map[string]any{"nodes": []any{}, "totalCount": 0.0} })},
+	"Query.account": {`query ($id: ID!) { account(id: $id) { id numberMasked holders { nodes { customer { id } } } } }`, func(s *scene) vars { return vars{"id": graphtest.ID(s.Account)} },
+		has("account.holders.nodes.0.customer.id", ownID), null("account")},
+	"Query.accounts": {`query ($source: String!) { accounts(filter: {sourceAccountId: {eq: $source}}) { nodes { id primaryCustomer { id } } totalCount } }`,
+		func(s *scene) vars { return vars{"source": s.Account.SourceAccountID} },
+		has("accounts.nodes.0.primaryCustomer.id", ownID), has("accounts.totalCount", func(*scene) any { return 0.0 })},
+	"Query.importRequest": {`query ($id: ID!) { importRequest(requestId: $id) { rows { nodes { customer { id } } } } }`, func(s *scene) vars { return vars{"id": graphtest.ID(s.ImportRequest)} },
+		has("importRequest.rows.nodes.0.customer.id", ownID), null("importRequest")},
 	"Query.lendingSystem": {`{ lendingSystem { id baseUrl } }`, func(s *scene) vars {
 		s.OK(s.t, s.Harbor.Key, `mutation { configureLendingSystem(input: {baseUrl: "https://lending.example.com", key: "a-secret-key-of-theirs"}) { userErrors { code } } }`, nil)
 		return nil
@@ -166,8 +174,33 @@ var principals = map[string]row{
 		r := s.OK(s.t, s.Harbor.Key, `mutation { createApiKey(input: {name: "to be revoked", scopes: [CUSTOMERS_READ]}) { apiKey { id } } }`, nil)
 		return vars{"id": r.At("createApiKey.apiKey.id")}
 	}, func(s *scene, r *graphtest.Reply) { require.NotNil(s.t, r.At("revokeApiKey.apiKey.revokedAt"), r.Body) }, missing("revokeApiKey", "input.id")},
-	"Mutation.revealSsn": {`mutation ($id: ID!) { revealSsn(input: {customerId: $id, reason: "The customer is on the phone."}) { ssn` + errs + `} }`, customerID,
-		func(s *scene, r *graphtest.Reply) { require.Regexp(s.t, `^21909\d{4}$`, r.At("revealSsn.ssn")) }, missing("revealSsn", "input.customerId")},
+	"Mutation.revealPii": {`mutation ($id: ID!) { revealPii(input: {customerId: $id, field: SSN, reason: "The customer is on the phone."}) { value` + errs + `} }`, customerID,
+		func(s *scene, r *graphtest.Reply) { require.Regexp(s.t, `^21909\d{4}$`, r.At("revealPii.value")) }, missing("revealPii", "input.customerId")},
+	"Mutation.bulkUpsertCustomers": {`mutation ($source: SourceId!) { bulkUpsertCustomers(input: {source: "LMS", customers: [{sourceId: $source, title: "Dr."}]}) {
+			results { action key customer { id title } userErrors { code path } }` + errs + `} }`, sourceID,
+		func(s *scene, r *graphtest.Reply) {
+			require.Equal(s.t, ownID(s), r.At("bulkUpsertCustomers.results.0.customer.id"), r.Body)
+			require.Equal(s.t, "UPDATE", r.At("bulkUpsertCustomers.results.0.action"), r.Body)
+		}, another("bulkUpsertCustomers")},
+	"Mutation.createCustomers": {`mutation ($ref: String!) { createCustomers(input: {customers: [{referenceId: $ref, middleName: "Lee", accounts: []}]}) {
+			requestId results { action key lookupKey customer { id middleName } userErrors { code path } }` + errs + `} }`, reference,
+		func(s *scene, r *graphtest.Reply) {
+			require.Equal(s.t, ownID(s), r.At("createCustomers.results.0.customer.id"), r.Body)
+			require.Equal(s.t, "UPDATE", r.At("createCustomers.results.0.action"), r.Body)
+		}, another("createCustomers")},
+	"Mutation.updateCustomer": {`mutation ($id: ID!) { updateCustomer(id: $id, input: {firstName: "Anna", household: {annualIncome: 60000}}) { customer { firstName household { annualIncome } }` + errs + `} }`, customerID,
+		wrote("updateCustomer", "customer.household.annualIncome", 60000.0), missing("updateCustomer", "id")},
+	"Mutation.deleteCustomer": {`mutation ($id: ID!) { deleteCustomer(input: {id: $id, reason: "asked for it"}) { customer { id deletedAt }` + errs + `} }`, customerID,
+		func(s *scene, r *graphtest.Reply) {
+			require.NotNil(s.t, r.At("deleteCustomer.customer.deletedAt"), r.Body)
+		}, missing("deleteCustomer", "input.id")},
+	"Mutation.restoreCustomer": {`mutation ($id: ID!) { restoreCustomer(input: {id: $id}) { customer { id deletedAt }` + errs + `} }`, func(s *scene) vars {
+		s.OK(s.t, s.Harbor.Key, `mutation ($id: ID!) { deleteCustomer(input: {id: $id}) { customer { id } } }`, customerID(s))
+		return customerID(s)
+	}, wrote("restoreCustomer", "customer.deletedAt", nil), missing("restoreCustomer", "input.id")},
+	"Mutation.mergeCustomers": {`mutation ($id: ID!, $twin: ID!) { mergeCustomers(input: {survivorId: $id, duplicateIds: [$twin]}) { customer { id } merged { id mergedInto { id } }` + errs + `} }`, func(s *scene) vars {
+		return vars{"id": graphtest.ID(s.Customer), "twin": graphtest.ID(s.Harbor.Person(s.t).Customer)}
+	}, has("mergeCustomers.merged.0.mergedInto.id", ownID), missing("mergeCustomers", "input.survivorId")},
 	"Mutation.configureLendingSystem": {`mutation { configureLendingSystem(input: {baseUrl: "https://other.example.com", key: "a-secret-key-of-ours"}) { lendingSystem { baseUrl }` + errs + `} }`, none,
 		wrote("configureLendingSystem", "lendingSystem.baseUrl", "https://other.example.com"),
 		func(s *scene, r *graphtest.Reply) {
@@ -227,6 +260,15 @@ var principals = map[string]row{
 	"Mutation.removeInconvenientTime": {`mutation ($id: ID!) { removeInconvenientTime(input: {id: $id}) { customer { id }` + errs + `} }`,
 		func(s *scene) vars { return vars{"id": graphtest.ID(s.Inconvenience)} },
 		has("removeInconvenientTime.customer.id", ownID), missing("removeInconvenientTime", "input.id")},
+}
+
+// another expects that the key, which means nobody there, made a customer of its own.
+func another(mutation string) func(s *scene, r *graphtest.Reply) {
+	return func(s *scene, r *graphtest.Reply) {
+		require.Empty(s.t, r.Errors, r.Body)
+		require.Equal(s.t, "CREATE", r.At(mutation+".results.0.action"), r.Body)
+		require.NotEqual(s.t, ownID(s), r.At(mutation+".results.0.customer.id"), r.Body)
+	}
 }
 
 // Subscription.scheduleChanged has a test of its own: a subscription that may not see anything stays silent.

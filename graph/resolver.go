@@ -5,10 +5,14 @@ package graph
 //go:generate go -C .. tool gqlgen generate
 
 import (
+	"caseload/internal/bulk"
 	"caseload/internal/customer"
 	"caseload/internal/db"
+	"caseload/internal/httpapi/download"
+	"caseload/internal/idempotency"
 	"caseload/internal/identity"
 	"caseload/internal/schedule"
+	"caseload/internal/webhook"
 )
 
 // Resolver is what all resolvers need, made once at start. Its fields are lower case since the resolvers
@@ -18,10 +22,9 @@ type Resolver struct {
 	keys      *identity.Keys
 	customers *customer.Service
 	schedules *schedule.Service
+	bulk      *bulk.Service
+	webhooks  *webhook.Service
 	edges     *Edges
-}
-
-// NewResolver makes the root resolver.
-func NewResolver(pool *db.Pool, keys *identity.Keys, customers *customer.Service, schedules *schedule.Service, edges *Edges) *Resolver {
-	return &Resolver{pool: pool, keys: keys, customers: customers, schedules: schedules, edges: edges}
+	outcomes  *idempotency.Outcomes
+	links     *download.Links
 }

@@ -69,55 +69,75 @@ func (r *loanResolver) Schedules(ctx context.Context, obj *customer.Loan, first 
 }
 
 func (r *mutationResolver) SyncCustomerSchedule(ctx context.Context, input schedule.SyncInput) (*model.SyncCustomerSchedulePayload, error) {
-	result, err := r.schedules.Sync(ctx, viewer.From(ctx), input)
+	result, err := once(ctx, r.Resolver, func(ctx context.Context) (*schedule.SyncResult, error) {
+		return r.schedules.Sync(ctx, viewer.From(ctx), input)
+	})
 	errs, err := refused(err)
 	return syncPayload(result, errs), err
 }
 
 func (r *mutationResolver) BulkSyncCustomerSchedules(ctx context.Context, input schedule.BulkSyncInput) (*model.BulkSyncCustomerSchedulesPayload, error) {
-	results, err := r.schedules.BulkSync(ctx, viewer.From(ctx), input)
+	results, err := once(ctx, r.Resolver, func(ctx context.Context) ([]*schedule.SyncResult, error) {
+		return r.schedules.BulkSync(ctx, viewer.From(ctx), input)
+	})
 	errs, err := refused(err)
 	return bulkSyncPayload(results, errs), err
 }
 
 func (r *mutationResolver) CreateTaskType(ctx context.Context, input schedule.CreateTaskTypeInput) (*model.TaskTypePayload, error) {
-	row, err := r.schedules.CreateTaskType(ctx, viewer.From(ctx), input)
+	row, err := once(ctx, r.Resolver, func(ctx context.Context) (*schedule.TaskType, error) {
+		return r.schedules.CreateTaskType(ctx, viewer.From(ctx), input)
+	})
 	errs, err := refused(err)
 	return &model.TaskTypePayload{TaskType: row, UserErrors: errs}, err
 }
 
 func (r *mutationResolver) UpdateTaskType(ctx context.Context, id relay.ID, input schedule.UpdateTaskTypeInput) (*model.TaskTypePayload, error) {
-	row, err := r.schedules.UpdateTaskType(ctx, viewer.From(ctx), id, input)
+	row, err := once(ctx, r.Resolver, func(ctx context.Context) (*schedule.TaskType, error) {
+		return r.schedules.UpdateTaskType(ctx, viewer.From(ctx), id, input)
+	})
 	errs, err := refused(err)
 	return &model.TaskTypePayload{TaskType: row, UserErrors: errs}, err
 }
 
 func (r *mutationResolver) ArchiveTaskType(ctx context.Context, input schedule.ArchiveTaskTypeInput) (*model.TaskTypePayload, error) {
-	row, err := r.schedules.ArchiveTaskType(ctx, viewer.From(ctx), input)
+	row, err := once(ctx, r.Resolver, func(ctx context.Context) (*schedule.TaskType, error) {
+		return r.schedules.ArchiveTaskType(ctx, viewer.From(ctx), input)
+	})
 	errs, err := refused(err)
 	return &model.TaskTypePayload{TaskType: row, UserErrors: errs}, err
 }
 
 func (r *mutationResolver) TightenCallingWindow(ctx context.Context, input schedule.TightenCallingWindowInput) (*model.TightenCallingWindowPayload, error) {
-	row, err := r.schedules.TightenCallingWindow(ctx, viewer.From(ctx), input)
+	row, err := once(ctx, r.Resolver, func(ctx context.Context) (*schedule.CallingWindow, error) {
+		return r.schedules.TightenCallingWindow(ctx, viewer.From(ctx), input)
+	})
 	errs, err := refused(err)
 	return &model.TightenCallingWindowPayload{Window: row, UserErrors: errs}, err
 }
 
 func (r *mutationResolver) AddCallingHoliday(ctx context.Context, input schedule.AddCallingHolidayInput) (*model.AddCallingHolidayPayload, error) {
-	row, err := r.schedules.AddCallingHoliday(ctx, viewer.From(ctx), input)
+	row, err := once(ctx, r.Resolver, func(ctx context.Context) (*schedule.CallingHoliday, error) {
+		return r.schedules.AddCallingHoliday(ctx, viewer.From(ctx), input)
+	})
 	errs, err := refused(err)
 	return &model.AddCallingHolidayPayload{Holiday: row, UserErrors: errs}, err
 }
 
 func (r *mutationResolver) ClaimCallTasks(ctx context.Context, input schedule.ClaimInput) (*model.ClaimCallTasksPayload, error) {
-	result, err := r.schedules.ClaimTasks(ctx, viewer.From(ctx), input)
+	result, err := once(ctx, r.Resolver, func(ctx context.Context) (*schedule.ClaimResult, error) {
+		return r.schedules.ClaimTasks(ctx, viewer.From(ctx), input)
+	})
 	errs, err := refused(err)
 	return claimPayload(result, errs), err
 }
 
 func (r *mutationResolver) ClaimCallTask(ctx context.Context, input schedule.ClaimOneInput) (*model.ClaimCallTaskPayload, error) {
-	claim, denials, err := r.schedules.ClaimOne(ctx, viewer.From(ctx), input)
+	var denials []*schedule.Denial
+	claim, err := once(ctx, r.Resolver, func(ctx context.Context) (claim *schedule.Claim, err error) {
+		claim, denials, err = r.schedules.ClaimOne(ctx, viewer.From(ctx), input)
+		return claim, err
+	})
 	errs, err := refused(err)
 	if denials == nil {
 		denials = []*schedule.Denial{}
@@ -126,37 +146,49 @@ func (r *mutationResolver) ClaimCallTask(ctx context.Context, input schedule.Cla
 }
 
 func (r *mutationResolver) RenewCallTask(ctx context.Context, input schedule.RenewInput) (*model.CallTaskPayload, error) {
-	row, err := r.schedules.Renew(ctx, viewer.From(ctx), input)
+	result, err := once(ctx, r.Resolver, func(ctx context.Context) (*schedule.RenewResult, error) {
+		return r.schedules.Renew(ctx, viewer.From(ctx), input)
+	})
 	errs, err := refused(err)
-	return &model.CallTaskPayload{CallTask: row, UserErrors: errs}, err
+	return renewPayload(result, errs), err
 }
 
 func (r *mutationResolver) CompleteCallTask(ctx context.Context, input schedule.CompleteInput) (*model.CompleteCallTaskPayload, error) {
-	result, err := r.schedules.Complete(ctx, viewer.From(ctx), input)
+	result, err := once(ctx, r.Resolver, func(ctx context.Context) (*schedule.CallResult, error) {
+		return r.schedules.Complete(ctx, viewer.From(ctx), input)
+	})
 	errs, err := refused(err)
 	return completePayload(result, errs), err
 }
 
 func (r *mutationResolver) CancelCallTask(ctx context.Context, input schedule.CancelInput) (*model.CallTaskPayload, error) {
-	row, err := r.schedules.Cancel(ctx, viewer.From(ctx), input)
+	row, err := once(ctx, r.Resolver, func(ctx context.Context) (*schedule.CallTask, error) {
+		return r.schedules.Cancel(ctx, viewer.From(ctx), input)
+	})
 	errs, err := refused(err)
 	return &model.CallTaskPayload{CallTask: row, UserErrors: errs}, err
 }
 
 func (r *mutationResolver) RecordCall(ctx context.Context, input schedule.RecordInput) (*model.RecordCallPayload, error) {
-	result, err := r.schedules.RecordCall(ctx, viewer.From(ctx), input)
+	result, err := once(ctx, r.Resolver, func(ctx context.Context) (*schedule.CallResult, error) {
+		return r.schedules.RecordCall(ctx, viewer.From(ctx), input)
+	})
 	errs, err := refused(err)
 	return recordPayload(result, errs), err
 }
 
 func (r *mutationResolver) AddInconvenientTime(ctx context.Context, input schedule.AddInconvenientTimeInput) (*model.AddInconvenientTimePayload, error) {
-	row, removed, err := r.schedules.AddInconvenientTime(ctx, viewer.From(ctx), input)
+	result, err := once(ctx, r.Resolver, func(ctx context.Context) (*schedule.InconvenienceResult, error) {
+		return r.schedules.AddInconvenientTime(ctx, viewer.From(ctx), input)
+	})
 	errs, err := refused(err)
-	return &model.AddInconvenientTimePayload{InconvenientTime: row, TasksRemoved: int32(removed), UserErrors: errs}, err
+	return inconveniencePayload(result, errs), err
 }
 
 func (r *mutationResolver) RemoveInconvenientTime(ctx context.Context, input schedule.RemoveInconvenientTimeInput) (*model.RemoveInconvenientTimePayload, error) {
-	row, err := r.schedules.RemoveInconvenientTime(ctx, viewer.From(ctx), input)
+	row, err := once(ctx, r.Resolver, func(ctx context.Context) (*customer.Customer, error) {
+		return r.schedules.RemoveInconvenientTime(ctx, viewer.From(ctx), input)
+	})
 	errs, err := refused(err)
 	return &model.RemoveInconvenientTimePayload{Customer: row, UserErrors: errs}, err
 }

@@ -4,10 +4,12 @@ package connection
 
 import (
 	"caseload/internal/audit"
+	"caseload/internal/bulk"
 	"caseload/internal/customer"
 	"caseload/internal/identity"
 	"caseload/internal/relay"
 	"caseload/internal/schedule"
+	"caseload/internal/webhook"
 )
 
 // The connections and edges, named as in the schema.
@@ -26,6 +28,20 @@ type (
 	CustomerAddressEdge          = relay.Edge[*customer.Address]
 	LoanConnection               = relay.Connection[*customer.Loan]
 	LoanEdge                     = relay.Edge[*customer.Loan]
+	AccountConnection            = relay.Connection[*customer.Account]
+	AccountEdge                  = relay.Edge[*customer.Account]
+	AccountHolderConnection      = relay.Connection[*customer.AccountHolder]
+	AccountHolderEdge            = relay.Edge[*customer.AccountHolder]
+	CardConnection               = relay.Connection[*customer.Card]
+	CardEdge                     = relay.Edge[*customer.Card]
+	ImportRowConnection          = relay.Connection[*customer.ImportRow]
+	ImportRowEdge                = relay.Edge[*customer.ImportRow]
+	BulkOperationConnection      = relay.Connection[*bulk.Operation]
+	BulkOperationEdge            = relay.Edge[*bulk.Operation]
+	WebhookEndpointConnection    = relay.Connection[*webhook.Endpoint]
+	WebhookEndpointEdge          = relay.Edge[*webhook.Endpoint]
+	WebhookDeliveryConnection    = relay.Connection[*webhook.Delivery]
+	WebhookDeliveryEdge          = relay.Edge[*webhook.Delivery]
 	TaskTypeConnection           = relay.Connection[*schedule.TaskType]
 	TaskTypeEdge                 = relay.Edge[*schedule.TaskType]
 	ScheduleConnection           = relay.Connection[*schedule.Schedule]

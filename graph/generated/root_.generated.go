@@ -4,13 +4,16 @@ package generated
 
 import (
 	"bytes"
+	"caseload/graph/model"
 	"caseload/internal/audit"
+	"caseload/internal/bulk"
 	"caseload/internal/civil"
 	"caseload/internal/customer"
 	"caseload/internal/identity"
 	"caseload/internal/relay"
 	"caseload/internal/schedule"
 	"caseload/internal/viewer"
+	"caseload/internal/webhook"
 	"context"
 	"fmt"
 	"sync/atomic"
@@ -28,13 +31,22 @@ func NewExecutableSchema(cfg Config) graphql.ExecutableSchema {
 type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
+	Account() AccountResolver
+	AccountHolder() AccountHolderResolver
 	AuditEntry() AuditEntryResolver
+	BulkOperation() BulkOperationResolver
+	BulkOperationChange() BulkOperationChangeResolver
 	CallAttempt() CallAttemptResolver
 	CallTask() CallTaskResolver
+	Card() CardResolver
 	Customer() CustomerResolver
 	CustomerAddress() CustomerAddressResolver
+	CustomerAlertProgram() CustomerAlertProgramResolver
 	CustomerIdentifier() CustomerIdentifierResolver
+	CustomerMedicare() CustomerMedicareResolver
 	CustomerPhone() CustomerPhoneResolver
+	ImportRequest() ImportRequestResolver
+	ImportRow() ImportRowResolver
 	InconvenientTime() InconvenientTimeResolver
 	Loan() LoanResolver
 	Mutation() MutationResolver
@@ -44,6 +56,8 @@ type ResolverRoot interface {
 	Subscription() SubscriptionResolver
 	TaskType() TaskTypeResolver
 	Viewer() ViewerResolver
+	WebhookDelivery() WebhookDeliveryResolver
+	WebhookEndpoint() WebhookEndpointResolver
 }
 
 type DirectiveRoot struct {
@@ -51,6 +65,63 @@ type DirectiveRoot struct {
 }
 
 type ComplexityRoot struct {
+	Account struct {
+		Cards                   func(childComplexity int, first *int32, after *string, last *int32, before *string) int
+		ClosedAt                func(childComplexity int) int
+		CreatedAt               func(childComplexity int) int
+		CreatedBy               func(childComplexity int) int
+		Holders                 func(childComplexity int, first *int32, after *string, last *int32, before *string) int
+		ID                      func(childComplexity int) int
+		NumberMasked            func(childComplexity int) int
+		NumberProvided          func(childComplexity int) int
+		OpenedAt                func(childComplexity int) int
+		PrimaryCustomer         func(childComplexity int) int
+		PrimarySourceCustomerID func(childComplexity int) int
+		Source                  func(childComplexity int) int
+		SourceAccountID         func(childComplexity int) int
+		SourcePortfolioID       func(childComplexity int) int
+		Status                  func(childComplexity int) int
+		Type                    func(childComplexity int) int
+		UpdatedAt               func(childComplexity int) int
+		UpdatedBy               func(childComplexity int) int
+		Version                 func(childComplexity int) int
+	}
+
+	AccountConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	AccountEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	AccountHolder struct {
+		Account          func(childComplexity int) int
+		CreatedAt        func(childComplexity int) int
+		Customer         func(childComplexity int) int
+		ID               func(childComplexity int) int
+		IsPrimary        func(childComplexity int) int
+		Source           func(childComplexity int) int
+		SourceCustomerID func(childComplexity int) int
+		UpdatedAt        func(childComplexity int) int
+	}
+
+	AccountHolderConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	AccountHolderEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
 	AddCallingHolidayPayload struct {
 		Holiday    func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -111,6 +182,54 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	BulkOperation struct {
+		ByteSize        func(childComplexity int) int
+		CancelRequested func(childComplexity int) int
+		Created         func(childComplexity int) int
+		CreatedAt       func(childComplexity int) int
+		CreatedBy       func(childComplexity int) int
+		ErrorPolicy     func(childComplexity int) int
+		ExpiresAt       func(childComplexity int) int
+		Failed          func(childComplexity int) int
+		FileName        func(childComplexity int) int
+		FinishedAt      func(childComplexity int) int
+		Format          func(childComplexity int) int
+		ID              func(childComplexity int) int
+		Kind            func(childComplexity int) int
+		Language        func(childComplexity int) int
+		LineCount       func(childComplexity int) int
+		Messages        func(childComplexity int) int
+		Processed       func(childComplexity int) int
+		Progress        func(childComplexity int) int
+		ResultsURL      func(childComplexity int) int
+		Skipped         func(childComplexity int) int
+		Source          func(childComplexity int) int
+		StartedAt       func(childComplexity int) int
+		State           func(childComplexity int) int
+		Unchanged       func(childComplexity int) int
+		Updated         func(childComplexity int) int
+		UpdatedAt       func(childComplexity int) int
+		Version         func(childComplexity int) int
+	}
+
+	BulkOperationChange struct {
+		BulkOperation func(childComplexity int) int
+		OccurredAt    func(childComplexity int) int
+		State         func(childComplexity int) int
+	}
+
+	BulkOperationConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	BulkOperationEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
 	BulkSyncCustomerScheduleResult struct {
 		Action               func(childComplexity int) int
 		Customer             func(childComplexity int) int
@@ -128,6 +247,30 @@ type ComplexityRoot struct {
 		Results    func(childComplexity int) int
 		Succeeded  func(childComplexity int) int
 		Total      func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	BulkUpsertCustomerResult struct {
+		Action     func(childComplexity int) int
+		ClientRef  func(childComplexity int) int
+		Customer   func(childComplexity int) int
+		Index      func(childComplexity int) int
+		Key        func(childComplexity int) int
+		LookupKey  func(childComplexity int) int
+		Success    func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	BulkUpsertCustomersPayload struct {
+		Created    func(childComplexity int) int
+		DryRun     func(childComplexity int) int
+		Failed     func(childComplexity int) int
+		Messages   func(childComplexity int) int
+		Results    func(childComplexity int) int
+		Skipped    func(childComplexity int) int
+		Total      func(childComplexity int) int
+		Unchanged  func(childComplexity int) int
+		Updated    func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -241,6 +384,40 @@ type ComplexityRoot struct {
 		State      func(childComplexity int) int
 	}
 
+	CancelBulkOperationPayload struct {
+		BulkOperation func(childComplexity int) int
+		UserErrors    func(childComplexity int) int
+	}
+
+	Card struct {
+		Account           func(childComplexity int) int
+		CardType          func(childComplexity int) int
+		ClosedAt          func(childComplexity int) int
+		CreatedAt         func(childComplexity int) int
+		Customer          func(childComplexity int) int
+		ID                func(childComplexity int) int
+		IIN               func(childComplexity int) int
+		LastFour          func(childComplexity int) int
+		NetworkIdentifier func(childComplexity int) int
+		OpenedAt          func(childComplexity int) int
+		Source            func(childComplexity int) int
+		SourceCustomerID  func(childComplexity int) int
+		Status            func(childComplexity int) int
+		UpdatedAt         func(childComplexity int) int
+	}
+
+	CardConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	CardEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
 	ClaimCallTaskPayload struct {
 		Claim      func(childComplexity int) int
 		Denials    func(childComplexity int) int
@@ -275,22 +452,68 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	CreateBulkOperationPayload struct {
+		BulkOperation func(childComplexity int) int
+		UserErrors    func(childComplexity int) int
+	}
+
+	CreateCustomerExportPayload struct {
+		BulkOperation func(childComplexity int) int
+		UserErrors    func(childComplexity int) int
+	}
+
+	CreateCustomerResult struct {
+		Action     func(childComplexity int) int
+		Customer   func(childComplexity int) int
+		Index      func(childComplexity int) int
+		Key        func(childComplexity int) int
+		LookupKey  func(childComplexity int) int
+		Success    func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	CreateCustomersPayload struct {
+		ImportRequest func(childComplexity int) int
+		RequestID     func(childComplexity int) int
+		Results       func(childComplexity int) int
+		UserErrors    func(childComplexity int) int
+	}
+
+	CreateWebhookEndpointPayload struct {
+		Secret          func(childComplexity int) int
+		UserErrors      func(childComplexity int) int
+		WebhookEndpoint func(childComplexity int) int
+	}
+
 	Customer struct {
+		Abbreviation      func(childComplexity int) int
+		AccountHolders    func(childComplexity int, first *int32, after *string, last *int32, before *string) int
 		ActiveSchedule    func(childComplexity int) int
 		Addresses         func(childComplexity int, first *int32, after *string, last *int32, before *string) int
+		Agent             func(childComplexity int) int
+		AlertProgram      func(childComplexity int) int
 		Birthday          func(childComplexity int) int
 		CallAttempts      func(childComplexity int, first *int32, after *string, last *int32, before *string) int
 		CallTasks         func(childComplexity int, first *int32, after *string, last *int32, before *string, filter *schedule.CallTaskFilter) int
+		Cards             func(childComplexity int, first *int32, after *string, last *int32, before *string) int
+		Children          func(childComplexity int, first *int32, after *string, last *int32, before *string) int
+		Coverage          func(childComplexity int) int
 		CreatedAt         func(childComplexity int) int
 		CreatedBy         func(childComplexity int) int
+		DebtorID          func(childComplexity int) int
+		DeletedAt         func(childComplexity int) int
+		DeletedBy         func(childComplexity int) int
 		DoNotCall         func(childComplexity int) int
 		DoNotCallAt       func(childComplexity int) int
 		DoNotEmail        func(childComplexity int) int
 		DoNotMail         func(childComplexity int) int
 		DoNotSMS          func(childComplexity int) int
 		Email             func(childComplexity int) int
+		Enrollment        func(childComplexity int) int
 		ExternalMetadata  func(childComplexity int) int
 		FirstName         func(childComplexity int) int
+		Gender            func(childComplexity int) int
+		Household         func(childComplexity int) int
 		ID                func(childComplexity int) int
 		Identifiers       func(childComplexity int, first *int32, after *string, last *int32, before *string) int
 		InconvenientTimes func(childComplexity int, first *int32, after *string, last *int32, before *string) int
@@ -298,15 +521,23 @@ type ComplexityRoot struct {
 		Language          func(childComplexity int) int
 		LastName          func(childComplexity int) int
 		Loans             func(childComplexity int, first *int32, after *string, last *int32, before *string) int
+		Medicare          func(childComplexity int) int
+		MergedInto        func(childComplexity int) int
 		MiddleName        func(childComplexity int) int
+		Parent            func(childComplexity int) int
+		ParentLanguage    func(childComplexity int) int
+		ParentSource      func(childComplexity int) int
+		ParentSourceID    func(childComplexity int) int
 		Phones            func(childComplexity int, first *int32, after *string, last *int32, before *string) int
 		PrimaryAddress    func(childComplexity int) int
 		PrimaryPhone      func(childComplexity int) int
+		Profile           func(childComplexity int) int
 		ReferenceID       func(childComplexity int) int
 		SSNProvided       func(childComplexity int) int
 		Schedules         func(childComplexity int, first *int32, after *string, last *int32, before *string) int
 		SsnLastFour       func(childComplexity int) int
 		TimeZone          func(childComplexity int) int
+		Title             func(childComplexity int) int
 		UpdatedAt         func(childComplexity int) int
 		UpdatedBy         func(childComplexity int) int
 		Version           func(childComplexity int) int
@@ -315,6 +546,7 @@ type ComplexityRoot struct {
 	CustomerAddress struct {
 		City       func(childComplexity int) int
 		Country    func(childComplexity int) int
+		County     func(childComplexity int) int
 		CreatedAt  func(childComplexity int) int
 		Customer   func(childComplexity int) int
 		ID         func(childComplexity int) int
@@ -338,6 +570,23 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	CustomerAgent struct {
+		CreatedAt func(childComplexity int) int
+		NPN       func(childComplexity int) int
+		Name      func(childComplexity int) int
+		UpdatedAt func(childComplexity int) int
+	}
+
+	CustomerAlertProgram struct {
+		AlertOptIns        func(childComplexity int) int
+		CreatedAt          func(childComplexity int) int
+		EnrollmentEndsAt   func(childComplexity int) int
+		EnrollmentStartsAt func(childComplexity int) int
+		OptInStatus        func(childComplexity int) int
+		TargetingIndicator func(childComplexity int) int
+		UpdatedAt          func(childComplexity int) int
+	}
+
 	CustomerConnection struct {
 		Edges      func(childComplexity int) int
 		Nodes      func(childComplexity int) int
@@ -345,18 +594,52 @@ type ComplexityRoot struct {
 		TotalCount func(childComplexity int) int
 	}
 
+	CustomerCoverage struct {
+		Carrier          func(childComplexity int) int
+		CreatedAt        func(childComplexity int) int
+		DesiredStartOn   func(childComplexity int) int
+		ExistingCoverage func(childComplexity int) int
+		PlanName         func(childComplexity int) int
+		UpdatedAt        func(childComplexity int) int
+	}
+
 	CustomerEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
 	}
 
+	CustomerEnrollment struct {
+		CarrierAssignedCustomerID func(childComplexity int) int
+		CarrierName               func(childComplexity int) int
+		CreatedAt                 func(childComplexity int) int
+		EffectiveOn               func(childComplexity int) int
+		EnrolledOn                func(childComplexity int) int
+		MemberID                  func(childComplexity int) int
+		PlanCode                  func(childComplexity int) int
+		PlanName                  func(childComplexity int) int
+		UpdatedAt                 func(childComplexity int) int
+	}
+
+	CustomerHousehold struct {
+		AnnualIncome      func(childComplexity int) int
+		CreatedAt         func(childComplexity int) int
+		DependentCount    func(childComplexity int) int
+		FilingStatus      func(childComplexity int) int
+		HouseholdIncome   func(childComplexity int) int
+		IsSubsidyEligible func(childComplexity int) int
+		SubsidyAmount     func(childComplexity int) int
+		UpdatedAt         func(childComplexity int) int
+	}
+
 	CustomerIdentifier struct {
-		CreatedAt func(childComplexity int) int
-		Customer  func(childComplexity int) int
-		ID        func(childComplexity int) int
-		Language  func(childComplexity int) int
-		Source    func(childComplexity int) int
-		SourceID  func(childComplexity int) int
+		CreatedAt       func(childComplexity int) int
+		Customer        func(childComplexity int) int
+		ID              func(childComplexity int) int
+		Language        func(childComplexity int) int
+		Source          func(childComplexity int) int
+		SourceCreatedAt func(childComplexity int) int
+		SourceID        func(childComplexity int) int
+		SourceUpdatedAt func(childComplexity int) int
 	}
 
 	CustomerIdentifierConnection struct {
@@ -369,6 +652,22 @@ type ComplexityRoot struct {
 	CustomerIdentifierEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	CustomerMedicare struct {
+		CreatedAt              func(childComplexity int) int
+		HasCard                func(childComplexity int) int
+		HasDisabilityBenefits  func(childComplexity int) int
+		HasMedicaid            func(childComplexity int) int
+		HealthSherpaCustomerID func(childComplexity int) int
+		IsVeteran              func(childComplexity int) int
+		MBIProvided            func(childComplexity int) int
+		MbiLastFour            func(childComplexity int) int
+		MedicaidNumberProvided func(childComplexity int) int
+		PartAOn                func(childComplexity int) int
+		PartBOn                func(childComplexity int) int
+		UpdatedAt              func(childComplexity int) int
+		VANumberProvided       func(childComplexity int) int
 	}
 
 	CustomerPhone struct {
@@ -391,6 +690,75 @@ type ComplexityRoot struct {
 	}
 
 	CustomerPhoneEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	CustomerProfile struct {
+		ClientCustomerID       func(childComplexity int) int
+		ConvertedAt            func(childComplexity int) int
+		CreatedAt              func(childComplexity int) int
+		CurrentSourceID        func(childComplexity int) int
+		DisqualificationReason func(childComplexity int) int
+		Ethnicity              func(childComplexity int) int
+		Intent                 func(childComplexity int) int
+		IsDecisionMaker        func(childComplexity int) int
+		LastContactedAt        func(childComplexity int) int
+		MaritalStatus          func(childComplexity int) int
+		OriginalSourceID       func(childComplexity int) int
+		PreferredName          func(childComplexity int) int
+		ProductFamily          func(childComplexity int) int
+		ProductInterest        func(childComplexity int) int
+		QualificationStatus    func(childComplexity int) int
+		Salutation             func(childComplexity int) int
+		Status                 func(childComplexity int) int
+		Suffix                 func(childComplexity int) int
+		UpdatedAt              func(childComplexity int) int
+	}
+
+	DeleteCustomerPayload struct {
+		Customer   func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	DeleteWebhookEndpointPayload struct {
+		DeletedWebhookEndpointID func(childComplexity int) int
+		UserErrors               func(childComplexity int) int
+	}
+
+	ImportRequest struct {
+		Created   func(childComplexity int) int
+		CreatedAt func(childComplexity int) int
+		CreatedBy func(childComplexity int) int
+		Failed    func(childComplexity int) int
+		ID        func(childComplexity int) int
+		Rows      func(childComplexity int, first *int32, after *string, last *int32, before *string) int
+		Skipped   func(childComplexity int) int
+		Total     func(childComplexity int) int
+		Unchanged func(childComplexity int) int
+		Updated   func(childComplexity int) int
+	}
+
+	ImportRow struct {
+		Action     func(childComplexity int) int
+		CreatedAt  func(childComplexity int) int
+		Customer   func(childComplexity int) int
+		ID         func(childComplexity int) int
+		Index      func(childComplexity int) int
+		Key        func(childComplexity int) int
+		LookupKey  func(childComplexity int) int
+		Success    func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	ImportRowConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	ImportRowEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
 	}
@@ -457,26 +825,47 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	MergeCustomersPayload struct {
+		Customer   func(childComplexity int) int
+		Merged     func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	Mutation struct {
 		AddCallingHoliday         func(childComplexity int, input schedule.AddCallingHolidayInput) int
 		AddInconvenientTime       func(childComplexity int, input schedule.AddInconvenientTimeInput) int
 		ArchiveTaskType           func(childComplexity int, input schedule.ArchiveTaskTypeInput) int
 		BulkSyncCustomerSchedules func(childComplexity int, input schedule.BulkSyncInput) int
+		BulkUpsertCustomers       func(childComplexity int, input customer.BulkUpsertInput) int
+		CancelBulkOperation       func(childComplexity int, input bulk.CancelInput) int
 		CancelCallTask            func(childComplexity int, input schedule.CancelInput) int
 		ClaimCallTask             func(childComplexity int, input schedule.ClaimOneInput) int
 		ClaimCallTasks            func(childComplexity int, input schedule.ClaimInput) int
 		CompleteCallTask          func(childComplexity int, input schedule.CompleteInput) int
 		ConfigureLendingSystem    func(childComplexity int, input customer.ConfigureLendingSystemInput) int
 		CreateAPIKey              func(childComplexity int, input identity.CreateAPIKeyInput) int
+		CreateBulkOperation       func(childComplexity int, input model.CreateBulkOperationInput) int
+		CreateCustomerExport      func(childComplexity int, input model.CreateCustomerExportInput) int
+		CreateCustomers           func(childComplexity int, input customer.CreateInput) int
 		CreateTaskType            func(childComplexity int, input schedule.CreateTaskTypeInput) int
+		CreateWebhookEndpoint     func(childComplexity int, input webhook.CreateEndpointInput) int
+		DeleteCustomer            func(childComplexity int, input customer.DeleteInput) int
+		DeleteWebhookEndpoint     func(childComplexity int, input webhook.DeleteEndpointInput) int
+		MergeCustomers            func(childComplexity int, input customer.MergeInput) int
+		PingWebhookEndpoint       func(childComplexity int, input webhook.PingEndpointInput) int
 		RecordCall                func(childComplexity int, input schedule.RecordInput) int
+		RedeliverWebhook          func(childComplexity int, input webhook.RedeliverInput) int
 		RemoveInconvenientTime    func(childComplexity int, input schedule.RemoveInconvenientTimeInput) int
 		RenewCallTask             func(childComplexity int, input schedule.RenewInput) int
-		RevealSsn                 func(childComplexity int, input customer.RevealSSNInput) int
+		RestoreCustomer           func(childComplexity int, input customer.RestoreInput) int
+		RevealPii                 func(childComplexity int, input customer.RevealInput) int
 		RevokeAPIKey              func(childComplexity int, input identity.RevokeAPIKeyInput) int
+		RotateWebhookSecret       func(childComplexity int, input webhook.RotateSecretInput) int
 		SyncCustomerSchedule      func(childComplexity int, input schedule.SyncInput) int
 		TightenCallingWindow      func(childComplexity int, input schedule.TightenCallingWindowInput) int
+		UpdateCustomer            func(childComplexity int, id relay.ID, input customer.UpdateInput) int
 		UpdateTaskType            func(childComplexity int, id relay.ID, input schedule.UpdateTaskTypeInput) int
+		UpdateWebhookEndpoint     func(childComplexity int, id relay.ID, input webhook.UpdateEndpointInput) int
 	}
 
 	Organization struct {
@@ -509,22 +898,30 @@ type ComplexityRoot struct {
 	}
 
 	Query struct {
-		APIKeys         func(childComplexity int, first *int32, after *string, last *int32, before *string) int
-		AuditEntries    func(childComplexity int, first *int32, after *string, last *int32, before *string, filter *audit.Filter) int
-		CallEligibility func(childComplexity int, input schedule.EligibilityQuery) int
-		CallTasks       func(childComplexity int, first *int32, after *string, last *int32, before *string, filter *schedule.CallTaskFilter) int
-		CallingHolidays func(childComplexity int, state *string, from *civil.Date, to *civil.Date) int
-		CallingWindows  func(childComplexity int, state *string) int
-		Customer        func(childComplexity int, id *relay.ID, referenceID *string, identifier *customer.IdentifierInput) int
-		Customers       func(childComplexity int, first *int32, after *string, last *int32, before *string, filter *customer.Filter, search *string, orderBy []*relay.OrderBy) int
-		LendingSystem   func(childComplexity int) int
-		Node            func(childComplexity int, id relay.ID) int
-		Nodes           func(childComplexity int, ids []*relay.ID) int
-		SchedulePreview func(childComplexity int, input schedule.PreviewInput) int
-		Schedules       func(childComplexity int, first *int32, after *string, last *int32, before *string, filter *schedule.Filter) int
-		TaskType        func(childComplexity int, id *relay.ID, name *string) int
-		TaskTypes       func(childComplexity int, first *int32, after *string, last *int32, before *string, includeArchived *bool) int
-		Viewer          func(childComplexity int) int
+		APIKeys           func(childComplexity int, first *int32, after *string, last *int32, before *string) int
+		Account           func(childComplexity int, id *relay.ID, sourceAccount *customer.AccountKey) int
+		Accounts          func(childComplexity int, first *int32, after *string, last *int32, before *string, filter *customer.AccountFilter, orderBy []*relay.OrderBy) int
+		AuditEntries      func(childComplexity int, first *int32, after *string, last *int32, before *string, filter *audit.Filter) int
+		BulkOperation     func(childComplexity int, id relay.ID) int
+		BulkOperations    func(childComplexity int, first *int32, after *string, last *int32, before *string, filter *bulk.Filter) int
+		CallEligibility   func(childComplexity int, input schedule.EligibilityQuery) int
+		CallTasks         func(childComplexity int, first *int32, after *string, last *int32, before *string, filter *schedule.CallTaskFilter) int
+		CallingHolidays   func(childComplexity int, state *string, from *civil.Date, to *civil.Date) int
+		CallingWindows    func(childComplexity int, state *string) int
+		Customer          func(childComplexity int, id *relay.ID, referenceID *string, identifier *customer.IdentifierInput) int
+		Customers         func(childComplexity int, first *int32, after *string, last *int32, before *string, filter *customer.Filter, search *string, orderBy []*relay.OrderBy) int
+		ImportRequest     func(childComplexity int, requestID relay.ID) int
+		LendingSystem     func(childComplexity int) int
+		Node              func(childComplexity int, id relay.ID) int
+		Nodes             func(childComplexity int, ids []*relay.ID) int
+		SchedulePreview   func(childComplexity int, input schedule.PreviewInput) int
+		Schedules         func(childComplexity int, first *int32, after *string, last *int32, before *string, filter *schedule.Filter) int
+		TaskType          func(childComplexity int, id *relay.ID, name *string) int
+		TaskTypes         func(childComplexity int, first *int32, after *string, last *int32, before *string, includeArchived *bool) int
+		Viewer            func(childComplexity int) int
+		WebhookDeliveries func(childComplexity int, first *int32, after *string, last *int32, before *string, filter *webhook.DeliveryFilter) int
+		WebhookEndpoint   func(childComplexity int, id relay.ID) int
+		WebhookEndpoints  func(childComplexity int, first *int32, after *string, last *int32, before *string, filter *webhook.EndpointFilter) int
 	}
 
 	RecordCallPayload struct {
@@ -540,15 +937,26 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
-	RevealSsnPayload struct {
+	RestoreCustomerPayload struct {
 		Customer   func(childComplexity int) int
-		Ssn        func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	RevealPiiPayload struct {
+		Customer   func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+		Value      func(childComplexity int) int
 	}
 
 	RevokeApiKeyPayload struct {
 		APIKey     func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	RotateWebhookSecretPayload struct {
+		Secret          func(childComplexity int) int
+		UserErrors      func(childComplexity int) int
+		WebhookEndpoint func(childComplexity int) int
 	}
 
 	Schedule struct {
@@ -596,7 +1004,8 @@ type ComplexityRoot struct {
 	}
 
 	Subscription struct {
-		ScheduleChanged func(childComplexity int, customerID *relay.ID) int
+		BulkOperationChanged func(childComplexity int, id *relay.ID) int
+		ScheduleChanged      func(childComplexity int, customerID *relay.ID) int
 	}
 
 	SyncCustomerSchedulePayload struct {
@@ -661,6 +1070,11 @@ type ComplexityRoot struct {
 		Window     func(childComplexity int) int
 	}
 
+	UpdateCustomerPayload struct {
+		Customer   func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	UserError struct {
 		Code    func(childComplexity int) int
 		Message func(childComplexity int) int
@@ -672,6 +1086,74 @@ type ComplexityRoot struct {
 		Kind         func(childComplexity int) int
 		Organization func(childComplexity int) int
 		Scopes       func(childComplexity int) int
+	}
+
+	WebhookDelivery struct {
+		Attempts       func(childComplexity int) int
+		CreatedAt      func(childComplexity int) int
+		DeliveredAt    func(childComplexity int) int
+		Endpoint       func(childComplexity int) int
+		Event          func(childComplexity int) int
+		EventID        func(childComplexity int) int
+		ID             func(childComplexity int) int
+		LastFailure    func(childComplexity int) int
+		LastStatusCode func(childComplexity int) int
+		NextAttemptAt  func(childComplexity int) int
+		Payload        func(childComplexity int) int
+		State          func(childComplexity int) int
+		SubjectID      func(childComplexity int) int
+	}
+
+	WebhookDeliveryConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	WebhookDeliveryEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	WebhookDeliveryPayload struct {
+		UserErrors      func(childComplexity int) int
+		WebhookDelivery func(childComplexity int) int
+	}
+
+	WebhookEndpoint struct {
+		CreatedAt           func(childComplexity int) int
+		CreatedBy           func(childComplexity int) int
+		Deliveries          func(childComplexity int, first *int32, after *string, last *int32, before *string, filter *webhook.DeliveryFilter) int
+		Description         func(childComplexity int) int
+		DisabledAt          func(childComplexity int) int
+		DisabledReason      func(childComplexity int) int
+		Events              func(childComplexity int) int
+		FailingSince        func(childComplexity int) int
+		ID                  func(childComplexity int) int
+		IsEnabled           func(childComplexity int) int
+		PreviousSecretUntil func(childComplexity int) int
+		URL                 func(childComplexity int) int
+		UpdatedAt           func(childComplexity int) int
+		UpdatedBy           func(childComplexity int) int
+		Version             func(childComplexity int) int
+	}
+
+	WebhookEndpointConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	WebhookEndpointEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	WebhookEndpointPayload struct {
+		UserErrors      func(childComplexity int) int
+		WebhookEndpoint func(childComplexity int) int
 	}
 }
 
@@ -688,6 +1170,256 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 	ec := newExecutionContext(nil, e, nil)
 	_ = ec
 	switch typeName + "." + field {
+
+	case "Account.cards":
+		if e.ComplexityRoot.Account.Cards == nil {
+			break
+		}
+
+		args, err := ec.field_Account_cards_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Account.Cards(childComplexity, args["first"].(*int32), args["after"].(*string), args["last"].(*int32), args["before"].(*string)), true
+	case "Account.closedAt":
+		if e.ComplexityRoot.Account.ClosedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Account.ClosedAt(childComplexity), true
+	case "Account.createdAt":
+		if e.ComplexityRoot.Account.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Account.CreatedAt(childComplexity), true
+	case "Account.createdBy":
+		if e.ComplexityRoot.Account.CreatedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Account.CreatedBy(childComplexity), true
+	case "Account.holders":
+		if e.ComplexityRoot.Account.Holders == nil {
+			break
+		}
+
+		args, err := ec.field_Account_holders_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Account.Holders(childComplexity, args["first"].(*int32), args["after"].(*string), args["last"].(*int32), args["before"].(*string)), true
+	case "Account.id":
+		if e.ComplexityRoot.Account.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Account.ID(childComplexity), true
+	case "Account.numberMasked":
+		if e.ComplexityRoot.Account.NumberMasked == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Account.NumberMasked(childComplexity), true
+	case "Account.numberProvided":
+		if e.ComplexityRoot.Account.NumberProvided == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Account.NumberProvided(childComplexity), true
+	case "Account.openedAt":
+		if e.ComplexityRoot.Account.OpenedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Account.OpenedAt(childComplexity), true
+	case "Account.primaryCustomer":
+		if e.ComplexityRoot.Account.PrimaryCustomer == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Account.PrimaryCustomer(childComplexity), true
+	case "Account.primarySourceCustomerId":
+		if e.ComplexityRoot.Account.PrimarySourceCustomerID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Account.PrimarySourceCustomerID(childComplexity), true
+	case "Account.source":
+		if e.ComplexityRoot.Account.Source == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Account.Source(childComplexity), true
+	case "Account.sourceAccountId":
+		if e.ComplexityRoot.Account.SourceAccountID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Account.SourceAccountID(childComplexity), true
+	case "Account.sourcePortfolioId":
+		if e.ComplexityRoot.Account.SourcePortfolioID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Account.SourcePortfolioID(childComplexity), true
+	case "Account.status":
+		if e.ComplexityRoot.Account.Status == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Account.Status(childComplexity), true
+	case "Account.type":
+		if e.ComplexityRoot.Account.Type == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Account.Type(childComplexity), true
+	case "Account.updatedAt":
+		if e.ComplexityRoot.Account.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Account.UpdatedAt(childComplexity), true
+	case "Account.updatedBy":
+		if e.ComplexityRoot.Account.UpdatedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Account.UpdatedBy(childComplexity), true
+	case "Account.version":
+		if e.ComplexityRoot.Account.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Account.Version(childComplexity), true
+
+	case "AccountConnection.edges":
+		if e.ComplexityRoot.AccountConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AccountConnection.Edges(childComplexity), true
+	case "AccountConnection.nodes":
+		if e.ComplexityRoot.AccountConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AccountConnection.Nodes(childComplexity), true
+	case "AccountConnection.pageInfo":
+		if e.ComplexityRoot.AccountConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AccountConnection.PageInfo(childComplexity), true
+	case "AccountConnection.totalCount":
+		if e.ComplexityRoot.AccountConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AccountConnection.TotalCount(childComplexity), true
+
+	case "AccountEdge.cursor":
+		if e.ComplexityRoot.AccountEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AccountEdge.Cursor(childComplexity), true
+	case "AccountEdge.node":
+		if e.ComplexityRoot.AccountEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AccountEdge.Node(childComplexity), true
+
+	case "AccountHolder.account":
+		if e.ComplexityRoot.AccountHolder.Account == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AccountHolder.Account(childComplexity), true
+	case "AccountHolder.createdAt":
+		if e.ComplexityRoot.AccountHolder.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AccountHolder.CreatedAt(childComplexity), true
+	case "AccountHolder.customer":
+		if e.ComplexityRoot.AccountHolder.Customer == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AccountHolder.Customer(childComplexity), true
+	case "AccountHolder.id":
+		if e.ComplexityRoot.AccountHolder.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AccountHolder.ID(childComplexity), true
+	case "AccountHolder.isPrimary":
+		if e.ComplexityRoot.AccountHolder.IsPrimary == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AccountHolder.IsPrimary(childComplexity), true
+	case "AccountHolder.source":
+		if e.ComplexityRoot.AccountHolder.Source == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AccountHolder.Source(childComplexity), true
+	case "AccountHolder.sourceCustomerId":
+		if e.ComplexityRoot.AccountHolder.SourceCustomerID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AccountHolder.SourceCustomerID(childComplexity), true
+	case "AccountHolder.updatedAt":
+		if e.ComplexityRoot.AccountHolder.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AccountHolder.UpdatedAt(childComplexity), true
+
+	case "AccountHolderConnection.edges":
+		if e.ComplexityRoot.AccountHolderConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AccountHolderConnection.Edges(childComplexity), true
+	case "AccountHolderConnection.nodes":
+		if e.ComplexityRoot.AccountHolderConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AccountHolderConnection.Nodes(childComplexity), true
+	case "AccountHolderConnection.pageInfo":
+		if e.ComplexityRoot.AccountHolderConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AccountHolderConnection.PageInfo(childComplexity), true
+	case "AccountHolderConnection.totalCount":
+		if e.ComplexityRoot.AccountHolderConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AccountHolderConnection.TotalCount(childComplexity), true
+
+	case "AccountHolderEdge.cursor":
+		if e.ComplexityRoot.AccountHolderEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AccountHolderEdge.Cursor(childComplexity), true
+	case "AccountHolderEdge.node":
+		if e.ComplexityRoot.AccountHolderEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AccountHolderEdge.Node(childComplexity), true
 
 	case "AddCallingHolidayPayload.holiday":
 		if e.ComplexityRoot.AddCallingHolidayPayload.Holiday == nil {
@@ -913,6 +1645,226 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.AuditEntryEdge.Node(childComplexity), true
 
+	case "BulkOperation.byteSize":
+		if e.ComplexityRoot.BulkOperation.ByteSize == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperation.ByteSize(childComplexity), true
+	case "BulkOperation.cancelRequested":
+		if e.ComplexityRoot.BulkOperation.CancelRequested == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperation.CancelRequested(childComplexity), true
+	case "BulkOperation.createdCount":
+		if e.ComplexityRoot.BulkOperation.Created == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperation.Created(childComplexity), true
+	case "BulkOperation.createdAt":
+		if e.ComplexityRoot.BulkOperation.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperation.CreatedAt(childComplexity), true
+	case "BulkOperation.createdBy":
+		if e.ComplexityRoot.BulkOperation.CreatedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperation.CreatedBy(childComplexity), true
+	case "BulkOperation.errorPolicy":
+		if e.ComplexityRoot.BulkOperation.ErrorPolicy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperation.ErrorPolicy(childComplexity), true
+	case "BulkOperation.expiresAt":
+		if e.ComplexityRoot.BulkOperation.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperation.ExpiresAt(childComplexity), true
+	case "BulkOperation.failedCount":
+		if e.ComplexityRoot.BulkOperation.Failed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperation.Failed(childComplexity), true
+	case "BulkOperation.fileName":
+		if e.ComplexityRoot.BulkOperation.FileName == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperation.FileName(childComplexity), true
+	case "BulkOperation.finishedAt":
+		if e.ComplexityRoot.BulkOperation.FinishedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperation.FinishedAt(childComplexity), true
+	case "BulkOperation.format":
+		if e.ComplexityRoot.BulkOperation.Format == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperation.Format(childComplexity), true
+	case "BulkOperation.id":
+		if e.ComplexityRoot.BulkOperation.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperation.ID(childComplexity), true
+	case "BulkOperation.kind":
+		if e.ComplexityRoot.BulkOperation.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperation.Kind(childComplexity), true
+	case "BulkOperation.language":
+		if e.ComplexityRoot.BulkOperation.Language == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperation.Language(childComplexity), true
+	case "BulkOperation.lineCount":
+		if e.ComplexityRoot.BulkOperation.LineCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperation.LineCount(childComplexity), true
+	case "BulkOperation.messages":
+		if e.ComplexityRoot.BulkOperation.Messages == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperation.Messages(childComplexity), true
+	case "BulkOperation.processedCount":
+		if e.ComplexityRoot.BulkOperation.Processed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperation.Processed(childComplexity), true
+	case "BulkOperation.progress":
+		if e.ComplexityRoot.BulkOperation.Progress == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperation.Progress(childComplexity), true
+	case "BulkOperation.resultsUrl":
+		if e.ComplexityRoot.BulkOperation.ResultsURL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperation.ResultsURL(childComplexity), true
+	case "BulkOperation.skippedCount":
+		if e.ComplexityRoot.BulkOperation.Skipped == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperation.Skipped(childComplexity), true
+	case "BulkOperation.source":
+		if e.ComplexityRoot.BulkOperation.Source == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperation.Source(childComplexity), true
+	case "BulkOperation.startedAt":
+		if e.ComplexityRoot.BulkOperation.StartedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperation.StartedAt(childComplexity), true
+	case "BulkOperation.state":
+		if e.ComplexityRoot.BulkOperation.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperation.State(childComplexity), true
+	case "BulkOperation.unchangedCount":
+		if e.ComplexityRoot.BulkOperation.Unchanged == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperation.Unchanged(childComplexity), true
+	case "BulkOperation.updatedCount":
+		if e.ComplexityRoot.BulkOperation.Updated == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperation.Updated(childComplexity), true
+	case "BulkOperation.updatedAt":
+		if e.ComplexityRoot.BulkOperation.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperation.UpdatedAt(childComplexity), true
+	case "BulkOperation.version":
+		if e.ComplexityRoot.BulkOperation.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperation.Version(childComplexity), true
+
+	case "BulkOperationChange.bulkOperation":
+		if e.ComplexityRoot.BulkOperationChange.BulkOperation == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperationChange.BulkOperation(childComplexity), true
+	case "BulkOperationChange.occurredAt":
+		if e.ComplexityRoot.BulkOperationChange.OccurredAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperationChange.OccurredAt(childComplexity), true
+	case "BulkOperationChange.state":
+		if e.ComplexityRoot.BulkOperationChange.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperationChange.State(childComplexity), true
+
+	case "BulkOperationConnection.edges":
+		if e.ComplexityRoot.BulkOperationConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperationConnection.Edges(childComplexity), true
+	case "BulkOperationConnection.nodes":
+		if e.ComplexityRoot.BulkOperationConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperationConnection.Nodes(childComplexity), true
+	case "BulkOperationConnection.pageInfo":
+		if e.ComplexityRoot.BulkOperationConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperationConnection.PageInfo(childComplexity), true
+	case "BulkOperationConnection.totalCount":
+		if e.ComplexityRoot.BulkOperationConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperationConnection.TotalCount(childComplexity), true
+
+	case "BulkOperationEdge.cursor":
+		if e.ComplexityRoot.BulkOperationEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperationEdge.Cursor(childComplexity), true
+	case "BulkOperationEdge.node":
+		if e.ComplexityRoot.BulkOperationEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkOperationEdge.Node(childComplexity), true
+
 	case "BulkSyncCustomerScheduleResult.action":
 		if e.ComplexityRoot.BulkSyncCustomerScheduleResult.Action == nil {
 			break
@@ -998,6 +1950,116 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.BulkSyncCustomerSchedulesPayload.UserErrors(childComplexity), true
+
+	case "BulkUpsertCustomerResult.action":
+		if e.ComplexityRoot.BulkUpsertCustomerResult.Action == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkUpsertCustomerResult.Action(childComplexity), true
+	case "BulkUpsertCustomerResult.clientRef":
+		if e.ComplexityRoot.BulkUpsertCustomerResult.ClientRef == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkUpsertCustomerResult.ClientRef(childComplexity), true
+	case "BulkUpsertCustomerResult.customer":
+		if e.ComplexityRoot.BulkUpsertCustomerResult.Customer == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkUpsertCustomerResult.Customer(childComplexity), true
+	case "BulkUpsertCustomerResult.index":
+		if e.ComplexityRoot.BulkUpsertCustomerResult.Index == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkUpsertCustomerResult.Index(childComplexity), true
+	case "BulkUpsertCustomerResult.key":
+		if e.ComplexityRoot.BulkUpsertCustomerResult.Key == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkUpsertCustomerResult.Key(childComplexity), true
+	case "BulkUpsertCustomerResult.lookupKey":
+		if e.ComplexityRoot.BulkUpsertCustomerResult.LookupKey == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkUpsertCustomerResult.LookupKey(childComplexity), true
+	case "BulkUpsertCustomerResult.success":
+		if e.ComplexityRoot.BulkUpsertCustomerResult.Success == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkUpsertCustomerResult.Success(childComplexity), true
+	case "BulkUpsertCustomerResult.userErrors":
+		if e.ComplexityRoot.BulkUpsertCustomerResult.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkUpsertCustomerResult.UserErrors(childComplexity), true
+
+	case "BulkUpsertCustomersPayload.created":
+		if e.ComplexityRoot.BulkUpsertCustomersPayload.Created == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkUpsertCustomersPayload.Created(childComplexity), true
+	case "BulkUpsertCustomersPayload.dryRun":
+		if e.ComplexityRoot.BulkUpsertCustomersPayload.DryRun == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkUpsertCustomersPayload.DryRun(childComplexity), true
+	case "BulkUpsertCustomersPayload.failed":
+		if e.ComplexityRoot.BulkUpsertCustomersPayload.Failed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkUpsertCustomersPayload.Failed(childComplexity), true
+	case "BulkUpsertCustomersPayload.messages":
+		if e.ComplexityRoot.BulkUpsertCustomersPayload.Messages == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkUpsertCustomersPayload.Messages(childComplexity), true
+	case "BulkUpsertCustomersPayload.results":
+		if e.ComplexityRoot.BulkUpsertCustomersPayload.Results == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkUpsertCustomersPayload.Results(childComplexity), true
+	case "BulkUpsertCustomersPayload.skipped":
+		if e.ComplexityRoot.BulkUpsertCustomersPayload.Skipped == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkUpsertCustomersPayload.Skipped(childComplexity), true
+	case "BulkUpsertCustomersPayload.total":
+		if e.ComplexityRoot.BulkUpsertCustomersPayload.Total == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkUpsertCustomersPayload.Total(childComplexity), true
+	case "BulkUpsertCustomersPayload.unchanged":
+		if e.ComplexityRoot.BulkUpsertCustomersPayload.Unchanged == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkUpsertCustomersPayload.Unchanged(childComplexity), true
+	case "BulkUpsertCustomersPayload.updated":
+		if e.ComplexityRoot.BulkUpsertCustomersPayload.Updated == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkUpsertCustomersPayload.Updated(childComplexity), true
+	case "BulkUpsertCustomersPayload.userErrors":
+		if e.ComplexityRoot.BulkUpsertCustomersPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BulkUpsertCustomersPayload.UserErrors(childComplexity), true
 
 	case "CallAttempt.customer":
 		if e.ComplexityRoot.CallAttempt.Customer == nil {
@@ -1455,6 +2517,142 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CallingWindow.State(childComplexity), true
 
+	case "CancelBulkOperationPayload.bulkOperation":
+		if e.ComplexityRoot.CancelBulkOperationPayload.BulkOperation == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CancelBulkOperationPayload.BulkOperation(childComplexity), true
+	case "CancelBulkOperationPayload.userErrors":
+		if e.ComplexityRoot.CancelBulkOperationPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CancelBulkOperationPayload.UserErrors(childComplexity), true
+
+	case "Card.account":
+		if e.ComplexityRoot.Card.Account == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Card.Account(childComplexity), true
+	case "Card.cardType":
+		if e.ComplexityRoot.Card.CardType == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Card.CardType(childComplexity), true
+	case "Card.closedAt":
+		if e.ComplexityRoot.Card.ClosedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Card.ClosedAt(childComplexity), true
+	case "Card.createdAt":
+		if e.ComplexityRoot.Card.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Card.CreatedAt(childComplexity), true
+	case "Card.customer":
+		if e.ComplexityRoot.Card.Customer == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Card.Customer(childComplexity), true
+	case "Card.id":
+		if e.ComplexityRoot.Card.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Card.ID(childComplexity), true
+	case "Card.iin":
+		if e.ComplexityRoot.Card.IIN == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Card.IIN(childComplexity), true
+	case "Card.lastFour":
+		if e.ComplexityRoot.Card.LastFour == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Card.LastFour(childComplexity), true
+	case "Card.networkIdentifier":
+		if e.ComplexityRoot.Card.NetworkIdentifier == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Card.NetworkIdentifier(childComplexity), true
+	case "Card.openedAt":
+		if e.ComplexityRoot.Card.OpenedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Card.OpenedAt(childComplexity), true
+	case "Card.source":
+		if e.ComplexityRoot.Card.Source == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Card.Source(childComplexity), true
+	case "Card.sourceCustomerId":
+		if e.ComplexityRoot.Card.SourceCustomerID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Card.SourceCustomerID(childComplexity), true
+	case "Card.status":
+		if e.ComplexityRoot.Card.Status == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Card.Status(childComplexity), true
+	case "Card.updatedAt":
+		if e.ComplexityRoot.Card.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Card.UpdatedAt(childComplexity), true
+
+	case "CardConnection.edges":
+		if e.ComplexityRoot.CardConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CardConnection.Edges(childComplexity), true
+	case "CardConnection.nodes":
+		if e.ComplexityRoot.CardConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CardConnection.Nodes(childComplexity), true
+	case "CardConnection.pageInfo":
+		if e.ComplexityRoot.CardConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CardConnection.PageInfo(childComplexity), true
+	case "CardConnection.totalCount":
+		if e.ComplexityRoot.CardConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CardConnection.TotalCount(childComplexity), true
+
+	case "CardEdge.cursor":
+		if e.ComplexityRoot.CardEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CardEdge.Cursor(childComplexity), true
+	case "CardEdge.node":
+		if e.ComplexityRoot.CardEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CardEdge.Node(childComplexity), true
+
 	case "ClaimCallTaskPayload.claim":
 		if e.ComplexityRoot.ClaimCallTaskPayload.Claim == nil {
 			break
@@ -1574,6 +2772,136 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CreateApiKeyPayload.UserErrors(childComplexity), true
 
+	case "CreateBulkOperationPayload.bulkOperation":
+		if e.ComplexityRoot.CreateBulkOperationPayload.BulkOperation == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateBulkOperationPayload.BulkOperation(childComplexity), true
+	case "CreateBulkOperationPayload.userErrors":
+		if e.ComplexityRoot.CreateBulkOperationPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateBulkOperationPayload.UserErrors(childComplexity), true
+
+	case "CreateCustomerExportPayload.bulkOperation":
+		if e.ComplexityRoot.CreateCustomerExportPayload.BulkOperation == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateCustomerExportPayload.BulkOperation(childComplexity), true
+	case "CreateCustomerExportPayload.userErrors":
+		if e.ComplexityRoot.CreateCustomerExportPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateCustomerExportPayload.UserErrors(childComplexity), true
+
+	case "CreateCustomerResult.action":
+		if e.ComplexityRoot.CreateCustomerResult.Action == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateCustomerResult.Action(childComplexity), true
+	case "CreateCustomerResult.customer":
+		if e.ComplexityRoot.CreateCustomerResult.Customer == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateCustomerResult.Customer(childComplexity), true
+	case "CreateCustomerResult.index":
+		if e.ComplexityRoot.CreateCustomerResult.Index == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateCustomerResult.Index(childComplexity), true
+	case "CreateCustomerResult.key":
+		if e.ComplexityRoot.CreateCustomerResult.Key == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateCustomerResult.Key(childComplexity), true
+	case "CreateCustomerResult.lookupKey":
+		if e.ComplexityRoot.CreateCustomerResult.LookupKey == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateCustomerResult.LookupKey(childComplexity), true
+	case "CreateCustomerResult.success":
+		if e.ComplexityRoot.CreateCustomerResult.Success == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateCustomerResult.Success(childComplexity), true
+	case "CreateCustomerResult.userErrors":
+		if e.ComplexityRoot.CreateCustomerResult.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateCustomerResult.UserErrors(childComplexity), true
+
+	case "CreateCustomersPayload.importRequest":
+		if e.ComplexityRoot.CreateCustomersPayload.ImportRequest == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateCustomersPayload.ImportRequest(childComplexity), true
+	case "CreateCustomersPayload.requestId":
+		if e.ComplexityRoot.CreateCustomersPayload.RequestID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateCustomersPayload.RequestID(childComplexity), true
+	case "CreateCustomersPayload.results":
+		if e.ComplexityRoot.CreateCustomersPayload.Results == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateCustomersPayload.Results(childComplexity), true
+	case "CreateCustomersPayload.userErrors":
+		if e.ComplexityRoot.CreateCustomersPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateCustomersPayload.UserErrors(childComplexity), true
+
+	case "CreateWebhookEndpointPayload.secret":
+		if e.ComplexityRoot.CreateWebhookEndpointPayload.Secret == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateWebhookEndpointPayload.Secret(childComplexity), true
+	case "CreateWebhookEndpointPayload.userErrors":
+		if e.ComplexityRoot.CreateWebhookEndpointPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateWebhookEndpointPayload.UserErrors(childComplexity), true
+	case "CreateWebhookEndpointPayload.webhookEndpoint":
+		if e.ComplexityRoot.CreateWebhookEndpointPayload.WebhookEndpoint == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateWebhookEndpointPayload.WebhookEndpoint(childComplexity), true
+
+	case "Customer.abbreviation":
+		if e.ComplexityRoot.Customer.Abbreviation == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Customer.Abbreviation(childComplexity), true
+	case "Customer.accountHolders":
+		if e.ComplexityRoot.Customer.AccountHolders == nil {
+			break
+		}
+
+		args, err := ec.field_Customer_accountHolders_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Customer.AccountHolders(childComplexity, args["first"].(*int32), args["after"].(*string), args["last"].(*int32), args["before"].(*string)), true
 	case "Customer.activeSchedule":
 		if e.ComplexityRoot.Customer.ActiveSchedule == nil {
 			break
@@ -1591,6 +2919,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Customer.Addresses(childComplexity, args["first"].(*int32), args["after"].(*string), args["last"].(*int32), args["before"].(*string)), true
+	case "Customer.agent":
+		if e.ComplexityRoot.Customer.Agent == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Customer.Agent(childComplexity), true
+	case "Customer.alertProgram":
+		if e.ComplexityRoot.Customer.AlertProgram == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Customer.AlertProgram(childComplexity), true
 	case "Customer.birthday":
 		if e.ComplexityRoot.Customer.Birthday == nil {
 			break
@@ -1619,6 +2959,34 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Customer.CallTasks(childComplexity, args["first"].(*int32), args["after"].(*string), args["last"].(*int32), args["before"].(*string), args["filter"].(*schedule.CallTaskFilter)), true
+	case "Customer.cards":
+		if e.ComplexityRoot.Customer.Cards == nil {
+			break
+		}
+
+		args, err := ec.field_Customer_cards_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Customer.Cards(childComplexity, args["first"].(*int32), args["after"].(*string), args["last"].(*int32), args["before"].(*string)), true
+	case "Customer.children":
+		if e.ComplexityRoot.Customer.Children == nil {
+			break
+		}
+
+		args, err := ec.field_Customer_children_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Customer.Children(childComplexity, args["first"].(*int32), args["after"].(*string), args["last"].(*int32), args["before"].(*string)), true
+	case "Customer.coverage":
+		if e.ComplexityRoot.Customer.Coverage == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Customer.Coverage(childComplexity), true
 	case "Customer.createdAt":
 		if e.ComplexityRoot.Customer.CreatedAt == nil {
 			break
@@ -1631,6 +2999,24 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Customer.CreatedBy(childComplexity), true
+	case "Customer.debtorId":
+		if e.ComplexityRoot.Customer.DebtorID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Customer.DebtorID(childComplexity), true
+	case "Customer.deletedAt":
+		if e.ComplexityRoot.Customer.DeletedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Customer.DeletedAt(childComplexity), true
+	case "Customer.deletedBy":
+		if e.ComplexityRoot.Customer.DeletedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Customer.DeletedBy(childComplexity), true
 	case "Customer.doNotCall":
 		if e.ComplexityRoot.Customer.DoNotCall == nil {
 			break
@@ -1667,6 +3053,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Customer.Email(childComplexity), true
+	case "Customer.enrollment":
+		if e.ComplexityRoot.Customer.Enrollment == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Customer.Enrollment(childComplexity), true
 	case "Customer.externalMetadata":
 		if e.ComplexityRoot.Customer.ExternalMetadata == nil {
 			break
@@ -1679,6 +3071,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Customer.FirstName(childComplexity), true
+	case "Customer.gender":
+		if e.ComplexityRoot.Customer.Gender == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Customer.Gender(childComplexity), true
+	case "Customer.household":
+		if e.ComplexityRoot.Customer.Household == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Customer.Household(childComplexity), true
 	case "Customer.id":
 		if e.ComplexityRoot.Customer.ID == nil {
 			break
@@ -1736,12 +3140,48 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Customer.Loans(childComplexity, args["first"].(*int32), args["after"].(*string), args["last"].(*int32), args["before"].(*string)), true
+	case "Customer.medicare":
+		if e.ComplexityRoot.Customer.Medicare == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Customer.Medicare(childComplexity), true
+	case "Customer.mergedInto":
+		if e.ComplexityRoot.Customer.MergedInto == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Customer.MergedInto(childComplexity), true
 	case "Customer.middleName":
 		if e.ComplexityRoot.Customer.MiddleName == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Customer.MiddleName(childComplexity), true
+	case "Customer.parent":
+		if e.ComplexityRoot.Customer.Parent == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Customer.Parent(childComplexity), true
+	case "Customer.parentLanguage":
+		if e.ComplexityRoot.Customer.ParentLanguage == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Customer.ParentLanguage(childComplexity), true
+	case "Customer.parentSource":
+		if e.ComplexityRoot.Customer.ParentSource == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Customer.ParentSource(childComplexity), true
+	case "Customer.parentSourceId":
+		if e.ComplexityRoot.Customer.ParentSourceID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Customer.ParentSourceID(childComplexity), true
 	case "Customer.phones":
 		if e.ComplexityRoot.Customer.Phones == nil {
 			break
@@ -1765,6 +3205,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Customer.PrimaryPhone(childComplexity), true
+	case "Customer.profile":
+		if e.ComplexityRoot.Customer.Profile == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Customer.Profile(childComplexity), true
 	case "Customer.referenceId":
 		if e.ComplexityRoot.Customer.ReferenceID == nil {
 			break
@@ -1800,6 +3246,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Customer.TimeZone(childComplexity), true
+	case "Customer.title":
+		if e.ComplexityRoot.Customer.Title == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Customer.Title(childComplexity), true
 	case "Customer.updatedAt":
 		if e.ComplexityRoot.Customer.UpdatedAt == nil {
 			break
@@ -1831,6 +3283,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CustomerAddress.Country(childComplexity), true
+	case "CustomerAddress.county":
+		if e.ComplexityRoot.CustomerAddress.County == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerAddress.County(childComplexity), true
 	case "CustomerAddress.createdAt":
 		if e.ComplexityRoot.CustomerAddress.CreatedAt == nil {
 			break
@@ -1924,6 +3382,74 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CustomerAddressEdge.Node(childComplexity), true
 
+	case "CustomerAgent.createdAt":
+		if e.ComplexityRoot.CustomerAgent.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerAgent.CreatedAt(childComplexity), true
+	case "CustomerAgent.npn":
+		if e.ComplexityRoot.CustomerAgent.NPN == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerAgent.NPN(childComplexity), true
+	case "CustomerAgent.name":
+		if e.ComplexityRoot.CustomerAgent.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerAgent.Name(childComplexity), true
+	case "CustomerAgent.updatedAt":
+		if e.ComplexityRoot.CustomerAgent.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerAgent.UpdatedAt(childComplexity), true
+
+	case "CustomerAlertProgram.alertOptIns":
+		if e.ComplexityRoot.CustomerAlertProgram.AlertOptIns == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerAlertProgram.AlertOptIns(childComplexity), true
+	case "CustomerAlertProgram.createdAt":
+		if e.ComplexityRoot.CustomerAlertProgram.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerAlertProgram.CreatedAt(childComplexity), true
+	case "CustomerAlertProgram.enrollmentEndsAt":
+		if e.ComplexityRoot.CustomerAlertProgram.EnrollmentEndsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerAlertProgram.EnrollmentEndsAt(childComplexity), true
+	case "CustomerAlertProgram.enrollmentStartsAt":
+		if e.ComplexityRoot.CustomerAlertProgram.EnrollmentStartsAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerAlertProgram.EnrollmentStartsAt(childComplexity), true
+	case "CustomerAlertProgram.optInStatus":
+		if e.ComplexityRoot.CustomerAlertProgram.OptInStatus == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerAlertProgram.OptInStatus(childComplexity), true
+	case "CustomerAlertProgram.targetingIndicator":
+		if e.ComplexityRoot.CustomerAlertProgram.TargetingIndicator == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerAlertProgram.TargetingIndicator(childComplexity), true
+	case "CustomerAlertProgram.updatedAt":
+		if e.ComplexityRoot.CustomerAlertProgram.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerAlertProgram.UpdatedAt(childComplexity), true
+
 	case "CustomerConnection.edges":
 		if e.ComplexityRoot.CustomerConnection.Edges == nil {
 			break
@@ -1949,6 +3475,43 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CustomerConnection.TotalCount(childComplexity), true
 
+	case "CustomerCoverage.carrier":
+		if e.ComplexityRoot.CustomerCoverage.Carrier == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerCoverage.Carrier(childComplexity), true
+	case "CustomerCoverage.createdAt":
+		if e.ComplexityRoot.CustomerCoverage.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerCoverage.CreatedAt(childComplexity), true
+	case "CustomerCoverage.desiredStartOn":
+		if e.ComplexityRoot.CustomerCoverage.DesiredStartOn == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerCoverage.DesiredStartOn(childComplexity), true
+	case "CustomerCoverage.existingCoverage":
+		if e.ComplexityRoot.CustomerCoverage.ExistingCoverage == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerCoverage.ExistingCoverage(childComplexity), true
+	case "CustomerCoverage.planName":
+		if e.ComplexityRoot.CustomerCoverage.PlanName == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerCoverage.PlanName(childComplexity), true
+	case "CustomerCoverage.updatedAt":
+		if e.ComplexityRoot.CustomerCoverage.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerCoverage.UpdatedAt(childComplexity), true
+
 	case "CustomerEdge.cursor":
 		if e.ComplexityRoot.CustomerEdge.Cursor == nil {
 			break
@@ -1961,6 +3524,110 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CustomerEdge.Node(childComplexity), true
+
+	case "CustomerEnrollment.carrierAssignedCustomerId":
+		if e.ComplexityRoot.CustomerEnrollment.CarrierAssignedCustomerID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerEnrollment.CarrierAssignedCustomerID(childComplexity), true
+	case "CustomerEnrollment.carrierName":
+		if e.ComplexityRoot.CustomerEnrollment.CarrierName == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerEnrollment.CarrierName(childComplexity), true
+	case "CustomerEnrollment.createdAt":
+		if e.ComplexityRoot.CustomerEnrollment.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerEnrollment.CreatedAt(childComplexity), true
+	case "CustomerEnrollment.effectiveOn":
+		if e.ComplexityRoot.CustomerEnrollment.EffectiveOn == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerEnrollment.EffectiveOn(childComplexity), true
+	case "CustomerEnrollment.enrolledOn":
+		if e.ComplexityRoot.CustomerEnrollment.EnrolledOn == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerEnrollment.EnrolledOn(childComplexity), true
+	case "CustomerEnrollment.memberId":
+		if e.ComplexityRoot.CustomerEnrollment.MemberID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerEnrollment.MemberID(childComplexity), true
+	case "CustomerEnrollment.planCode":
+		if e.ComplexityRoot.CustomerEnrollment.PlanCode == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerEnrollment.PlanCode(childComplexity), true
+	case "CustomerEnrollment.planName":
+		if e.ComplexityRoot.CustomerEnrollment.PlanName == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerEnrollment.PlanName(childComplexity), true
+	case "CustomerEnrollment.updatedAt":
+		if e.ComplexityRoot.CustomerEnrollment.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerEnrollment.UpdatedAt(childComplexity), true
+
+	case "CustomerHousehold.annualIncome":
+		if e.ComplexityRoot.CustomerHousehold.AnnualIncome == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerHousehold.AnnualIncome(childComplexity), true
+	case "CustomerHousehold.createdAt":
+		if e.ComplexityRoot.CustomerHousehold.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerHousehold.CreatedAt(childComplexity), true
+	case "CustomerHousehold.dependentCount":
+		if e.ComplexityRoot.CustomerHousehold.DependentCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerHousehold.DependentCount(childComplexity), true
+	case "CustomerHousehold.filingStatus":
+		if e.ComplexityRoot.CustomerHousehold.FilingStatus == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerHousehold.FilingStatus(childComplexity), true
+	case "CustomerHousehold.householdIncome":
+		if e.ComplexityRoot.CustomerHousehold.HouseholdIncome == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerHousehold.HouseholdIncome(childComplexity), true
+	case "CustomerHousehold.isSubsidyEligible":
+		if e.ComplexityRoot.CustomerHousehold.IsSubsidyEligible == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerHousehold.IsSubsidyEligible(childComplexity), true
+	case "CustomerHousehold.subsidyAmount":
+		if e.ComplexityRoot.CustomerHousehold.SubsidyAmount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerHousehold.SubsidyAmount(childComplexity), true
+	case "CustomerHousehold.updatedAt":
+		if e.ComplexityRoot.CustomerHousehold.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerHousehold.UpdatedAt(childComplexity), true
 
 	case "CustomerIdentifier.createdAt":
 		if e.ComplexityRoot.CustomerIdentifier.CreatedAt == nil {
@@ -1992,12 +3659,24 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CustomerIdentifier.Source(childComplexity), true
+	case "CustomerIdentifier.sourceCreatedAt":
+		if e.ComplexityRoot.CustomerIdentifier.SourceCreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerIdentifier.SourceCreatedAt(childComplexity), true
 	case "CustomerIdentifier.sourceId":
 		if e.ComplexityRoot.CustomerIdentifier.SourceID == nil {
 			break
 		}
 
 		return e.ComplexityRoot.CustomerIdentifier.SourceID(childComplexity), true
+	case "CustomerIdentifier.sourceUpdatedAt":
+		if e.ComplexityRoot.CustomerIdentifier.SourceUpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerIdentifier.SourceUpdatedAt(childComplexity), true
 
 	case "CustomerIdentifierConnection.edges":
 		if e.ComplexityRoot.CustomerIdentifierConnection.Edges == nil {
@@ -2036,6 +3715,85 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CustomerIdentifierEdge.Node(childComplexity), true
+
+	case "CustomerMedicare.createdAt":
+		if e.ComplexityRoot.CustomerMedicare.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerMedicare.CreatedAt(childComplexity), true
+	case "CustomerMedicare.hasCard":
+		if e.ComplexityRoot.CustomerMedicare.HasCard == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerMedicare.HasCard(childComplexity), true
+	case "CustomerMedicare.hasDisabilityBenefits":
+		if e.ComplexityRoot.CustomerMedicare.HasDisabilityBenefits == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerMedicare.HasDisabilityBenefits(childComplexity), true
+	case "CustomerMedicare.hasMedicaid":
+		if e.ComplexityRoot.CustomerMedicare.HasMedicaid == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerMedicare.HasMedicaid(childComplexity), true
+	case "CustomerMedicare.healthSherpaCustomerId":
+		if e.ComplexityRoot.CustomerMedicare.HealthSherpaCustomerID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerMedicare.HealthSherpaCustomerID(childComplexity), true
+	case "CustomerMedicare.isVeteran":
+		if e.ComplexityRoot.CustomerMedicare.IsVeteran == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerMedicare.IsVeteran(childComplexity), true
+	case "CustomerMedicare.mbiProvided":
+		if e.ComplexityRoot.CustomerMedicare.MBIProvided == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerMedicare.MBIProvided(childComplexity), true
+	case "CustomerMedicare.mbiLastFour":
+		if e.ComplexityRoot.CustomerMedicare.MbiLastFour == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerMedicare.MbiLastFour(childComplexity), true
+	case "CustomerMedicare.medicaidNumberProvided":
+		if e.ComplexityRoot.CustomerMedicare.MedicaidNumberProvided == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerMedicare.MedicaidNumberProvided(childComplexity), true
+	case "CustomerMedicare.partAOn":
+		if e.ComplexityRoot.CustomerMedicare.PartAOn == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerMedicare.PartAOn(childComplexity), true
+	case "CustomerMedicare.partBOn":
+		if e.ComplexityRoot.CustomerMedicare.PartBOn == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerMedicare.PartBOn(childComplexity), true
+	case "CustomerMedicare.updatedAt":
+		if e.ComplexityRoot.CustomerMedicare.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerMedicare.UpdatedAt(childComplexity), true
+	case "CustomerMedicare.vaNumberProvided":
+		if e.ComplexityRoot.CustomerMedicare.VANumberProvided == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerMedicare.VANumberProvided(childComplexity), true
 
 	case "CustomerPhone.blockedAt":
 		if e.ComplexityRoot.CustomerPhone.BlockedAt == nil {
@@ -2129,6 +3887,306 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CustomerPhoneEdge.Node(childComplexity), true
+
+	case "CustomerProfile.clientCustomerId":
+		if e.ComplexityRoot.CustomerProfile.ClientCustomerID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerProfile.ClientCustomerID(childComplexity), true
+	case "CustomerProfile.convertedAt":
+		if e.ComplexityRoot.CustomerProfile.ConvertedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerProfile.ConvertedAt(childComplexity), true
+	case "CustomerProfile.createdAt":
+		if e.ComplexityRoot.CustomerProfile.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerProfile.CreatedAt(childComplexity), true
+	case "CustomerProfile.currentSourceId":
+		if e.ComplexityRoot.CustomerProfile.CurrentSourceID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerProfile.CurrentSourceID(childComplexity), true
+	case "CustomerProfile.disqualificationReason":
+		if e.ComplexityRoot.CustomerProfile.DisqualificationReason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerProfile.DisqualificationReason(childComplexity), true
+	case "CustomerProfile.ethnicity":
+		if e.ComplexityRoot.CustomerProfile.Ethnicity == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerProfile.Ethnicity(childComplexity), true
+	case "CustomerProfile.intent":
+		if e.ComplexityRoot.CustomerProfile.Intent == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerProfile.Intent(childComplexity), true
+	case "CustomerProfile.isDecisionMaker":
+		if e.ComplexityRoot.CustomerProfile.IsDecisionMaker == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerProfile.IsDecisionMaker(childComplexity), true
+	case "CustomerProfile.lastContactedAt":
+		if e.ComplexityRoot.CustomerProfile.LastContactedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerProfile.LastContactedAt(childComplexity), true
+	case "CustomerProfile.maritalStatus":
+		if e.ComplexityRoot.CustomerProfile.MaritalStatus == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerProfile.MaritalStatus(childComplexity), true
+	case "CustomerProfile.originalSourceId":
+		if e.ComplexityRoot.CustomerProfile.OriginalSourceID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerProfile.OriginalSourceID(childComplexity), true
+	case "CustomerProfile.preferredName":
+		if e.ComplexityRoot.CustomerProfile.PreferredName == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerProfile.PreferredName(childComplexity), true
+	case "CustomerProfile.productFamily":
+		if e.ComplexityRoot.CustomerProfile.ProductFamily == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerProfile.ProductFamily(childComplexity), true
+	case "CustomerProfile.productInterest":
+		if e.ComplexityRoot.CustomerProfile.ProductInterest == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerProfile.ProductInterest(childComplexity), true
+	case "CustomerProfile.qualificationStatus":
+		if e.ComplexityRoot.CustomerProfile.QualificationStatus == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerProfile.QualificationStatus(childComplexity), true
+	case "CustomerProfile.salutation":
+		if e.ComplexityRoot.CustomerProfile.Salutation == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerProfile.Salutation(childComplexity), true
+	case "CustomerProfile.status":
+		if e.ComplexityRoot.CustomerProfile.Status == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerProfile.Status(childComplexity), true
+	case "CustomerProfile.suffix":
+		if e.ComplexityRoot.CustomerProfile.Suffix == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerProfile.Suffix(childComplexity), true
+	case "CustomerProfile.updatedAt":
+		if e.ComplexityRoot.CustomerProfile.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CustomerProfile.UpdatedAt(childComplexity), true
+
+	case "DeleteCustomerPayload.customer":
+		if e.ComplexityRoot.DeleteCustomerPayload.Customer == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteCustomerPayload.Customer(childComplexity), true
+	case "DeleteCustomerPayload.userErrors":
+		if e.ComplexityRoot.DeleteCustomerPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteCustomerPayload.UserErrors(childComplexity), true
+
+	case "DeleteWebhookEndpointPayload.deletedWebhookEndpointId":
+		if e.ComplexityRoot.DeleteWebhookEndpointPayload.DeletedWebhookEndpointID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteWebhookEndpointPayload.DeletedWebhookEndpointID(childComplexity), true
+	case "DeleteWebhookEndpointPayload.userErrors":
+		if e.ComplexityRoot.DeleteWebhookEndpointPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteWebhookEndpointPayload.UserErrors(childComplexity), true
+
+	case "ImportRequest.created":
+		if e.ComplexityRoot.ImportRequest.Created == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportRequest.Created(childComplexity), true
+	case "ImportRequest.createdAt":
+		if e.ComplexityRoot.ImportRequest.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportRequest.CreatedAt(childComplexity), true
+	case "ImportRequest.createdBy":
+		if e.ComplexityRoot.ImportRequest.CreatedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportRequest.CreatedBy(childComplexity), true
+	case "ImportRequest.failed":
+		if e.ComplexityRoot.ImportRequest.Failed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportRequest.Failed(childComplexity), true
+	case "ImportRequest.id":
+		if e.ComplexityRoot.ImportRequest.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportRequest.ID(childComplexity), true
+	case "ImportRequest.rows":
+		if e.ComplexityRoot.ImportRequest.Rows == nil {
+			break
+		}
+
+		args, err := ec.field_ImportRequest_rows_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.ImportRequest.Rows(childComplexity, args["first"].(*int32), args["after"].(*string), args["last"].(*int32), args["before"].(*string)), true
+	case "ImportRequest.skipped":
+		if e.ComplexityRoot.ImportRequest.Skipped == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportRequest.Skipped(childComplexity), true
+	case "ImportRequest.total":
+		if e.ComplexityRoot.ImportRequest.Total == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportRequest.Total(childComplexity), true
+	case "ImportRequest.unchanged":
+		if e.ComplexityRoot.ImportRequest.Unchanged == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportRequest.Unchanged(childComplexity), true
+	case "ImportRequest.updated":
+		if e.ComplexityRoot.ImportRequest.Updated == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportRequest.Updated(childComplexity), true
+
+	case "ImportRow.action":
+		if e.ComplexityRoot.ImportRow.Action == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportRow.Action(childComplexity), true
+	case "ImportRow.createdAt":
+		if e.ComplexityRoot.ImportRow.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportRow.CreatedAt(childComplexity), true
+	case "ImportRow.customer":
+		if e.ComplexityRoot.ImportRow.Customer == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportRow.Customer(childComplexity), true
+	case "ImportRow.id":
+		if e.ComplexityRoot.ImportRow.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportRow.ID(childComplexity), true
+	case "ImportRow.index":
+		if e.ComplexityRoot.ImportRow.Index == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportRow.Index(childComplexity), true
+	case "ImportRow.key":
+		if e.ComplexityRoot.ImportRow.Key == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportRow.Key(childComplexity), true
+	case "ImportRow.lookupKey":
+		if e.ComplexityRoot.ImportRow.LookupKey == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportRow.LookupKey(childComplexity), true
+	case "ImportRow.success":
+		if e.ComplexityRoot.ImportRow.Success == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportRow.Success(childComplexity), true
+	case "ImportRow.userErrors":
+		if e.ComplexityRoot.ImportRow.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportRow.UserErrors(childComplexity), true
+
+	case "ImportRowConnection.edges":
+		if e.ComplexityRoot.ImportRowConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportRowConnection.Edges(childComplexity), true
+	case "ImportRowConnection.nodes":
+		if e.ComplexityRoot.ImportRowConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportRowConnection.Nodes(childComplexity), true
+	case "ImportRowConnection.pageInfo":
+		if e.ComplexityRoot.ImportRowConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportRowConnection.PageInfo(childComplexity), true
+	case "ImportRowConnection.totalCount":
+		if e.ComplexityRoot.ImportRowConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportRowConnection.TotalCount(childComplexity), true
+
+	case "ImportRowEdge.cursor":
+		if e.ComplexityRoot.ImportRowEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportRowEdge.Cursor(childComplexity), true
+	case "ImportRowEdge.node":
+		if e.ComplexityRoot.ImportRowEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportRowEdge.Node(childComplexity), true
 
 	case "InconvenientTime.createdAt":
 		if e.ComplexityRoot.InconvenientTime.CreatedAt == nil {
@@ -2388,6 +4446,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.LoanEdge.Node(childComplexity), true
 
+	case "MergeCustomersPayload.customer":
+		if e.ComplexityRoot.MergeCustomersPayload.Customer == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MergeCustomersPayload.Customer(childComplexity), true
+	case "MergeCustomersPayload.merged":
+		if e.ComplexityRoot.MergeCustomersPayload.Merged == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MergeCustomersPayload.Merged(childComplexity), true
+	case "MergeCustomersPayload.userErrors":
+		if e.ComplexityRoot.MergeCustomersPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MergeCustomersPayload.UserErrors(childComplexity), true
+
 	case "Mutation.addCallingHoliday":
 		if e.ComplexityRoot.Mutation.AddCallingHoliday == nil {
 			break
@@ -2432,6 +4509,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.BulkSyncCustomerSchedules(childComplexity, args["input"].(schedule.BulkSyncInput)), true
+	case "Mutation.bulkUpsertCustomers":
+		if e.ComplexityRoot.Mutation.BulkUpsertCustomers == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_bulkUpsertCustomers_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.BulkUpsertCustomers(childComplexity, args["input"].(customer.BulkUpsertInput)), true
+	case "Mutation.cancelBulkOperation":
+		if e.ComplexityRoot.Mutation.CancelBulkOperation == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_cancelBulkOperation_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CancelBulkOperation(childComplexity, args["input"].(bulk.CancelInput)), true
 	case "Mutation.cancelCallTask":
 		if e.ComplexityRoot.Mutation.CancelCallTask == nil {
 			break
@@ -2498,6 +4597,39 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateAPIKey(childComplexity, args["input"].(identity.CreateAPIKeyInput)), true
+	case "Mutation.createBulkOperation":
+		if e.ComplexityRoot.Mutation.CreateBulkOperation == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createBulkOperation_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateBulkOperation(childComplexity, args["input"].(model.CreateBulkOperationInput)), true
+	case "Mutation.createCustomerExport":
+		if e.ComplexityRoot.Mutation.CreateCustomerExport == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createCustomerExport_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateCustomerExport(childComplexity, args["input"].(model.CreateCustomerExportInput)), true
+	case "Mutation.createCustomers":
+		if e.ComplexityRoot.Mutation.CreateCustomers == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createCustomers_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateCustomers(childComplexity, args["input"].(customer.CreateInput)), true
 	case "Mutation.createTaskType":
 		if e.ComplexityRoot.Mutation.CreateTaskType == nil {
 			break
@@ -2509,6 +4641,61 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateTaskType(childComplexity, args["input"].(schedule.CreateTaskTypeInput)), true
+	case "Mutation.createWebhookEndpoint":
+		if e.ComplexityRoot.Mutation.CreateWebhookEndpoint == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createWebhookEndpoint_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateWebhookEndpoint(childComplexity, args["input"].(webhook.CreateEndpointInput)), true
+	case "Mutation.deleteCustomer":
+		if e.ComplexityRoot.Mutation.DeleteCustomer == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteCustomer_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteCustomer(childComplexity, args["input"].(customer.DeleteInput)), true
+	case "Mutation.deleteWebhookEndpoint":
+		if e.ComplexityRoot.Mutation.DeleteWebhookEndpoint == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteWebhookEndpoint_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteWebhookEndpoint(childComplexity, args["input"].(webhook.DeleteEndpointInput)), true
+	case "Mutation.mergeCustomers":
+		if e.ComplexityRoot.Mutation.MergeCustomers == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_mergeCustomers_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.MergeCustomers(childComplexity, args["input"].(customer.MergeInput)), true
+	case "Mutation.pingWebhookEndpoint":
+		if e.ComplexityRoot.Mutation.PingWebhookEndpoint == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_pingWebhookEndpoint_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.PingWebhookEndpoint(childComplexity, args["input"].(webhook.PingEndpointInput)), true
 	case "Mutation.recordCall":
 		if e.ComplexityRoot.Mutation.RecordCall == nil {
 			break
@@ -2520,6 +4707,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RecordCall(childComplexity, args["input"].(schedule.RecordInput)), true
+	case "Mutation.redeliverWebhook":
+		if e.ComplexityRoot.Mutation.RedeliverWebhook == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_redeliverWebhook_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RedeliverWebhook(childComplexity, args["input"].(webhook.RedeliverInput)), true
 	case "Mutation.removeInconvenientTime":
 		if e.ComplexityRoot.Mutation.RemoveInconvenientTime == nil {
 			break
@@ -2542,17 +4740,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RenewCallTask(childComplexity, args["input"].(schedule.RenewInput)), true
-	case "Mutation.revealSsn":
-		if e.ComplexityRoot.Mutation.RevealSsn == nil {
+	case "Mutation.restoreCustomer":
+		if e.ComplexityRoot.Mutation.RestoreCustomer == nil {
 			break
 		}
 
-		args, err := ec.field_Mutation_revealSsn_args(ctx, rawArgs)
+		args, err := ec.field_Mutation_restoreCustomer_args(ctx, rawArgs)
 		if err != nil {
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Mutation.RevealSsn(childComplexity, args["input"].(customer.RevealSSNInput)), true
+		return e.ComplexityRoot.Mutation.RestoreCustomer(childComplexity, args["input"].(customer.RestoreInput)), true
+	case "Mutation.revealPii":
+		if e.ComplexityRoot.Mutation.RevealPii == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_revealPii_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RevealPii(childComplexity, args["input"].(customer.RevealInput)), true
 	case "Mutation.revokeApiKey":
 		if e.ComplexityRoot.Mutation.RevokeAPIKey == nil {
 			break
@@ -2564,6 +4773,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RevokeAPIKey(childComplexity, args["input"].(identity.RevokeAPIKeyInput)), true
+	case "Mutation.rotateWebhookSecret":
+		if e.ComplexityRoot.Mutation.RotateWebhookSecret == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_rotateWebhookSecret_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RotateWebhookSecret(childComplexity, args["input"].(webhook.RotateSecretInput)), true
 	case "Mutation.syncCustomerSchedule":
 		if e.ComplexityRoot.Mutation.SyncCustomerSchedule == nil {
 			break
@@ -2586,6 +4806,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.TightenCallingWindow(childComplexity, args["input"].(schedule.TightenCallingWindowInput)), true
+	case "Mutation.updateCustomer":
+		if e.ComplexityRoot.Mutation.UpdateCustomer == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateCustomer_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateCustomer(childComplexity, args["id"].(relay.ID), args["input"].(customer.UpdateInput)), true
 	case "Mutation.updateTaskType":
 		if e.ComplexityRoot.Mutation.UpdateTaskType == nil {
 			break
@@ -2597,6 +4828,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpdateTaskType(childComplexity, args["id"].(relay.ID), args["input"].(schedule.UpdateTaskTypeInput)), true
+	case "Mutation.updateWebhookEndpoint":
+		if e.ComplexityRoot.Mutation.UpdateWebhookEndpoint == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateWebhookEndpoint_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateWebhookEndpoint(childComplexity, args["id"].(relay.ID), args["input"].(webhook.UpdateEndpointInput)), true
 
 	case "Organization.createdAt":
 		if e.ComplexityRoot.Organization.CreatedAt == nil {
@@ -2715,6 +4957,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.APIKeys(childComplexity, args["first"].(*int32), args["after"].(*string), args["last"].(*int32), args["before"].(*string)), true
+	case "Query.account":
+		if e.ComplexityRoot.Query.Account == nil {
+			break
+		}
+
+		args, err := ec.field_Query_account_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Account(childComplexity, args["id"].(*relay.ID), args["sourceAccount"].(*customer.AccountKey)), true
+	case "Query.accounts":
+		if e.ComplexityRoot.Query.Accounts == nil {
+			break
+		}
+
+		args, err := ec.field_Query_accounts_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Accounts(childComplexity, args["first"].(*int32), args["after"].(*string), args["last"].(*int32), args["before"].(*string), args["filter"].(*customer.AccountFilter), args["orderBy"].([]*relay.OrderBy)), true
 	case "Query.auditEntries":
 		if e.ComplexityRoot.Query.AuditEntries == nil {
 			break
@@ -2726,6 +4990,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.AuditEntries(childComplexity, args["first"].(*int32), args["after"].(*string), args["last"].(*int32), args["before"].(*string), args["filter"].(*audit.Filter)), true
+	case "Query.bulkOperation":
+		if e.ComplexityRoot.Query.BulkOperation == nil {
+			break
+		}
+
+		args, err := ec.field_Query_bulkOperation_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.BulkOperation(childComplexity, args["id"].(relay.ID)), true
+	case "Query.bulkOperations":
+		if e.ComplexityRoot.Query.BulkOperations == nil {
+			break
+		}
+
+		args, err := ec.field_Query_bulkOperations_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.BulkOperations(childComplexity, args["first"].(*int32), args["after"].(*string), args["last"].(*int32), args["before"].(*string), args["filter"].(*bulk.Filter)), true
 	case "Query.callEligibility":
 		if e.ComplexityRoot.Query.CallEligibility == nil {
 			break
@@ -2792,6 +5078,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Customers(childComplexity, args["first"].(*int32), args["after"].(*string), args["last"].(*int32), args["before"].(*string), args["filter"].(*customer.Filter), args["search"].(*string), args["orderBy"].([]*relay.OrderBy)), true
+	case "Query.importRequest":
+		if e.ComplexityRoot.Query.ImportRequest == nil {
+			break
+		}
+
+		args, err := ec.field_Query_importRequest_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.ImportRequest(childComplexity, args["requestId"].(relay.ID)), true
 
 	case "Query.lendingSystem":
 		if e.ComplexityRoot.Query.LendingSystem == nil {
@@ -2871,6 +5168,39 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Viewer(childComplexity), true
+	case "Query.webhookDeliveries":
+		if e.ComplexityRoot.Query.WebhookDeliveries == nil {
+			break
+		}
+
+		args, err := ec.field_Query_webhookDeliveries_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.WebhookDeliveries(childComplexity, args["first"].(*int32), args["after"].(*string), args["last"].(*int32), args["before"].(*string), args["filter"].(*webhook.DeliveryFilter)), true
+	case "Query.webhookEndpoint":
+		if e.ComplexityRoot.Query.WebhookEndpoint == nil {
+			break
+		}
+
+		args, err := ec.field_Query_webhookEndpoint_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.WebhookEndpoint(childComplexity, args["id"].(relay.ID)), true
+	case "Query.webhookEndpoints":
+		if e.ComplexityRoot.Query.WebhookEndpoints == nil {
+			break
+		}
+
+		args, err := ec.field_Query_webhookEndpoints_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.WebhookEndpoints(childComplexity, args["first"].(*int32), args["after"].(*string), args["last"].(*int32), args["before"].(*string), args["filter"].(*webhook.EndpointFilter)), true
 
 	case "RecordCallPayload.attempt":
 		if e.ComplexityRoot.RecordCallPayload.Attempt == nil {
@@ -2916,24 +5246,37 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RemoveInconvenientTimePayload.UserErrors(childComplexity), true
 
-	case "RevealSsnPayload.customer":
-		if e.ComplexityRoot.RevealSsnPayload.Customer == nil {
+	case "RestoreCustomerPayload.customer":
+		if e.ComplexityRoot.RestoreCustomerPayload.Customer == nil {
 			break
 		}
 
-		return e.ComplexityRoot.RevealSsnPayload.Customer(childComplexity), true
-	case "RevealSsnPayload.ssn":
-		if e.ComplexityRoot.RevealSsnPayload.Ssn == nil {
+		return e.ComplexityRoot.RestoreCustomerPayload.Customer(childComplexity), true
+	case "RestoreCustomerPayload.userErrors":
+		if e.ComplexityRoot.RestoreCustomerPayload.UserErrors == nil {
 			break
 		}
 
-		return e.ComplexityRoot.RevealSsnPayload.Ssn(childComplexity), true
-	case "RevealSsnPayload.userErrors":
-		if e.ComplexityRoot.RevealSsnPayload.UserErrors == nil {
+		return e.ComplexityRoot.RestoreCustomerPayload.UserErrors(childComplexity), true
+
+	case "RevealPiiPayload.customer":
+		if e.ComplexityRoot.RevealPiiPayload.Customer == nil {
 			break
 		}
 
-		return e.ComplexityRoot.RevealSsnPayload.UserErrors(childComplexity), true
+		return e.ComplexityRoot.RevealPiiPayload.Customer(childComplexity), true
+	case "RevealPiiPayload.userErrors":
+		if e.ComplexityRoot.RevealPiiPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RevealPiiPayload.UserErrors(childComplexity), true
+	case "RevealPiiPayload.value":
+		if e.ComplexityRoot.RevealPiiPayload.Value == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RevealPiiPayload.Value(childComplexity), true
 
 	case "RevokeApiKeyPayload.apiKey":
 		if e.ComplexityRoot.RevokeApiKeyPayload.APIKey == nil {
@@ -2947,6 +5290,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RevokeApiKeyPayload.UserErrors(childComplexity), true
+
+	case "RotateWebhookSecretPayload.secret":
+		if e.ComplexityRoot.RotateWebhookSecretPayload.Secret == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RotateWebhookSecretPayload.Secret(childComplexity), true
+	case "RotateWebhookSecretPayload.userErrors":
+		if e.ComplexityRoot.RotateWebhookSecretPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RotateWebhookSecretPayload.UserErrors(childComplexity), true
+	case "RotateWebhookSecretPayload.webhookEndpoint":
+		if e.ComplexityRoot.RotateWebhookSecretPayload.WebhookEndpoint == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RotateWebhookSecretPayload.WebhookEndpoint(childComplexity), true
 
 	case "Schedule.attemptsMade":
 		if e.ComplexityRoot.Schedule.AttemptsMade == nil {
@@ -3132,6 +5494,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SchedulePreview.TimeZones(childComplexity), true
 
+	case "Subscription.bulkOperationChanged":
+		if e.ComplexityRoot.Subscription.BulkOperationChanged == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_bulkOperationChanged_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.BulkOperationChanged(childComplexity, args["id"].(*relay.ID)), true
 	case "Subscription.scheduleChanged":
 		if e.ComplexityRoot.Subscription.ScheduleChanged == nil {
 			break
@@ -3419,6 +5792,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.TightenCallingWindowPayload.Window(childComplexity), true
 
+	case "UpdateCustomerPayload.customer":
+		if e.ComplexityRoot.UpdateCustomerPayload.Customer == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateCustomerPayload.Customer(childComplexity), true
+	case "UpdateCustomerPayload.userErrors":
+		if e.ComplexityRoot.UpdateCustomerPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateCustomerPayload.UserErrors(childComplexity), true
+
 	case "UserError.code":
 		if e.ComplexityRoot.UserError.Code == nil {
 			break
@@ -3463,6 +5849,283 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Viewer.Scopes(childComplexity), true
 
+	case "WebhookDelivery.attempts":
+		if e.ComplexityRoot.WebhookDelivery.Attempts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDelivery.Attempts(childComplexity), true
+	case "WebhookDelivery.createdAt":
+		if e.ComplexityRoot.WebhookDelivery.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDelivery.CreatedAt(childComplexity), true
+	case "WebhookDelivery.deliveredAt":
+		if e.ComplexityRoot.WebhookDelivery.DeliveredAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDelivery.DeliveredAt(childComplexity), true
+	case "WebhookDelivery.endpoint":
+		if e.ComplexityRoot.WebhookDelivery.Endpoint == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDelivery.Endpoint(childComplexity), true
+	case "WebhookDelivery.event":
+		if e.ComplexityRoot.WebhookDelivery.Event == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDelivery.Event(childComplexity), true
+	case "WebhookDelivery.eventId":
+		if e.ComplexityRoot.WebhookDelivery.EventID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDelivery.EventID(childComplexity), true
+	case "WebhookDelivery.id":
+		if e.ComplexityRoot.WebhookDelivery.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDelivery.ID(childComplexity), true
+	case "WebhookDelivery.lastFailure":
+		if e.ComplexityRoot.WebhookDelivery.LastFailure == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDelivery.LastFailure(childComplexity), true
+	case "WebhookDelivery.lastStatusCode":
+		if e.ComplexityRoot.WebhookDelivery.LastStatusCode == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDelivery.LastStatusCode(childComplexity), true
+	case "WebhookDelivery.nextAttemptAt":
+		if e.ComplexityRoot.WebhookDelivery.NextAttemptAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDelivery.NextAttemptAt(childComplexity), true
+	case "WebhookDelivery.payload":
+		if e.ComplexityRoot.WebhookDelivery.Payload == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDelivery.Payload(childComplexity), true
+	case "WebhookDelivery.state":
+		if e.ComplexityRoot.WebhookDelivery.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDelivery.State(childComplexity), true
+	case "WebhookDelivery.subjectId":
+		if e.ComplexityRoot.WebhookDelivery.SubjectID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDelivery.SubjectID(childComplexity), true
+
+	case "WebhookDeliveryConnection.edges":
+		if e.ComplexityRoot.WebhookDeliveryConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDeliveryConnection.Edges(childComplexity), true
+	case "WebhookDeliveryConnection.nodes":
+		if e.ComplexityRoot.WebhookDeliveryConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDeliveryConnection.Nodes(childComplexity), true
+	case "WebhookDeliveryConnection.pageInfo":
+		if e.ComplexityRoot.WebhookDeliveryConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDeliveryConnection.PageInfo(childComplexity), true
+	case "WebhookDeliveryConnection.totalCount":
+		if e.ComplexityRoot.WebhookDeliveryConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDeliveryConnection.TotalCount(childComplexity), true
+
+	case "WebhookDeliveryEdge.cursor":
+		if e.ComplexityRoot.WebhookDeliveryEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDeliveryEdge.Cursor(childComplexity), true
+	case "WebhookDeliveryEdge.node":
+		if e.ComplexityRoot.WebhookDeliveryEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDeliveryEdge.Node(childComplexity), true
+
+	case "WebhookDeliveryPayload.userErrors":
+		if e.ComplexityRoot.WebhookDeliveryPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDeliveryPayload.UserErrors(childComplexity), true
+	case "WebhookDeliveryPayload.webhookDelivery":
+		if e.ComplexityRoot.WebhookDeliveryPayload.WebhookDelivery == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookDeliveryPayload.WebhookDelivery(childComplexity), true
+
+	case "WebhookEndpoint.createdAt":
+		if e.ComplexityRoot.WebhookEndpoint.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookEndpoint.CreatedAt(childComplexity), true
+	case "WebhookEndpoint.createdBy":
+		if e.ComplexityRoot.WebhookEndpoint.CreatedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookEndpoint.CreatedBy(childComplexity), true
+	case "WebhookEndpoint.deliveries":
+		if e.ComplexityRoot.WebhookEndpoint.Deliveries == nil {
+			break
+		}
+
+		args, err := ec.field_WebhookEndpoint_deliveries_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.WebhookEndpoint.Deliveries(childComplexity, args["first"].(*int32), args["after"].(*string), args["last"].(*int32), args["before"].(*string), args["filter"].(*webhook.DeliveryFilter)), true
+	case "WebhookEndpoint.description":
+		if e.ComplexityRoot.WebhookEndpoint.Description == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookEndpoint.Description(childComplexity), true
+	case "WebhookEndpoint.disabledAt":
+		if e.ComplexityRoot.WebhookEndpoint.DisabledAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookEndpoint.DisabledAt(childComplexity), true
+	case "WebhookEndpoint.disabledReason":
+		if e.ComplexityRoot.WebhookEndpoint.DisabledReason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookEndpoint.DisabledReason(childComplexity), true
+	case "WebhookEndpoint.events":
+		if e.ComplexityRoot.WebhookEndpoint.Events == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookEndpoint.Events(childComplexity), true
+	case "WebhookEndpoint.failingSince":
+		if e.ComplexityRoot.WebhookEndpoint.FailingSince == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookEndpoint.FailingSince(childComplexity), true
+	case "WebhookEndpoint.id":
+		if e.ComplexityRoot.WebhookEndpoint.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookEndpoint.ID(childComplexity), true
+	case "WebhookEndpoint.isEnabled":
+		if e.ComplexityRoot.WebhookEndpoint.IsEnabled == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookEndpoint.IsEnabled(childComplexity), true
+	case "WebhookEndpoint.previousSecretUntil":
+		if e.ComplexityRoot.WebhookEndpoint.PreviousSecretUntil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookEndpoint.PreviousSecretUntil(childComplexity), true
+	case "WebhookEndpoint.url":
+		if e.ComplexityRoot.WebhookEndpoint.URL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookEndpoint.URL(childComplexity), true
+	case "WebhookEndpoint.updatedAt":
+		if e.ComplexityRoot.WebhookEndpoint.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookEndpoint.UpdatedAt(childComplexity), true
+	case "WebhookEndpoint.updatedBy":
+		if e.ComplexityRoot.WebhookEndpoint.UpdatedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookEndpoint.UpdatedBy(childComplexity), true
+	case "WebhookEndpoint.version":
+		if e.ComplexityRoot.WebhookEndpoint.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookEndpoint.Version(childComplexity), true
+
+	case "WebhookEndpointConnection.edges":
+		if e.ComplexityRoot.WebhookEndpointConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookEndpointConnection.Edges(childComplexity), true
+	case "WebhookEndpointConnection.nodes":
+		if e.ComplexityRoot.WebhookEndpointConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookEndpointConnection.Nodes(childComplexity), true
+	case "WebhookEndpointConnection.pageInfo":
+		if e.ComplexityRoot.WebhookEndpointConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookEndpointConnection.PageInfo(childComplexity), true
+	case "WebhookEndpointConnection.totalCount":
+		if e.ComplexityRoot.WebhookEndpointConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookEndpointConnection.TotalCount(childComplexity), true
+
+	case "WebhookEndpointEdge.cursor":
+		if e.ComplexityRoot.WebhookEndpointEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookEndpointEdge.Cursor(childComplexity), true
+	case "WebhookEndpointEdge.node":
+		if e.ComplexityRoot.WebhookEndpointEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookEndpointEdge.Node(childComplexity), true
+
+	case "WebhookEndpointPayload.userErrors":
+		if e.ComplexityRoot.WebhookEndpointPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookEndpointPayload.UserErrors(childComplexity), true
+	case "WebhookEndpointPayload.webhookEndpoint":
+		if e.ComplexityRoot.WebhookEndpointPayload.WebhookEndpoint == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookEndpointPayload.WebhookEndpoint(childComplexity), true
+
 	}
 	return 0, false
 }
@@ -3471,41 +6134,81 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	opCtx := graphql.GetOperationContext(ctx)
 	ec := newExecutionContext(opCtx, e, make(chan graphql.DeferredResult))
 	inputUnmarshalMap := graphql.BuildUnmarshalerMap(
+		ec.unmarshalInputAccountFilter,
+		ec.unmarshalInputAccountOrder,
 		ec.unmarshalInputAddCallingHolidayInput,
 		ec.unmarshalInputAddInconvenientTimeInput,
 		ec.unmarshalInputArchiveTaskTypeInput,
 		ec.unmarshalInputAuditEntryFilter,
 		ec.unmarshalInputBooleanFilter,
+		ec.unmarshalInputBulkOperationFilter,
+		ec.unmarshalInputBulkOperationKindFilter,
+		ec.unmarshalInputBulkOperationStateFilter,
 		ec.unmarshalInputBulkSyncCustomerSchedulesInput,
+		ec.unmarshalInputBulkUpsertCustomersInput,
 		ec.unmarshalInputCallEligibilityInput,
 		ec.unmarshalInputCallTaskFilter,
 		ec.unmarshalInputCallTaskStateFilter,
+		ec.unmarshalInputCancelBulkOperationInput,
 		ec.unmarshalInputCancelCallTaskInput,
 		ec.unmarshalInputClaimCallTaskInput,
 		ec.unmarshalInputClaimCallTasksInput,
 		ec.unmarshalInputCompleteCallTaskInput,
 		ec.unmarshalInputConfigureLendingSystemInput,
+		ec.unmarshalInputCreateAccountInput,
 		ec.unmarshalInputCreateApiKeyInput,
+		ec.unmarshalInputCreateBulkOperationInput,
+		ec.unmarshalInputCreateCardInput,
+		ec.unmarshalInputCreateCustomerExportInput,
+		ec.unmarshalInputCreateCustomerInput,
+		ec.unmarshalInputCreateCustomersInput,
 		ec.unmarshalInputCreateTaskTypeInput,
+		ec.unmarshalInputCreateWebhookEndpointInput,
+		ec.unmarshalInputCustomerAddressInput,
 		ec.unmarshalInputCustomerFilter,
 		ec.unmarshalInputCustomerIdentifierInput,
 		ec.unmarshalInputCustomerOrder,
+		ec.unmarshalInputCustomerParentInput,
 		ec.unmarshalInputDateFilter,
 		ec.unmarshalInputDateTimeFilter,
+		ec.unmarshalInputDeleteCustomerInput,
+		ec.unmarshalInputDeleteWebhookEndpointInput,
 		ec.unmarshalInputIDFilter,
+		ec.unmarshalInputMergeCustomersInput,
+		ec.unmarshalInputPingWebhookEndpointInput,
 		ec.unmarshalInputRecordCallInput,
+		ec.unmarshalInputRedeliverWebhookInput,
 		ec.unmarshalInputRemoveInconvenientTimeInput,
 		ec.unmarshalInputRenewCallTaskInput,
-		ec.unmarshalInputRevealSsnInput,
+		ec.unmarshalInputRestoreCustomerInput,
+		ec.unmarshalInputRevealPiiInput,
 		ec.unmarshalInputRevokeApiKeyInput,
+		ec.unmarshalInputRotateWebhookSecretInput,
 		ec.unmarshalInputScheduleFilter,
 		ec.unmarshalInputSchedulePreviewInput,
 		ec.unmarshalInputScheduleStatusFilter,
+		ec.unmarshalInputSourceAccountInput,
 		ec.unmarshalInputSsnLastFourFilter,
 		ec.unmarshalInputStringFilter,
 		ec.unmarshalInputSyncCustomerScheduleInput,
 		ec.unmarshalInputTightenCallingWindowInput,
+		ec.unmarshalInputUpdateCustomerAddressInput,
+		ec.unmarshalInputUpdateCustomerAgentInput,
+		ec.unmarshalInputUpdateCustomerConsentInput,
+		ec.unmarshalInputUpdateCustomerCoverageInput,
+		ec.unmarshalInputUpdateCustomerEnrollmentInput,
+		ec.unmarshalInputUpdateCustomerHouseholdInput,
+		ec.unmarshalInputUpdateCustomerInput,
+		ec.unmarshalInputUpdateCustomerMedicareInput,
+		ec.unmarshalInputUpdateCustomerPhoneInput,
+		ec.unmarshalInputUpdateCustomerProfileInput,
 		ec.unmarshalInputUpdateTaskTypeInput,
+		ec.unmarshalInputUpdateWebhookEndpointInput,
+		ec.unmarshalInputUpsertCustomerInput,
+		ec.unmarshalInputWebhookDeliveryFilter,
+		ec.unmarshalInputWebhookDeliveryStateFilter,
+		ec.unmarshalInputWebhookEndpointFilter,
+		ec.unmarshalInputWebhookEventTypeFilter,
 	)
 	first := true
 
@@ -3598,6 +6301,605 @@ func newExecutionContext(
 }
 
 var sources = []*ast.Source{
+	{Name: "../../schema/account.graphqls", Input: `extend type Query {
+  "Finds one account by exactly one of two ways. Null when there is none."
+  account(
+    "The typed id."
+    id: ID
+    "The id in a source system."
+    sourceAccount: SourceAccountInput
+  ): Account @auth(requires: [CUSTOMERS_READ])
+  "The organization's accounts, by creation unless ordered otherwise."
+  accounts(
+    "How many rows from the beginning, 1 to 100; 15 when nothing is given."
+    first: Int
+    "Rows after this cursor."
+    after: String
+    "How many rows from the end, 1 to 100."
+    last: Int
+    "Rows before this cursor."
+    before: String
+    "Only accounts that fit."
+    filter: AccountFilter
+    "The order; the id is always the last tie-break."
+    orderBy: [AccountOrder!] @constraint(maxItems: 3)
+  ): AccountConnection @auth(requires: [CUSTOMERS_READ])
+  "The results of one call of createCustomers. Null when there is none."
+  importRequest(
+    "The requestId that createCustomers answered."
+    requestId: ID!
+  ): ImportRequest @auth(requires: [CUSTOMERS_READ])
+}
+
+"An account of one or more customers, as a source system told it."
+type Account implements Node {
+  "The typed id."
+  id: ID!
+  "The organization in the source system; with sourceAccountId it names the account."
+  source: String!
+  "The account's id there; opaque."
+  sourceAccountId: String!
+  "Whether it is open."
+  status: AccountStatus!
+  "The source system's word for the kind of account, such as DDA."
+  type: String!
+  "The portfolio in the source system."
+  sourcePortfolioId: String
+  "When it was opened."
+  openedAt: DateTime
+  "When it was closed; null while it is open."
+  closedAt: DateTime
+  "The primary holder's id in the source system."
+  primarySourceCustomerId: String!
+  "The primary holder; null while that customer is not known."
+  primaryCustomer: Customer
+  "Whether the account number is stored. It is never shown; see revealPii."
+  numberProvided: Boolean!
+  "The last four characters of the account number, as in ••••1234."
+  numberMasked: String @auth(requires: [PII_READ])
+  "Grows with every change."
+  version: Int!
+  "When it was first seen."
+  createdAt: DateTime!
+  "When it was last changed."
+  updatedAt: DateTime!
+  "The id of the credential that created it."
+  createdBy: String!
+  "The id of the credential that last changed it."
+  updatedBy: String!
+  "Who holds the account."
+  holders(
+    "How many rows from the beginning, 1 to 100; 15 when nothing is given."
+    first: Int
+    "Rows after this cursor."
+    after: String
+    "How many rows from the end, 1 to 100."
+    last: Int
+    "Rows before this cursor."
+    before: String
+  ): AccountHolderConnection!
+  "The account's cards."
+  cards(
+    "How many rows from the beginning, 1 to 100; 15 when nothing is given."
+    first: Int
+    "Rows after this cursor."
+    after: String
+    "How many rows from the end, 1 to 100."
+    last: Int
+    "Rows before this cursor."
+    before: String
+  ): CardConnection!
+}
+
+"A page of accounts."
+type AccountConnection {
+  "The rows with their cursors."
+  edges: [AccountEdge!]!
+  "The rows."
+  nodes: [Account!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+  "How many rows the whole list has; counted only when selected."
+  totalCount: Int!
+}
+
+"An account in a list."
+type AccountEdge {
+  "The row."
+  node: Account!
+  "Its place in the list."
+  cursor: String!
+}
+
+"Whether an account or a card is open."
+enum AccountStatus {
+  "In use."
+  OPEN
+  "Closed."
+  CLOSED
+}
+
+"A customer in the role of an account's holder."
+type AccountHolder implements Node {
+  "The typed id."
+  id: ID!
+  "The organization in the source system."
+  source: String!
+  "The holder's id in the source system."
+  sourceCustomerId: String!
+  "Whether this is the primary holder."
+  isPrimary: Boolean!
+  "When it was first seen."
+  createdAt: DateTime!
+  "When it was last changed."
+  updatedAt: DateTime!
+  "The account."
+  account: Account
+  "The customer; null while that customer is not known."
+  customer: Customer
+}
+
+"A page of account holders."
+type AccountHolderConnection {
+  "The rows with their cursors."
+  edges: [AccountHolderEdge!]!
+  "The rows."
+  nodes: [AccountHolder!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+  "How many rows the whole list has; counted only when selected."
+  totalCount: Int!
+}
+
+"An account holder in a list."
+type AccountHolderEdge {
+  "The row."
+  node: AccountHolder!
+  "Its place in the list."
+  cursor: String!
+}
+
+"A payment card of an account. The full number is never taken, stored or shown."
+type Card implements Node {
+  "The typed id."
+  id: ID!
+  "The organization in the source system."
+  source: String!
+  "The id of the card's owner in the source system."
+  sourceCustomerId: String!
+  "The issuer identification number: the first six or eight digits."
+  iin: String!
+  "The last four digits."
+  lastFour: String!
+  "The source system's word for the kind of card, such as CREDIT, DEBIT or PREPAID."
+  cardType: String!
+  "Whether it is open."
+  status: AccountStatus!
+  "The source system's code of the card network."
+  networkIdentifier: String
+  "When it was opened."
+  openedAt: DateTime!
+  "When it was closed; null while it is open."
+  closedAt: DateTime
+  "When it was first seen."
+  createdAt: DateTime!
+  "When it was last changed."
+  updatedAt: DateTime!
+  "The account."
+  account: Account
+  "The customer; null while that customer is not known."
+  customer: Customer
+}
+
+"A page of cards."
+type CardConnection {
+  "The rows with their cursors."
+  edges: [CardEdge!]!
+  "The rows."
+  nodes: [Card!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+  "How many rows the whole list has; counted only when selected."
+  totalCount: Int!
+}
+
+"A card in a list."
+type CardEdge {
+  "The row."
+  node: Card!
+  "Its place in the list."
+  cursor: String!
+}
+
+"The id of an account in a source system."
+input SourceAccountInput {
+  "The organization in the source system, 1 to 64 characters."
+  source: String!
+  "The account's id there, 1 to 255 characters."
+  sourceAccountId: SourceId!
+}
+
+"Narrows a list of accounts. All that is given must hold."
+input AccountFilter {
+  "The organization in the source system."
+  source: StringFilter
+  "The account's id there."
+  sourceAccountId: StringFilter
+  "The kind of account."
+  type: StringFilter
+  "The portfolio in the source system."
+  sourcePortfolioId: StringFilter
+  "The primary holder."
+  primaryCustomer: IDFilter
+  "Whether it is open."
+  status: AccountStatus
+  "The full account number. Needs the scope PII_READ."
+  number: String
+  "When it was first seen."
+  createdAt: DateTimeFilter
+  "When it was last changed."
+  updatedAt: DateTimeFilter
+  "All of these hold."
+  and: [AccountFilter!] @constraint(maxItems: 50)
+  "At least one of these holds."
+  or: [AccountFilter!] @constraint(maxItems: 50)
+  "This does not hold."
+  not: AccountFilter
+}
+
+"One field of an order of accounts."
+input AccountOrder {
+  "The field."
+  field: AccountOrderField!
+  "The direction."
+  direction: OrderDirection! = ASC
+  "Where accounts without a value stand; by default last when ascending, first when descending."
+  nulls: NullsOrder
+}
+
+"What accounts can be ordered by."
+enum AccountOrderField {
+  "When the account was first seen."
+  CREATED_AT
+}
+
+"One call of createCustomers and what became of its customers."
+type ImportRequest implements Node {
+  "The typed id: the requestId of the call."
+  id: ID!
+  "How many customers were sent."
+  total: Int!
+  "How many were created."
+  created: Int!
+  "How many were changed."
+  updated: Int!
+  "How many were as sent already."
+  unchanged: Int!
+  "How many were wrong; nothing was written for them."
+  failed: Int!
+  "How many were right but not written."
+  skipped: Int!
+  "When it was called."
+  createdAt: DateTime!
+  "The id of the credential that called."
+  createdBy: String!
+  "What became of each customer, in the order sent."
+  rows(
+    "How many rows from the beginning, 1 to 100; 15 when nothing is given."
+    first: Int
+    "Rows after this cursor."
+    after: String
+    "How many rows from the end, 1 to 100."
+    last: Int
+    "Rows before this cursor."
+    before: String
+  ): ImportRowConnection!
+}
+
+"What became of one customer of a call of createCustomers."
+type ImportRow implements Node {
+  "The typed id."
+  id: ID!
+  "The place in the input, from 0."
+  index: Int!
+  "What was done."
+  action: BulkAction!
+  "Whether what was sent is stored."
+  success: Boolean!
+  "The value by which the customer is known to the caller."
+  key: String!
+  "The field that holds that value: sourceCustomerId or referenceId."
+  lookupKey: String!
+  "The customer; null when nothing was written."
+  customer: Customer
+  "What was wrong."
+  userErrors: [UserError!]!
+  "When it was called."
+  createdAt: DateTime!
+}
+
+"A page of rows of an import request."
+type ImportRowConnection {
+  "The rows with their cursors."
+  edges: [ImportRowEdge!]!
+  "The rows."
+  nodes: [ImportRow!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+  "How many rows the whole list has; counted only when selected."
+  totalCount: Int!
+}
+
+"A row of an import request in a list."
+type ImportRowEdge {
+  "The row."
+  node: ImportRow!
+  "Its place in the list."
+  cursor: String!
+}
+`, BuiltIn: false},
+	{Name: "../../schema/bulk.graphqls", Input: `extend type Query {
+  "One bulk operation."
+  bulkOperation(
+    "The operation's id."
+    id: ID!
+  ): BulkOperation @auth(requires: [BULK_READ])
+  "The organization's bulk operations, newest first."
+  bulkOperations(
+    "How many rows from the beginning, 1 to 100."
+    first: Int
+    "Rows after this cursor."
+    after: String
+    "How many rows from the end, 1 to 100."
+    last: Int
+    "Rows before this cursor."
+    before: String
+    "Only operations that fit."
+    filter: BulkOperationFilter
+  ): BulkOperationConnection @auth(requires: [BULK_READ])
+}
+
+extend type Mutation {
+  "Begins to apply the lines of a file in the background. The file is checked first: when a key is not permitted, all such keys are told and nothing is written. Needs the write scope of what the kind changes too."
+  createBulkOperation(
+    "What the file holds, and the file."
+    input: CreateBulkOperationInput!
+  ): CreateBulkOperationPayload! @auth(requires: [BULK_WRITE])
+  "Begins to write customers into a file of JSON Lines, in the background."
+  createCustomerExport(
+    "Which customers."
+    input: CreateCustomerExportInput!
+  ): CreateCustomerExportPayload! @auth(requires: [BULK_WRITE, CUSTOMERS_READ])
+  "Ends a bulk operation after the lines that are being written. What was done stays. Safe to repeat; a finished operation is left as it is."
+  cancelBulkOperation(
+    "Which operation."
+    input: CancelBulkOperationInput!
+  ): CancelBulkOperationPayload! @auth(requires: [BULK_WRITE])
+}
+
+extend type Subscription {
+  "Tells when a bulk operation comes further: of one operation, or of all of the organization."
+  bulkOperationChanged(
+    "The operation; absent means all."
+    id: ID
+  ): BulkOperationChange @auth(requires: [BULK_READ])
+}
+
+"Work on a file of any size: an import or an export."
+type BulkOperation implements Node {
+  "The typed id."
+  id: ID!
+  "What it does."
+  kind: BulkOperationKind!
+  "How the file is written."
+  format: BulkOperationFormat!
+  "How far it is."
+  state: BulkOperationState!
+  "The uploaded file's name as the client gave it; null for an export."
+  fileName: String
+  "The uploaded file's size; 0 for an export."
+  byteSize: Int64!
+  "The source of rows that name none."
+  source: String
+  "The language of rows that name none."
+  language: String
+  "What becomes of the right fields of a wrong row; null for an export."
+  errorPolicy: BulkErrorPolicy
+  "How many lines the file has; null until it is checked. For an export, how many rows there were when it began."
+  lineCount: Int
+  "How many lines have an outcome, or how many rows were exported."
+  processedCount: Int!
+  "How many lines created something."
+  createdCount: Int!
+  "How many lines changed something."
+  updatedCount: Int!
+  "How many lines said what was stored already."
+  unchangedCount: Int!
+  "How many lines were wrong and were not written."
+  failedCount: Int!
+  "How many lines were left out, such as those that came late."
+  skippedCount: Int!
+  "How much is done, from 0 to 1; null while that is not known."
+  progress: Float
+  "What there is to say about the whole: why the file was refused, first of all. At most 101."
+  messages: [String!]!
+  "A link to the results, one JSON object a line, or to the export itself: it works for a short time and needs no credential. Null for who lacks the scopes of an export, and after the results have been removed."
+  resultsUrl: String
+  "When the results are removed; null until the operation has finished."
+  expiresAt: DateTime
+  "Whether it has been asked to end."
+  cancelRequested: Boolean!
+  "When work on it began; null while it waits."
+  startedAt: DateTime
+  "When it ended; null until then."
+  finishedAt: DateTime
+  "Counts its changes."
+  version: Int!
+  "When it was created."
+  createdAt: DateTime!
+  "When it last came further."
+  updatedAt: DateTime!
+  "The id of the credential that created it, and on whose behalf it acts."
+  createdBy: String!
+}
+
+"What a bulk operation does."
+enum BulkOperationKind {
+  "Creates and updates customers by source, source id and language."
+  UPSERT_CUSTOMERS
+  "Creates customers with their accounts and cards."
+  CREATE_CUSTOMERS
+  "Creates or updates customers and plans their calls anew."
+  SYNC_SCHEDULES
+  "Writes customers into a file."
+  EXPORT_CUSTOMERS
+}
+
+"How a file is written."
+enum BulkOperationFormat {
+  "One JSON object a line, in UTF-8."
+  JSONL
+  "Comma-separated values under a header that names the columns, in UTF-8."
+  CSV
+}
+
+"How far a bulk operation is."
+enum BulkOperationState {
+  "It waits for its turn."
+  PENDING
+  "The keys of the file are being checked; nothing is written yet."
+  CHECKING
+  "Lines are being applied, or rows exported."
+  RUNNING
+  "Every line has its outcome. Some may have failed: see failedCount."
+  COMPLETED
+  "The file has keys that are not permitted; nothing was written."
+  REFUSED
+  "It was ended on request; what was done stays."
+  CANCELLED
+  "It was given up after many tries; what was done stays."
+  FAILED
+}
+
+"A page of bulk operations."
+type BulkOperationConnection {
+  "The rows with their cursors."
+  edges: [BulkOperationEdge!]!
+  "The rows."
+  nodes: [BulkOperation!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+  "How many rows the whole list has; counted only when selected."
+  totalCount: Int!
+}
+
+"A bulk operation in a list."
+type BulkOperationEdge {
+  "The bulk operation."
+  node: BulkOperation!
+  "Its place in the list."
+  cursor: String!
+}
+
+"Narrows a list of bulk operations."
+input BulkOperationFilter {
+  "How far it is."
+  state: BulkOperationStateFilter
+  "What it does."
+  kind: BulkOperationKindFilter
+  "When it was created."
+  createdAt: DateTimeFilter
+  "All of these hold."
+  and: [BulkOperationFilter!] @constraint(maxItems: 50)
+  "At least one of these holds."
+  or: [BulkOperationFilter!] @constraint(maxItems: 50)
+  "This does not hold."
+  not: BulkOperationFilter
+}
+
+"Compares the state of a bulk operation."
+input BulkOperationStateFilter {
+  "It is this."
+  eq: BulkOperationState
+  "It is not this."
+  neq: BulkOperationState
+  "It is one of these."
+  in: [BulkOperationState!] @constraint(maxItems: 500)
+}
+
+"Compares the kind of a bulk operation."
+input BulkOperationKindFilter {
+  "It is this."
+  eq: BulkOperationKind
+  "It is not this."
+  neq: BulkOperationKind
+  "It is one of these."
+  in: [BulkOperationKind!] @constraint(maxItems: 500)
+}
+
+"What createBulkOperation needs."
+input CreateBulkOperationInput {
+  "What is done with each line. Not an export."
+  kind: BulkOperationKind!
+  "How the file is written."
+  format: BulkOperationFormat!
+  "The file, sent as multipart/form-data."
+  file: Upload!
+  "The source of rows that name none, 1 to 64 characters."
+  source: String
+  "The language of rows that name none, as in en or es-MX."
+  language: String
+  "REJECT_FAILED_ROWS when absent, or IGNORE_FAILED. A file is not one transaction, so REJECT_EVERYTHING is refused."
+  errorPolicy: BulkErrorPolicy
+}
+
+"What createBulkOperation answers."
+type CreateBulkOperationPayload {
+  "The operation, waiting."
+  bulkOperation: BulkOperation
+  "What was wrong; empty when it worked."
+  userErrors: [UserError!]!
+}
+
+"What createCustomerExport needs."
+input CreateCustomerExportInput {
+  "Only customers that fit."
+  filter: CustomerFilter
+}
+
+"What createCustomerExport answers."
+type CreateCustomerExportPayload {
+  "The operation, waiting."
+  bulkOperation: BulkOperation
+  "What was wrong; empty when it worked."
+  userErrors: [UserError!]!
+}
+
+"What cancelBulkOperation needs."
+input CancelBulkOperationInput {
+  "The operation's id."
+  id: ID!
+}
+
+"What cancelBulkOperation answers."
+type CancelBulkOperationPayload {
+  "The operation, which may still be ending."
+  bulkOperation: BulkOperation
+  "What was wrong; empty when it worked."
+  userErrors: [UserError!]!
+}
+
+"A hint that a bulk operation came further."
+type BulkOperationChange {
+  "How far it was then."
+  state: BulkOperationState!
+  "When that was."
+  occurredAt: DateTime!
+  "The operation as it is now."
+  bulkOperation: BulkOperation
+}
+
+`, BuiltIn: false},
 	{Name: "../../schema/customer.graphqls", Input: `extend type Query {
   "Finds one customer by exactly one of three ways. Null when there is none."
   customer(
@@ -3628,11 +6930,11 @@ var sources = []*ast.Source{
 }
 
 extend type Mutation {
-  "Reveals one customer's full social security number. The reason and the caller go to the audit log. The answer must not be cached."
-  revealSsn(
-    "Whose number, and why."
-    input: RevealSsnInput!
-  ): RevealSsnPayload! @auth(requires: [PII_REVEAL])
+  "Reveals one number of one customer in full. The reason and the caller go to the audit log. The answer must not be cached."
+  revealPii(
+    "Whose number, which one, and why."
+    input: RevealPiiInput!
+  ): RevealPiiPayload! @auth(requires: [PII_REVEAL])
 }
 
 "A consumer whose accounts the organization looks after."
@@ -3653,8 +6955,26 @@ type Customer implements Node {
   birthday: Date @auth(requires: [PII_READ])
   "The last four digits of the social security number."
   ssnLastFour: String @auth(requires: [PII_READ])
-  "Whether the full social security number is stored. It is never shown; see revealSsn."
+  "Whether the full social security number is stored. It is never shown; see revealPii."
   ssnProvided: Boolean!
+  "The id of the customer as a debtor, in the system of the organization's creditor."
+  debtorId: String
+  "A short form of the name, such as that of a company."
+  abbreviation: String
+  "A title, such as Dr."
+  title: String
+  "How the customer calls their own gender."
+  gender: Gender
+  "The source system of the parent, as it was sent."
+  parentSource: String
+  "The parent's id there, kept also while that customer is not known."
+  parentSourceId: String
+  "The language of the parent's record there; empty when it has none."
+  parentLanguage: String
+  "When the customer was deleted, or merged into another; null while it lives."
+  deletedAt: DateTime
+  "The id of the credential that deleted the customer."
+  deletedBy: String
   "The time zone at the customer's place, an IANA name. Calls are planned by it."
   timeZone: String
   "The language to speak, a BCP 47 tag such as en or es-MX."
@@ -3731,6 +7051,57 @@ type Customer implements Node {
     "Rows before this cursor."
     before: String
   ): LoanConnection!
+  "The accounts that the customer holds, alone or with others."
+  accountHolders(
+    "How many rows from the beginning, 1 to 100; 15 when nothing is given."
+    first: Int
+    "Rows after this cursor."
+    after: String
+    "How many rows from the end, 1 to 100."
+    last: Int
+    "Rows before this cursor."
+    before: String
+  ): AccountHolderConnection!
+  "The customer's payment cards."
+  cards(
+    "How many rows from the beginning, 1 to 100; 15 when nothing is given."
+    first: Int
+    "Rows after this cursor."
+    after: String
+    "How many rows from the end, 1 to 100."
+    last: Int
+    "Rows before this cursor."
+    before: String
+  ): CardConnection!
+  "The customer to whom this one belongs, such as the company of a branch; null when there is none or it is not known yet."
+  parent: Customer
+  "The customers who have this one as their parent."
+  children(
+    "How many rows from the beginning, 1 to 100; 15 when nothing is given."
+    first: Int
+    "Rows after this cursor."
+    after: String
+    "How many rows from the end, 1 to 100."
+    last: Int
+    "Rows before this cursor."
+    before: String
+  ): CustomerConnection!
+  "The customer into whom this one was merged."
+  mergedInto: Customer
+  "Who the customer is and how far with the organization."
+  profile: CustomerProfile
+  "The insurance that the customer has and wants."
+  coverage: CustomerCoverage
+  "What decides about Medicare, Medicaid and veterans' benefits."
+  medicare: CustomerMedicare
+  "Income and taxes of the household."
+  household: CustomerHousehold
+  "The plan in which the customer is enrolled."
+  enrollment: CustomerEnrollment
+  "The insurance agent."
+  agent: CustomerAgent
+  "The program of alerts about accounts and cards."
+  alertProgram: CustomerAlertProgram
 }
 
 "A page of customers."
@@ -3763,6 +7134,10 @@ type CustomerIdentifier implements Node {
   sourceId: String!
   "The language of the record there; empty when it has none."
   language: String!
+  "When the record was made there."
+  sourceCreatedAt: DateTime
+  "When the record was last changed there; what is older comes too late and is left out."
+  sourceUpdatedAt: DateTime
   "When it was first seen."
   createdAt: DateTime!
   "The customer."
@@ -3885,6 +7260,8 @@ type CustomerAddress implements Node {
   line2: String
   "City."
   city: String
+  "County."
+  county: String
   "State: in the United States the two-letter code, such as NY."
   state: String
   "Postal code; in the United States the ZIP code."
@@ -4013,6 +7390,12 @@ input CustomerFilter {
   ssn: String
   "The last four digits of the social security number together with the birthday. Needs the scope PII_READ."
   ssnLastFour: SsnLastFourFilter
+  "The id as a debtor."
+  debtorId: StringFilter
+  "The Medicare Beneficiary Identifier, with or without dashes. Needs the scope PII_READ."
+  mbi: String
+  "Whether the customer was deleted. Unless this is given, deleted customers are left out."
+  isDeleted: Boolean
   "Whether the customer must not be called."
   doNotCall: BooleanFilter
   "Whether the customer is made up for testing."
@@ -4059,22 +7442,857 @@ enum CustomerOrderField {
   REFERENCE_ID
 }
 
-"What revealSsn needs."
-input RevealSsnInput {
+"A number that is stored sealed and shown in full only by revealPii."
+enum PiiField {
+  "The social security number."
+  SSN
+  "The Medicare Beneficiary Identifier."
+  MBI
+  "The Medicaid number."
+  MEDICAID_NUMBER
+  "The number of the Department of Veterans Affairs."
+  VA_NUMBER
+  "The number of an account; needs accountId."
+  ACCOUNT_NUMBER
+}
+
+"What revealPii needs."
+input RevealPiiInput {
   "The customer's id."
   customerId: ID!
+  "Which number."
+  field: PiiField!
+  "For ACCOUNT_NUMBER: an account that the customer holds."
+  accountId: ID
   "Why the number is needed, 10 to 500 characters; goes to the audit log."
   reason: String!
 }
 
-"What revealSsn answers."
-type RevealSsnPayload {
+"What revealPii answers."
+type RevealPiiPayload {
   "The customer."
   customer: Customer
-  "The full social security number, nine digits; null when none is stored."
-  ssn: String
+  "The number in full; null when none is stored."
+  value: String
   "What was wrong; empty when it worked."
   userErrors: [UserError!]!
+}
+`, BuiltIn: false},
+	{Name: "../../schema/customer_change.graphqls", Input: `extend type Mutation {
+  "Creates or updates up to 1,000 customers by their ids in a source system, in one transaction. Safe to repeat: what is stored already is UNCHANGED. The same id twice acts as if sent in sequence."
+  bulkUpsertCustomers(
+    "The rows and what to do with wrong ones."
+    input: BulkUpsertCustomersInput!
+  ): BulkUpsertCustomersPayload! @auth(requires: [CUSTOMERS_WRITE])
+  "Creates or updates up to 50 customers with their accounts and cards, in one transaction. A joint account may come under several of its holders. Safe to repeat."
+  createCustomers(
+    "The customers and what to do with wrong ones."
+    input: CreateCustomersInput!
+  ): CreateCustomersPayload! @auth(requires: [CUSTOMERS_WRITE])
+  "Changes one customer. Absent fields stay, null clears; an empty input writes nothing."
+  updateCustomer(
+    "Which one."
+    id: ID!
+    "What changes."
+    input: UpdateCustomerInput!
+  ): UpdateCustomerPayload! @auth(requires: [CUSTOMERS_WRITE])
+  "Deletes a customer: it is left out of lists, its planned calls are cancelled, and it can be restored. Safe to repeat."
+  deleteCustomer(
+    "Which one, and why."
+    input: DeleteCustomerInput!
+  ): DeleteCustomerPayload! @auth(requires: [CUSTOMERS_WRITE])
+  "Restores a deleted customer. Calls are planned again by the next sync. Safe to repeat."
+  restoreCustomer(
+    "Which one."
+    input: RestoreCustomerInput!
+  ): RestoreCustomerPayload! @auth(requires: [CUSTOMERS_WRITE])
+  "Merges duplicates into one customer, who keeps its own values and gets those that it lacks, and all that belongs to the duplicates. Cannot be undone; the audit log keeps who was merged into whom."
+  mergeCustomers(
+    "Who survives, and the duplicates."
+    input: MergeCustomersInput!
+  ): MergeCustomersPayload! @auth(requires: [CUSTOMERS_WRITE])
+}
+
+"The customers of bulkUpsertCustomers."
+input BulkUpsertCustomersInput {
+  "The source system, 1 to 64 characters, for all rows that name none of their own."
+  source: String!
+  "The language of the records there, part of their identity. Absent means each row's primaryLanguage, or none."
+  language: String
+  "1 to 1,000 customers."
+  customers: [UpsertCustomerInput!]! @constraint(maxItems: 1000)
+  "What to do when some rows are wrong."
+  errorPolicy: BulkErrorPolicy! = REJECT_FAILED_ROWS
+  "Only check, and answer what would be done; nothing is written."
+  dryRun: Boolean! = false
+}
+
+"One customer of a source system. Absent fields stay as stored, null clears. What is wrong with a row is told in its result."
+input UpsertCustomerInput {
+  "The customer's id in the source system."
+  sourceId: SourceId!
+  "The source system, instead of that of the call."
+  source: String
+  "When the record was last changed in the source system, RFC 3339. A row older than what is stored is SKIPPED."
+  sourceUpdatedAt: String
+  "Anything of the caller's, at most 255 characters; it comes back in the row's result and is not stored."
+  clientRef: String
+  "The id as a debtor, at most 255 characters."
+  debtorId: String
+  "Given name, at most 255 characters."
+  firstName: String
+  "Middle name, at most 255 characters."
+  middleName: String
+  "Family name, at most 255 characters."
+  lastName: String
+  "A short form of the name, at most 50 characters."
+  abbreviation: String
+  "A title, such as Dr., at most 50 characters."
+  title: String
+  "Day of birth, YYYY-MM-DD, not after today."
+  dateOfBirth: String
+  "A value of Gender, or the source's word for it, such as Non-Binary."
+  gender: String
+  "The full social security number, nine digits with or without dashes. Stored sealed."
+  ssn: String
+  "The primary phone, in E.164 form or as dialed in the United States."
+  phone: String
+  "E-mail address."
+  email: String
+  "The customer to whom this one belongs, by its id in a source system. It may come later. Not itself, and no circles."
+  parent: CustomerParentInput
+  "The language to speak, a BCP 47 tag such as en or es-MX."
+  primaryLanguage: String
+  "All addresses, at most one for each label: absent keeps those that are stored, an empty list or null clears them, a list replaces them."
+  addresses: [CustomerAddressInput!] @constraint(maxItems: 4)
+}
+
+"A parent by its id in a source system."
+input CustomerParentInput {
+  "The source system; absent means that of the row."
+  source: String
+  "The id there."
+  sourceId: SourceId!
+  "The language of the record there; absent means that of the row."
+  language: String
+}
+
+"An address. In an update, absent fields stay and null clears; in a list, absent means none."
+input CustomerAddressInput {
+  "What the address is to the customer; PRIMARY when absent."
+  label: AddressLabel
+  "First line, at most 255 characters."
+  line1: String
+  "Second line, at most 255 characters."
+  line2: String
+  "City, at most 255 characters."
+  city: String
+  "County, at most 255 characters."
+  county: String
+  "State: in the United States the two-letter code, such as NY."
+  state: String
+  "Postal code, at most 20 characters; in the United States a ZIP code of 5 or 5+4 digits."
+  postalCode: String
+  "Country, ISO 3166-1 alpha-2; US when absent."
+  country: String
+}
+
+"What bulkUpsertCustomers answers."
+type BulkUpsertCustomersPayload {
+  "A result for each row, in the order sent."
+  results: [BulkUpsertCustomerResult!]!
+  "What happened, in words, such as Completed."
+  messages: [String!]!
+  "How many rows were sent."
+  total: Int!
+  "How many customers were created."
+  created: Int!
+  "How many rows changed a customer."
+  updated: Int!
+  "How many rows were stored already."
+  unchanged: Int!
+  "How many rows were wrong."
+  failed: Int!
+  "How many rows were right but not written: older than what is stored, or left with the others."
+  skipped: Int!
+  "Whether this was only a check."
+  dryRun: Boolean!
+  "What was wrong with the call as a whole; errors of rows stand in results."
+  userErrors: [UserError!]!
+}
+
+"What became of one row."
+type BulkUpsertCustomerResult {
+  "The place of the row in the input, from 0."
+  index: Int!
+  "What was done with the customer."
+  action: BulkAction!
+  "The customer as it is now; null when nothing was written, or in a dry run."
+  customer: Customer
+  "The value by which the customer was looked up."
+  key: String!
+  "The field that holds that value: sourceId."
+  lookupKey: String!
+  "What the caller sent as clientRef."
+  clientRef: String
+  "Whether what the row says is stored."
+  success: Boolean!
+  "What was wrong with the row, with paths from the input."
+  userErrors: [UserError!]!
+}
+
+"The customers of createCustomers."
+input CreateCustomersInput {
+  "1 to 50 customers."
+  customers: [CreateCustomerInput!]! @constraint(maxItems: 50)
+  "What to do when some customers are wrong."
+  errorPolicy: BulkErrorPolicy! = REJECT_FAILED_ROWS
+}
+
+"One customer with accounts and cards. Known by sourceCustomerId and sourceOrganizationId, or by referenceId, or by both. Absent fields stay as stored, null clears."
+input CreateCustomerInput {
+  "The organization in the source system, digits only, such as 50004. Required with sourceCustomerId."
+  sourceOrganizationId: String
+  "The customer's id in the source system; opaque."
+  sourceCustomerId: SourceId
+  "The parent's id in the source system. It may come later. Not itself, and no circles."
+  sourceParentCustomerId: SourceId
+  "The organization's own reference, 1 to 255 characters."
+  referenceId: String
+  "Given name, at most 255 characters."
+  firstName: String
+  "Middle name, at most 255 characters."
+  middleName: String
+  "Family name, at most 255 characters."
+  lastName: String
+  "E-mail address."
+  email: String
+  "Day of birth, YYYY-MM-DD, not after today."
+  birthday: String
+  "The last four digits of the social security number."
+  ssnLastFour: String
+  "The full social security number. Stored sealed."
+  ssn: String
+  "The primary phone."
+  phoneNumber: String
+  "Time zone, an IANA name of a place."
+  timezone: String
+  "The language to speak, a BCP 47 tag."
+  language: String
+  "First line of the address."
+  streetAddress1: String
+  "Second line of the address."
+  streetAddress2: String
+  "City."
+  city: String
+  "The two-letter code of the state."
+  state: String
+  "Postal code; in the United States a ZIP code of 5 or 5+4 digits."
+  postalCode: String
+  "Country, ISO 3166-1 alpha-2."
+  country: String
+  "When the customer was created in the source system, RFC 3339."
+  customerCreationDate: String
+  "From when the customer is enrolled in the program of alerts, RFC 3339."
+  enrollmentStartDate: String
+  "Until when the customer is enrolled, RFC 3339; not before the start."
+  enrollmentEndDate: String
+  "The enrollment's state, such as ACTIVE or INACTIVE: capital letters, digits and _."
+  enrollmentOptInStatus: String
+  "The alerts that the customer wants; ALL stands alone."
+  alertOptInStatus: [String!] @constraint(maxItems: 50)
+  "The group of the customer, such as TARGET or CONTROL."
+  targetingIndicator: String
+  "The customer's accounts. Accounts that are not named stay as they are."
+  accounts: [CreateAccountInput!] @constraint(maxItems: 50)
+}
+
+"An account. Absent fields stay as stored."
+input CreateAccountInput {
+  "The account's id in the source system."
+  sourceAccountId: SourceId!
+  "The ids of all holders; the customer must be among them."
+  sourceCustomerIds: [SourceId!]! @constraint(maxItems: 50)
+  "The id of the primary holder, one of sourceCustomerIds."
+  primarySourceCustomerId: SourceId!
+  "OPEN or CLOSED."
+  status: String!
+  "The source system's word for the kind of account, such as DDA: capital letters, digits and _."
+  type: String!
+  "The portfolio in the source system."
+  sourcePortfolioId: SourceId
+  "The account number, at most 30 letters and digits. Stored sealed."
+  accountNumber: String
+  "When it was opened, RFC 3339."
+  accountOpenDate: String
+  "When it was closed, RFC 3339; null while it is open."
+  accountCloseDate: String
+  "The account's cards. Cards that are not named stay as they are."
+  cards: [CreateCardInput!] @constraint(maxItems: 50)
+}
+
+"A payment card: never its full number."
+input CreateCardInput {
+  "The account's id; absent, or that of the account in which the card stands."
+  sourceAccountId: SourceId
+  "The id of the card's owner, one of the account's holders."
+  sourceCustomerId: SourceId!
+  "The last four digits of the number."
+  last4: String!
+  "The issuer identification number: six or eight digits."
+  iin: String!
+  "The kind of card, such as CREDIT, DEBIT or PREPAID: capital letters, digits and _."
+  cardType: String!
+  "OPEN or CLOSED."
+  status: String!
+  "The source system's code of the card network."
+  networkIdentifier: String
+  "When it was opened, RFC 3339."
+  openDate: String!
+  "When it was closed, RFC 3339; null while it is open."
+  closeDate: String
+}
+
+"What createCustomers answers."
+type CreateCustomersPayload {
+  "The id of the call, for importRequest; null when the call as a whole was wrong."
+  requestId: ID
+  "The call as it is kept."
+  importRequest: ImportRequest
+  "A result for each customer, in the order sent."
+  results: [CreateCustomerResult!]!
+  "What was wrong with the call as a whole; errors of customers stand in results."
+  userErrors: [UserError!]!
+}
+
+"What became of one customer."
+type CreateCustomerResult {
+  "The place in the input, from 0."
+  index: Int!
+  "What was done with the customer, its accounts and cards."
+  action: BulkAction!
+  "The customer as it is now; null when nothing was written."
+  customer: Customer
+  "The value by which the customer was looked up."
+  key: String!
+  "The field that holds that value: sourceCustomerId or referenceId."
+  lookupKey: String!
+  "Whether what was sent is stored."
+  success: Boolean!
+  "What was wrong, with paths from the input."
+  userErrors: [UserError!]!
+}
+
+"What updateCustomer changes. Absent fields stay, null clears where a value may be missing."
+input UpdateCustomerInput {
+  "The version that was read; when the customer has changed since, nothing is written and the error is STALE_VERSION."
+  expectedVersion: Int
+  "The organization's own reference, 1 to 255 characters, unique in the organization."
+  referenceId: String
+  "The id as a debtor, at most 255 characters."
+  debtorId: String
+  "Given name, at most 255 characters."
+  firstName: String
+  "Middle name, at most 255 characters."
+  middleName: String
+  "Family name, at most 255 characters."
+  lastName: String
+  "A short form of the name, at most 50 characters."
+  abbreviation: String
+  "A title, at most 50 characters."
+  title: String
+  "How the customer calls their own gender."
+  gender: Gender
+  "Day of birth, not after today."
+  birthday: Date
+  "The full social security number. Stored sealed."
+  ssn: String
+  "E-mail address."
+  email: String
+  "The language to speak, a BCP 47 tag."
+  language: String
+  "Time zone, an IANA name of a place."
+  timeZone: String
+  "The primary phone, which calls go to. It can be changed and not be cleared."
+  phone: UpdateCustomerPhoneInput
+  "The primary address; null removes it."
+  address: UpdateCustomerAddressInput
+  "What the customer agreed to."
+  consent: UpdateCustomerConsentInput
+  "Who the customer is and how far; null clears all of it."
+  profile: UpdateCustomerProfileInput
+  "The insurance that the customer has and wants; null clears all of it."
+  coverage: UpdateCustomerCoverageInput
+  "Medicare, Medicaid and veterans' benefits; null clears all of it."
+  medicare: UpdateCustomerMedicareInput
+  "Income and taxes; null clears all of it."
+  household: UpdateCustomerHouseholdInput
+  "The plan in which the customer is enrolled; null clears all of it."
+  enrollment: UpdateCustomerEnrollmentInput
+  "The insurance agent; null clears it."
+  agent: UpdateCustomerAgentInput
+  "Whether the customer is made up for testing. It cannot be null."
+  isTest: Boolean
+  "Any JSON, stored as it was sent."
+  externalMetadata: JSON
+}
+
+"A change of the primary phone."
+input UpdateCustomerPhoneInput {
+  "The number, in E.164 form or as dialed in the United States. It cannot be null."
+  number: String
+  "The kind of line; absent, a new number gets what the numbering plan tells."
+  lineType: LineType
+}
+
+"A change of the primary address."
+input UpdateCustomerAddressInput {
+  "First line, at most 255 characters."
+  line1: String
+  "Second line, at most 255 characters."
+  line2: String
+  "City, at most 255 characters."
+  city: String
+  "County, at most 255 characters."
+  county: String
+  "State: in the United States the two-letter code."
+  state: String
+  "Postal code, at most 20 characters; in the United States a ZIP code of 5 or 5+4 digits."
+  postalCode: String
+  "Country, ISO 3166-1 alpha-2. It cannot be null."
+  country: String
+}
+
+"A change of what the customer agreed to. None can be null."
+input UpdateCustomerConsentInput {
+  "The customer must not be called: planned calls are cancelled at once. Taking the mark away needs the scope DO_NOT_CALL_REMOVE."
+  doNotCall: Boolean
+  "The customer must not get text messages."
+  doNotSms: Boolean
+  "The customer must not get e-mail."
+  doNotEmail: Boolean
+  "The customer must not get letters."
+  doNotMail: Boolean
+}
+
+"A change of the profile."
+input UpdateCustomerProfileInput {
+  "How far the customer is."
+  status: CustomerStatus
+  "How far qualification is."
+  qualificationStatus: QualificationStatus
+  "How much the customer wants the product."
+  intent: CustomerIntent
+  "Whether the customer decides alone."
+  isDecisionMaker: Boolean
+  "Why the customer does not qualify, at most 255 characters."
+  disqualificationReason: String
+  "The product that interests the customer, at most 255 characters."
+  productInterest: String
+  "The family of that product, at most 255 characters."
+  productFamily: String
+  "How the customer is addressed, at most 50 characters."
+  salutation: String
+  "What stands after the name, at most 50 characters."
+  suffix: String
+  "The name by which the customer is called, at most 255 characters."
+  preferredName: String
+  "Ethnicity, at most 50 characters."
+  ethnicity: String
+  "Marital status."
+  maritalStatus: MaritalStatus
+  "The id that the organization's own client has for the customer, at most 255 characters."
+  clientCustomerId: String
+  "The source from which the customer came last, a UUID."
+  currentSourceId: String
+  "The source from which the customer came first, a UUID."
+  originalSourceId: String
+  "When somebody last was in contact with the customer."
+  lastContactedAt: DateTime
+  "When the lead became a customer."
+  convertedAt: DateTime
+}
+
+"A change of the coverage."
+input UpdateCustomerCoverageInput {
+  "What kind the customer has."
+  existingCoverage: ExistingCoverage
+  "The plan that the customer has, at most 255 characters."
+  planName: String
+  "Its carrier, at most 255 characters."
+  carrier: String
+  "From when the customer wants the new coverage."
+  desiredStartOn: Date
+}
+
+"A change of what decides about Medicare, Medicaid and veterans' benefits."
+input UpdateCustomerMedicareInput {
+  "The Medicare Beneficiary Identifier, 11 characters, with or without dashes. Stored sealed."
+  mbi: String
+  "Whether the customer has a Medicare card."
+  hasCard: Boolean
+  "When part A begins."
+  partAOn: Date
+  "When part B begins."
+  partBOn: Date
+  "Whether the customer has Medicaid."
+  hasMedicaid: Boolean
+  "The Medicaid number, at most 255 characters. Stored sealed."
+  medicaidNumber: String
+  "Whether the customer gets disability benefits of Social Security."
+  hasDisabilityBenefits: Boolean
+  "Whether the customer is a veteran."
+  isVeteran: Boolean
+  "The number of the Department of Veterans Affairs, at most 255 characters. Stored sealed."
+  vaNumber: String
+  "The customer's id in HealthSherpa, at most 255 characters."
+  healthSherpaCustomerId: String
+}
+
+"A change of income and taxes. Amounts are whole dollars a year."
+input UpdateCustomerHouseholdInput {
+  "Income of the household."
+  householdIncome: Int
+  "Income of the customer."
+  annualIncome: Int
+  "How taxes are filed, at most 50 characters."
+  filingStatus: String
+  "How many depend on the customer, 0 or more."
+  dependentCount: Int
+  "The subsidy."
+  subsidyAmount: Int
+  "Whether the household may get a subsidy."
+  isSubsidyEligible: Boolean
+}
+
+"A change of the enrollment."
+input UpdateCustomerEnrollmentInput {
+  "The member's id, a UUID."
+  memberId: String
+  "The carrier, at most 255 characters."
+  carrierName: String
+  "The plan, at most 255 characters."
+  planName: String
+  "Its code, at most 255 characters."
+  planCode: String
+  "When the customer enrolled."
+  enrolledOn: Date
+  "From when the plan is in effect."
+  effectiveOn: Date
+  "The id that the carrier gave the customer, at most 255 characters."
+  carrierAssignedCustomerId: String
+}
+
+"A change of the agent."
+input UpdateCustomerAgentInput {
+  "Name, at most 255 characters."
+  name: String
+  "National Producer Number, 1 or more."
+  npn: Int
+}
+
+"What updateCustomer answers."
+type UpdateCustomerPayload {
+  "The customer as it is now; null when nothing was written because of errors."
+  customer: Customer
+  "What was wrong; empty when it worked."
+  userErrors: [UserError!]!
+}
+
+"What deleteCustomer needs."
+input DeleteCustomerInput {
+  "Which customer."
+  id: ID!
+  "Why, at most 500 characters; goes to the audit log."
+  reason: String
+  "The version that was read; when the customer has changed since, nothing is written."
+  expectedVersion: Int
+}
+
+"What deleteCustomer answers."
+type DeleteCustomerPayload {
+  "The customer as it is now."
+  customer: Customer
+  "What was wrong; empty when it worked."
+  userErrors: [UserError!]!
+}
+
+"What restoreCustomer needs."
+input RestoreCustomerInput {
+  "Which customer."
+  id: ID!
+}
+
+"What restoreCustomer answers."
+type RestoreCustomerPayload {
+  "The customer as it is now."
+  customer: Customer
+  "What was wrong; empty when it worked."
+  userErrors: [UserError!]!
+}
+
+"What mergeCustomers needs."
+input MergeCustomersInput {
+  "The customer who survives."
+  survivorId: ID!
+  "1 to 10 duplicates, who are merged into the survivor and deleted."
+  duplicateIds: [ID!]! @constraint(maxItems: 10)
+  "Why, at most 500 characters; goes to the audit log."
+  reason: String
+}
+
+"What mergeCustomers answers."
+type MergeCustomersPayload {
+  "The survivor as it is now."
+  customer: Customer
+  "The duplicates as they are now."
+  merged: [Customer!]!
+  "What was wrong; empty when it worked."
+  userErrors: [UserError!]!
+}
+`, BuiltIn: false},
+	{Name: "../../schema/customer_section.graphqls", Input: `"How a customer calls their own gender."
+enum Gender {
+  "Male."
+  MALE
+  "Female."
+  FEMALE
+  "Neither, or both."
+  NON_BINARY
+  "Another."
+  OTHER
+  "The customer does not say."
+  PREFER_NOT_TO_SAY
+}
+
+"How far a customer is with the organization."
+enum CustomerStatus {
+  "Somebody who may become a customer."
+  LEAD
+  "A customer."
+  ACTIVE
+  "A customer no more."
+  INACTIVE
+}
+
+"How far the qualification of a customer is."
+enum QualificationStatus {
+  "The customer qualifies."
+  QUALIFIED
+  "The customer does not qualify."
+  DISQUALIFIED
+  "Somebody has to look at it."
+  PENDING_REVIEW
+  "Something is missing."
+  NEEDS_INFORMATION
+  "It is being worked on."
+  IN_PROGRESS
+}
+
+"How much a customer wants the product."
+enum CustomerIntent {
+  "Much."
+  HIGH
+  "Somewhat."
+  MEDIUM
+  "Little."
+  LOW
+  "Not known."
+  UNKNOWN
+}
+
+"A customer's marital status."
+enum MaritalStatus {
+  "Single."
+  SINGLE
+  "Married."
+  MARRIED
+  "Divorced."
+  DIVORCED
+  "Widowed."
+  WIDOWED
+  "Separated."
+  SEPARATED
+  "In a domestic partnership."
+  DOMESTIC_PARTNERSHIP
+}
+
+"The kind of insurance that a customer has."
+enum ExistingCoverage {
+  "None."
+  NONE
+  "Medicare Advantage."
+  MEDICARE_ADVANTAGE
+  "Original Medicare."
+  ORIGINAL_MEDICARE
+  "Medicaid."
+  MEDICAID
+  "By the employer."
+  EMPLOYER
+  "From the marketplace of the Affordable Care Act."
+  MARKETPLACE_ACA
+  "Another."
+  OTHER
+}
+
+"Who a customer is and how far with the organization."
+type CustomerProfile {
+  "How far the customer is."
+  status: CustomerStatus
+  "How far qualification is."
+  qualificationStatus: QualificationStatus
+  "How much the customer wants the product."
+  intent: CustomerIntent
+  "Whether the customer decides alone."
+  isDecisionMaker: Boolean
+  "Why the customer does not qualify."
+  disqualificationReason: String
+  "The product that interests the customer."
+  productInterest: String
+  "The family of that product."
+  productFamily: String
+  "How the customer is addressed, such as Ms."
+  salutation: String
+  "What stands after the name, such as Jr."
+  suffix: String
+  "The name by which the customer is called."
+  preferredName: String
+  "Ethnicity, as the customer says."
+  ethnicity: String
+  "Marital status."
+  maritalStatus: MaritalStatus
+  "The id that the organization's own client has for the customer."
+  clientCustomerId: String
+  "The source from which the customer came last, a UUID of the source system."
+  currentSourceId: String
+  "The source from which the customer came first, a UUID of the source system."
+  originalSourceId: String
+  "When somebody last was in contact with the customer."
+  lastContactedAt: DateTime
+  "When the lead became a customer."
+  convertedAt: DateTime
+  "When the first of these was stored."
+  createdAt: DateTime!
+  "When one of these last changed."
+  updatedAt: DateTime!
+}
+
+"The insurance that a customer has and wants."
+type CustomerCoverage {
+  "What kind the customer has."
+  existingCoverage: ExistingCoverage
+  "The plan that the customer has."
+  planName: String
+  "Its carrier."
+  carrier: String
+  "From when the customer wants the new coverage."
+  desiredStartOn: Date
+  "When the first of these was stored."
+  createdAt: DateTime!
+  "When one of these last changed."
+  updatedAt: DateTime!
+}
+
+"What decides about a customer's Medicare, Medicaid and veterans' benefits."
+type CustomerMedicare {
+  "Whether the Medicare Beneficiary Identifier is stored. It is never shown; see revealPii."
+  mbiProvided: Boolean!
+  "The last four characters of the Medicare Beneficiary Identifier."
+  mbiLastFour: String @auth(requires: [PII_READ])
+  "Whether the customer has a Medicare card."
+  hasCard: Boolean
+  "When part A begins."
+  partAOn: Date
+  "When part B begins."
+  partBOn: Date
+  "Whether the customer has Medicaid."
+  hasMedicaid: Boolean
+  "Whether the Medicaid number is stored. It is never shown; see revealPii."
+  medicaidNumberProvided: Boolean!
+  "Whether the customer gets disability benefits of Social Security."
+  hasDisabilityBenefits: Boolean
+  "Whether the customer is a veteran."
+  isVeteran: Boolean
+  "Whether the number of the Department of Veterans Affairs is stored. It is never shown; see revealPii."
+  vaNumberProvided: Boolean!
+  "The customer's id in HealthSherpa."
+  healthSherpaCustomerId: String
+  "When the first of these was stored."
+  createdAt: DateTime!
+  "When one of these last changed."
+  updatedAt: DateTime!
+}
+
+"Income and taxes of a customer's household. Amounts are whole dollars a year."
+type CustomerHousehold {
+  "Income of the household."
+  householdIncome: Int
+  "Income of the customer."
+  annualIncome: Int
+  "How taxes are filed."
+  filingStatus: String
+  "How many depend on the customer."
+  dependentCount: Int
+  "The subsidy."
+  subsidyAmount: Int
+  "Whether the household may get a subsidy."
+  isSubsidyEligible: Boolean
+  "When the first of these was stored."
+  createdAt: DateTime!
+  "When one of these last changed."
+  updatedAt: DateTime!
+}
+
+"The plan in which a customer is enrolled."
+type CustomerEnrollment {
+  "The member's id, a UUID of the source system."
+  memberId: String
+  "The carrier."
+  carrierName: String
+  "The plan."
+  planName: String
+  "Its code."
+  planCode: String
+  "When the customer enrolled."
+  enrolledOn: Date
+  "From when the plan is in effect."
+  effectiveOn: Date
+  "The id that the carrier gave the customer."
+  carrierAssignedCustomerId: String
+  "When the first of these was stored."
+  createdAt: DateTime!
+  "When one of these last changed."
+  updatedAt: DateTime!
+}
+
+"A customer's insurance agent."
+type CustomerAgent {
+  "Name."
+  name: String
+  "National Producer Number."
+  npn: Int
+  "When the first of these was stored."
+  createdAt: DateTime!
+  "When one of these last changed."
+  updatedAt: DateTime!
+}
+
+"A customer in the program of alerts about accounts and cards."
+type CustomerAlertProgram {
+  "From when the customer is enrolled."
+  enrollmentStartsAt: DateTime
+  "Until when the customer is enrolled."
+  enrollmentEndsAt: DateTime
+  "The source system's word for the enrollment, such as ACTIVE or INACTIVE."
+  optInStatus: String
+  "The source system's words for the alerts that the customer wants; ALL stands alone."
+  alertOptIns: [String!]!
+  "The source system's word for the group of the customer, such as TARGET or CONTROL."
+  targetingIndicator: String
+  "When the first of these was stored."
+  createdAt: DateTime!
+  "When one of these last changed."
+  updatedAt: DateTime!
 }
 `, BuiltIn: false},
 	{Name: "../../schema/directives.graphqls", Input: `"""
@@ -4218,6 +8436,14 @@ enum Scope {
   AUDIT_READ
   "See query plans and introspect the schema where that is closed to others."
   DIAGNOSTICS
+  "Read bulk operations and fetch their results."
+  BULK_READ
+  "Create and cancel bulk operations, together with the scopes of what they change."
+  BULK_WRITE
+  "Read webhook endpoints, without their secrets, and deliveries."
+  WEBHOOKS_READ
+  "Create, change, test and delete webhook endpoints, and send deliveries once more."
+  WEBHOOKS_WRITE
 }
 
 "A company whose consumers' accounts are looked after here: the tenant."
@@ -4606,6 +8832,15 @@ scalar JSON
 
 "A whole number of up to 64 bits. Input may be a number or a string of digits; answers are strings."
 scalar Int64
+
+"The id of something in another system: a string or a whole number, kept as text, 1 to 255 characters."
+scalar SourceId
+
+"""
+A file that comes as a part of a multipart request (docs/uploads.md); in the JSON of the request its variable is
+null. It is stored before the mutation runs, and deleted again unless the mutation keeps it.
+"""
+scalar Upload @specifiedBy(url: "https://github.com/jaydenseric/graphql-multipart-request-spec")
 `, BuiltIn: false},
 	{Name: "../../schema/schedule.graphqls", Input: `extend type Query {
   "Finds one task type by its id or its name. Null when there is none."
@@ -5990,12 +10225,519 @@ input CallTaskStateFilter {
   in: [CallTaskState!] @constraint(maxItems: 10)
 }
 `, BuiltIn: false},
+	{Name: "../../schema/webhook.graphqls", Input: `extend type Query {
+  "The organization's webhook endpoints, oldest first; never their secrets."
+  webhookEndpoints(
+    "How many rows from the beginning, 1 to 100; 15 when nothing is given."
+    first: Int
+    "Rows after this cursor."
+    after: String
+    "How many rows from the end, 1 to 100."
+    last: Int
+    "Rows before this cursor."
+    before: String
+    "Only endpoints that fit."
+    filter: WebhookEndpointFilter
+  ): WebhookEndpointConnection @auth(requires: [WEBHOOKS_READ])
+  "Finds one webhook endpoint by its id. Null when there is none."
+  webhookEndpoint(
+    "The typed id."
+    id: ID!
+  ): WebhookEndpoint @auth(requires: [WEBHOOKS_READ])
+  "The deliveries of the last 30 days to all endpoints of the organization, newest first."
+  webhookDeliveries(
+    "How many rows from the beginning, 1 to 100; 15 when nothing is given."
+    first: Int
+    "Rows after this cursor."
+    after: String
+    "How many rows from the end, 1 to 100."
+    last: Int
+    "Rows before this cursor."
+    before: String
+    "Only deliveries that fit."
+    filter: WebhookDeliveryFilter
+  ): WebhookDeliveryConnection @auth(requires: [WEBHOOKS_READ])
+}
+
+extend type Mutation {
+  "Creates a webhook endpoint. The answer holds its secret, this once: it is stored sealed. An organization has at most 20 endpoints."
+  createWebhookEndpoint(
+    "Where to, and which events."
+    input: CreateWebhookEndpointInput!
+  ): CreateWebhookEndpointPayload! @auth(requires: [WEBHOOKS_WRITE])
+  """
+  Changes a webhook endpoint. Enabling it or giving it another URL makes past failures forgotten. What is pending when it is
+  disabled fails, and events that happen meanwhile are not kept for it.
+  """
+  updateWebhookEndpoint(
+    "Which one."
+    id: ID!
+    "What changes; absent fields stay."
+    input: UpdateWebhookEndpointInput!
+  ): WebhookEndpointPayload! @auth(requires: [WEBHOOKS_WRITE])
+  "Deletes a webhook endpoint and its secrets at once, and its deliveries soon after."
+  deleteWebhookEndpoint(
+    "Which one."
+    input: DeleteWebhookEndpointInput!
+  ): DeleteWebhookEndpointPayload! @auth(requires: [WEBHOOKS_WRITE])
+  "Gives a webhook endpoint a new secret, shown this once. The old one goes on signing beside it for the overlap; one that was already the older of two ends at once."
+  rotateWebhookSecret(
+    "Which one, and for how long both sign."
+    input: RotateWebhookSecretInput!
+  ): RotateWebhookSecretPayload! @auth(requires: [WEBHOOKS_WRITE])
+  "Sends a test event to an enabled webhook endpoint, whatever events it wants. How it went is seen in the delivery."
+  pingWebhookEndpoint(
+    "Which one."
+    input: PingWebhookEndpointInput!
+  ): WebhookDeliveryPayload! @auth(requires: [WEBHOOKS_WRITE])
+  "Sends a delivery once more, whatever became of it: the same payload with the same event id, as a new delivery. The endpoint must be enabled."
+  redeliverWebhook(
+    "Which delivery."
+    input: RedeliverWebhookInput!
+  ): WebhookDeliveryPayload! @auth(requires: [WEBHOOKS_WRITE])
+}
+
+"Where an organization wants to be told of events: a URL of its own."
+type WebhookEndpoint implements Node {
+  "The typed id."
+  id: ID!
+  "Where deliveries are sent, by POST."
+  url: String!
+  "What it is for."
+  description: String
+  "The events that it wants."
+  events: [WebhookEventType!]!
+  "Whether events are sent to it."
+  isEnabled: Boolean!
+  "Why it is disabled; null while it is enabled."
+  disabledReason: WebhookDisabledReason
+  "Since when it is disabled; null while it is enabled."
+  disabledAt: DateTime
+  "Until when the secret before the last rotation signs too; null when none does."
+  previousSecretUntil: DateTime
+  "Since when there have been nothing but failures; null while it works. After 3 days it is disabled."
+  failingSince: DateTime
+  "Grows with every change by a person; what expectedVersion is compared with."
+  version: Int!
+  "When it was created."
+  createdAt: DateTime!
+  "When it was last changed."
+  updatedAt: DateTime!
+  "The id of the credential that created it."
+  createdBy: String!
+  "The id of the credential that last changed it; system when it was disabled for its failures."
+  updatedBy: String!
+  "Its deliveries of the last 30 days, newest first."
+  deliveries(
+    "How many rows from the beginning, 1 to 100; 15 when nothing is given."
+    first: Int
+    "Rows after this cursor."
+    after: String
+    "How many rows from the end, 1 to 100."
+    last: Int
+    "Rows before this cursor."
+    before: String
+    "Only deliveries that fit."
+    filter: WebhookDeliveryFilter
+  ): WebhookDeliveryConnection!
+}
+
+"A page of webhook endpoints."
+type WebhookEndpointConnection {
+  "The rows with their cursors."
+  edges: [WebhookEndpointEdge!]!
+  "The rows."
+  nodes: [WebhookEndpoint!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+  "How many rows the whole list has; counted only when selected."
+  totalCount: Int!
+}
+
+"A webhook endpoint in a list."
+type WebhookEndpointEdge {
+  "The webhook endpoint."
+  node: WebhookEndpoint!
+  "Its place in the list."
+  cursor: String!
+}
+
+"One event for one endpoint, and how its delivery went. Kept for 30 days."
+type WebhookDelivery implements Node {
+  "The typed id; receivers see it in the header Caseload-Delivery."
+  id: ID!
+  "What kind of event it tells of."
+  event: WebhookEventType!
+  "The id of the event, evt_…: the same for all endpoints and redeliveries."
+  eventId: String!
+  "The typed id of what the event is about."
+  subjectId: String!
+  "The body as it is sent. It holds no personal values."
+  payload: JSON!
+  "Where it stands."
+  state: WebhookDeliveryState!
+  "How many attempts have begun."
+  attempts: Int!
+  "The HTTP status of the last attempt; null when there was no answer."
+  lastStatusCode: Int
+  "Why the last attempt, or the delivery, failed; null when it did not."
+  lastFailure: WebhookFailure
+  "When it is tried next; null when it has ended. While an attempt is under way, when that one is taken for lost."
+  nextAttemptAt: DateTime
+  "When it arrived; null when it has not."
+  deliveredAt: DateTime
+  "When the event happened, or when the redelivery was asked for."
+  createdAt: DateTime!
+  "The endpoint; null when it has been deleted, soon after which the delivery goes too."
+  endpoint: WebhookEndpoint
+}
+
+"A page of webhook deliveries."
+type WebhookDeliveryConnection {
+  "The rows with their cursors."
+  edges: [WebhookDeliveryEdge!]!
+  "The rows."
+  nodes: [WebhookDelivery!]!
+  "Where the page stands."
+  pageInfo: PageInfo!
+  "How many rows the whole list has; counted only when selected."
+  totalCount: Int!
+}
+
+"A webhook delivery in a list."
+type WebhookDeliveryEdge {
+  "The webhook delivery."
+  node: WebhookDelivery!
+  "Its place in the list."
+  cursor: String!
+}
+
+"A kind of event."
+enum WebhookEventType {
+  "A customer is new; customer.created to receivers."
+  CUSTOMER_CREATED
+  "A customer, or what belongs to them, has changed; customer.updated to receivers."
+  CUSTOMER_UPDATED
+  "A customer is gone; customer.deleted to receivers."
+  CUSTOMER_DELETED
+  "Customers were merged into one, which the event is about; customer.merged to receivers."
+  CUSTOMER_MERGED
+  "A customer's calls were planned anew; schedule.synced to receivers."
+  SCHEDULE_SYNCED
+  "A test that pingWebhookEndpoint asked for; cannot be chosen. ping to receivers."
+  PING
+}
+
+"Why a webhook endpoint is told nothing."
+enum WebhookDisabledReason {
+  "Somebody disabled it."
+  BY_HAND
+  "There were nothing but failures for 3 days."
+  FAILING
+  "It answered 410 Gone."
+  GONE
+}
+
+"Where a webhook delivery stands."
+enum WebhookDeliveryState {
+  "It is to be tried, for the first time or again."
+  PENDING
+  "It was answered with a status of 2xx."
+  DELIVERED
+  "It was given up; redeliverWebhook sends it once more."
+  FAILED
+}
+
+"Why a webhook delivery, or its last attempt, failed."
+enum WebhookFailure {
+  "The answer was not 2xx; lastStatusCode is beside it."
+  STATUS
+  "The answer was a redirect, which is not followed."
+  REDIRECT
+  "The answer was 410 Gone; the endpoint was disabled."
+  GONE
+  "There was no answer within 10 seconds."
+  TIMEOUT
+  "The name is not known, or the connection was refused or broken off."
+  UNREACHABLE
+  "The certificate is not valid."
+  CERTIFICATE
+  "The name leads to an address that is not on the public internet."
+  PRIVATE_ADDRESS
+  "The endpoint was disabled first."
+  ENDPOINT_DISABLED
+  "The endpoint failed all the time, so this was not tried within 24 hours."
+  EXPIRED
+}
+
+"What createWebhookEndpoint needs."
+input CreateWebhookEndpointInput {
+  "Where deliveries are sent: https, on the public internet, at most 2048 characters."
+  url: String!
+  "What it is for, at most 1000 characters."
+  description: String
+  "The events that it wants; at least one, and not PING."
+  events: [WebhookEventType!]! @constraint(maxItems: 20)
+  "Whether events are sent to it from now on; true when absent or null."
+  isEnabled: Boolean
+}
+
+"What createWebhookEndpoint answers."
+type CreateWebhookEndpointPayload {
+  "The endpoint."
+  webhookEndpoint: WebhookEndpoint
+  "Its secret, whsec_…, by which signatures are checked. Shown this once."
+  secret: String
+  "What was wrong; empty when it worked."
+  userErrors: [UserError!]!
+}
+
+"What updateWebhookEndpoint changes; absent fields stay."
+input UpdateWebhookEndpointInput {
+  "Where deliveries are sent."
+  url: String
+  "What it is for; null clears."
+  description: String
+  "The events that it wants, all of them; at least one, and not PING."
+  events: [WebhookEventType!] @constraint(maxItems: 20)
+  "Whether events are sent to it."
+  isEnabled: Boolean
+  "The version that was read: if it has moved on, nothing is changed."
+  expectedVersion: Int
+}
+
+"What updateWebhookEndpoint answers."
+type WebhookEndpointPayload {
+  "The endpoint."
+  webhookEndpoint: WebhookEndpoint
+  "What was wrong; empty when it worked."
+  userErrors: [UserError!]!
+}
+
+"What deleteWebhookEndpoint needs."
+input DeleteWebhookEndpointInput {
+  "The endpoint's id."
+  id: ID!
+}
+
+"What deleteWebhookEndpoint answers."
+type DeleteWebhookEndpointPayload {
+  "The id of the endpoint that is gone."
+  deletedWebhookEndpointId: ID
+  "What was wrong; empty when it worked."
+  userErrors: [UserError!]!
+}
+
+"What rotateWebhookSecret needs."
+input RotateWebhookSecretInput {
+  "The endpoint's id."
+  id: ID!
+  "For how many hours the old secret goes on signing, 0 to 72; 24 when absent or null."
+  overlapHours: Int
+}
+
+"What rotateWebhookSecret answers."
+type RotateWebhookSecretPayload {
+  "The endpoint."
+  webhookEndpoint: WebhookEndpoint
+  "The new secret, whsec_…. Shown this once."
+  secret: String
+  "What was wrong; empty when it worked."
+  userErrors: [UserError!]!
+}
+
+"What pingWebhookEndpoint needs."
+input PingWebhookEndpointInput {
+  "The endpoint's id."
+  id: ID!
+}
+
+"What redeliverWebhook needs."
+input RedeliverWebhookInput {
+  "The delivery's id."
+  id: ID!
+}
+
+"What pingWebhookEndpoint and redeliverWebhook answer."
+type WebhookDeliveryPayload {
+  "The new delivery, which is pending."
+  webhookDelivery: WebhookDelivery
+  "What was wrong; empty when it worked."
+  userErrors: [UserError!]!
+}
+
+"Narrows a list of webhook endpoints. All that is given must hold."
+input WebhookEndpointFilter {
+  "Whether events are sent to it."
+  isEnabled: BooleanFilter
+  "When it was created."
+  createdAt: DateTimeFilter
+  "All of these hold."
+  and: [WebhookEndpointFilter!] @constraint(maxItems: 50)
+  "At least one of these holds."
+  or: [WebhookEndpointFilter!] @constraint(maxItems: 50)
+  "This does not hold."
+  not: WebhookEndpointFilter
+}
+
+"Narrows a list of webhook deliveries. All that is given must hold."
+input WebhookDeliveryFilter {
+  "Where it stands."
+  state: WebhookDeliveryStateFilter
+  "What kind of event it tells of."
+  event: WebhookEventTypeFilter
+  "The endpoint."
+  endpoint: IDFilter
+  "When the event happened, or when the redelivery was asked for."
+  createdAt: DateTimeFilter
+  "All of these hold."
+  and: [WebhookDeliveryFilter!] @constraint(maxItems: 50)
+  "At least one of these holds."
+  or: [WebhookDeliveryFilter!] @constraint(maxItems: 50)
+  "This does not hold."
+  not: WebhookDeliveryFilter
+}
+
+"Compares the state of webhook deliveries."
+input WebhookDeliveryStateFilter {
+  "This state."
+  eq: WebhookDeliveryState
+  "Any other state."
+  neq: WebhookDeliveryState
+  "One of these."
+  in: [WebhookDeliveryState!] @constraint(maxItems: 10)
+}
+
+"Compares the kind of event."
+input WebhookEventTypeFilter {
+  "This kind."
+  eq: WebhookEventType
+  "Any other kind."
+  neq: WebhookEventType
+  "One of these."
+  in: [WebhookEventType!] @constraint(maxItems: 20)
+}
+`, BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
 
 // childFields_* functions provide shared child field context lookups.
 // Each function is generated once per unique object type, deduplicating the
 // switch statements that were previously inlined in every fieldContext_* function.
+
+func (ec *executionContext) childFields_Account(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Account_id(ctx, field)
+	case "source":
+		return ec.fieldContext_Account_source(ctx, field)
+	case "sourceAccountId":
+		return ec.fieldContext_Account_sourceAccountId(ctx, field)
+	case "status":
+		return ec.fieldContext_Account_status(ctx, field)
+	case "type":
+		return ec.fieldContext_Account_type(ctx, field)
+	case "sourcePortfolioId":
+		return ec.fieldContext_Account_sourcePortfolioId(ctx, field)
+	case "openedAt":
+		return ec.fieldContext_Account_openedAt(ctx, field)
+	case "closedAt":
+		return ec.fieldContext_Account_closedAt(ctx, field)
+	case "primarySourceCustomerId":
+		return ec.fieldContext_Account_primarySourceCustomerId(ctx, field)
+	case "primaryCustomer":
+		return ec.fieldContext_Account_primaryCustomer(ctx, field)
+	case "numberProvided":
+		return ec.fieldContext_Account_numberProvided(ctx, field)
+	case "numberMasked":
+		return ec.fieldContext_Account_numberMasked(ctx, field)
+	case "version":
+		return ec.fieldContext_Account_version(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Account_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Account_updatedAt(ctx, field)
+	case "createdBy":
+		return ec.fieldContext_Account_createdBy(ctx, field)
+	case "updatedBy":
+		return ec.fieldContext_Account_updatedBy(ctx, field)
+	case "holders":
+		return ec.fieldContext_Account_holders(ctx, field)
+	case "cards":
+		return ec.fieldContext_Account_cards(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Account", field.Name)
+}
+
+func (ec *executionContext) childFields_AccountConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_AccountConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_AccountConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_AccountConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_AccountConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AccountConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_AccountEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_AccountEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_AccountEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AccountEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_AccountHolder(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_AccountHolder_id(ctx, field)
+	case "source":
+		return ec.fieldContext_AccountHolder_source(ctx, field)
+	case "sourceCustomerId":
+		return ec.fieldContext_AccountHolder_sourceCustomerId(ctx, field)
+	case "isPrimary":
+		return ec.fieldContext_AccountHolder_isPrimary(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_AccountHolder_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_AccountHolder_updatedAt(ctx, field)
+	case "account":
+		return ec.fieldContext_AccountHolder_account(ctx, field)
+	case "customer":
+		return ec.fieldContext_AccountHolder_customer(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AccountHolder", field.Name)
+}
+
+func (ec *executionContext) childFields_AccountHolderConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_AccountHolderConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_AccountHolderConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_AccountHolderConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_AccountHolderConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AccountHolderConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_AccountHolderEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_AccountHolderEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_AccountHolderEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AccountHolderEdge", field.Name)
+}
 
 func (ec *executionContext) childFields_AddCallingHolidayPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
@@ -6117,6 +10859,102 @@ func (ec *executionContext) childFields_AuditEntryEdge(ctx context.Context, fiel
 	return nil, fmt.Errorf("no field named %q was found under type AuditEntryEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_BulkOperation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_BulkOperation_id(ctx, field)
+	case "kind":
+		return ec.fieldContext_BulkOperation_kind(ctx, field)
+	case "format":
+		return ec.fieldContext_BulkOperation_format(ctx, field)
+	case "state":
+		return ec.fieldContext_BulkOperation_state(ctx, field)
+	case "fileName":
+		return ec.fieldContext_BulkOperation_fileName(ctx, field)
+	case "byteSize":
+		return ec.fieldContext_BulkOperation_byteSize(ctx, field)
+	case "source":
+		return ec.fieldContext_BulkOperation_source(ctx, field)
+	case "language":
+		return ec.fieldContext_BulkOperation_language(ctx, field)
+	case "errorPolicy":
+		return ec.fieldContext_BulkOperation_errorPolicy(ctx, field)
+	case "lineCount":
+		return ec.fieldContext_BulkOperation_lineCount(ctx, field)
+	case "processedCount":
+		return ec.fieldContext_BulkOperation_processedCount(ctx, field)
+	case "createdCount":
+		return ec.fieldContext_BulkOperation_createdCount(ctx, field)
+	case "updatedCount":
+		return ec.fieldContext_BulkOperation_updatedCount(ctx, field)
+	case "unchangedCount":
+		return ec.fieldContext_BulkOperation_unchangedCount(ctx, field)
+	case "failedCount":
+		return ec.fieldContext_BulkOperation_failedCount(ctx, field)
+	case "skippedCount":
+		return ec.fieldContext_BulkOperation_skippedCount(ctx, field)
+	case "progress":
+		return ec.fieldContext_BulkOperation_progress(ctx, field)
+	case "messages":
+		return ec.fieldContext_BulkOperation_messages(ctx, field)
+	case "resultsUrl":
+		return ec.fieldContext_BulkOperation_resultsUrl(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_BulkOperation_expiresAt(ctx, field)
+	case "cancelRequested":
+		return ec.fieldContext_BulkOperation_cancelRequested(ctx, field)
+	case "startedAt":
+		return ec.fieldContext_BulkOperation_startedAt(ctx, field)
+	case "finishedAt":
+		return ec.fieldContext_BulkOperation_finishedAt(ctx, field)
+	case "version":
+		return ec.fieldContext_BulkOperation_version(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_BulkOperation_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_BulkOperation_updatedAt(ctx, field)
+	case "createdBy":
+		return ec.fieldContext_BulkOperation_createdBy(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BulkOperation", field.Name)
+}
+
+func (ec *executionContext) childFields_BulkOperationChange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "state":
+		return ec.fieldContext_BulkOperationChange_state(ctx, field)
+	case "occurredAt":
+		return ec.fieldContext_BulkOperationChange_occurredAt(ctx, field)
+	case "bulkOperation":
+		return ec.fieldContext_BulkOperationChange_bulkOperation(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BulkOperationChange", field.Name)
+}
+
+func (ec *executionContext) childFields_BulkOperationConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_BulkOperationConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_BulkOperationConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_BulkOperationConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_BulkOperationConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BulkOperationConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_BulkOperationEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_BulkOperationEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_BulkOperationEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BulkOperationEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_BulkSyncCustomerScheduleResult(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "index":
@@ -6155,6 +10993,54 @@ func (ec *executionContext) childFields_BulkSyncCustomerSchedulesPayload(ctx con
 		return ec.fieldContext_BulkSyncCustomerSchedulesPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type BulkSyncCustomerSchedulesPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_BulkUpsertCustomerResult(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "index":
+		return ec.fieldContext_BulkUpsertCustomerResult_index(ctx, field)
+	case "action":
+		return ec.fieldContext_BulkUpsertCustomerResult_action(ctx, field)
+	case "customer":
+		return ec.fieldContext_BulkUpsertCustomerResult_customer(ctx, field)
+	case "key":
+		return ec.fieldContext_BulkUpsertCustomerResult_key(ctx, field)
+	case "lookupKey":
+		return ec.fieldContext_BulkUpsertCustomerResult_lookupKey(ctx, field)
+	case "clientRef":
+		return ec.fieldContext_BulkUpsertCustomerResult_clientRef(ctx, field)
+	case "success":
+		return ec.fieldContext_BulkUpsertCustomerResult_success(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_BulkUpsertCustomerResult_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BulkUpsertCustomerResult", field.Name)
+}
+
+func (ec *executionContext) childFields_BulkUpsertCustomersPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "results":
+		return ec.fieldContext_BulkUpsertCustomersPayload_results(ctx, field)
+	case "messages":
+		return ec.fieldContext_BulkUpsertCustomersPayload_messages(ctx, field)
+	case "total":
+		return ec.fieldContext_BulkUpsertCustomersPayload_total(ctx, field)
+	case "created":
+		return ec.fieldContext_BulkUpsertCustomersPayload_created(ctx, field)
+	case "updated":
+		return ec.fieldContext_BulkUpsertCustomersPayload_updated(ctx, field)
+	case "unchanged":
+		return ec.fieldContext_BulkUpsertCustomersPayload_unchanged(ctx, field)
+	case "failed":
+		return ec.fieldContext_BulkUpsertCustomersPayload_failed(ctx, field)
+	case "skipped":
+		return ec.fieldContext_BulkUpsertCustomersPayload_skipped(ctx, field)
+	case "dryRun":
+		return ec.fieldContext_BulkUpsertCustomersPayload_dryRun(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_BulkUpsertCustomersPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BulkUpsertCustomersPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_CallAttempt(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6377,6 +11263,74 @@ func (ec *executionContext) childFields_CallingWindow(ctx context.Context, field
 	return nil, fmt.Errorf("no field named %q was found under type CallingWindow", field.Name)
 }
 
+func (ec *executionContext) childFields_CancelBulkOperationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "bulkOperation":
+		return ec.fieldContext_CancelBulkOperationPayload_bulkOperation(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CancelBulkOperationPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CancelBulkOperationPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Card(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Card_id(ctx, field)
+	case "source":
+		return ec.fieldContext_Card_source(ctx, field)
+	case "sourceCustomerId":
+		return ec.fieldContext_Card_sourceCustomerId(ctx, field)
+	case "iin":
+		return ec.fieldContext_Card_iin(ctx, field)
+	case "lastFour":
+		return ec.fieldContext_Card_lastFour(ctx, field)
+	case "cardType":
+		return ec.fieldContext_Card_cardType(ctx, field)
+	case "status":
+		return ec.fieldContext_Card_status(ctx, field)
+	case "networkIdentifier":
+		return ec.fieldContext_Card_networkIdentifier(ctx, field)
+	case "openedAt":
+		return ec.fieldContext_Card_openedAt(ctx, field)
+	case "closedAt":
+		return ec.fieldContext_Card_closedAt(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Card_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Card_updatedAt(ctx, field)
+	case "account":
+		return ec.fieldContext_Card_account(ctx, field)
+	case "customer":
+		return ec.fieldContext_Card_customer(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Card", field.Name)
+}
+
+func (ec *executionContext) childFields_CardConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_CardConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_CardConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_CardConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_CardConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CardConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_CardEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_CardEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_CardEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CardEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_ClaimCallTaskPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "claim":
@@ -6445,6 +11399,72 @@ func (ec *executionContext) childFields_CreateApiKeyPayload(ctx context.Context,
 	return nil, fmt.Errorf("no field named %q was found under type CreateApiKeyPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_CreateBulkOperationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "bulkOperation":
+		return ec.fieldContext_CreateBulkOperationPayload_bulkOperation(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CreateBulkOperationPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateBulkOperationPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CreateCustomerExportPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "bulkOperation":
+		return ec.fieldContext_CreateCustomerExportPayload_bulkOperation(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CreateCustomerExportPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateCustomerExportPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CreateCustomerResult(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "index":
+		return ec.fieldContext_CreateCustomerResult_index(ctx, field)
+	case "action":
+		return ec.fieldContext_CreateCustomerResult_action(ctx, field)
+	case "customer":
+		return ec.fieldContext_CreateCustomerResult_customer(ctx, field)
+	case "key":
+		return ec.fieldContext_CreateCustomerResult_key(ctx, field)
+	case "lookupKey":
+		return ec.fieldContext_CreateCustomerResult_lookupKey(ctx, field)
+	case "success":
+		return ec.fieldContext_CreateCustomerResult_success(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CreateCustomerResult_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateCustomerResult", field.Name)
+}
+
+func (ec *executionContext) childFields_CreateCustomersPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "requestId":
+		return ec.fieldContext_CreateCustomersPayload_requestId(ctx, field)
+	case "importRequest":
+		return ec.fieldContext_CreateCustomersPayload_importRequest(ctx, field)
+	case "results":
+		return ec.fieldContext_CreateCustomersPayload_results(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CreateCustomersPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateCustomersPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CreateWebhookEndpointPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "webhookEndpoint":
+		return ec.fieldContext_CreateWebhookEndpointPayload_webhookEndpoint(ctx, field)
+	case "secret":
+		return ec.fieldContext_CreateWebhookEndpointPayload_secret(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CreateWebhookEndpointPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateWebhookEndpointPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Customer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -6465,6 +11485,24 @@ func (ec *executionContext) childFields_Customer(ctx context.Context, field grap
 		return ec.fieldContext_Customer_ssnLastFour(ctx, field)
 	case "ssnProvided":
 		return ec.fieldContext_Customer_ssnProvided(ctx, field)
+	case "debtorId":
+		return ec.fieldContext_Customer_debtorId(ctx, field)
+	case "abbreviation":
+		return ec.fieldContext_Customer_abbreviation(ctx, field)
+	case "title":
+		return ec.fieldContext_Customer_title(ctx, field)
+	case "gender":
+		return ec.fieldContext_Customer_gender(ctx, field)
+	case "parentSource":
+		return ec.fieldContext_Customer_parentSource(ctx, field)
+	case "parentSourceId":
+		return ec.fieldContext_Customer_parentSourceId(ctx, field)
+	case "parentLanguage":
+		return ec.fieldContext_Customer_parentLanguage(ctx, field)
+	case "deletedAt":
+		return ec.fieldContext_Customer_deletedAt(ctx, field)
+	case "deletedBy":
+		return ec.fieldContext_Customer_deletedBy(ctx, field)
 	case "timeZone":
 		return ec.fieldContext_Customer_timeZone(ctx, field)
 	case "language":
@@ -6505,6 +11543,30 @@ func (ec *executionContext) childFields_Customer(ctx context.Context, field grap
 		return ec.fieldContext_Customer_addresses(ctx, field)
 	case "loans":
 		return ec.fieldContext_Customer_loans(ctx, field)
+	case "accountHolders":
+		return ec.fieldContext_Customer_accountHolders(ctx, field)
+	case "cards":
+		return ec.fieldContext_Customer_cards(ctx, field)
+	case "parent":
+		return ec.fieldContext_Customer_parent(ctx, field)
+	case "children":
+		return ec.fieldContext_Customer_children(ctx, field)
+	case "mergedInto":
+		return ec.fieldContext_Customer_mergedInto(ctx, field)
+	case "profile":
+		return ec.fieldContext_Customer_profile(ctx, field)
+	case "coverage":
+		return ec.fieldContext_Customer_coverage(ctx, field)
+	case "medicare":
+		return ec.fieldContext_Customer_medicare(ctx, field)
+	case "household":
+		return ec.fieldContext_Customer_household(ctx, field)
+	case "enrollment":
+		return ec.fieldContext_Customer_enrollment(ctx, field)
+	case "agent":
+		return ec.fieldContext_Customer_agent(ctx, field)
+	case "alertProgram":
+		return ec.fieldContext_Customer_alertProgram(ctx, field)
 	case "activeSchedule":
 		return ec.fieldContext_Customer_activeSchedule(ctx, field)
 	case "schedules":
@@ -6531,6 +11593,8 @@ func (ec *executionContext) childFields_CustomerAddress(ctx context.Context, fie
 		return ec.fieldContext_CustomerAddress_line2(ctx, field)
 	case "city":
 		return ec.fieldContext_CustomerAddress_city(ctx, field)
+	case "county":
+		return ec.fieldContext_CustomerAddress_county(ctx, field)
 	case "state":
 		return ec.fieldContext_CustomerAddress_state(ctx, field)
 	case "postalCode":
@@ -6571,6 +11635,40 @@ func (ec *executionContext) childFields_CustomerAddressEdge(ctx context.Context,
 	return nil, fmt.Errorf("no field named %q was found under type CustomerAddressEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_CustomerAgent(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_CustomerAgent_name(ctx, field)
+	case "npn":
+		return ec.fieldContext_CustomerAgent_npn(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_CustomerAgent_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_CustomerAgent_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CustomerAgent", field.Name)
+}
+
+func (ec *executionContext) childFields_CustomerAlertProgram(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "enrollmentStartsAt":
+		return ec.fieldContext_CustomerAlertProgram_enrollmentStartsAt(ctx, field)
+	case "enrollmentEndsAt":
+		return ec.fieldContext_CustomerAlertProgram_enrollmentEndsAt(ctx, field)
+	case "optInStatus":
+		return ec.fieldContext_CustomerAlertProgram_optInStatus(ctx, field)
+	case "alertOptIns":
+		return ec.fieldContext_CustomerAlertProgram_alertOptIns(ctx, field)
+	case "targetingIndicator":
+		return ec.fieldContext_CustomerAlertProgram_targetingIndicator(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_CustomerAlertProgram_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_CustomerAlertProgram_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CustomerAlertProgram", field.Name)
+}
+
 func (ec *executionContext) childFields_CustomerConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "edges":
@@ -6585,6 +11683,24 @@ func (ec *executionContext) childFields_CustomerConnection(ctx context.Context, 
 	return nil, fmt.Errorf("no field named %q was found under type CustomerConnection", field.Name)
 }
 
+func (ec *executionContext) childFields_CustomerCoverage(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "existingCoverage":
+		return ec.fieldContext_CustomerCoverage_existingCoverage(ctx, field)
+	case "planName":
+		return ec.fieldContext_CustomerCoverage_planName(ctx, field)
+	case "carrier":
+		return ec.fieldContext_CustomerCoverage_carrier(ctx, field)
+	case "desiredStartOn":
+		return ec.fieldContext_CustomerCoverage_desiredStartOn(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_CustomerCoverage_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_CustomerCoverage_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CustomerCoverage", field.Name)
+}
+
 func (ec *executionContext) childFields_CustomerEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "node":
@@ -6593,6 +11709,52 @@ func (ec *executionContext) childFields_CustomerEdge(ctx context.Context, field 
 		return ec.fieldContext_CustomerEdge_cursor(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CustomerEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_CustomerEnrollment(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "memberId":
+		return ec.fieldContext_CustomerEnrollment_memberId(ctx, field)
+	case "carrierName":
+		return ec.fieldContext_CustomerEnrollment_carrierName(ctx, field)
+	case "planName":
+		return ec.fieldContext_CustomerEnrollment_planName(ctx, field)
+	case "planCode":
+		return ec.fieldContext_CustomerEnrollment_planCode(ctx, field)
+	case "enrolledOn":
+		return ec.fieldContext_CustomerEnrollment_enrolledOn(ctx, field)
+	case "effectiveOn":
+		return ec.fieldContext_CustomerEnrollment_effectiveOn(ctx, field)
+	case "carrierAssignedCustomerId":
+		return ec.fieldContext_CustomerEnrollment_carrierAssignedCustomerId(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_CustomerEnrollment_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_CustomerEnrollment_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CustomerEnrollment", field.Name)
+}
+
+func (ec *executionContext) childFields_CustomerHousehold(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "householdIncome":
+		return ec.fieldContext_CustomerHousehold_householdIncome(ctx, field)
+	case "annualIncome":
+		return ec.fieldContext_CustomerHousehold_annualIncome(ctx, field)
+	case "filingStatus":
+		return ec.fieldContext_CustomerHousehold_filingStatus(ctx, field)
+	case "dependentCount":
+		return ec.fieldContext_CustomerHousehold_dependentCount(ctx, field)
+	case "subsidyAmount":
+		return ec.fieldContext_CustomerHousehold_subsidyAmount(ctx, field)
+	case "isSubsidyEligible":
+		return ec.fieldContext_CustomerHousehold_isSubsidyEligible(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_CustomerHousehold_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_CustomerHousehold_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CustomerHousehold", field.Name)
 }
 
 func (ec *executionContext) childFields_CustomerIdentifier(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6605,6 +11767,10 @@ func (ec *executionContext) childFields_CustomerIdentifier(ctx context.Context, 
 		return ec.fieldContext_CustomerIdentifier_sourceId(ctx, field)
 	case "language":
 		return ec.fieldContext_CustomerIdentifier_language(ctx, field)
+	case "sourceCreatedAt":
+		return ec.fieldContext_CustomerIdentifier_sourceCreatedAt(ctx, field)
+	case "sourceUpdatedAt":
+		return ec.fieldContext_CustomerIdentifier_sourceUpdatedAt(ctx, field)
 	case "createdAt":
 		return ec.fieldContext_CustomerIdentifier_createdAt(ctx, field)
 	case "customer":
@@ -6635,6 +11801,38 @@ func (ec *executionContext) childFields_CustomerIdentifierEdge(ctx context.Conte
 		return ec.fieldContext_CustomerIdentifierEdge_cursor(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CustomerIdentifierEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_CustomerMedicare(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "mbiProvided":
+		return ec.fieldContext_CustomerMedicare_mbiProvided(ctx, field)
+	case "mbiLastFour":
+		return ec.fieldContext_CustomerMedicare_mbiLastFour(ctx, field)
+	case "hasCard":
+		return ec.fieldContext_CustomerMedicare_hasCard(ctx, field)
+	case "partAOn":
+		return ec.fieldContext_CustomerMedicare_partAOn(ctx, field)
+	case "partBOn":
+		return ec.fieldContext_CustomerMedicare_partBOn(ctx, field)
+	case "hasMedicaid":
+		return ec.fieldContext_CustomerMedicare_hasMedicaid(ctx, field)
+	case "medicaidNumberProvided":
+		return ec.fieldContext_CustomerMedicare_medicaidNumberProvided(ctx, field)
+	case "hasDisabilityBenefits":
+		return ec.fieldContext_CustomerMedicare_hasDisabilityBenefits(ctx, field)
+	case "isVeteran":
+		return ec.fieldContext_CustomerMedicare_isVeteran(ctx, field)
+	case "vaNumberProvided":
+		return ec.fieldContext_CustomerMedicare_vaNumberProvided(ctx, field)
+	case "healthSherpaCustomerId":
+		return ec.fieldContext_CustomerMedicare_healthSherpaCustomerId(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_CustomerMedicare_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_CustomerMedicare_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CustomerMedicare", field.Name)
 }
 
 func (ec *executionContext) childFields_CustomerPhone(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6683,6 +11881,144 @@ func (ec *executionContext) childFields_CustomerPhoneEdge(ctx context.Context, f
 		return ec.fieldContext_CustomerPhoneEdge_cursor(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CustomerPhoneEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_CustomerProfile(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "status":
+		return ec.fieldContext_CustomerProfile_status(ctx, field)
+	case "qualificationStatus":
+		return ec.fieldContext_CustomerProfile_qualificationStatus(ctx, field)
+	case "intent":
+		return ec.fieldContext_CustomerProfile_intent(ctx, field)
+	case "isDecisionMaker":
+		return ec.fieldContext_CustomerProfile_isDecisionMaker(ctx, field)
+	case "disqualificationReason":
+		return ec.fieldContext_CustomerProfile_disqualificationReason(ctx, field)
+	case "productInterest":
+		return ec.fieldContext_CustomerProfile_productInterest(ctx, field)
+	case "productFamily":
+		return ec.fieldContext_CustomerProfile_productFamily(ctx, field)
+	case "salutation":
+		return ec.fieldContext_CustomerProfile_salutation(ctx, field)
+	case "suffix":
+		return ec.fieldContext_CustomerProfile_suffix(ctx, field)
+	case "preferredName":
+		return ec.fieldContext_CustomerProfile_preferredName(ctx, field)
+	case "ethnicity":
+		return ec.fieldContext_CustomerProfile_ethnicity(ctx, field)
+	case "maritalStatus":
+		return ec.fieldContext_CustomerProfile_maritalStatus(ctx, field)
+	case "clientCustomerId":
+		return ec.fieldContext_CustomerProfile_clientCustomerId(ctx, field)
+	case "currentSourceId":
+		return ec.fieldContext_CustomerProfile_currentSourceId(ctx, field)
+	case "originalSourceId":
+		return ec.fieldContext_CustomerProfile_originalSourceId(ctx, field)
+	case "lastContactedAt":
+		return ec.fieldContext_CustomerProfile_lastContactedAt(ctx, field)
+	case "convertedAt":
+		return ec.fieldContext_CustomerProfile_convertedAt(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_CustomerProfile_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_CustomerProfile_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CustomerProfile", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteCustomerPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "customer":
+		return ec.fieldContext_DeleteCustomerPayload_customer(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DeleteCustomerPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteCustomerPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteWebhookEndpointPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedWebhookEndpointId":
+		return ec.fieldContext_DeleteWebhookEndpointPayload_deletedWebhookEndpointId(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DeleteWebhookEndpointPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteWebhookEndpointPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ImportRequest(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_ImportRequest_id(ctx, field)
+	case "total":
+		return ec.fieldContext_ImportRequest_total(ctx, field)
+	case "created":
+		return ec.fieldContext_ImportRequest_created(ctx, field)
+	case "updated":
+		return ec.fieldContext_ImportRequest_updated(ctx, field)
+	case "unchanged":
+		return ec.fieldContext_ImportRequest_unchanged(ctx, field)
+	case "failed":
+		return ec.fieldContext_ImportRequest_failed(ctx, field)
+	case "skipped":
+		return ec.fieldContext_ImportRequest_skipped(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_ImportRequest_createdAt(ctx, field)
+	case "createdBy":
+		return ec.fieldContext_ImportRequest_createdBy(ctx, field)
+	case "rows":
+		return ec.fieldContext_ImportRequest_rows(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ImportRequest", field.Name)
+}
+
+func (ec *executionContext) childFields_ImportRow(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_ImportRow_id(ctx, field)
+	case "index":
+		return ec.fieldContext_ImportRow_index(ctx, field)
+	case "action":
+		return ec.fieldContext_ImportRow_action(ctx, field)
+	case "success":
+		return ec.fieldContext_ImportRow_success(ctx, field)
+	case "key":
+		return ec.fieldContext_ImportRow_key(ctx, field)
+	case "lookupKey":
+		return ec.fieldContext_ImportRow_lookupKey(ctx, field)
+	case "customer":
+		return ec.fieldContext_ImportRow_customer(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ImportRow_userErrors(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_ImportRow_createdAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ImportRow", field.Name)
+}
+
+func (ec *executionContext) childFields_ImportRowConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_ImportRowConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_ImportRowConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_ImportRowConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_ImportRowConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ImportRowConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_ImportRowEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_ImportRowEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_ImportRowEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ImportRowEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_InconvenientTime(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6809,6 +12145,18 @@ func (ec *executionContext) childFields_LoanEdge(ctx context.Context, field grap
 	return nil, fmt.Errorf("no field named %q was found under type LoanEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_MergeCustomersPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "customer":
+		return ec.fieldContext_MergeCustomersPayload_customer(ctx, field)
+	case "merged":
+		return ec.fieldContext_MergeCustomersPayload_merged(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_MergeCustomersPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MergeCustomersPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Organization(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -6893,16 +12241,26 @@ func (ec *executionContext) childFields_RemoveInconvenientTimePayload(ctx contex
 	return nil, fmt.Errorf("no field named %q was found under type RemoveInconvenientTimePayload", field.Name)
 }
 
-func (ec *executionContext) childFields_RevealSsnPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+func (ec *executionContext) childFields_RestoreCustomerPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "customer":
-		return ec.fieldContext_RevealSsnPayload_customer(ctx, field)
-	case "ssn":
-		return ec.fieldContext_RevealSsnPayload_ssn(ctx, field)
+		return ec.fieldContext_RestoreCustomerPayload_customer(ctx, field)
 	case "userErrors":
-		return ec.fieldContext_RevealSsnPayload_userErrors(ctx, field)
+		return ec.fieldContext_RestoreCustomerPayload_userErrors(ctx, field)
 	}
-	return nil, fmt.Errorf("no field named %q was found under type RevealSsnPayload", field.Name)
+	return nil, fmt.Errorf("no field named %q was found under type RestoreCustomerPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RevealPiiPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "customer":
+		return ec.fieldContext_RevealPiiPayload_customer(ctx, field)
+	case "value":
+		return ec.fieldContext_RevealPiiPayload_value(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RevealPiiPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RevealPiiPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_RevokeApiKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6913,6 +12271,18 @@ func (ec *executionContext) childFields_RevokeApiKeyPayload(ctx context.Context,
 		return ec.fieldContext_RevokeApiKeyPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RevokeApiKeyPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RotateWebhookSecretPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "webhookEndpoint":
+		return ec.fieldContext_RotateWebhookSecretPayload_webhookEndpoint(ctx, field)
+	case "secret":
+		return ec.fieldContext_RotateWebhookSecretPayload_secret(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RotateWebhookSecretPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RotateWebhookSecretPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Schedule(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7127,6 +12497,16 @@ func (ec *executionContext) childFields_TightenCallingWindowPayload(ctx context.
 	return nil, fmt.Errorf("no field named %q was found under type TightenCallingWindowPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_UpdateCustomerPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "customer":
+		return ec.fieldContext_UpdateCustomerPayload_customer(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UpdateCustomerPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateCustomerPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_UserError(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "code":
@@ -7151,6 +12531,142 @@ func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphq
 		return ec.fieldContext_Viewer_scopes(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Viewer", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookDelivery(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_WebhookDelivery_id(ctx, field)
+	case "event":
+		return ec.fieldContext_WebhookDelivery_event(ctx, field)
+	case "eventId":
+		return ec.fieldContext_WebhookDelivery_eventId(ctx, field)
+	case "subjectId":
+		return ec.fieldContext_WebhookDelivery_subjectId(ctx, field)
+	case "payload":
+		return ec.fieldContext_WebhookDelivery_payload(ctx, field)
+	case "state":
+		return ec.fieldContext_WebhookDelivery_state(ctx, field)
+	case "attempts":
+		return ec.fieldContext_WebhookDelivery_attempts(ctx, field)
+	case "lastStatusCode":
+		return ec.fieldContext_WebhookDelivery_lastStatusCode(ctx, field)
+	case "lastFailure":
+		return ec.fieldContext_WebhookDelivery_lastFailure(ctx, field)
+	case "nextAttemptAt":
+		return ec.fieldContext_WebhookDelivery_nextAttemptAt(ctx, field)
+	case "deliveredAt":
+		return ec.fieldContext_WebhookDelivery_deliveredAt(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_WebhookDelivery_createdAt(ctx, field)
+	case "endpoint":
+		return ec.fieldContext_WebhookDelivery_endpoint(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookDelivery", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookDeliveryConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_WebhookDeliveryConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_WebhookDeliveryConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_WebhookDeliveryConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_WebhookDeliveryConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookDeliveryConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookDeliveryEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_WebhookDeliveryEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_WebhookDeliveryEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookDeliveryEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookDeliveryPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "webhookDelivery":
+		return ec.fieldContext_WebhookDeliveryPayload_webhookDelivery(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_WebhookDeliveryPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookDeliveryPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookEndpoint(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_WebhookEndpoint_id(ctx, field)
+	case "url":
+		return ec.fieldContext_WebhookEndpoint_url(ctx, field)
+	case "description":
+		return ec.fieldContext_WebhookEndpoint_description(ctx, field)
+	case "events":
+		return ec.fieldContext_WebhookEndpoint_events(ctx, field)
+	case "isEnabled":
+		return ec.fieldContext_WebhookEndpoint_isEnabled(ctx, field)
+	case "disabledReason":
+		return ec.fieldContext_WebhookEndpoint_disabledReason(ctx, field)
+	case "disabledAt":
+		return ec.fieldContext_WebhookEndpoint_disabledAt(ctx, field)
+	case "previousSecretUntil":
+		return ec.fieldContext_WebhookEndpoint_previousSecretUntil(ctx, field)
+	case "failingSince":
+		return ec.fieldContext_WebhookEndpoint_failingSince(ctx, field)
+	case "version":
+		return ec.fieldContext_WebhookEndpoint_version(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_WebhookEndpoint_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_WebhookEndpoint_updatedAt(ctx, field)
+	case "createdBy":
+		return ec.fieldContext_WebhookEndpoint_createdBy(ctx, field)
+	case "updatedBy":
+		return ec.fieldContext_WebhookEndpoint_updatedBy(ctx, field)
+	case "deliveries":
+		return ec.fieldContext_WebhookEndpoint_deliveries(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookEndpoint", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookEndpointConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_WebhookEndpointConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_WebhookEndpointConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_WebhookEndpointConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_WebhookEndpointConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookEndpointConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookEndpointEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_WebhookEndpointEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_WebhookEndpointEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookEndpointEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookEndpointPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "webhookEndpoint":
+		return ec.fieldContext_WebhookEndpointPayload_webhookEndpoint(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_WebhookEndpointPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookEndpointPayload", field.Name)
 }
 
 func (ec *executionContext) childFields___Directive(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -4,6 +4,7 @@ package generated
 
 import (
 	"caseload/graph/model"
+	"caseload/internal/batch"
 	"caseload/internal/civil"
 	"caseload/internal/customer"
 	"caseload/internal/fault"
@@ -335,8 +336,8 @@ func (ec *executionContext) _BulkSyncCustomerScheduleResult_action(ctx context.C
 			return obj.Action, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v schedule.Action) graphql.Marshaler {
-			return ec.marshalNBulkAction2caseloadᚋinternalᚋscheduleᚐAction(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v batch.Action) graphql.Marshaler {
+			return ec.marshalNBulkAction2caseloadᚋinternalᚋbatchᚐAction(ctx, selections, v)
 		},
 		true,
 		true,
@@ -6002,7 +6003,7 @@ func (ec *executionContext) unmarshalInputBulkSyncCustomerSchedulesInput(ctx con
 			it.Customers = data
 		case "errorPolicy":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("errorPolicy"))
-			data, err := ec.unmarshalNBulkErrorPolicy2caseloadᚋinternalᚋscheduleᚐErrorPolicy(ctx, v)
+			data, err := ec.unmarshalNBulkErrorPolicy2caseloadᚋinternalᚋbatchᚐErrorPolicy(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -10228,13 +10229,13 @@ func (ec *executionContext) unmarshalNArchiveTaskTypeInput2caseloadᚋinternal�
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) unmarshalNBulkAction2caseloadᚋinternalᚋscheduleᚐAction(ctx context.Context, v any) (schedule.Action, error) {
+func (ec *executionContext) unmarshalNBulkAction2caseloadᚋinternalᚋbatchᚐAction(ctx context.Context, v any) (batch.Action, error) {
 	tmp, err := graphql.UnmarshalString(v)
-	res := schedule.Action(tmp)
+	res := batch.Action(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNBulkAction2caseloadᚋinternalᚋscheduleᚐAction(ctx context.Context, sel ast.SelectionSet, v schedule.Action) graphql.Marshaler {
+func (ec *executionContext) marshalNBulkAction2caseloadᚋinternalᚋbatchᚐAction(ctx context.Context, sel ast.SelectionSet, v batch.Action) graphql.Marshaler {
 	_ = sel
 	res := graphql.MarshalString(string(v))
 	if res == graphql.Null {

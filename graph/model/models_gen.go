@@ -3,10 +3,17 @@
 package model
 
 import (
+	"caseload/internal/batch"
+	"caseload/internal/bulk"
 	"caseload/internal/customer"
 	"caseload/internal/fault"
+	"caseload/internal/httpapi"
 	"caseload/internal/identity"
+	"caseload/internal/relay"
 	"caseload/internal/schedule"
+	"caseload/internal/webhook"
+
+	"github.com/99designs/gqlgen/graphql"
 )
 
 // What addCallingHoliday answers.
@@ -32,7 +39,7 @@ type BulkSyncCustomerScheduleResult struct {
 	// The place of the row in the input, from 0.
 	Index int32 `json:"index"`
 	// What was done with the customer.
-	Action schedule.Action `json:"action"`
+	Action batch.Action `json:"action"`
 	// Whether the row was written.
 	Success bool `json:"success"`
 	// The customer as it is now; null when nothing was written.
@@ -63,10 +70,42 @@ type BulkSyncCustomerSchedulesPayload struct {
 	UserErrors []*fault.UserError `json:"userErrors"`
 }
 
+// What bulkUpsertCustomers answers.
+type BulkUpsertCustomersPayload struct {
+	// A result for each row, in the order sent.
+	Results []*customer.UpsertResult `json:"results"`
+	// What happened, in words, such as Completed.
+	Messages []string `json:"messages"`
+	// How many rows were sent.
+	Total int32 `json:"total"`
+	// How many customers were created.
+	Created int32 `json:"created"`
+	// How many rows changed a customer.
+	Updated int32 `json:"updated"`
+	// How many rows were stored already.
+	Unchanged int32 `json:"unchanged"`
+	// How many rows were wrong.
+	Failed int32 `json:"failed"`
+	// How many rows were right but not written: older than what is stored, or left with the others.
+	Skipped int32 `json:"skipped"`
+	// Whether this was only a check.
+	DryRun bool `json:"dryRun"`
+	// What was wrong with the call as a whole; errors of rows stand in results.
+	UserErrors []*fault.UserError `json:"userErrors"`
+}
+
 // What mutations of one call task answer.
 type CallTaskPayload struct {
 	// The task as it is now; null when nothing was written.
 	CallTask *schedule.CallTask `json:"callTask,omitempty"`
+	// What was wrong; empty when it worked.
+	UserErrors []*fault.UserError `json:"userErrors"`
+}
+
+// What cancelBulkOperation answers.
+type CancelBulkOperationPayload struct {
+	// The operation, which may still be ending.
+	BulkOperation *bulk.Operation `json:"bulkOperation,omitempty"`
 	// What was wrong; empty when it worked.
 	UserErrors []*fault.UserError `json:"userErrors"`
 }
@@ -129,6 +168,92 @@ type CreateAPIKeyPayload struct {
 	UserErrors []*fault.UserError `json:"userErrors"`
 }
 
+// What createBulkOperation needs.
+type CreateBulkOperationInput struct {
+	// What is done with each line. Not an export.
+	Kind bulk.KindName `json:"kind"`
+	// How the file is written.
+	Format bulk.Format `json:"format"`
+	// The file, sent as multipart/form-data.
+	File *httpapi.Upload `json:"file"`
+	// The source of rows that name none, 1 to 64 characters.
+	Source graphql.Omittable[*string] `json:"source,omitempty"`
+	// The language of rows that name none, as in en or es-MX.
+	Language graphql.Omittable[*string] `json:"language,omitempty"`
+	// REJECT_FAILED_ROWS when absent, or IGNORE_FAILED. A file is not one transaction, so REJECT_EVERYTHING is refused.
+	ErrorPolicy graphql.Omittable[*batch.ErrorPolicy] `json:"errorPolicy,omitempty"`
+}
+
+// What createBulkOperation answers.
+type CreateBulkOperationPayload struct {
+	// The operation, waiting.
+	BulkOperation *bulk.Operation `json:"bulkOperation,omitempty"`
+	// What was wrong; empty when it worked.
+	UserErrors []*fault.UserError `json:"userErrors"`
+}
+
+// What createCustomerExport needs.
+type CreateCustomerExportInput struct {
+	// Only customers that fit.
+	Filter graphql.Omittable[*customer.Filter] `json:"filter,omitempty"`
+}
+
+// What createCustomerExport answers.
+type CreateCustomerExportPayload struct {
+	// The operation, waiting.
+	BulkOperation *bulk.Operation `json:"bulkOperation,omitempty"`
+	// What was wrong; empty when it worked.
+	UserErrors []*fault.UserError `json:"userErrors"`
+}
+
+// What createCustomers answers.
+type CreateCustomersPayload struct {
+	// The id of the call, for importRequest; null when the call as a whole was wrong.
+	RequestID *relay.ID `json:"requestId,omitempty"`
+	// The call as it is kept.
+	ImportRequest *customer.ImportRequest `json:"importRequest,omitempty"`
+	// A result for each customer, in the order sent.
+	Results []*customer.UpsertResult `json:"results"`
+	// What was wrong with the call as a whole; errors of customers stand in results.
+	UserErrors []*fault.UserError `json:"userErrors"`
+}
+
+// What createWebhookEndpoint answers.
+type CreateWebhookEndpointPayload struct {
+	// The endpoint.
+	WebhookEndpoint *webhook.Endpoint `json:"webhookEndpoint,omitempty"`
+	// Its secret, whsec_…, by which signatures are checked. Shown this once.
+	Secret *string `json:"secret,omitempty"`
+	// What was wrong; empty when it worked.
+	UserErrors []*fault.UserError `json:"userErrors"`
+}
+
+// What deleteCustomer answers.
+type DeleteCustomerPayload struct {
+	// The customer as it is now.
+	Customer *customer.Customer `json:"customer,omitempty"`
+	// What was wrong; empty when it worked.
+	UserErrors []*fault.UserError `json:"userErrors"`
+}
+
+// What deleteWebhookEndpoint answers.
+type DeleteWebhookEndpointPayload struct {
+	// The id of the endpoint that is gone.
+	DeletedWebhookEndpointID *relay.ID `json:"deletedWebhookEndpointId,omitempty"`
+	// What was wrong; empty when it worked.
+	UserErrors []*fault.UserError `json:"userErrors"`
+}
+
+// What mergeCustomers answers.
+type MergeCustomersPayload struct {
+	// The survivor as it is now.
+	Customer *customer.Customer `json:"customer,omitempty"`
+	// The duplicates as they are now.
+	Merged []*customer.Customer `json:"merged"`
+	// What was wrong; empty when it worked.
+	UserErrors []*fault.UserError `json:"userErrors"`
+}
+
 // The root of changing. Root fields run one after the other, each in a transaction of its own.
 type Mutation struct {
 }
@@ -159,12 +284,20 @@ type RemoveInconvenientTimePayload struct {
 	UserErrors []*fault.UserError `json:"userErrors"`
 }
 
-// What revealSsn answers.
-type RevealSsnPayload struct {
+// What restoreCustomer answers.
+type RestoreCustomerPayload struct {
+	// The customer as it is now.
+	Customer *customer.Customer `json:"customer,omitempty"`
+	// What was wrong; empty when it worked.
+	UserErrors []*fault.UserError `json:"userErrors"`
+}
+
+// What revealPii answers.
+type RevealPiiPayload struct {
 	// The customer.
 	Customer *customer.Customer `json:"customer,omitempty"`
-	// The full social security number, nine digits; null when none is stored.
-	Ssn *string `json:"ssn,omitempty"`
+	// The number in full; null when none is stored.
+	Value *string `json:"value,omitempty"`
 	// What was wrong; empty when it worked.
 	UserErrors []*fault.UserError `json:"userErrors"`
 }
@@ -173,6 +306,16 @@ type RevealSsnPayload struct {
 type RevokeAPIKeyPayload struct {
 	// The key's record.
 	APIKey *identity.APIKey `json:"apiKey,omitempty"`
+	// What was wrong; empty when it worked.
+	UserErrors []*fault.UserError `json:"userErrors"`
+}
+
+// What rotateWebhookSecret answers.
+type RotateWebhookSecretPayload struct {
+	// The endpoint.
+	WebhookEndpoint *webhook.Endpoint `json:"webhookEndpoint,omitempty"`
+	// The new secret, whsec_…. Shown this once.
+	Secret *string `json:"secret,omitempty"`
 	// What was wrong; empty when it worked.
 	UserErrors []*fault.UserError `json:"userErrors"`
 }
@@ -215,6 +358,30 @@ type TaskTypePayload struct {
 type TightenCallingWindowPayload struct {
 	// The organization's own window.
 	Window *schedule.CallingWindow `json:"window,omitempty"`
+	// What was wrong; empty when it worked.
+	UserErrors []*fault.UserError `json:"userErrors"`
+}
+
+// What updateCustomer answers.
+type UpdateCustomerPayload struct {
+	// The customer as it is now; null when nothing was written because of errors.
+	Customer *customer.Customer `json:"customer,omitempty"`
+	// What was wrong; empty when it worked.
+	UserErrors []*fault.UserError `json:"userErrors"`
+}
+
+// What pingWebhookEndpoint and redeliverWebhook answer.
+type WebhookDeliveryPayload struct {
+	// The new delivery, which is pending.
+	WebhookDelivery *webhook.Delivery `json:"webhookDelivery,omitempty"`
+	// What was wrong; empty when it worked.
+	UserErrors []*fault.UserError `json:"userErrors"`
+}
+
+// What updateWebhookEndpoint answers.
+type WebhookEndpointPayload struct {
+	// The endpoint.
+	WebhookEndpoint *webhook.Endpoint `json:"webhookEndpoint,omitempty"`
 	// What was wrong; empty when it worked.
 	UserErrors []*fault.UserError `json:"userErrors"`
 }

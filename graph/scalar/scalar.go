@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -74,4 +75,29 @@ func UnmarshalInt64(v any) (int64, error) {
 		return 0, fault.New(fault.BadUserInput, "An Int64 is a whole number of up to 64 bits, as a number or a string of digits.")
 	}
 	return n, nil
+}
+
+// maxSourceID bounds the ids of other systems, in code points.
+const maxSourceID = 255
+
+// MarshalSourceID writes an id of another system as text.
+func MarshalSourceID(s string) graphql.Marshaler { return graphql.MarshalString(s) }
+
+// UnmarshalSourceID reads an id of another system from a string or a whole number: systems that number their
+// records send numbers. Its length is checked with the row, so that one wrong id does not refuse the others.
+func UnmarshalSourceID(v any) (string, error) {
+	switch x := v.(type) {
+	case string:
+		return x, nil
+	case json.Number:
+		if strings.ContainsAny(x.String(), ".eE") || len(x.String()) > maxSourceID {
+			break
+		}
+		return x.String(), nil
+	case int64:
+		return strconv.FormatInt(x, 10), nil
+	case int:
+		return strconv.Itoa(x), nil
+	}
+	return "", fault.New(fault.BadUserInput, "A SourceId is a string or a whole number.")
 }

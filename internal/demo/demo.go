@@ -14,6 +14,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/google/uuid"
 
+	"caseload/internal/batch"
 	"caseload/internal/customer"
 	"caseload/internal/db"
 	"caseload/internal/identity"
@@ -49,8 +50,8 @@ type Loader struct {
 	Progress func(format string, args ...any)
 }
 
-// batch is how many customers one bulk sync makes.
-const batch = 500
+// perSync is how many customers one bulk sync makes.
+const perSync = 500
 
 // Load makes what is missing and returns the organizations with their keys. Safe to repeat: organizations that
 // exist keep their data.
@@ -98,12 +99,12 @@ func (l *Loader) fill(ctx context.Context, v *viewer.Viewer, n int, name string)
 	l.say("Making %d customers with call schedules for %s …", l.Customers-have, name)
 	// A fixed seed: every machine shows the same people.
 	people := &people{r: rand.New(rand.NewPCG(uint64(n), 2026))}
-	for from := 0; from < l.Customers; from += batch {
-		rows := make([]*schedule.SyncInput, 0, batch)
-		for i := from; i < min(from+batch, l.Customers); i++ {
+	for from := 0; from < l.Customers; from += perSync {
+		rows := make([]*schedule.SyncInput, 0, perSync)
+		for i := from; i < min(from+perSync, l.Customers); i++ {
 			rows = append(rows, people.next(i))
 		}
-		results, err := l.Schedules.BulkSync(ctx, v, schedule.BulkSyncInput{Customers: rows, ErrorPolicy: schedule.RejectEverything})
+		results, err := l.Schedules.BulkSync(ctx, v, schedule.BulkSyncInput{Customers: rows, ErrorPolicy: batch.RejectEverything})
 		if err != nil {
 			return fmt.Errorf("make customers: %w", err)
 		}

@@ -56,31 +56,60 @@ func (s *Server) Do(t testing.TB, key, document string, variables Vars) *Reply {
 // Post sends a body as it is.
 func (s *Server) Post(t testing.TB, key string, body []byte) *Reply {
 	t.Helper()
-	reply := s.send(key, body)
-	require.NoError(t, json.Unmarshal([]byte(reply.Body), reply), reply.Body)
-	return reply
+	return s.send(key, body).decode(t)
+}
+
+// Repeatable runs one operation like [Server.Do], with an idempotency key.
+func (s *Server) Repeatable(t testing.TB, key, idempotencyKey, document string, variables Vars) *Reply {
+	t.Helper()
+	return s.RepeatableCrowd(t, 1, key, idempotencyKey, document, variables)[0]
+}
+
+// RepeatableCrowd runs one operation so many times at once, all with one idempotency key.
+func (s *Server) RepeatableCrowd(t testing.TB, n int, key, idempotencyKey, document string, variables Vars) []*Reply {
+	t.Helper()
+	replies := s.crowd(t, n, key, document, variables, "Idempotency-Key", idempotencyKey)
+	for _, r := range replies {
+		r.decode(t)
+	}
+	return replies
+}
+
+func (r *Reply) decode(t testing.TB) *Reply {
+	t.Helper()
+	require.NoError(t, json.Unmarshal([]byte(r.Body), r), r.Body)
+	return r
 }
 
 // Crowd runs one operation so many times at once. The replies are not decoded.
 func (s *Server) Crowd(t testing.TB, n int, key, document string, variables Vars) []*Reply {
+	t.Helper()
+	return s.crowd(t, n, key, document, variables)
+}
+
+func (s *Server) crowd(t testing.TB, n int, key, document string, variables Vars, headers ...string) []*Reply {
 	t.Helper()
 	body, err := json.Marshal(map[string]any{"query": document, "variables": variables})
 	require.NoError(t, err)
 	replies := make([]*Reply, n)
 	var wg sync.WaitGroup
 	for i := range replies {
-		wg.Go(func() { replies[i] = s.send(key, body) })
+		wg.Go(func() { replies[i] = s.send(key, body, headers...) })
 	}
 	wg.Wait()
 	return replies
 }
 
-func (s *Server) send(key string, body []byte) *Reply {
+// send sends JSON unless the headers say otherwise.
+func (s *Server) send(key string, body []byte, headers ...string) *Reply {
 	r := httptest.NewRequest(http.MethodPost, "/graphql", bytes.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Accept", "application/graphql-response+json")
 	if key != "" {
 		r.Header.Set("X-API-Key", key)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
 	}
 	// Called, not sent: the access log is then written when the call returns, and so is the number of statements.
 	rec := httptest.NewRecorder()

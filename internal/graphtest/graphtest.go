@@ -16,9 +16,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"caseload/graph"
+	"caseload/internal/blob"
 	"caseload/internal/db"
 	"caseload/internal/dbtest"
 	"caseload/internal/httpapi"
+	"caseload/internal/httpapi/download"
 	"caseload/internal/identity"
 	"caseload/internal/lending"
 	"caseload/internal/notify"
@@ -33,6 +35,9 @@ const Patience = 30 * time.Second
 // Morning is where the clock of a world starts: a Monday, 11:00 in New York, when every rule of the
 // standard task type allows a call.
 var Morning = time.Date(2026, time.March, 9, 15, 0, 0, 0, time.UTC)
+
+// secret is known to all server processes.
+var secret = []byte("a secret of all server processes")
 
 // Clock is a clock that stands still until it is told to advance. It is safe for concurrent use.
 type Clock struct {
@@ -62,8 +67,12 @@ type World struct {
 	Clock *Clock
 	// Harbor and Summit are the organizations.
 	Harbor, Summit *Tenant
+	// Files is the object store of all servers, and Folder where it lies.
+	Files  *blob.Store
+	Folder string
 
 	sealer *pii.Sealer
+	links  *download.Links
 }
 
 // Tenant is an organization of a world.
@@ -104,7 +113,14 @@ func New(t testing.TB, options ...Option) *World {
 	require.NoError(t, err)
 	sealer, err := pii.NewSealer(keys)
 	require.NoError(t, err)
-	w := &World{URL: dbtest.New(t), Clock: &Clock{t: Morning}, sealer: sealer}
+	w := &World{URL: dbtest.New(t), Clock: &Clock{t: Morning}, Folder: t.TempDir(), sealer: sealer}
+	address, err := blob.Folder(w.Folder)
+	require.NoError(t, err)
+	w.Files, err = blob.Open(t.Context(), address)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = w.Files.Close() })
+	w.links, err = download.NewLinks(download.LinksOptions{Secret: secret, Now: w.Clock.Now})
+	require.NoError(t, err)
 	w.Server = w.Start(t, options...)
 	w.Harbor = w.tenant(t, "Harbor Lending", "America/New_York")
 	w.Summit = w.tenant(t, "Summit Recovery", "America/Denver")
@@ -168,8 +184,9 @@ type Server struct {
 	Bus  *notify.Bus
 	Log  *Log
 
-	once sync.Once
-	http *httptest.Server
+	routes *http.ServeMux
+	once   sync.Once
+	http   *httptest.Server
 }
 
 // Start starts an API on the world's database, as another server process would.
@@ -180,7 +197,7 @@ func (w *World) Start(t testing.TB, options ...Option) *Server {
 	limits.PrincipalInFlight, limits.MaxCost = 1000, 1_000_000
 	s := &Server{Log: &Log{}}
 	log := slog.New(s.Log)
-	o := graph.Options{Sealer: w.sealer, CursorKey: []byte("a secret of all server processes"), Now: w.Clock.Now, Log: log, Limits: &limits,
+	o := graph.Options{Sealer: w.sealer, CursorKey: secret, Now: w.Clock.Now, Log: log, Limits: &limits, Store: w.Files, Links: w.links,
 		Lending: lending.New(lending.Options{TryTimeout: time.Second, Timeout: time.Second, Tries: 1}), AllowPrivate: true}
 	t.Cleanup(o.Lending.Close)
 	settings := db.Settings{MaxOpen: 8, StatementTimeout: Patience, ApplicationName: "caseload"}
@@ -197,6 +214,9 @@ func (w *World) Start(t testing.TB, options ...Option) *Server {
 	s.API, err = graph.New(o)
 	require.NoError(t, err)
 	s.Pool, s.Bus = o.Pool, o.Bus
+	s.routes = http.NewServeMux()
+	s.routes.Handle("/graphql", s.Handler)
+	s.routes.Handle(download.Path, download.Handler(download.Options{Links: o.Links, Openers: s.Openers(), API: s.HTTP}))
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- o.Bus.Run(ctx) }()
@@ -218,11 +238,11 @@ func (w *World) Start(t testing.TB, options ...Option) *Server {
 
 // Address returns the URL of the GraphQL endpoint on a port of its own.
 func (s *Server) Address() string {
-	s.once.Do(func() { s.http = httptest.NewServer(s.Handler) })
+	s.once.Do(func() { s.http = httptest.NewServer(s.routes) })
 	return s.http.URL + "/graphql"
 }
 
 var _ http.Handler = (*Server)(nil)
 
 // ServeHTTP serves a request without a network in between.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.Handler.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.routes.ServeHTTP(w, r) }

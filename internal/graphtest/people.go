@@ -11,12 +11,17 @@ import (
 	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
 
+	"caseload/internal/batch"
+	"caseload/internal/bulk"
 	"caseload/internal/civil"
 	"caseload/internal/customer"
 	"caseload/internal/db"
 	"caseload/internal/lending"
+	"caseload/internal/pii"
 	"caseload/internal/relay"
 	"caseload/internal/schedule"
+	"caseload/internal/viewer"
+	"caseload/internal/webhook"
 )
 
 // Person is a customer with one of everything that a customer can have.
@@ -32,6 +37,16 @@ type Person struct {
 	Address       *customer.Address
 	Attempt       *schedule.CallAttempt
 	Inconvenience *schedule.Inconvenience
+	Account       *customer.Account
+	Holder        *customer.AccountHolder
+	Card          *customer.Card
+	ImportRequest *customer.ImportRequest
+	ImportRow     *customer.ImportRow
+	// Operation is one that has finished. Endpoint is disabled, so that nobody's changes are told to it, and Delivery
+	// has arrived there long ago.
+	Operation *bulk.Operation
+	Endpoint  *webhook.Endpoint
+	Delivery  *webhook.Delivery
 }
 
 // Some returns a value that is there.
@@ -100,12 +115,14 @@ func (o *Tenant) People(t testing.TB, n int) []*Person {
 		require.NotNil(t, r.Schedule, "a person of tests can be called")
 	}
 	o.surround(t, people, byID)
+	o.enrich(t, people)
+	o.integrate(t, people)
 	return people
 }
 
 func (o *Tenant) bulk(t testing.TB, inputs []*schedule.SyncInput) []*schedule.SyncResult {
 	t.Helper()
-	results, err := o.world.Schedules.BulkSync(t.Context(), o.System, schedule.BulkSyncInput{Customers: inputs, ErrorPolicy: schedule.RejectEverything})
+	results, err := o.world.Schedules.BulkSync(t.Context(), o.System, schedule.BulkSyncInput{Customers: inputs, ErrorPolicy: batch.RejectEverything})
 	require.NoError(t, err)
 	for _, r := range results {
 		require.Empty(t, r.UserErrors)
@@ -188,6 +205,108 @@ func (o *Tenant) surround(t testing.TB, people []*Person, byID map[uuid.UUID]*Pe
 	for _, l := range loans {
 		byID[l.CustomerID].Loan = l
 	}
+}
+
+// enrich gives everybody an account with a card, every section, an import, and, among several, a parent: the next
+// one, so that all have a child too.
+func (o *Tenant) enrich(t testing.TB, people []*Person) {
+	t.Helper()
+	ctx, w, sc, now := t.Context(), o.world, o.System.Scope(), o.world.Clock.Now()
+	row := func() db.Row { return db.Row{OrganizationID: sc.OrganizationID, UUID: db.NewID()} }
+	yes, salutation, income, status := true, "Ms.", int32(52_000), "ACTIVE"
+	sealer := w.Customers.Sealer()
+	require.NoError(t, w.Pool.InTx(ctx, now, func(tx *db.Tx) error {
+		for i, p := range people {
+			id := p.Customer.UUID
+			own := db.Row{OrganizationID: sc.OrganizationID, UUID: id}
+			p.Account = &customer.Account{Row: row(), Source: "50004", SourceAccountID: "A-" + p.ReferenceID, Status: customer.Open, Type: "DDA", OpenedAt: &now,
+				PrimarySourceCustomerID: p.ReferenceID, PrimaryCustomerID: &id, Version: 1, CreatedAt: now, UpdatedAt: now, CreatedBy: "system", UpdatedBy: "system"}
+			p.Holder = &customer.AccountHolder{Row: row(), AccountID: p.Account.UUID, Source: "50004", SourceCustomerID: p.ReferenceID, CustomerID: &id, IsPrimary: true, CreatedAt: now, UpdatedAt: now}
+			p.Card = &customer.Card{Row: row(), AccountID: p.Account.UUID, Source: "50004", SourceCustomerID: p.ReferenceID, CustomerID: &id, IIN: "123456", LastFour: "2345",
+				CardType: "CREDIT", Status: customer.Open, OpenedAt: now, CreatedAt: now, UpdatedAt: now}
+			p.ImportRequest = &customer.ImportRequest{Row: row(), Total: 1, Created: 1, CreatedAt: now, CreatedBy: "system"}
+			p.ImportRow = &customer.ImportRow{Row: row(), RequestID: p.ImportRequest.UUID, Action: batch.Create, Key: p.ReferenceID, LookupKey: "referenceId",
+				CustomerID: &id, UserErrors: db.JSON(`[]`), CreatedAt: now}
+			medicare := &customer.Medicare{Row: own, HasCard: &yes, CreatedAt: now, UpdatedAt: now}
+			if err := medicare.SetMBI(sealer, "1EG4-TE5-MK73"); err != nil {
+				return err
+			}
+			for _, insert := range []func() error{
+				func() error { return customer.Accounts.Insert(ctx, tx, sc, p.Account) },
+				func() error { return customer.AccountHolders.Insert(ctx, tx, sc, p.Holder) },
+				func() error { return customer.Cards.Insert(ctx, tx, sc, p.Card) },
+				func() error { return customer.ImportRequests.Insert(ctx, tx, sc, p.ImportRequest) },
+				func() error { return customer.ImportRows.Insert(ctx, tx, sc, p.ImportRow) },
+				func() error {
+					return customer.Profiles.Insert(ctx, tx, sc, &customer.Profile{Row: own, Salutation: &salutation, LastContactedAt: &now, CreatedAt: now, UpdatedAt: now})
+				},
+				func() error {
+					return customer.Coverages.Insert(ctx, tx, sc, &customer.Coverage{Row: own, CreatedAt: now, UpdatedAt: now})
+				},
+				func() error { return customer.Medicares.Insert(ctx, tx, sc, medicare) },
+				func() error {
+					return customer.Households.Insert(ctx, tx, sc, &customer.Household{Row: own, AnnualIncome: &income, CreatedAt: now, UpdatedAt: now})
+				},
+				func() error {
+					return customer.Enrollments.Insert(ctx, tx, sc, &customer.Enrollment{Row: own, CreatedAt: now, UpdatedAt: now})
+				},
+				func() error {
+					return customer.Agents.Insert(ctx, tx, sc, &customer.Agent{Row: own, NPN: &income, CreatedAt: now, UpdatedAt: now})
+				},
+				func() error {
+					return customer.AlertPrograms.Insert(ctx, tx, sc, &customer.AlertProgram{Row: own, OptInStatus: &status, AlertOptIns: pq.StringArray{"ALL"}, CreatedAt: now, UpdatedAt: now})
+				},
+			} {
+				if err := insert(); err != nil {
+					return err
+				}
+			}
+			if len(people) == 1 {
+				continue
+			}
+			if _, err := tx.Exec(ctx, "UPDATE customers SET parent_id = $3 WHERE organization_id = $1 AND id = $2",
+				sc.OrganizationID, id, people[(i+1)%len(people)].Customer.UUID); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+}
+
+// integrate gives everybody what an organization has of its own: a bulk operation and a webhook endpoint with its log.
+func (o *Tenant) integrate(t testing.TB, people []*Person) {
+	t.Helper()
+	ctx, w, sc, now := t.Context(), o.world, o.System.Scope(), o.world.Clock.Now()
+	row := func() db.Row { return db.Row{OrganizationID: sc.OrganizationID, UUID: db.NewID()} }
+	byHand, file, lines, status := webhook.DisabledByHand, "customers.jsonl", int32(3), int32(204)
+	var operations []*bulk.Operation
+	var endpoints []*webhook.Endpoint
+	var deliveries []*webhook.Delivery
+	for _, p := range people {
+		expires := now.Add(time.Hour)
+		p.Operation = &bulk.Operation{Row: row(), Kind: bulk.UpsertCustomers, Format: bulk.JSONL, State: bulk.Completed, FileName: &file, ByteSize: 300,
+			OptionJSON: db.JSON(`{"source": "LMS", "errorPolicy": "REJECT_FAILED_ROWS"}`), LineCount: &lines, Processed: 3, Created: 2, Failed: 1, MessageTexts: pq.StringArray{"Completed."},
+			RunnableAt: now, StartedAt: &now, FinishedAt: &now, ExpiresAt: &expires, ActorKind: viewer.System, ActorName: "test", ActorScopes: pq.StringArray{},
+			Version: 1, CreatedAt: now, UpdatedAt: now, CreatedBy: "system", UpdatedBy: "system"}
+		at := row()
+		secret, err := w.sealer.Seal(pii.Location{OrganizationID: at.OrganizationID, Table: webhook.Endpoints.Name(), Column: "secret_sealed", RowID: at.UUID}, "whsec_of-"+p.ReferenceID)
+		require.NoError(t, err)
+		p.Endpoint = &webhook.Endpoint{Row: at, URL: "https://hooks.example.com/" + p.ReferenceID, EventNames: pq.StringArray{string(webhook.CustomerCreated)},
+			DisabledReason: &byHand, DisabledAt: &now, SecretSealed: secret, Version: 1, CreatedAt: now, UpdatedAt: now, CreatedBy: "system", UpdatedBy: "system"}
+		p.Delivery = &webhook.Delivery{Row: row(), EndpointID: p.Endpoint.UUID, Event: webhook.CustomerCreated, EventID: "evt_" + p.ReferenceID, SubjectID: ID(p.Customer),
+			Payload: db.JSON(`{"type": "customer.created"}`), State: webhook.Delivered, Attempts: 1, LastStatusCode: &status, DeliveredAt: &now, CreatedAt: now}
+		operations, endpoints, deliveries = append(operations, p.Operation), append(endpoints, p.Endpoint), append(deliveries, p.Delivery)
+	}
+	require.NoError(t, w.Pool.InTx(ctx, now, func(tx *db.Tx) error {
+		if _, err := bulk.Operations.InsertAll(ctx, tx, sc, operations, false); err != nil {
+			return err
+		}
+		if _, err := webhook.Endpoints.InsertAll(ctx, tx, sc, endpoints, false); err != nil {
+			return err
+		}
+		_, err := webhook.Deliveries.InsertAll(ctx, tx, sc, deliveries, false)
+		return err
+	}))
 }
 
 // MakeDue brings a pending task's time to now, so that a claim finds it.

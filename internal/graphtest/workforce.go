@@ -1,0 +1,58 @@
+package graphtest
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+
+	"github.com/riverqueue/river"
+	"github.com/stretchr/testify/require"
+
+	"caseload/internal/bulk"
+	"caseload/internal/idempotency"
+	"caseload/internal/jobs"
+	"caseload/internal/observe"
+	"caseload/internal/schedule"
+	"caseload/internal/webhook"
+)
+
+// Workforce is what a server process does in the background.
+type Workforce struct {
+	// Operations works on bulk operations, and Courier delivers webhooks.
+	Operations *bulk.Runner
+	Courier    *webhook.Courier
+}
+
+// Hire makes the background work of a server, which does nothing by itself: tests run what they want to see.
+func (w *World) Hire(t testing.TB, s *Server, metrics *observe.Metrics) *Workforce {
+	t.Helper()
+	f := &Workforce{
+		Operations: bulk.NewRunner(s.Bulk),
+		Courier:    webhook.NewCourier(s.Pool, w.sealer, s.Outbox, webhook.Options{AllowPrivate: true, Observe: metrics.WebhookAttempt, Log: slog.New(s.Log)}, w.Clock.Now),
+	}
+	t.Cleanup(f.Courier.Close)
+	return f
+}
+
+// Employ runs the jobs of the server as the program does, until the test ends.
+func (w *World) Employ(t testing.TB, s *Server, metrics *observe.Metrics) *Workforce {
+	t.Helper()
+	f := w.Hire(t, s, metrics)
+	workers := river.NewWorkers()
+	river.AddWorker(workers, &schedule.ReapWorker{Schedules: s.Schedules})
+	river.AddWorker(workers, &idempotency.ExpireWorker{Outcomes: s.Outcomes})
+	river.AddWorker(workers, &bulk.RunWorker{Runner: f.Operations})
+	river.AddWorker(workers, &bulk.SweepWorker{Operations: s.Bulk})
+	river.AddWorker(workers, &bulk.ExpireWorker{Operations: s.Bulk})
+	webhook.AddWorkers(workers, f.Courier)
+	runner, err := jobs.New(s.Pool.SQL(), jobs.Options{Workers: 4, Queues: map[string]int{webhook.Queue: 2}, Log: slog.New(s.Log), Observe: metrics.Job}, workers)
+	require.NoError(t, err)
+	require.NoError(t, runner.Start(context.WithoutCancel(t.Context())))
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), Patience)
+		defer cancel()
+		f.Operations.Drain()
+		require.NoError(t, runner.Stop(ctx))
+	})
+	return f
+}
