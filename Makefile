@@ -9,6 +9,8 @@ GO ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -X main.version=$(VERSION)
 FUZZTIME ?= 10s
+# How many random queries test/compiled asks; with the race detector, `make test` asks fewer.
+CASES ?= 10000
 # For `make run`: e.g. ARGS='--role api'.
 ARGS ?=
 
@@ -32,6 +34,11 @@ generate: ## Generate code from the schema
 test: ## Run every test, with the race detector
 	@scripts/test-tools
 	$(GO) test -race -timeout 10m ./...
+	@$(MAKE) --no-print-directory test/compiled
+
+.PHONY: test/compiled
+test/compiled: ## Compare compiled reads with the executor in CASES (10000) random queries
+	CASELOAD_COMPILED_CASES=$(CASES) $(GO) test -count 1 -timeout 10m -run '^TestCompiledReadsEqualTheExecutorOnRandomQueries$$' ./graph
 
 .PHONY: test/race
 test/race: test ## The same: the tests always run with the race detector
@@ -49,6 +56,15 @@ fuzz: ## Run each fuzz target for FUZZTIME (10s)
 .PHONY: bench
 bench: ## Measure against hand-written SQL and print the table of ratios
 	$(GO) run ./bench $(ARGS)
+
+# The packages are installed beside their lock file; one of them is the Node.js that the others need.
+.PHONY: bench/peers
+bench/peers: ## Measure beside PostGraphile and mercurius (needs npm)
+	@command -v npm >/dev/null || { echo "bench/peers: npm is missing: it comes with Node.js (Debian: apt-get install npm; macOS: brew install node)"; exit 1; }
+	@if [ ! -x bench/peers/node_modules/.bin/node ] || [ bench/peers/package-lock.json -nt bench/peers/node_modules/.package-lock.json ]; then \
+		npm ci --prefix bench/peers --no-audit --no-fund --loglevel error; \
+	fi
+	$(GO) run ./bench -peers bench/peers $(ARGS)
 
 .PHONY: playground
 playground: ## Build the playground's bundle, which is committed (needs Node.js 20)

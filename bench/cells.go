@@ -35,12 +35,15 @@ var syncLeast string
 // The names of what is measured. The first word is what -only takes.
 const (
 	pageHTTP  = "Q1 server"
+	pageSlow  = "Q1 server, generated"
 	pageOne   = "Q1 one json_agg statement"
 	pageMany  = "Q1 one statement per edge"
 	nestHTTP  = "Q2 server"
+	nestSlow  = "Q2 server, generated"
 	nestOne   = "Q2 one json_agg statement"
 	nestMany  = "Q2 one statement per edge"
 	deepHTTP  = "Q3 server, page 1000"
+	deepSlow  = "Q3 server, page 1000, generated"
 	firstHTTP = "Q3 server, page 1"
 	deepOne   = "Q3 one statement, page 1000"
 	syncHTTP  = "W2 server"
@@ -61,10 +64,14 @@ const (
 
 // bench is a filled database with the server on it.
 type bench struct {
-	db        *database
-	server    *server
+	db     *database
+	server *server
+	// generated is a second server, with compiled reads switched off.
+	generated *server
 	pgbench   *pgbench
 	customers int
+	// writes is nil where bulk writes are not measured.
+	writes *writes
 	// changes makes the values of syncs differ, so that each has something to write.
 	changes atomic.Int64
 }
@@ -83,10 +90,13 @@ func (b *bench) cells(ctx context.Context) ([]*cell, error) {
 		}
 	}
 	both := []int{1, concurrent}
-	http := func(next request, want string) func(context.Context, int, time.Duration) (*sample, error) {
+	from := func(s *server, next request, want string) func(context.Context, int, time.Duration) (*sample, error) {
 		return func(ctx context.Context, clients int, d time.Duration) (*sample, error) {
-			return b.server.load(ctx, clients, d, next, want)
+			return s.load(ctx, clients, d, next, want)
 		}
+	}
+	http := func(next request, want string) func(context.Context, int, time.Duration) (*sample, error) {
+		return from(b.server, next, want)
 	}
 	sql := func(script string) func(context.Context, int, time.Duration) (*sample, error) {
 		return func(ctx context.Context, clients int, d time.Duration) (*sample, error) {
@@ -94,17 +104,15 @@ func (b *bench) cells(ctx context.Context) ([]*cell, error) {
 		}
 	}
 
-	page := post(`query Page { customers(first: 50) { nodes { ...Page } pageInfo { hasNextPage endCursor } } } `+pageFragment, nil)
-	add(pageHTTP, both, http(func(*rand.Rand) []byte { return page }, `"dueLocal":`))
+	page := always(pageQuery())
+	add(pageHTTP, both, http(page, `"dueLocal":`))
+	add(pageSlow, both, from(b.generated, page, `"dueLocal":`))
 	add(pageOne, both, sql(firstPage(pageJSON)))
 	add(pageMany, both, sql(firstPage(pageEdges)))
 
-	nests := make([][]byte, min(b.customers, 2000))
-	for i := range nests {
-		nests[i] = post(`query Nest($ref: String!) { customer(referenceId: $ref) { ...Page } } `+pageFragment,
-			map[string]any{"ref": reference(1 + i*(b.customers/len(nests)))})
-	}
-	add(nestHTTP, both, http(func(r *rand.Rand) []byte { return nests[r.IntN(len(nests))] }, `"dueLocal":`))
+	nest := b.nests(nestQuery)
+	add(nestHTTP, both, http(nest, `"dueLocal":`))
+	add(nestSlow, both, from(b.generated, nest, `"dueLocal":`))
 	add(nestOne, both, sql(oneCustomer(pageJSON)))
 	add(nestMany, both, sql(oneCustomer(pageEdges)))
 
@@ -112,8 +120,9 @@ func (b *bench) cells(ctx context.Context) ([]*cell, error) {
 	if err != nil {
 		return nil, err
 	}
-	add(deepHTTP, both, http(func(*rand.Rand) []byte { return deep }, `"dueLocal":`))
-	add(firstHTTP, both, http(func(*rand.Rand) []byte { return first }, `"dueLocal":`))
+	add(deepHTTP, both, http(always(deep), `"dueLocal":`))
+	add(deepSlow, both, from(b.generated, always(deep), `"dueLocal":`))
+	add(firstHTTP, both, http(always(first), `"dueLocal":`))
 	add(deepOne, both, sql(deepSQL))
 
 	add(syncHTTP, both, http(b.sync, `"userErrors":[]`))
@@ -123,6 +132,26 @@ func (b *bench) cells(ctx context.Context) ([]*cell, error) {
 		return b.server.load(ctx, clients, d, b.bulk, `"failed":0`)
 	})
 	return list, nil
+}
+
+// always is the same request each time.
+func always(body []byte) request { return func(*rand.Rand) []byte { return body } }
+
+func pageQuery() []byte {
+	return post(`query Page { customers(first: 50) { nodes { ...Page } pageInfo { hasNextPage endCursor } } } `+pageFragment, nil)
+}
+
+func nestQuery(reference string) []byte {
+	return post(`query Nest($ref: String!) { customer(referenceId: $ref) { ...Page } } `+pageFragment, map[string]any{"ref": reference})
+}
+
+// nests are requests for one of many customers each.
+func (b *bench) nests(query func(reference string) []byte) request {
+	all := make([][]byte, min(b.customers, 2000))
+	for i := range all {
+		all[i] = query(reference(1 + i*(b.customers/len(all))))
+	}
+	return func(r *rand.Rand) []byte { return all[r.IntN(len(all))] }
 }
 
 // statementsOf counts the statements of a script as the server counts its own: without BEGIN and COMMIT.

@@ -40,7 +40,11 @@ func (s *server) connect(ctx context.Context) (*connection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to server: %w", err)
 	}
-	head := "POST /graphql HTTP/1.1\r\nHost: " + s.address + "\r\nContent-Type: application/json\r\nAccept: application/json\r\nX-API-Key: " + s.key + "\r\nContent-Length: "
+	head := "POST /graphql HTTP/1.1\r\nHost: " + s.address + "\r\nContent-Type: application/json\r\nAccept: application/json\r\n"
+	if s.key != "" {
+		head += "X-API-Key: " + s.key + "\r\n"
+	}
+	head += "Content-Length: "
 	return &connection{conn: conn, in: bufio.NewReaderSize(conn, 64<<10), head: head}, nil
 }
 
@@ -65,8 +69,8 @@ func (c *connection) do(body []byte) ([]byte, error) {
 		if len(line) == 0 {
 			break
 		}
-		if value, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
-			if size, err = strconv.Atoi(string(value)); err != nil {
+		if name, value, ok := bytes.Cut(line, []byte(":")); ok && bytes.EqualFold(name, []byte("Content-Length")) {
+			if size, err = strconv.Atoi(string(bytes.TrimSpace(value))); err != nil {
 				return nil, fmt.Errorf("read answer: %w", err)
 			}
 		}

@@ -4,7 +4,7 @@
 // It starts a PostgreSQL of its own in a temporary folder, with ordinary settings: fsync and
 // synchronous_commit are on. BENCH_DATABASE_URL names an empty database to use instead. The server is the
 // real program, as a process of its own; the load generator and pgbench share the processors with it, as
-// they share them with PostgreSQL.
+// they share them with PostgreSQL. With -peers it measures other GraphQL servers on the same tables instead.
 package main
 
 import (
@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -29,6 +30,10 @@ type options struct {
 	time  time.Duration
 	only  string
 	write bool
+	// peers measures other servers beside ours, from their folder.
+	peers string
+	// rows are the customers that the bulk writes bring.
+	rows int
 	// environ is added to the server's environment.
 	environ []string
 }
@@ -38,11 +43,13 @@ func main() {
 	var quick bool
 	var seconds int
 	flag.IntVar(&o.customers, "customers", 100_000, "customers to load")
-	flag.IntVar(&seconds, "seconds", 4, "seconds of each measurement")
+	flag.IntVar(&seconds, "seconds", 2, "seconds of each measurement")
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds; the table shows medians")
-	flag.StringVar(&o.only, "only", "", "what to measure, separated by commas, of Q1, Q2, Q3, W2 and bulk; everything when empty")
+	flag.StringVar(&o.only, "only", "", "what to measure, separated by commas, of Q1, Q2, Q3, W1, W2 and bulk; everything when empty")
+	flag.IntVar(&o.rows, "rows", 20_000, "customers of the bulk writes, W1; the targets are meant for 100000")
 	flag.BoolVar(&quick, "quick", false, "a short run that shows whether everything works: its figures mean little")
 	flag.BoolVar(&o.write, "out", false, "write the table into docs/performance.md and README.md of the current folder, between their marks")
+	flag.StringVar(&o.peers, "peers", "", "measure the servers that are installed in this `folder`, bench/peers, beside ours instead; see make bench/peers")
 	flag.Func("env", "`NAME=value` for the server, such as GOGC=400; may be repeated", func(e string) error {
 		if !strings.Contains(e, "=") {
 			return errors.New("want NAME=value")
@@ -52,7 +59,7 @@ func main() {
 	})
 	flag.Parse()
 	if quick {
-		o.customers, seconds, o.rounds = 5000, 1, 1
+		o.customers, o.rows, seconds, o.rounds = 5000, 2000, 1, 1
 	}
 	o.time = time.Duration(seconds) * time.Second
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -66,8 +73,8 @@ func main() {
 
 // run measures and writes the table to out; progress tells how far it is.
 func run(ctx context.Context, o options, databaseURL string, out, progress io.Writer) (err error) {
-	if o.customers < 100 || o.time <= 0 || o.rounds < 1 {
-		return errors.New("give at least 100 customers, 1 second and 1 round")
+	if o.customers < 100 || o.time <= 0 || o.rounds < 1 || o.rows < 1 {
+		return errors.New("give at least 100 customers, 1 second, 1 round and 1 row")
 	}
 	dir, err := os.MkdirTemp("", "caseload-bench")
 	if err != nil {
@@ -85,7 +92,22 @@ func run(ctx context.Context, o options, databaseURL string, out, progress io.Wr
 	if err != nil {
 		return err
 	}
-	cells, err := b.cells(ctx)
+	var cells []*cell
+	report, begin, end := b.report, markBegin, markEnd
+	if o.peers == "" {
+		cells, err = b.cells(ctx)
+		if err == nil && wanted(o.only, "W1") {
+			b.writes, err = newWrites(b, o.rows, dir)
+		}
+	} else {
+		var p *peers
+		p, err = b.findPeers(o.peers, dir)
+		defer func() { err = errors.Join(err, p.close()) }()
+		if err == nil {
+			cells, err = p.cells(ctx, progress)
+		}
+		report, begin, end = p.report, peersBegin, peersEnd
+	}
 	if err != nil {
 		return err
 	}
@@ -102,7 +124,16 @@ func run(ctx context.Context, o options, databaseURL string, out, progress io.Wr
 			say(progress, "round %d  %-32s %2d clients  %9.1f/s  p50 %v  p99 %v", round+1, c.name, c.clients, s.perSecond, brief(s.p50), brief(s.p99))
 		}
 	}
-	table, err := b.report(ctx, o, cells)
+	// After all that reads: they fill the tables.
+	for round := range o.rounds {
+		if b.writes == nil {
+			break
+		}
+		if err := b.writes.round(ctx, round, progress); err != nil {
+			return err
+		}
+	}
+	table, err := report(ctx, o, cells)
 	if err != nil {
 		return err
 	}
@@ -110,7 +141,7 @@ func run(ctx context.Context, o options, databaseURL string, out, progress io.Wr
 		return fmt.Errorf("print table: %w", err)
 	}
 	if o.write {
-		return errors.Join(insert(filepath.Join("docs", "performance.md"), table), insert("README.md", table))
+		return errors.Join(insert(filepath.Join("docs", "performance.md"), begin, end, table), insert("README.md", begin, end, table))
 	}
 	return nil
 }
@@ -160,39 +191,47 @@ func prepare(ctx context.Context, o options, dir, databaseURL string, progress i
 				return b, err
 			}
 		}
-		if b.server, err = startServer(ctx, program, dir, b.db.url, key, o.environ); err != nil {
+		if b.server, err = startServer(ctx, program, dir, b.db.url, key, "all", o.environ); err != nil {
 			return b, err
 		}
 	}
-	return b, nil
+	if o.peers == "" {
+		// It only answers: jobs are the work of the server that is measured.
+		b.generated, err = startServer(ctx, program, dir, b.db.url, key, "api", append(slices.Clip(o.environ), "CASELOAD_COMPILED_READS=false"))
+	}
+	return b, err
 }
 
 func (b *bench) close() error {
 	var errs []error
-	if b.server != nil {
-		errs = append(errs, b.server.stop())
+	for _, s := range []*server{b.server, b.generated} {
+		if s != nil {
+			errs = append(errs, s.stop())
+		}
 	}
 	return errors.Join(append(errs, b.db.close())...)
 }
 
-// The marks between which -out writes.
+// The marks between which -out writes, with peers and without.
 const (
-	markBegin = "<!-- bench -->"
-	markEnd   = "<!-- /bench -->"
+	markBegin  = "<!-- bench -->"
+	markEnd    = "<!-- /bench -->"
+	peersBegin = "<!-- bench/peers -->"
+	peersEnd   = "<!-- /bench/peers -->"
 )
 
 // insert replaces what stands between the marks of a file.
-func insert(path, table string) error {
+func insert(path, begin, end, table string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("write table: %w", err)
 	}
-	before, rest, ok := bytes.Cut(text, []byte(markBegin))
-	_, after, closed := bytes.Cut(rest, []byte(markEnd))
+	before, rest, ok := bytes.Cut(text, []byte(begin))
+	_, after, closed := bytes.Cut(rest, []byte(end))
 	if !ok || !closed {
-		return fmt.Errorf("write table: %s lacks the marks %s and %s", path, markBegin, markEnd)
+		return fmt.Errorf("write table: %s lacks the marks %s and %s", path, begin, end)
 	}
-	text = bytes.Join([][]byte{before, []byte(markBegin + "\n" + table + markEnd), after}, nil)
+	text = bytes.Join([][]byte{before, []byte(begin + "\n" + table + end), after}, nil)
 	if err := os.WriteFile(path, text, 0o644); err != nil {
 		return fmt.Errorf("write table: %w", err)
 	}

@@ -32,14 +32,14 @@ func (s *sample) before(ctx context.Context, srv *server, begin time.Time) {
 		return
 	}
 	srv.resetPeak()
-	s.cpuBefore, _ = srv.cpu()
+	s.cpuBefore = srv.cpu()
 	// An error comes back in after.
 	s.operationsBefore, s.statementsBefore, _ = srv.statements(ctx)
 }
 
 func (s *sample) after(ctx context.Context, srv *server) error {
-	cpu, _ := srv.cpu()
-	_, s.rss = srv.memory()
+	cpu := srv.cpu()
+	s.rss = srv.peak()
 	operations, statements, err := srv.statements(ctx)
 	if err != nil {
 		return err
@@ -83,7 +83,7 @@ func (c *cell) median() sample {
 	}
 }
 
-func middle[V cmp.Ordered](samples []*sample, of func(*sample) V) V {
+func middle[S any, V cmp.Ordered](samples []*S, of func(*S) V) V {
 	values := make([]V, len(samples))
 	for i, s := range samples {
 		values[i] = of(s)

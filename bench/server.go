@@ -16,13 +16,14 @@ import (
 	"time"
 )
 
-// server is the program under measurement, as a process of its own.
+// server is a program under measurement, as a process of its own, or as several with one parent.
 type server struct {
 	cmd     *exec.Cmd
 	address string
-	key     string
-	client  *http.Client
-	ended   chan error
+	// key is that of Caseload; other programs have none, and no metrics either.
+	key    string
+	client *http.Client
+	ended  chan error
 	// started is how long the process took from its start to its first ready answer.
 	started time.Duration
 }
@@ -45,42 +46,60 @@ var limits = []string{
 	"CASELOAD_LIMIT_PRINCIPAL_IN_FLIGHT=1000", "CASELOAD_LIMIT_PROCESS_IN_FLIGHT=1000",
 }
 
-// startServer starts the program on the database and waits until it is ready. Its log goes to a file in dir.
-func startServer(ctx context.Context, program, dir, databaseURL, key string, environ []string) (*server, error) {
+// startServer starts Caseload on the database in a role and waits until it is ready.
+func startServer(ctx context.Context, program, dir, databaseURL, key, role string, environ []string) (*server, error) {
+	address, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, program, "serve", "--role="+role)
+	cmd.Env = append(clean(os.Environ()), limits...)
+	cmd.Env = append(cmd.Env, "DATABASE_URL="+databaseURL, "CASELOAD_DATA_DIR="+dir, "CASELOAD_LISTEN="+address)
+	cmd.Env = append(cmd.Env, environ...)
+	s := &server{cmd: cmd, address: address, key: key, client: &http.Client{Timeout: 2 * time.Minute}}
+	return s, s.start(ctx, dir, func(ctx context.Context) error {
+		_, err := s.get(ctx, "/readyz")
+		return err
+	})
+}
+
+func freeAddress() (string, error) {
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
-		return nil, fmt.Errorf("find a free port: %w", err)
+		return "", fmt.Errorf("find a free port: %w", err)
 	}
-	s := &server{address: listener.Addr().String(), key: key, client: &http.Client{Timeout: 2 * time.Minute}, ended: make(chan error, 1)}
+	address := listener.Addr().String()
 	if err := listener.Close(); err != nil {
-		return nil, fmt.Errorf("find a free port: %w", err)
+		return "", fmt.Errorf("find a free port: %w", err)
 	}
-	log, err := os.Create(filepath.Join(dir, "server.log"))
+	return address, nil
+}
+
+// start starts the process and waits until ready says nothing against it. Its log goes to a file in dir.
+func (s *server) start(ctx context.Context, dir string, ready func(context.Context) error) error {
+	log, err := os.CreateTemp(dir, "server-*.log")
 	if err != nil {
-		return nil, fmt.Errorf("open log of server: %w", err)
+		return fmt.Errorf("open log of server: %w", err)
 	}
 	defer log.Close() //nolint:errcheck // the process has its own handle
-	s.cmd = exec.CommandContext(ctx, program, "serve")
-	s.cmd.Env = append(clean(os.Environ()), limits...)
-	s.cmd.Env = append(s.cmd.Env, "DATABASE_URL="+databaseURL, "CASELOAD_DATA_DIR="+dir, "CASELOAD_LISTEN="+s.address)
-	s.cmd.Env = append(s.cmd.Env, environ...)
-	s.cmd.Stdout, s.cmd.Stderr = log, log
+	s.cmd.Stdout, s.cmd.Stderr, s.ended = log, log, make(chan error, 1)
 	begun := time.Now()
 	if err := s.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start server: %w", err)
+		return fmt.Errorf("start server: %w", err)
 	}
 	go func() { s.ended <- s.cmd.Wait() }()
 	for {
-		if _, err := s.get(ctx, "/readyz"); err == nil {
+		if ready(ctx) == nil {
 			s.started = time.Since(begun)
-			return s, nil
+			return nil
 		}
 		select {
 		case err := <-s.ended:
+			s.ended <- err
 			text, _ := os.ReadFile(log.Name())
-			return nil, fmt.Errorf("start server: %w\n%s", errors.Join(errors.New("it ended"), err), text)
+			return fmt.Errorf("start server: %w\n%s", errors.Join(errors.New("it ended"), err), text)
 		case <-ctx.Done():
-			return nil, errors.Join(ctx.Err(), s.stop())
+			return ctx.Err()
 		case <-time.After(2 * time.Millisecond):
 		}
 	}
@@ -97,13 +116,17 @@ func clean(environ []string) []string {
 	return out
 }
 
-// stop lets the server drain.
+// stop lets the server drain. It may be called again, and when it never started.
 func (s *server) stop() error {
+	if s.cmd.Process == nil {
+		return nil
+	}
 	if err := s.cmd.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("stop server: %w", err)
 	}
 	select {
-	case <-s.ended:
+	case err := <-s.ended:
+		s.ended <- err
 		return nil
 	case <-time.After(30 * time.Second):
 		return errors.Join(errors.New("the server did not stop in 30 seconds"), s.cmd.Process.Kill())
@@ -129,6 +152,9 @@ func (s *server) get(ctx context.Context, path string) ([]byte, error) {
 
 // statements returns the server's own counts: operations so far, and the statements that they ran.
 func (s *server) statements(ctx context.Context) (operations, statements float64, err error) {
+	if s.key == "" {
+		return 0, 0, nil
+	}
 	text, err := s.get(ctx, "/metrics")
 	if err != nil {
 		return 0, 0, fmt.Errorf("read metrics: %w", err)
@@ -151,45 +177,55 @@ func (s *server) statements(ctx context.Context) (operations, statements float64
 // tick is the unit of processor times in /proc; Linux has 100 a second on every architecture that Go knows.
 const tick = 10 * time.Millisecond
 
-// cpu is the processor time that the server has used so far; false where there is no /proc.
-func (s *server) cpu() (time.Duration, bool) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
-	if err != nil {
-		return 0, false
+// processes are the server's own and those that it has started.
+func (s *server) processes() []int {
+	all := []int{s.cmd.Process.Pid}
+	for i := 0; i < len(all); i++ {
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", all[i], all[i]))
+		for _, word := range strings.Fields(string(text)) {
+			if pid, err := strconv.Atoi(word); err == nil {
+				all = append(all, pid)
+			}
+		}
 	}
-	// The name of the program, in parentheses, may hold spaces.
-	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	if len(fields) < 13 {
-		return 0, false
+	return all
+}
+
+// cpu is the processor time that the server has used so far; zero where there is no /proc.
+func (s *server) cpu() time.Duration {
+	ticks := 0
+	for _, pid := range s.processes() {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			continue
+		}
+		// The name of the program, in parentheses, may hold spaces.
+		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+		if len(fields) < 13 {
+			continue
+		}
+		user, _ := strconv.Atoi(fields[11])
+		sys, _ := strconv.Atoi(fields[12])
+		ticks += user + sys
 	}
-	user, err1 := strconv.Atoi(fields[11])
-	sys, err2 := strconv.Atoi(fields[12])
-	return time.Duration(user+sys) * tick, err1 == nil && err2 == nil
+	return time.Duration(ticks) * tick
 }
 
 // resetPeak makes memory's peak start anew, where the kernel allows it.
 func (s *server) resetPeak() {
-	_ = os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", s.cmd.Process.Pid), []byte("5"), 0)
+	for _, pid := range s.processes() {
+		_ = os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0)
+	}
 }
 
-// memory is the server's resident memory now and at its peak since resetPeak, in bytes; zero where there is no /proc.
-func (s *server) memory() (now, peak int64) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
-	if err != nil {
-		return 0, 0
-	}
-	for line := range strings.Lines(string(text)) {
-		fields := strings.Fields(line)
-		if len(fields) < 2 {
-			continue
-		}
-		kib, _ := strconv.ParseInt(fields[1], 10, 64)
-		switch fields[0] {
-		case "VmRSS:":
-			now = kib << 10
-		case "VmHWM:":
-			peak = kib << 10
+// peak is the server's peak of resident memory since resetPeak, in bytes; zero where there is no /proc.
+func (s *server) peak() int64 {
+	var sum int64
+	for _, pid := range s.processes() {
+		var kib int64
+		if _, err := fmt.Sscanf(value(fmt.Sprintf("/proc/%d/status", pid), "VmHWM"), "%d kB", &kib); err == nil {
+			sum += kib << 10
 		}
 	}
-	return now, peak
+	return sum
 }

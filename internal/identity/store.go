@@ -75,6 +75,7 @@ func (k *Keys) Revoke(ctx context.Context, v *viewer.Viewer, in RevokeAPIKeyInpu
 	}
 	var key *APIKey
 	err = k.pool.InTx(ctx, k.now(), func(tx *db.Tx) error {
+		tx.Keep(&key)
 		key, err = APIKeys.Lock(ctx, tx, v.Scope(), id)
 		if fault.CodeOf(err) == fault.NotFound {
 			return fault.UserErrors{{Code: fault.Missing, Message: "There is no such API key in this organization.", Path: []string{"input", "id"}}}

@@ -24,49 +24,49 @@ const (
 
 // StringFilter compares text.
 type StringFilter struct {
-	Eq         graphql.Omittable[*string]
-	Neq        graphql.Omittable[*string]
-	In         graphql.Omittable[[]string]
-	StartsWith graphql.Omittable[*string]
-	Null       graphql.Omittable[*bool]
+	Eq         graphql.Omittable[*string]  `json:"eq,omitzero"`
+	Neq        graphql.Omittable[*string]  `json:"neq,omitzero"`
+	In         graphql.Omittable[[]string] `json:"in,omitzero"`
+	StartsWith graphql.Omittable[*string]  `json:"startsWith,omitzero"`
+	Null       graphql.Omittable[*bool]    `json:"null,omitzero"`
 }
 
 // BooleanFilter compares a truth value.
 type BooleanFilter struct {
-	Eq graphql.Omittable[*bool]
+	Eq graphql.Omittable[*bool] `json:"eq,omitzero"`
 }
 
 // DateTimeFilter compares instants.
 type DateTimeFilter struct {
-	Eq   graphql.Omittable[*time.Time]
-	Gt   graphql.Omittable[*time.Time]
-	Gte  graphql.Omittable[*time.Time]
-	Lt   graphql.Omittable[*time.Time]
-	Lte  graphql.Omittable[*time.Time]
-	Null graphql.Omittable[*bool]
+	Eq   graphql.Omittable[*time.Time] `json:"eq,omitzero"`
+	Gt   graphql.Omittable[*time.Time] `json:"gt,omitzero"`
+	Gte  graphql.Omittable[*time.Time] `json:"gte,omitzero"`
+	Lt   graphql.Omittable[*time.Time] `json:"lt,omitzero"`
+	Lte  graphql.Omittable[*time.Time] `json:"lte,omitzero"`
+	Null graphql.Omittable[*bool]      `json:"null,omitzero"`
 }
 
 // DateFilter compares calendar days.
 type DateFilter struct {
-	Eq   graphql.Omittable[*civil.Date]
-	Gt   graphql.Omittable[*civil.Date]
-	Gte  graphql.Omittable[*civil.Date]
-	Lt   graphql.Omittable[*civil.Date]
-	Lte  graphql.Omittable[*civil.Date]
-	Null graphql.Omittable[*bool]
+	Eq   graphql.Omittable[*civil.Date] `json:"eq,omitzero"`
+	Gt   graphql.Omittable[*civil.Date] `json:"gt,omitzero"`
+	Gte  graphql.Omittable[*civil.Date] `json:"gte,omitzero"`
+	Lt   graphql.Omittable[*civil.Date] `json:"lt,omitzero"`
+	Lte  graphql.Omittable[*civil.Date] `json:"lte,omitzero"`
+	Null graphql.Omittable[*bool]       `json:"null,omitzero"`
 }
 
 // IDFilter compares references to another entity.
 type IDFilter struct {
-	Eq graphql.Omittable[*ID]
-	In graphql.Omittable[[]ID]
+	Eq graphql.Omittable[*ID]  `json:"eq,omitzero"`
+	In graphql.Omittable[[]ID] `json:"in,omitzero"`
 }
 
 // EnumFilter compares the values of an enum E.
 type EnumFilter[E ~string] struct {
-	Eq  graphql.Omittable[*E]
-	Neq graphql.Omittable[*E]
-	In  graphql.Omittable[[]E]
+	Eq  graphql.Omittable[*E]  `json:"eq,omitzero"`
+	Neq graphql.Omittable[*E]  `json:"neq,omitzero"`
+	In  graphql.Omittable[[]E] `json:"in,omitzero"`
 }
 
 // comparator is one of the filters above.
@@ -208,15 +208,29 @@ func (f *EnumFilter[E]) where(c, _ string) (db.Where, error) {
 // and, for what is not a column, fields of other types that the function special answers by name.
 func FilterBy[F any](special func(f *F) (db.Where, error)) func(ctx context.Context, raw any) (db.Where, error) {
 	return func(ctx context.Context, raw any) (db.Where, error) {
-		if hasNull(raw) {
-			return db.Where{}, null()
+		if err := RefuseNull(raw); err != nil {
+			return db.Where{}, err
 		}
 		f := new(F)
 		if err := graphql.UnmarshalInputFromContext(ctx, raw, f); err != nil {
 			return db.Where{}, err
 		}
-		return (&compiler[F]{special: special}).compile(f, 1)
+		return Compile(f, special)
 	}
+}
+
+// Compile is the function of [FilterBy] for a filter that has been read already, from raw arguments that
+// [RefuseNull] has passed. The error is BAD_USER_INPUT, TOO_MANY_ITEMS or QUERY_TOO_LARGE.
+func Compile[F any](f *F, special func(f *F) (db.Where, error)) (db.Where, error) {
+	return (&compiler[F]{special: special}).compile(f, 1)
+}
+
+// RefuseNull returns BAD_USER_INPUT for a raw filter that holds a null at any depth.
+func RefuseNull(raw any) error {
+	if hasNull(raw) {
+		return null()
+	}
+	return nil
 }
 
 // hasNull tells whether a filter holds a null at any depth. Leaving the condition out, as for an absent
