@@ -105,7 +105,7 @@ func TestTheMigratingGuide(t *testing.T) {
 	const guide = "docs/migrating.md"
 	_, environ, key := seeded(t)
 	s := startServer(t, environ)
-	known, err := ask(s.address, key, `{ customer(referenceId: "DEMO-00001") { id } }`, nil)
+	known, err := ask(s.address, key, `{ customer(referenceId: "CUST-000001") { id } }`, nil)
 	require.NoError(t, err)
 	id, ok := known.At("customer.id").(string)
 	require.True(t, ok, known.Body)

@@ -319,6 +319,7 @@ func (c *compiled) InterceptRootField(ctx context.Context, next graphql.RootReso
 			sightOf(ctx).add(sighted{Field: field.Field.Alias, Compiled: true, Statements: &answer.Statements, Rows: &answer.Rows, Milliseconds: since(began)})
 			return answer
 		}
+		println("PLANERR", err.Error())
 		reason = reasonFailed
 	}
 	out := next(ctx)

@@ -63,7 +63,8 @@ func gather(t testing.TB, p *pair, people []*graphtest.Person) *material {
 	m.words = append(m.words, "Rivera", "collections", "welcome", "LMS", "", "zz")
 	for _, person := range people {
 		m.words = append(m.words, person.ReferenceID)
-		for _, id := range []relay.ID{person.Customer.ID(), person.Schedule.ID(), person.Tasks[0].ID(), person.Loan.ID(), person.Identifier.ID(), person.Phone.ID(), person.Address.ID(), person.Attempt.ID(), person.Inconvenience.ID()} {
+		for _, id := range []relay.ID{person.Customer.ID(), person.Schedule.ID(), person.Tasks[0].ID(), person.Loan.ID(), person.Identifier.ID(), person.Phone.ID(), person.Address.ID(), person.Attempt.ID(), person.Inconvenience.ID(),
+			person.Account.ID(), person.Holder.ID(), person.Card.ID(), person.ImportRequest.ID(), person.ImportRow.ID(), person.Operation.ID(), person.Endpoint.ID(), person.Delivery.ID()} {
 			m.ids = append(m.ids, id.String())
 		}
 	}
@@ -82,13 +83,13 @@ func gather(t testing.TB, p *pair, people []*graphtest.Person) *material {
 		}
 		require.NotEmpty(t, m.cursors[coordinate], document)
 	}
-	for _, list := range []string{"customers", "taskTypes", "schedules", "callTasks", "auditEntries", "apiKeys"} {
+	for _, list := range []string{"customers", "taskTypes", "schedules", "callTasks", "auditEntries", "apiKeys", "accounts", "bulkOperations", "webhookEndpoints", "webhookDeliveries"} {
 		cursors("Query."+list, "", `{ `+list+`(first: 6) { edges { cursor } } }`)
 	}
 	for _, order := range []string{`orderBy: [{field: LAST_NAME, direction: DESC}]`, `orderBy: [{field: LAST_NAME, nulls: FIRST}]`, `orderBy: [{field: REFERENCE_ID}, {field: CREATED_AT, direction: DESC}]`} {
 		cursors("Query.customers", order, `{ customers(first: 10, `+order+`) { edges { cursor } } }`)
 	}
-	for _, edge := range []string{"identifiers", "phones", "addresses", "loans", "schedules", "callTasks", "callAttempts", "inconvenientTimes"} {
+	for _, edge := range []string{"identifiers", "phones", "addresses", "loans", "schedules", "callTasks", "callAttempts", "inconvenientTimes", "accountHolders", "cards"} {
 		cursors("Customer."+edge, "", `{ customers(first: 4) { nodes { `+edge+`(first: 2) { edges { cursor } } } } }`)
 	}
 	cursors("Schedule.tasks", "", `{ schedules(last: 4) { nodes { tasks(first: 4) { edges { cursor } } } } }`)

@@ -156,7 +156,7 @@ type planned struct {
 
 // idOf is the beginning of the ids by which a root field finds one row.
 var idOf = map[string]string{
-	"account": "acct", "customer": "cust", "importRequest": "impreq", "taskType": "tt",
+	"account": "acct", "bulkOperation": "bulk", "customer": "cust", "importRequest": "impreq", "taskType": "tt", "webhookEndpoint": "hook",
 }
 
 // requiredArguments are what a root field needs to be asked at all.

@@ -304,7 +304,7 @@ func (g *generator) value(where string, t *ast.Type, depth int) any {
 
 // wanted is the prefix of the ids that a place in the input takes; "" for any.
 func wanted(where string) string {
-	for _, step := range []struct{ contains, prefix string }{{"taskType", "tt_"}, {"requestId", "impreq_"}, {"account id", "acct_"}, {"ustomer", "cust_"}} {
+	for _, step := range []struct{ contains, prefix string }{{"taskType", "tt_"}, {"requestId", "impreq_"}, {"account id", "acct_"}, {"bulkOperation id", "bulk_"}, {"webhookEndpoint id", "hook_"}, {"endpoint", "hook_"}, {"ustomer", "cust_"}} {
 		if i := strings.LastIndex(where, step.contains); i >= 0 {
 			return step.prefix
 		}

@@ -86,6 +86,7 @@ func minimal(t testing.TB, typ *ast.Type) string {
 	literal, ok := map[string]string{
 		"ID": `"` + relay.ID{Prefix: "cust", UUID: uuid.Max}.String() + `"`, "String": `"x"`, "Int": "1", "Boolean": "true", "Int64": `"1"`,
 		"DateTime": `"2026-03-09T15:00:00Z"`, "Date": `"2026-03-09"`, "LocalTime": `"08:00"`, "Decimal": `"1.00"`, "JSON": "{}",
+		"SourceId": `"x"`, "Upload": "$file",
 	}[typ.Name()]
 	require.True(t, ok, "a literal for the scalar %s is missing here", typ.Name())
 	return literal
@@ -102,21 +103,33 @@ func call(t testing.TB, coordinate string) string {
 			args = append(args, a.Name+": "+minimal(t, a.Type))
 		}
 	}
-	text := strings.ToLower(root) + " { " + f.Name
+	list := strings.Join(args, ", ")
+	text := strings.ToLower(root)
+	if strings.Contains(list, "$file") {
+		text += " ($file: Upload!)"
+	}
+	text += " { " + f.Name
 	if len(args) > 0 {
-		text += "(" + strings.Join(args, ", ") + ")"
+		text += "(" + list + ")"
 	}
 	return text + selection(f.Type) + " }"
 }
 
-// answer runs an operation of any kind and returns its answer, or its first event.
-func answer(t testing.TB, s *graphtest.Server, key, document string, variables vars) *graphtest.Reply {
+// answer runs an operation of any kind, with a file where it declares one, and returns its answer, or its first
+// event. Headers are names and values in turn; subscriptions have none.
+func answer(t testing.TB, s *graphtest.Server, key, document string, variables vars, headers ...string) *graphtest.Reply {
 	t.Helper()
-	if strings.HasPrefix(strings.TrimSpace(document), "subscription") {
+	switch text := strings.TrimSpace(document); {
+	case strings.HasPrefix(text, "subscription"):
 		return s.Subscribe(t, key, document, variables).Next()
+	case strings.Contains(text, "$file: Upload!"):
+		return s.Upload(t, key, document, variables, file, headers...)
 	}
-	return s.Do(t, key, document, variables)
+	return s.Send(t, key, document, variables, headers...)
 }
+
+// file is what is sent where an operation needs one.
+var file = graphtest.File{Name: "customers.jsonl", Content: `{"sourceId": "F-1", "firstName": "Ann"}` + "\n"}
 
 func sortedKeys[V any](m map[string]V) []string {
 	out := make([]string, 0, len(m))

@@ -13,15 +13,21 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"caseload/internal/bulk"
 	"caseload/internal/civil"
 	"caseload/internal/customer"
 	"caseload/internal/identity"
 	"caseload/internal/schedule"
+	"caseload/internal/webhook"
 )
 
 // keptTypes are the results that are stored for a repetition, as the resolvers name them.
 var keptTypes = map[string]any{
+	"*bulk.Operation":               (*bulk.Operation)(nil),
+	"*customer.BulkUpsertResult":    (*customer.BulkUpsertResult)(nil),
+	"*customer.CreateResult":        (*customer.CreateResult)(nil),
 	"*customer.Customer":            (*customer.Customer)(nil),
+	"*customer.MergeResult":         (*customer.MergeResult)(nil),
 	"*customer.LendingSystem":       (*customer.LendingSystem)(nil),
 	"*identity.APIKey":              (*identity.APIKey)(nil),
 	"*schedule.CallResult":          (*schedule.CallResult)(nil),
@@ -34,6 +40,8 @@ var keptTypes = map[string]any{
 	"*schedule.RenewResult":         (*schedule.RenewResult)(nil),
 	"*schedule.SyncResult":          (*schedule.SyncResult)(nil),
 	"*schedule.TaskType":            (*schedule.TaskType)(nil),
+	"*webhook.Delivery":             (*webhook.Delivery)(nil),
+	"*webhook.Endpoint":             (*webhook.Endpoint)(nil),
 	"[]*schedule.SyncResult":        ([]*schedule.SyncResult)(nil),
 }
 
@@ -54,6 +62,9 @@ var opaque = map[reflect.Type]func(t *rapid.T) any{
 		return decimal.New(rapid.Int64().Draw(t, "digits"), rapid.Int32Range(-12, 3).Draw(t, "exponent"))
 	},
 }
+
+// unshown are the fields that no answer has and no repetition needs.
+var unshown = map[string]bool{"webhook.Endpoint.SecretSealed": true, "webhook.Endpoint.PreviousSecretSealed": true}
 
 // fill sets a value and all that is in it. Nothing may be in it that does not survive being written as JSON.
 func fill(t *rapid.T, v reflect.Value, depth int) {
@@ -82,6 +93,10 @@ func fill(t *rapid.T, v reflect.Value, depth int) {
 	case reflect.Struct:
 		for i := range v.NumField() {
 			f := v.Type().Field(i)
+			if unshown[v.Type().String()+"."+f.Name] {
+				require.Equal(t, "-", f.Tag.Get("json"))
+				continue
+			}
 			require.True(t, f.IsExported(), "%s.%s would be lost: export it, or give its type a JSON form and a generator here", v.Type(), f.Name)
 			require.NotEqual(t, "-", f.Tag.Get("json"), "%s.%s would be lost", v.Type(), f.Name)
 			fill(t, v.Field(i), depth)

@@ -41,12 +41,43 @@ func TestReseal(t *testing.T) {
 	_, err = customer.Table.InsertAll(ctx, pool, sc, rows, false)
 	require.NoError(t, err)
 
+	// Beside the customers, every other column that is sealed.
+	seal := func(table, column string, row uuid.UUID) []byte {
+		t.Helper()
+		sealed, err := before.Seal(pii.Location{OrganizationID: sc.OrganizationID, Table: table, Column: column, Row: row}, "value of "+column)
+		require.NoError(t, err)
+		return sealed
+	}
+	owner := rows[0].Row
+	require.NoError(t, customer.Medicares.Insert(ctx, pool, sc, &customer.Medicare{Row: owner, MBISealed: seal("customer_medicare", "mbi_sealed", owner.UUID),
+		MedicaidNumberSealed: seal("customer_medicare", "medicaid_number_sealed", owner.UUID), VANumberSealed: seal("customer_medicare", "va_number_sealed", owner.UUID), CreatedAt: now, UpdatedAt: now}))
+	account := db.NewID()
+	require.NoError(t, customer.Accounts.Insert(ctx, pool, sc, &customer.Account{Row: db.Row{OrganizationID: sc.OrganizationID, UUID: account}, Source: "1", SourceAccountID: "A", Status: customer.Open, Type: "DDA",
+		PrimarySourceCustomerID: "x", NumberSealed: seal("accounts", "number_sealed", account), Version: 1, CreatedAt: now, UpdatedAt: now, CreatedBy: "x", UpdatedBy: "x"}))
+
 	n, err := customer.Reseal(ctx, pool, after, sc, now)
 	require.NoError(t, err)
-	require.Equal(t, number, n)
+	require.Equal(t, number+4, n)
 	n, err = customer.Reseal(ctx, pool, after, sc, now)
 	require.NoError(t, err)
 	require.Zero(t, n, "the second run finds nothing to do")
+
+	for _, v := range []struct {
+		table, column string
+		row           uuid.UUID
+	}{{"customer_medicare", "mbi_sealed", owner.UUID}, {"customer_medicare", "medicaid_number_sealed", owner.UUID}, {"customer_medicare", "va_number_sealed", owner.UUID}, {"accounts", "number_sealed", account}} {
+		var sealed []byte
+		require.NoError(t, pool.Get(ctx, &sealed, "SELECT "+v.column+" FROM "+v.table+" WHERE id = $1", v.row))
+		require.False(t, after.Stale(sealed), v.column)
+		value, err := after.Open(pii.Location{OrganizationID: sc.OrganizationID, Table: v.table, Column: v.column, Row: v.row}, sealed)
+		require.NoError(t, err)
+		require.Equal(t, "value of "+v.column, value)
+	}
+	// No sealed column is forgotten, whoever adds one.
+	var columns []string
+	require.NoError(t, pool.Select(ctx, &columns, "SELECT table_name || '.' || column_name FROM information_schema.columns WHERE column_name LIKE '%\\_sealed' AND table_name IN ('customers', 'customer_medicare', 'accounts', 'lending_systems') ORDER BY 1"))
+	require.Equal(t, []string{"accounts.number_sealed", "customer_medicare.mbi_sealed", "customer_medicare.medicaid_number_sealed", "customer_medicare.va_number_sealed",
+		"customers.ssn_last_four_sealed", "customers.ssn_sealed", "lending_systems.key_sealed"}, columns)
 
 	stored, err := customer.Table.List(ctx, pool, sc, db.Where{}, db.Page{Order: db.By("created_at")})
 	require.NoError(t, err)

@@ -95,17 +95,12 @@ func (t *Table[T]) Unnest(rows []*T, columns []string, first int) (from, list st
 		if cast != "" {
 			items[i] = "CAST(r." + name + " AS " + cast + ")"
 		}
-		values, set := make([]*string, len(rows)), 0
-		for j, row := range rows {
-			if values[j] = Text(reflect.ValueOf(row).Elem().FieldByIndex(c.Index).Interface()); values[j] != nil {
-				set++
-			}
-		}
+		literal, set := elements(rows, c.Index)
 		isFull = isFull || set == len(rows)
 		if set == 0 {
 			empty = append(empty, i)
 		}
-		args = append(args, array(values))
+		args = append(args, literal)
 	}
 	if isFull {
 		// unnest fills shorter arrays up with NULL, so a column without values need not be sent.

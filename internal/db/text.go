@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"reflect"
 	"strconv"
-	"strings"
 	"time"
 )
+
+// timeForm has microseconds, as rows have: less would lose rows between two pages.
+const timeForm = "2006-01-02T15:04:05.999999Z07:00"
 
 // Text writes a column's value as PostgreSQL reads it, without loss; nil is NULL. Cursors and batches
 // use it. It panics for a value that no column has, which is a mistake in the program.
@@ -25,8 +27,7 @@ func Text(v any) *string {
 		}
 		s = `\x` + hex.EncodeToString(x)
 	case time.Time:
-		// Rows keep microseconds; less would lose rows between two pages.
-		s = x.UTC().Format("2006-01-02T15:04:05.999999Z07:00")
+		s = x.UTC().Format(timeForm)
 	case driver.Valuer:
 		if r := reflect.ValueOf(x); r.Kind() == reflect.Pointer && r.IsNil() {
 			return nil
@@ -61,25 +62,16 @@ func Text(v any) *string {
 
 // array writes texts as a PostgreSQL array literal.
 func array(values []*string) string {
-	var b strings.Builder
-	b.WriteByte('{')
+	b := []byte{'{'}
 	for i, v := range values {
 		if i > 0 {
-			b.WriteByte(',')
+			b = append(b, ',')
 		}
 		if v == nil {
-			b.WriteString("NULL")
-			continue
+			b = append(b, "NULL"...)
+		} else {
+			b = appendQuoted(b, *v)
 		}
-		b.WriteByte('"')
-		for j := range len(*v) {
-			if c := (*v)[j]; c == '"' || c == '\\' {
-				b.WriteByte('\\')
-			}
-			b.WriteByte((*v)[j])
-		}
-		b.WriteByte('"')
 	}
-	b.WriteByte('}')
-	return b.String()
+	return string(append(b, '}'))
 }

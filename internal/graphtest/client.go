@@ -48,9 +48,15 @@ type Error struct {
 // Do runs one operation by POST; key may be "".
 func (s *Server) Do(t testing.TB, key, document string, variables Vars) *Reply {
 	t.Helper()
+	return s.Send(t, key, document, variables)
+}
+
+// Send runs one operation like [Server.Do], with headers: names and values in turn.
+func (s *Server) Send(t testing.TB, key, document string, variables Vars, headers ...string) *Reply {
+	t.Helper()
 	body, err := json.Marshal(map[string]any{"query": document, "variables": variables})
 	require.NoError(t, err)
-	return s.Post(t, key, body)
+	return s.send(key, body, headers...).decode(t)
 }
 
 // Post sends a body as it is.

@@ -289,7 +289,7 @@ func (o *Tenant) integrate(t testing.TB, people []*Person) {
 			RunnableAt: now, StartedAt: &now, FinishedAt: &now, ExpiresAt: &expires, ActorKind: viewer.System, ActorName: "test", ActorScopes: pq.StringArray{},
 			Version: 1, CreatedAt: now, UpdatedAt: now, CreatedBy: "system", UpdatedBy: "system"}
 		at := row()
-		secret, err := w.sealer.Seal(pii.Location{OrganizationID: at.OrganizationID, Table: webhook.Endpoints.Name(), Column: "secret_sealed", RowID: at.UUID}, "whsec_of-"+p.ReferenceID)
+		secret, err := w.sealer.Seal(pii.Location{OrganizationID: at.OrganizationID, Table: webhook.Endpoints.Name(), Column: "secret_sealed", Row: at.UUID}, "whsec_of-"+p.ReferenceID)
 		require.NoError(t, err)
 		p.Endpoint = &webhook.Endpoint{Row: at, URL: "https://hooks.example.com/" + p.ReferenceID, EventNames: pq.StringArray{string(webhook.CustomerCreated)},
 			DisabledReason: &byHand, DisabledAt: &now, SecretSealed: secret, Version: 1, CreatedAt: now, UpdatedAt: now, CreatedBy: "system", UpdatedBy: "system"}

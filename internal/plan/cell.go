@@ -62,6 +62,9 @@ func encoderOf(t reflect.Type) encoder {
 		return func(dst, raw []byte) ([]byte, bool) { return AppendString(dst, raw), true }
 	case reflect.Bool, reflect.Int32:
 		return appendRaw
+	case reflect.Int64:
+		// The scalar Int64 is a string: JSON readers lose digits beyond 53 bits.
+		return func(dst, raw []byte) ([]byte, bool) { return AppendString(dst, raw), true }
 	}
 	return nil
 }

@@ -90,6 +90,7 @@ func TestDatesTimesAndIDsAreWrittenAsTheirTypesDo(t *testing.T) {
 		{idEncoder("cust"), id.String(), relay.ID{Prefix: "cust", UUID: id}},
 		{encoderOf(reflect.TypeFor[bool]()), "true", graphql.MarshalBoolean(true)},
 		{encoderOf(reflect.TypeFor[*int32]()), "-7", graphql.MarshalInt32(-7)},
+		{encoderOf(reflect.TypeFor[int64]()), "9007199254740993", graphql.MarshalString("9007199254740993")},
 		{encoderOf(reflect.TypeFor[db.JSON]()), `{"a": 1}`, db.JSON(`{"a": 1}`)},
 	} {
 		got, ok := c.encode([]byte("x"), []byte(c.raw))
