@@ -16,6 +16,11 @@ const lockMergeSQL = `
 // lock locks the survivor, the named duplicates, their children and those who were merged into them, and returns the
 // first two by id; who does not exist is missing from the answer.
 func (m *merging) lock(ctx context.Context, named []uuid.UUID) (map[uuid.UUID]*Customer, error) {
+	// Parents change, and ids of source systems get another customer: who brings customers meanwhile would lead what
+	// they bring to a duplicate, or close a circle of parents that neither sees.
+	if err := lockArrivals(ctx, m.tx, m.v.Scope(), true); err != nil {
+		return nil, err
+	}
 	all := append([]uuid.UUID{m.into}, named...)
 	var locked []uuid.UUID
 	if err := m.tx.Select(ctx, &locked, lockMergeSQL, m.v.OrganizationID, ids(all), ids(named)); err != nil {

@@ -228,6 +228,7 @@ func TestMergeAndParents(t *testing.T) {
 		"the survivor above":         {[]int{-1, 0, 1}, 0, 1, []int{-1, -1, 0}},
 		"the parent that it lacks":   {[]int{-1, 0, -1}, 2, 1, []int{-1, -1, 0}},
 		"its own parent stays":       {[]int{-1, 0, -1, 2}, 3, 1, []int{-1, -1, -1, 2}},
+		"two who are each other's":   {[]int{1, 0}, 0, 1, []int{-1, -1}},
 		"not one below the survivor": {[]int{-1, 0, 1}, 0, 2, []int{-1, 0, -1}},
 	} {
 		t.Run(name, func(t *testing.T) {

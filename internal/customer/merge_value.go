@@ -132,6 +132,10 @@ func (m *merging) parent(ctx context.Context) (*place, error) {
 	}
 	if highest != nil {
 		// The survivor stands below a duplicate, and takes the place of the highest one.
+		if up := highest.ParentID; up != nil && (*up == m.into || slices.Contains(m.from, *up)) {
+			// A circle that should not be there ends here.
+			return &place{}, nil
+		}
 		return highest, nil
 	}
 	if own := ways[m.into][0]; own.ParentID != nil || own.ParentSourceID != nil {

@@ -80,8 +80,7 @@ func columnsOf(keys []SourceKey) (source, sourceID, language any) {
 }
 
 func lockRecords(ctx context.Context, tx *db.Tx, s db.Scope, condition string, args ...any) (map[uuid.UUID]*Record, error) {
-	var customers []*Customer
-	err := tx.Select(ctx, &customers, "SELECT "+Table.Select()+" FROM customers c WHERE c.organization_id = $1 AND "+condition+lockOrder,
+	customers, err := Table.Query(ctx, tx, "SELECT "+Table.Select()+" FROM customers c WHERE c.organization_id = $1 AND "+condition+lockOrder,
 		append([]any{s.OrganizationID}, args...)...)
 	if err != nil {
 		return nil, fmt.Errorf("lock customers: %w", err)

@@ -102,10 +102,31 @@ func (t *Table[T]) Among(ctx context.Context, q Querier, s Scope, column string,
 		return nil, nil
 	}
 	b := newBuilder(s)
-	query := t.sqlAmong(b, t.list, column, pq.Array(keys), w)
-	var rows []*T
-	err := q.Select(ctx, &rows, query, b.args...)
-	return rows, err
+	return t.Query(ctx, q, t.sqlAmong(b, t.list, column, pq.Array(keys), w), b.args...)
+}
+
+// Query returns the rows of a hand-written statement whose columns are those of [Table.Select], no more and no fewer.
+// It is what Select of the [Querier] does, without looking up the columns for every row.
+func (t *Table[T]) Query(ctx context.Context, q Querier, query string, args ...any) ([]*T, error) {
+	rows, err := q.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var out []*T
+	cells := make([]any, len(t.columns))
+	for rows.Next() {
+		row := new(T)
+		v := reflect.ValueOf(row).Elem()
+		for i := range t.columns {
+			cells[i] = v.FieldByIndex(t.columns[i].Index).Addr().Interface()
+		}
+		if err := rows.Scan(cells...); err != nil {
+			return nil, err
+		}
+		out = append(out, row)
+	}
+	return out, rows.Err()
 }
 
 // ByID returns one row, or a NOT_FOUND fault: a foreign row is answered like a missing one.

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -151,63 +150,6 @@ func (b *syncBatch) prepare(ctx context.Context) (err error) {
 
 // errNothingToWrite rolls back a batch in which the policy rejects everything.
 var errNothingToWrite = errors.New("nothing is written")
-
-// fetchers is how many customers of a batch are fetched from the lending system at once.
-const fetchers = 8
-
-// fetch asks the lending system about the rows that want it, before any row is locked.
-func (b *syncBatch) fetch(ctx context.Context) error {
-	var want []*syncRow
-	for _, row := range b.rows {
-		if row.in.wantsLending() && row.early.OK() {
-			want = append(want, row)
-		}
-	}
-	if len(want) == 0 {
-		return nil
-	}
-	target, err := b.s.customers.LendingTarget(ctx, b.v)
-	if refused, ok := fault.AsUserErrors(err); ok {
-		for _, row := range want {
-			row.early.At("sync").Add(refused[0].Code, "%s", refused[0].Message)
-		}
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	var wg sync.WaitGroup
-	slots, failed := make(chan struct{}, fetchers), make(chan error, len(want))
-	for _, row := range want {
-		wg.Add(1)
-		slots <- struct{}{}
-		go func() {
-			defer func() { <-slots; wg.Done() }()
-			got, err := b.s.customers.Fetch(ctx, target, row.request())
-			if refused, ok := fault.AsUserErrors(err); ok {
-				row.early.At("sync").Add(refused[0].Code, "%s", refused[0].Message)
-			} else if err != nil {
-				failed <- err
-			}
-			row.fetched = got
-		}()
-	}
-	wg.Wait()
-	close(failed)
-	return <-failed
-}
-
-func (r *syncRow) request() lending.Request {
-	req := lending.Request{ReferenceID: r.in.ReferenceID}
-	if r.in.LoanIDs.IsSet() && r.in.LoanIDs.Value() != nil {
-		ids := r.in.LoanIDs.Value()
-		req.LoanIDs = &ids
-	}
-	if id := r.in.LoanID.Value(); id != nil {
-		req.LoanID = *id
-	}
-	return req
-}
 
 // folded is one customer of the batch: all rows with its reference, folded in the order sent.
 type folded struct {

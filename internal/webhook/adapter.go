@@ -3,6 +3,8 @@ package webhook
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -31,7 +33,12 @@ func (c CustomerEvents) Emit(ctx context.Context, tx *db.Tx, v *viewer.Viewer, e
 			return fmt.Errorf("tell of customers: no event is named %s", e.Kind)
 		}
 		if e.Into == nil {
-			out = append(out, Event{Type: kind, Customer: customerOf(e.Customer), Changed: e.Changed})
+			event := Event{Type: kind, Customer: customerOf(e.Customer)}
+			// Of a new customer, and of one who is gone, nothing has changed: it is there, or is not.
+			if kind == CustomerUpdated {
+				event.Changed = schemaNames(e.Changed)
+			}
+			out = append(out, event)
 			continue
 		}
 		i, ok := about[e.Into.UUID]
@@ -58,6 +65,34 @@ func (s ScheduleEvents) Synced(ctx context.Context, tx *db.Tx, v *viewer.Viewer,
 		}
 	}
 	return s.Outbox.emitAbout(ctx, tx, v, out)
+}
+
+// renamed are the names in the audit log that the schema has otherwise; "" is what it does not show.
+var renamed = map[string]string{
+	"ssn": "ssnProvided", "parent_id": "parent", "merged_into_id": "mergedInto", "phone_number": "phones", "address": "addresses",
+	"identifier": "identifiers", "blocked_phones": "phones", "accounts": "accountHolders", "holders": "accountHolders", "merged": "",
+}
+
+// schemaNames turns the names of the audit log, which are those of columns, into those that receivers know from the
+// GraphQL schema, each once.
+func schemaNames(fields []string) []string {
+	var out []string
+	for _, field := range fields {
+		name, ok := renamed[field]
+		if !ok {
+			words := strings.Split(field, "_")
+			for i, word := range words[1:] {
+				if word != "" {
+					words[i+1] = strings.ToUpper(word[:1]) + word[1:]
+				}
+			}
+			name = strings.Join(words, "")
+		}
+		if name != "" && !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 func customerOf(c *customer.Customer) Customer {
