@@ -56,6 +56,12 @@ func computedFields(sealer *pii.Sealer) map[string]plan.Computed {
 		}),
 		"BulkOperation.cancelRequested": provided("cancel_requested_at"),
 		"BulkOperation.messages":        texts("messages"),
+		"BulkOperation.createdCount":    number("created_count"),
+		"BulkOperation.updatedCount":    number("updated_count"),
+		"BulkOperation.unchangedCount":  number("unchanged_count"),
+		"BulkOperation.failedCount":     number("failed_count"),
+		"BulkOperation.skippedCount":    number("skipped_count"),
+		"BulkOperation.processedCount":  number("processed_count"),
 		"WebhookEndpoint.events":        texts("events"),
 		"Customer.ssnProvided":          provided("ssn_sealed"),
 		"Customer.ssnLastFour": sealed("ssn_last_four_sealed", func(row db.Row, cell []byte) (*string, error) {
@@ -125,6 +131,13 @@ func texts(column string) plan.Computed {
 			return dst, err
 		}
 		return appendTexts(dst, list), nil
+	}}
+}
+
+// number writes a column of whole numbers, never NULL, whose field has another name in Go than in the schema.
+func number(column string) plan.Computed {
+	return plan.Computed{Columns: []string{column}, Append: func(dst []byte, cells [][]byte) ([]byte, error) {
+		return append(dst, cells[0]...), nil
 	}}
 }
 
@@ -319,7 +332,6 @@ func (c *compiled) InterceptRootField(ctx context.Context, next graphql.RootReso
 			sightOf(ctx).add(sighted{Field: field.Field.Alias, Compiled: true, Statements: &answer.Statements, Rows: &answer.Rows, Milliseconds: since(began)})
 			return answer
 		}
-		println("PLANERR", err.Error())
 		reason = reasonFailed
 	}
 	out := next(ctx)
