@@ -95,6 +95,25 @@ func (d *database) close() error {
 	return errors.Join(errs...)
 }
 
+// cpu is the processor time that PostgreSQL has used so far, with that of connections that have ended; zero where it
+// is on another machine.
+func (d *database) cpu(ctx context.Context) (time.Duration, error) {
+	var backend int
+	if err := d.pool.Get(ctx, &backend, "SELECT pg_backend_pid()"); err != nil {
+		return 0, fmt.Errorf("find process of PostgreSQL: %w", err)
+	}
+	// The parent of a connection is the postmaster, to whom the time of its ended children is added.
+	postmaster := sum(stat(backend), 1)
+	if postmaster == 0 || !strings.Contains(value(fmt.Sprintf("/proc/%d/status", backend), "Name"), "postgres") {
+		return 0, nil
+	}
+	ticks := sum(stat(postmaster), 13, 14)
+	for _, pid := range family(postmaster) {
+		ticks += sum(stat(pid), 11, 12)
+	}
+	return time.Duration(ticks) * tick, nil
+}
+
 // organize makes the organizations, the big one's task type, and a key that opens it.
 func (d *database) organize(ctx context.Context) (key string, err error) {
 	for id, name := range map[uuid.UUID]string{big: "Big Lending", small: "Small Lending"} {

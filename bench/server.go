@@ -178,8 +178,11 @@ func (s *server) statements(ctx context.Context) (operations, statements float64
 const tick = 10 * time.Millisecond
 
 // processes are the server's own and those that it has started.
-func (s *server) processes() []int {
-	all := []int{s.cmd.Process.Pid}
+func (s *server) processes() []int { return family(s.cmd.Process.Pid) }
+
+// family is a process and those that it, and they, have started.
+func family(pid int) []int {
+	all := []int{pid}
 	for i := 0; i < len(all); i++ {
 		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", all[i], all[i]))
 		for _, word := range strings.Fields(string(text)) {
@@ -195,20 +198,30 @@ func (s *server) processes() []int {
 func (s *server) cpu() time.Duration {
 	ticks := 0
 	for _, pid := range s.processes() {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if err != nil {
-			continue
-		}
-		// The name of the program, in parentheses, may hold spaces.
-		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-		if len(fields) < 13 {
-			continue
-		}
-		user, _ := strconv.Atoi(fields[11])
-		sys, _ := strconv.Atoi(fields[12])
-		ticks += user + sys
+		ticks += sum(stat(pid), 11, 12)
 	}
 	return time.Duration(ticks) * tick
+}
+
+// stat is what /proc says of a process, from its state on; nil where there is none.
+func stat(pid int) []string {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return nil
+	}
+	// The name of the program, in parentheses, may hold spaces.
+	return strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+}
+
+func sum(fields []string, places ...int) int {
+	total := 0
+	for _, i := range places {
+		if i < len(fields) {
+			n, _ := strconv.Atoi(fields[i])
+			total += n
+		}
+	}
+	return total
 }
 
 // resetPeak makes memory's peak start anew, where the kernel allows it.

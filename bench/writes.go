@@ -80,8 +80,8 @@ type way struct {
 // writeSample is one measurement of one phase.
 type writeSample struct {
 	perSecond float64
-	// cpu is the server's processor time for 1,000 rows.
-	cpu time.Duration
+	// cpu is the server's processor time for 1,000 rows, and sql is PostgreSQL's.
+	cpu, sql time.Duration
 	// before is the server's resident memory when it began, and peak the most that it came to, in bytes.
 	before, peak int64
 	// wait is how long a bulk operation waited for its turn, which is in no other figure.
@@ -139,12 +139,21 @@ func (w *writes) round(ctx context.Context, round int, progress io.Writer) error
 			if err := w.settle(ctx); err != nil {
 				return err
 			}
+			before, err := w.b.db.cpu(ctx)
+			if err != nil {
+				return err
+			}
 			s, err := way.bring(ctx, t, p)
 			if err != nil {
 				return fmt.Errorf("measure %s, %s: %w", way.name, p.name, err)
 			}
+			after, err := w.b.db.cpu(ctx)
+			if err != nil {
+				return err
+			}
+			s.sql = (after - before) * 1000 / time.Duration(w.people.count)
 			way.samples[n] = append(way.samples[n], s)
-			say(progress, "round %d  %-42s %-16s %9.0f rows/s", round+1, way.name, p.name, s.perSecond)
+			say(progress, "round %d  %-42s %-16s %9.0f rows/s  CPU for 1000: server %v ms, PostgreSQL %v ms", round+1, way.name, p.name, s.perSecond, brief(s.cpu), brief(s.sql))
 		}
 		var digest string
 		if err := w.b.db.pool.Get(ctx, &digest, digestSQL, t.id); err != nil {

@@ -29,15 +29,15 @@ func (w *writes) report() string {
 	ratio("`bulkUpsertCustomers`, 1,000 rows a call, 1 client", viaMutation, "0.8")
 	ratio("`bulkUpsertCustomers`, 2 clients", viaTwo, "")
 	ratio("bulk operation from a file of JSON Lines", viaOperation, "1.3")
-	out.WriteString("\n| rows a second; server CPU ms for 1,000 rows; memory of the server before → at most |" + head + line + "\n")
+	out.WriteString("\n| rows a second; CPU ms for 1,000 rows, server + PostgreSQL; memory of the server before → at most |" + head + line + "\n")
 	for _, v := range w.ways {
 		fmt.Fprintf(&out, "| %s |", v.name)
 		for n := range phases {
 			s := w.median(v.name, n)
 			if v.name == viaSQL {
-				fmt.Fprintf(&out, " %.0f |", s.perSecond)
+				fmt.Fprintf(&out, " %.0f; %s |", s.perSecond, brief(s.sql))
 			} else {
-				fmt.Fprintf(&out, " %.0f; %s; %d → %d MB |", s.perSecond, brief(s.cpu), s.before>>20, s.peak>>20)
+				fmt.Fprintf(&out, " %.0f; %s + %s; %d → %d MB |", s.perSecond, brief(s.cpu), brief(s.sql), s.before>>20, s.peak>>20)
 			}
 		}
 		out.WriteString("\n")
@@ -53,6 +53,7 @@ func (w *writes) median(name string, n int) writeSample {
 	return writeSample{
 		perSecond: middle(samples, func(s *writeSample) float64 { return s.perSecond }),
 		cpu:       middle(samples, func(s *writeSample) time.Duration { return s.cpu }),
+		sql:       middle(samples, func(s *writeSample) time.Duration { return s.sql }),
 		before:    middle(samples, func(s *writeSample) int64 { return s.before }), peak: middle(samples, func(s *writeSample) int64 { return s.peak }),
 		wait: middle(samples, func(s *writeSample) time.Duration { return s.wait }),
 	}

@@ -19,9 +19,8 @@ type Receiver struct {
 	*httptest.Server
 	got chan *Delivery
 
-	mu     sync.Mutex
-	status int
-	all    []*Delivery
+	mu  sync.Mutex
+	all []*Delivery
 }
 
 // Delivery is one webhook as it arrived.
@@ -35,7 +34,7 @@ type Delivery struct {
 // NewReceiver starts a receiver that answers with 204. It ends with the test.
 func NewReceiver(t testing.TB) *Receiver {
 	t.Helper()
-	r := &Receiver{got: make(chan *Delivery, 10_000), status: http.StatusNoContent}
+	r := &Receiver{got: make(chan *Delivery, 10_000)}
 	r.Server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
 		body, err := io.ReadAll(req.Body)
 		d := &Delivery{Header: req.Header.Clone(), Body: body}
@@ -46,21 +45,13 @@ func NewReceiver(t testing.TB) *Receiver {
 			t.Errorf("receive a webhook: %v", err)
 		}
 		r.mu.Lock()
-		status := r.status
 		r.all = append(r.all, d)
 		r.mu.Unlock()
-		rw.WriteHeader(status)
+		rw.WriteHeader(http.StatusNoContent)
 		r.got <- d
 	}))
 	t.Cleanup(r.Close)
 	return r
-}
-
-// Answer sets the status that the receiver answers with.
-func (r *Receiver) Answer(status int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.status = status
 }
 
 // Next returns the next delivery; the test fails when none comes.
