@@ -4,17 +4,11 @@
 \set change random(1, 1000000000)
 SELECT c.* FROM task_types c WHERE c.organization_id = CAST(:org AS uuid) AND c.archived_at IS NULL ORDER BY c.name, c.id;
 BEGIN;
-SELECT id FROM customers WHERE organization_id = CAST(:org AS uuid) AND reference_id = ANY(ARRAY[concat('CUST-', CAST(:n AS text))])
-ORDER BY reference_id FOR NO KEY UPDATE;
-SELECT c.* FROM customers c WHERE c.organization_id = CAST(:org AS uuid) AND c.id = ANY(ARRAY[bench_id(1, :n)]);
+SELECT c.* FROM customers c WHERE c.organization_id = CAST(:org AS uuid) AND c.reference_id = ANY(ARRAY[concat('CUST-', CAST(:n AS text))])
+ORDER BY c.id FOR NO KEY UPDATE OF c;
 SELECT c.* FROM customer_phones c WHERE c.organization_id = CAST(:org AS uuid) AND c.customer_id = ANY(ARRAY[bench_id(1, :n)]);
 SELECT c.* FROM customer_addresses c WHERE c.organization_id = CAST(:org AS uuid) AND c.customer_id = ANY(ARRAY[bench_id(1, :n)]);
-SELECT c.id, lower(concat_ws(' ',
-    (SELECT string_agg(trim(LEADING '+' FROM p.number), ' ' ORDER BY p.id) FROM customer_phones p
-        WHERE p.organization_id = c.organization_id AND p.customer_id = c.id AND p.label <> 'PRIMARY'),
-    (SELECT string_agg(i.source_id, ' ' ORDER BY i.id) FROM customer_identifiers i
-        WHERE i.organization_id = c.organization_id AND i.customer_id = c.id))) AS text
-FROM customers c WHERE c.organization_id = CAST(:org AS uuid) AND c.id = ANY(ARRAY[bench_id(1, :n)]);
+SELECT c.* FROM customer_identifiers c WHERE c.organization_id = CAST(:org AS uuid) AND c.customer_id = ANY(ARRAY[bench_id(1, :n)]);
 SELECT c.* FROM call_attempts c WHERE c.organization_id = CAST(:org AS uuid) AND c.customer_id = ANY(ARRAY[bench_id(1, :n)])
     AND c.occurred_at > now() - interval '31 days';
 SELECT customer_id, claimed_at, loan_id, dialed_number FROM call_tasks
@@ -25,6 +19,9 @@ UPDATE customers t SET first_name = t.first_name, middle_name = t.middle_name, l
     ssn_last_four_birthday_index = t.ssn_last_four_birthday_index, time_zone = t.time_zone, language = t.language, do_not_call = t.do_not_call,
     do_not_sms = t.do_not_sms, do_not_email = t.do_not_email, do_not_mail = t.do_not_mail, do_not_call_at = t.do_not_call_at, is_test = t.is_test,
     external_metadata = t.external_metadata, search_text = lower(concat_ws(' ', t.first_name, t.last_name, r.email, t.reference_id)),
+    reference_id = t.reference_id, debtor_id = t.debtor_id, abbreviation = t.abbreviation, title = t.title, gender = t.gender,
+    parent_id = t.parent_id, parent_source = t.parent_source, parent_source_id = t.parent_source_id, parent_language = t.parent_language,
+    deleted_at = t.deleted_at, deleted_by = t.deleted_by, merged_into_id = t.merged_into_id,
     updated_at = now(), updated_by = 'system', version = t.version + 1
 FROM unnest(ARRAY[bench_id(1, :n)], ARRAY[concat('person', CAST(:n AS text), '.', CAST(:change AS text), '@example.com')]) AS r(id, email)
 WHERE t.organization_id = CAST(:org AS uuid) AND t.id = r.id;
@@ -32,9 +29,9 @@ INSERT INTO customer_addresses AS t (organization_id, id, customer_id, label, li
 SELECT CAST(:org AS uuid), bench_id(3, :n), r.customer_id, 'PRIMARY', r.line1, 'Apt 4B', 'Peoria', 'IL', '61602', 'US', now(), now()
 FROM unnest(ARRAY[bench_id(1, :n)], ARRAY[concat(CAST(:change AS text), ' Oak Avenue')]) AS r(customer_id, line1)
 ON CONFLICT (organization_id, customer_id, label) DO UPDATE SET line1 = excluded.line1, line2 = excluded.line2, city = excluded.city,
-    state = excluded.state, postal_code = excluded.postal_code, country = excluded.country, updated_at = excluded.updated_at
-WHERE (t.line1, t.line2, t.city, t.state, t.postal_code, t.country)
-    IS DISTINCT FROM (excluded.line1, excluded.line2, excluded.city, excluded.state, excluded.postal_code, excluded.country);
+    county = excluded.county, state = excluded.state, postal_code = excluded.postal_code, country = excluded.country, updated_at = excluded.updated_at
+WHERE (t.line1, t.line2, t.city, t.county, t.state, t.postal_code, t.country)
+    IS DISTINCT FROM (excluded.line1, excluded.line2, excluded.city, excluded.county, excluded.state, excluded.postal_code, excluded.country);
 WITH gone AS (
     DELETE FROM call_tasks WHERE organization_id = CAST(:org AS uuid) AND customer_id = ANY(ARRAY[bench_id(1, :n)]) AND state = 'PENDING' RETURNING customer_id
 )
