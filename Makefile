@@ -34,7 +34,11 @@ generate: ## Generate code from the schema
 test: ## Run every test, with the race detector
 	@scripts/test-tools
 	$(GO) test -race -timeout 10m ./...
-	@$(MAKE) --no-print-directory test/compiled
+	@$(MAKE) --no-print-directory test/compiled test/killed
+
+.PHONY: test/killed
+test/killed: ## Kill servers in the middle of a file of 200,000 lines, without the race detector
+	$(GO) test -count 1 -timeout 10m -run '^TestKilledDuringABulkOperation$$' .
 
 .PHONY: test/compiled
 test/compiled: ## Compare compiled reads with the executor in CASES (10000) random queries

@@ -130,6 +130,9 @@ func TestUpdateRefusals(t *testing.T) {
 		"all at once")
 	execute(t, w, "DELETE FROM customer_phones WHERE customer_id = $1", p[1].Customer.UUID)
 	require.Equal(t, []string{"REQUIRED [input phone number]"}, call(p[1].Customer.ID(), customer.UpdateInput{Phone: val(customer.UpdatePhoneInput{LineType: val(customer.LineType("MOBILE"))})}))
+	// The transport refuses a request that is nested so deeply; the rule does not rest on that.
+	deep := db.JSON(strings.Repeat("[", 33) + strings.Repeat("]", 33))
+	require.Equal(t, []string{"INVALID [input externalMetadata]"}, call(p[0].Customer.ID(), customer.UpdateInput{ExternalMetadata: graphql.OmittableOf(deep)}))
 	require.Empty(t, e.take())
 	require.Equal(t, p[0].Customer.Version, read(t, w, p[0].Customer.UUID).Version)
 	// The address of another country has no codes of ours, and its state stays with it.
