@@ -34,7 +34,7 @@ generate: ## Generate code from the schema
 test: ## Run every test, with the race detector
 	@scripts/test-tools
 	$(GO) test -race -timeout 10m ./...
-	@$(MAKE) --no-print-directory test/compiled test/killed
+	@$(MAKE) --no-print-directory -j2 test/compiled test/killed # the second mostly waits
 
 .PHONY: test/killed
 test/killed: ## Kill servers in the middle of a file of 200,000 lines, without the race detector
