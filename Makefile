@@ -35,6 +35,11 @@ test: ## Run every test, with the race detector
 	@scripts/test-tools
 	$(GO) test -race -timeout 10m ./...
 	@$(MAKE) --no-print-directory -j2 test/compiled test/killed # the second mostly waits
+	@$(MAKE) --no-print-directory test/cheap
+
+.PHONY: test/cheap
+test/cheap: ## Hold attacks and a hundred thousand documents to their bounds, which the race detector would hide
+	$(GO) test -count 1 -run '^(TestAttacksAreCheap|TestWorstAllowedDocumentsAreCheap|TestPlansOfManyDocumentsAreBounded)$$' ./internal/httpapi ./graph
 
 .PHONY: test/killed
 test/killed: ## Kill servers in the middle of a file of 200,000 lines, without the race detector
