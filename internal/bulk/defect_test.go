@@ -30,7 +30,7 @@ func TestGuard(t *testing.T) {
 // decodes panics on its lines.
 type decodes struct{ *things }
 
-func (decodes) Decode(*Operation, []byte) Row { panic("123-45-6789") }
+func (decodes) Decoder(*Operation) func([]byte) Row { return func([]byte) Row { panic("123-45-6789") } }
 
 // What a line holds is in no log, whatever goes wrong with it.
 func TestLogHoldsNoValues(t *testing.T) {

@@ -2,10 +2,13 @@ package bulk
 
 import (
 	"bytes"
+	"cmp"
+	"errors"
+	"io"
 	"strconv"
+	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"caseload/internal/fault"
@@ -15,24 +18,91 @@ import (
 // recorded. Kinds read their rows by it: every value is judged, so that a line tells all that is wrong with it at once.
 // No message repeats a value. A key that is not asked for is passed over: a file with one is refused before.
 type Fields struct {
-	c      *fault.Check
-	values map[string]jsontext.Value
+	c *fault.Check
+	// values are few: looking through them takes less than making a map of them.
+	values []keyed
+}
+
+// keyed is a key of an object with its value, which is a part of the line's text.
+type keyed struct {
+	key   string
+	value jsontext.Value
+}
+
+// walker reads one JSON text. Its decoder is worth keeping: it is made for each line and each object in it otherwise.
+type walker struct {
+	in  bytes.Reader
+	dec *jsontext.Decoder
+}
+
+var walkers = sync.Pool{New: func() any {
+	w := &walker{}
+	w.dec = jsontext.NewDecoder(&w.in)
+	return w
+}}
+
+// members returns what stands in an object or a list, keys being empty in a list, in its order.
+func members(text []byte, open jsontext.Kind) (list []keyed, err error) {
+	w := walkers.Get().(*walker)
+	defer walkers.Put(w)
+	w.in.Reset(text)
+	w.dec.Reset(&w.in)
+	// A line holds personal data: it is not kept with the walker.
+	defer w.in.Reset(nil)
+	if t, err := w.dec.ReadToken(); err != nil || t.Kind() != open {
+		return nil, cmp.Or(err, errNotObject)
+	}
+	list = []keyed{}
+	for w.dec.PeekKind() != '}' && w.dec.PeekKind() != ']' {
+		var m keyed
+		if open == '{' {
+			name, err := w.dec.ReadToken()
+			if err != nil {
+				return nil, err
+			}
+			m.key = name.String()
+		}
+		v, err := w.dec.ReadValue()
+		if err != nil {
+			return nil, err
+		}
+		// The decoder's own bytes are valid until the next call alone.
+		end := w.dec.InputOffset()
+		m.value = text[end-int64(len(v)) : end : end]
+		list = append(list, m)
+	}
+	if _, err := w.dec.ReadToken(); err != nil {
+		return nil, err
+	}
+	if _, err := w.dec.ReadToken(); !errors.Is(err, io.EOF) {
+		return nil, errNotObject
+	}
+	return list, nil
 }
 
 // ReadFields reads a text, which must be one JSON object in UTF-8 that gives no key twice. False means that it
 // is not; that is recorded at c then.
 func ReadFields(text []byte, c *fault.Check) (Fields, bool) {
-	f := Fields{c: c}
-	if err := json.Unmarshal(text, &f.values); err != nil || f.values == nil {
+	values, err := members(text, '{')
+	if err != nil {
 		c.Add(fault.Invalid, "Give one JSON object.")
 		return Fields{}, false
 	}
-	return f, true
+	return Fields{c: c, values: values}, true
+}
+
+func (f Fields) value(key string) (v jsontext.Value, set bool) {
+	for i := range f.values {
+		if f.values[i].key == key {
+			return f.values[i].value, true
+		}
+	}
+	return nil, false
 }
 
 // Has tells whether the object has the key, be it with null.
 func (f Fields) Has(key string) bool {
-	_, ok := f.values[key]
+	_, ok := f.value(key)
 	return ok
 }
 
@@ -58,10 +128,10 @@ func (f Fields) Boolean(key string) graphql.Omittable[*bool] {
 	return valueOf(f, key, func(v jsontext.Value) (bool, bool) { return v.Kind() == 't', v.Kind() == 't' || v.Kind() == 'f' }, "Give true or false.")
 }
 
-// JSON reads any value as it stands in the file; null is a value, too.
+// JSON reads any value as it stands in the file, which the caller may keep; null is a value, too.
 func (f Fields) JSON(key string) (value []byte, set bool) {
-	v, set := f.values[key]
-	return v, set
+	v, set := f.value(key)
+	return bytes.Clone(v), set
 }
 
 // Texts reads a list of texts; null is one without elements.
@@ -80,7 +150,7 @@ func (f Fields) Integers(key string) graphql.Omittable[[]int64] {
 
 // Below reads an object that stands in this one; isNull tells that there is null in its place.
 func (f Fields) Below(key string) (below Fields, isNull, set bool) {
-	v, set := f.values[key]
+	v, set := f.value(key)
 	if !set || v.Kind() == 'n' {
 		return Fields{c: f.At(key)}, set, set
 	}
@@ -90,27 +160,28 @@ func (f Fields) Below(key string) (below Fields, isNull, set bool) {
 // Each reads a list of objects; null is one without elements.
 func (f Fields) Each(key string) (objects []Fields, set bool) {
 	elements, set := f.elements(key)
-	for i, v := range elements {
-		objects = append(objects, fieldsOf(v, f.At(key).Index(i)))
+	for i, e := range elements {
+		objects = append(objects, fieldsOf(e.value, f.At(key).Index(i)))
 	}
 	return objects, set
 }
 
 func fieldsOf(v jsontext.Value, c *fault.Check) Fields {
-	f := Fields{c: c}
-	if v.Kind() != '{' || json.Unmarshal(v, &f.values) != nil {
+	values, err := members(v, '{')
+	if err != nil {
 		c.Add(fault.Invalid, "Give a JSON object.")
 	}
-	return f
+	return Fields{c: c, values: values}
 }
 
 // elements are those of a list.
-func (f Fields) elements(key string) (elements []jsontext.Value, set bool) {
-	v, set := f.values[key]
+func (f Fields) elements(key string) (elements []keyed, set bool) {
+	v, set := f.value(key)
 	if !set || v.Kind() == 'n' {
 		return nil, set
 	}
-	if v.Kind() != '[' || json.Unmarshal(v, &elements) != nil {
+	elements, err := members(v, '[')
+	if err != nil {
 		f.At(key).Add(fault.Invalid, "Give a list, in square brackets.")
 	}
 	return elements, true
@@ -118,7 +189,7 @@ func (f Fields) elements(key string) (elements []jsontext.Value, set bool) {
 
 // valueOf reads a value that may be null; wrong says what it should be.
 func valueOf[T any](f Fields, key string, as func(jsontext.Value) (T, bool), wrong string) graphql.Omittable[*T] {
-	v, set := f.values[key]
+	v, set := f.value(key)
 	if !set {
 		return graphql.Omittable[*T]{}
 	}
@@ -141,9 +212,9 @@ func listOf[T any](f Fields, key string, as func(jsontext.Value) (T, bool), wron
 	if elements != nil {
 		list = make([]T, len(elements))
 	}
-	for i, v := range elements {
+	for i, e := range elements {
 		var ok bool
-		if list[i], ok = as(v); !ok {
+		if list[i], ok = as(e.value); !ok {
 			f.At(key).Index(i).Add(fault.Invalid, "%s", wrong)
 		}
 	}

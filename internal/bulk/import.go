@@ -57,7 +57,7 @@ func (w *work) importRows(ctx context.Context, kind Kind, file source) error {
 	if header != nil && len(header.refusals) > 0 {
 		return errors.New("apply a file: the program that goes on permits fewer columns than the one that began")
 	}
-	r := &chunks{rows: rows, kind: kind, o: w.o, keys: file.keys, done: done}
+	r := &chunks{rows: rows, kind: kind, keys: file.keys, done: done, decoded: kind.Decoder(w.o)}
 	if err := w.applyAll(ctx, kind, r); err != nil {
 		return err
 	}
@@ -68,10 +68,10 @@ func (w *work) importRows(ctx context.Context, kind Kind, file source) error {
 type chunks struct {
 	rows records
 	kind Kind
-	o    *Operation
 	keys shape
 	// done are the spans further on that have been applied already.
 	done    []span
+	decoded func(text []byte) Row
 	inspect *inspector
 	unknown string
 }
@@ -131,7 +131,7 @@ func (c *chunks) decode(r record) *Row {
 	if problem != nil {
 		return &Row{Line: r.line, UserErrors: fault.UserErrors{problem}}
 	}
-	row := c.kind.Decode(c.o, r.text)
+	row := c.decoded(r.text)
 	row.Line = r.line
 	return &row
 }

@@ -23,9 +23,10 @@ type Kind interface {
 	Keys() []Key
 	// Check looks at the options when the operation is created; c stands at the mutation's input.
 	Check(o Options, c *fault.Check)
-	// Decode reads one line, which is a JSON object with permitted keys alone, valid until Decode returns. It
-	// reads and validates what can be judged without the database.
-	Decode(o *Operation, text []byte) Row
+	// Decoder returns what reads the lines of an operation, one after the other. A line is a JSON object with
+	// permitted keys alone, valid until the function returns. It reads and validates what can be judged without
+	// the database.
+	Decoder(o *Operation) func(text []byte) Row
 	// Apply writes rows in the caller's transaction, by a fixed number of statements, and says what became of
 	// each, in their order. Rows with the same key act in sequence. A wrong row is an outcome; an error undoes the
 	// chunk, which is then tried again. Apply may run more than once for the same rows, so it keeps no state in
@@ -50,7 +51,7 @@ type Row struct {
 	// Locks are the keys of everything that the row reads or writes and other rows may write, such as its own and
 	// its parent's. Rows that share one act in the order of the file. None stands for Key alone.
 	Locks []string
-	// Value is what Decode made of the line; nil for a row that is not applied, since UserErrors says why.
+	// Value is what the decoder made of the line; nil for a row that is not applied, since UserErrors says why.
 	Value any
 	// UserErrors is what is wrong with the row; paths are below the row.
 	UserErrors fault.UserErrors

@@ -240,7 +240,9 @@ func (*things) Keys() []Key {
 	}
 }
 
-func (*things) Decode(_ *Operation, text []byte) Row {
+func (*things) Decoder(*Operation) func([]byte) Row { return decodeThing }
+
+func decodeThing(text []byte) Row {
 	var in struct {
 		Name  *string
 		Note  graphql.Omittable[*string]

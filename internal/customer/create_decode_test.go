@@ -88,8 +88,8 @@ func FuzzDecodeCreateRow(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		row, errs := customer.DecodeCreateRow([]byte(text))
 		require.Equal(t, row == nil, len(errs) > 0)
-		kind := customer.NewCreateKind(nil)
-		if got := kind.Decode(&bulk.Operation{OptionJSON: []byte(`{}`)}, []byte(text)); row != nil {
+		decode := customer.NewCreateKind(nil).Decoder(&bulk.Operation{OptionJSON: []byte(`{}`)})
+		if got := decode([]byte(text)); row != nil {
 			require.Same(t, got.Value.(*customer.CreateRow), got.Value)
 			require.Empty(t, got.UserErrors)
 		}

@@ -46,13 +46,19 @@ func (*CreateKind) Check(o bulk.Options, c *fault.Check) {
 	}
 }
 
-// Decode reads a line.
-func (*CreateKind) Decode(o *bulk.Operation, text []byte) bulk.Row {
+// Decoder reads lines for the operation.
+func (*CreateKind) Decoder(o *bulk.Operation) func(text []byte) bulk.Row {
+	source := o.Source()
+	return func(text []byte) bulk.Row { return decodeCreate(text, source) }
+}
+
+// decodeCreate reads a line; source is for lines that name none.
+func decodeCreate(text []byte, source *string) bulk.Row {
 	in, errs := DecodeCreateRow(text)
 	if in == nil {
 		return bulk.Row{UserErrors: errs}
 	}
-	if source := o.Source(); source != nil && !in.SourceOrganizationID.IsSet() {
+	if source != nil && !in.SourceOrganizationID.IsSet() {
 		in.SourceOrganizationID = graphql.OmittableOf(source)
 	}
 	row := readCreateRow(0, in, fault.NewCheck())

@@ -3,6 +3,7 @@ package customer
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -41,16 +42,21 @@ func (*UpsertKind) Check(o bulk.Options, c *fault.Check) {
 	}
 }
 
-// Decode reads a line.
-func (*UpsertKind) Decode(o *bulk.Operation, text []byte) bulk.Row {
+// Decoder reads lines for the operation.
+func (*UpsertKind) Decoder(o *bulk.Operation) func(text []byte) bulk.Row {
+	batchIn := upsertInput(o.Options())
+	return func(text []byte) bulk.Row { return decodeUpsert(text, &batchIn, o.CreatedAt) }
+}
+
+// decodeUpsert reads a line of an operation that was created at the time.
+func decodeUpsert(text []byte, batchIn *BulkUpsertInput, created time.Time) bulk.Row {
 	in, errs := DecodeUpsertRow(text)
 	if in == nil {
 		return bulk.Row{UserErrors: errs}
 	}
 	var row upsertRow
-	batchIn := upsertInput(o.Options())
 	c := fault.NewCheck()
-	row.read(in, &batchIn, c, o.CreatedAt)
+	row.read(in, batchIn, c, created)
 	r := bulk.Row{Value: in, Locks: []string{row.key.lock()}}
 	if !c.Has(lookupKey) {
 		// A key that is wrong may be anything, so it is not repeated in the results.

@@ -73,8 +73,10 @@ type syncLine struct {
 	chunk *syncBatch
 }
 
-// Decode reads a line.
-func (*SyncKind) Decode(_ *bulk.Operation, text []byte) bulk.Row {
+// Decoder reads lines, whatever the operation.
+func (*SyncKind) Decoder(*bulk.Operation) func(text []byte) bulk.Row { return decodeSync }
+
+func decodeSync(text []byte) bulk.Row {
 	c := fault.NewCheck()
 	f, ok := bulk.ReadFields(text, c)
 	if !ok {
