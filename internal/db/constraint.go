@@ -28,6 +28,7 @@ var Constraints = map[string]Constraint{
 	"customer_identifiers_customer_fkey":      {fault.Missing, "The customer does not exist.", ""},
 	"customer_identifiers_source_length":      {fault.Invalid, "A source has 1 to 64 characters.", "source"},
 	"customer_identifiers_source_id_length":   {fault.Invalid, "A source id has 1 to 255 characters.", "sourceId"},
+	"customer_identifiers_language_length":    {fault.Invalid, "A language tag has at most 35 characters.", "language"},
 	"customer_phones_label_key":               {fault.DuplicateInputItem, "A customer has one phone per label.", "phones"},
 	"customer_phones_customer_fkey":           {fault.Missing, "The customer does not exist.", ""},
 	"customer_phones_label_known":             {fault.Invalid, "Use PRIMARY, HOME, CELL, WORK or OTHER.", "phones"},

@@ -8,7 +8,6 @@ import (
 	"database/sql"
 	"fmt"
 	"net/url"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,15 +40,11 @@ type Settings struct {
 	ApplicationName string
 }
 
-// maxPrepared bounds the prepared statements of a pool: texts come from declarations and filter
-// shapes, so they are few; what comes after the bound runs unprepared, one round trip slower.
-const maxPrepared = 1000
-
 // Pool is a set of connections to one database. It is safe for concurrent use.
 type Pool struct {
-	x        *sqlx.DB
-	mu       sync.RWMutex
-	prepared map[string]*sqlx.Stmt
+	x *sqlx.DB
+	// declared are the statements of the program, and read those of compiled reads.
+	declared, read *prepared
 }
 
 // Open connects lazily: an unreachable server is an error of the first statement.
@@ -93,7 +88,7 @@ func Open(databaseURL string, s Settings) (*Pool, error) {
 
 // NewPool wraps connections that the caller opened.
 func NewPool(x *sqlx.DB) *Pool {
-	return &Pool{x: x, prepared: map[string]*sqlx.Stmt{}}
+	return &Pool{x: x, declared: newPrepared(maxDeclared), read: newPrepared(maxRead)}
 }
 
 // SQL returns the standard library's view, for migrations, jobs and pool statistics.
@@ -102,77 +97,49 @@ func (p *Pool) SQL() *sql.DB { return p.x.DB }
 // Close closes all connections.
 func (p *Pool) Close() error { return p.x.Close() }
 
-// known returns the prepared statement of a text, or nil, and whether the bound is reached.
-func (p *Pool) known(query string) (st *sqlx.Stmt, full bool) {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	return p.prepared[query], len(p.prepared) >= maxPrepared
-}
-
-// statement returns a prepared statement, or nil when the bound is reached.
-func (p *Pool) statement(ctx context.Context, query string) (*sqlx.Stmt, error) {
-	st, full := p.known(query)
-	if st != nil || full {
+// statement returns the prepared statement of a text, which the caller gives back.
+func (p *Pool) statement(ctx context.Context, kept *prepared, query string) (*statement, error) {
+	if st := kept.take(query); st != nil {
 		return st, nil
 	}
-	st, err := p.x.PreparexContext(ctx, query)
+	x, err := p.x.PreparexContext(ctx, query)
 	if err != nil {
 		return nil, err
 	}
-	p.mu.Lock()
-	first := p.prepared[query]
-	if first == nil {
-		p.prepared[query] = st
-	}
-	p.mu.Unlock()
-	if first == nil {
-		return st, nil
-	}
-	// Another caller prepared it at the same time. Close waits for the statement that runs on its connection,
-	// which may wait for a row that a transaction has locked that needs p.mu: never close under the mutex.
-	_ = st.Close()
-	return first, nil
+	return kept.keep(query, x), nil
 }
 
 // Select implements [Querier].
 func (p *Pool) Select(ctx context.Context, dest any, query string, args ...any) error {
 	count(ctx)
-	st, err := p.statement(ctx, query)
+	st, err := p.statement(ctx, p.declared, query)
 	if err != nil {
 		return err
 	}
-	if st == nil {
-		return p.x.SelectContext(ctx, dest, query, args...)
-	}
+	defer p.declared.giveBack(st)
 	return st.SelectContext(ctx, dest, args...)
 }
 
 // Get implements [Querier].
 func (p *Pool) Get(ctx context.Context, dest any, query string, args ...any) error {
 	count(ctx)
-	st, err := p.statement(ctx, query)
+	st, err := p.statement(ctx, p.declared, query)
 	if err != nil {
 		return err
 	}
-	if st == nil {
-		return p.x.GetContext(ctx, dest, query, args...)
-	}
+	defer p.declared.giveBack(st)
 	return st.GetContext(ctx, dest, args...)
 }
 
 // Exec implements [Querier].
 func (p *Pool) Exec(ctx context.Context, query string, args ...any) (int64, error) {
 	count(ctx)
-	st, err := p.statement(ctx, query)
+	st, err := p.statement(ctx, p.declared, query)
 	if err != nil {
 		return 0, err
 	}
-	var res sql.Result
-	if st == nil {
-		res, err = p.x.ExecContext(ctx, query, args...)
-	} else {
-		res, err = st.ExecContext(ctx, args...)
-	}
+	defer p.declared.giveBack(st)
+	res, err := st.ExecContext(ctx, args...)
 	if err != nil {
 		return 0, err
 	}
@@ -182,14 +149,23 @@ func (p *Pool) Exec(ctx context.Context, query string, args ...any) (int64, erro
 // Query implements [Querier].
 func (p *Pool) Query(ctx context.Context, query string, args ...any) (*sqlx.Rows, error) {
 	count(ctx)
-	st, err := p.statement(ctx, query)
+	st, err := p.statement(ctx, p.declared, query)
 	if err != nil {
 		return nil, err
 	}
-	if st == nil {
-		return p.x.QueryxContext(ctx, query, args...)
-	}
+	defer p.declared.giveBack(st)
 	return st.QueryxContext(ctx, args...)
+}
+
+// Read runs a statement of a compiled read. The caller closes the rows.
+func (p *Pool) Read(ctx context.Context, s Statement) (*sql.Rows, error) {
+	count(ctx)
+	st, err := p.statement(ctx, p.read, s.SQL)
+	if err != nil {
+		return nil, err
+	}
+	defer p.read.giveBack(st)
+	return st.QueryContext(ctx, s.Args...)
 }
 
 type counterKey struct{}

@@ -2,6 +2,7 @@ package db_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -70,22 +71,79 @@ func TestStatementsAreCounted(t *testing.T) {
 	require.Zero(t, db.Statements(db.WithCounter(ctx)), "a new counter starts at nothing")
 }
 
-// Texts without end, such as long IN lists made by hand, must not fill the server's memory.
+// preparedTexts are the prepared statements of the connection whose text contains a word.
+func preparedTexts(t *testing.T, pool *db.Pool, word string) (texts []string) {
+	t.Helper()
+	rows, err := pool.SQL().Query("SELECT statement FROM pg_prepared_statements WHERE statement LIKE '%AS " + word + "%' AND statement NOT LIKE '%pg_prepared%'")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, rows.Close()) }()
+	for rows.Next() {
+		var text string
+		require.NoError(t, rows.Scan(&text))
+		texts = append(texts, text)
+	}
+	require.NoError(t, rows.Err())
+	return texts
+}
+
+// Texts without end, such as the selections that clients think of, must neither fill the server's memory nor end the
+// preparation of others.
 func TestPreparedStatementsAreBounded(t *testing.T) {
 	t.Parallel()
 	pool := open(t, db.Settings{MaxOpen: 1})
-	const bound = 1000
+	const declared, read = 600, 400
 	var n int
-	for i := range bound + 20 {
+	require.NoError(t, pool.Get(t.Context(), &n, "SELECT 7 AS often"))
+	for i := range read + 50 {
+		rows, err := pool.Read(t.Context(), db.Statement{SQL: fmt.Sprintf("SELECT %d AS selected", i)})
+		require.NoError(t, err)
+		require.True(t, rows.Next())
+		require.NoError(t, rows.Close())
+	}
+	for i := range declared + 50 {
 		require.NoError(t, pool.Get(t.Context(), &n, fmt.Sprintf("SELECT %d AS bounded", i)))
 		require.Equal(t, i, n)
+		if i%100 == 0 {
+			require.NoError(t, pool.Get(t.Context(), &n, "SELECT 7 AS often"))
+		}
 	}
 	require.NoError(t, pool.InTx(t.Context(), noon, func(tx *db.Tx) error {
 		return tx.Get(t.Context(), &n, "SELECT -1 AS bounded")
 	}))
-	var prepared int
-	require.NoError(t, pool.SQL().QueryRow("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%AS bounded%' AND statement NOT LIKE '%pg_prepared%'").Scan(&prepared))
-	require.Equal(t, bound, prepared)
+	require.Eventually(t, func() bool { return len(preparedTexts(t, pool, "bounded")) == declared-1 }, 10*time.Second, 10*time.Millisecond, "the oldest are closed")
+	require.Contains(t, preparedTexts(t, pool, "bounded"), "SELECT -1 AS bounded", "what comes last is prepared")
+	require.Len(t, preparedTexts(t, pool, "often"), 1, "what is used stays")
+	require.Len(t, preparedTexts(t, pool, "selected"), read, "neither displaces the other")
+	require.NotContains(t, preparedTexts(t, pool, "selected"), "SELECT 0 AS selected")
+}
+
+// A statement may be forgotten while somebody holds it, or reads its rows.
+func TestStatementsAreNotClosedInUse(t *testing.T) {
+	t.Parallel()
+	pool := open(t, db.Settings{MaxOpen: 4})
+	var group sync.WaitGroup
+	for worker := range 6 {
+		group.Go(func() {
+			for i := range 400 {
+				want := i * 7 % 500
+				rows, err := pool.Read(t.Context(), db.Statement{SQL: fmt.Sprintf("SELECT g + %d FROM generate_series(1, 3) g", want)})
+				if err != nil {
+					t.Errorf("worker %d: %v", worker, err)
+					return
+				}
+				for at := 1; rows.Next(); at++ {
+					var n int
+					if err := rows.Scan(&n); err != nil || n != at+want {
+						t.Errorf("%d instead of %d: %v", n, at+want, err)
+					}
+				}
+				if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
 }
 
 func TestSameTextIsPreparedOnce(t *testing.T) {

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -8,6 +9,13 @@ import (
 type Statement struct {
 	SQL  string
 	Args []any
+}
+
+// For returns a statement of [Table.StatementAmong] or [Table.StatementListPer] for other keys.
+func (s Statement) For(scope Scope, keys string) Statement {
+	args := slices.Clone(s.Args)
+	args[0], args[1] = scope.OrganizationID, keys
+	return Statement{s.SQL, args}
 }
 
 // Cell is a column of a raw read. Text has PostgreSQL write the value, for types that the driver would
@@ -61,10 +69,11 @@ func inner(cells []Cell, o Order) string {
 // The statements of a table: those that its verbs run, with columns of the caller's choice. Both run the same
 // conditions and orders, as they are made by the same functions.
 
-// StatementOne reads the rows that fit, of which there is one at most.
+// StatementOne reads the row that fits, and a second where there are more: its reader must not take one of several for
+// the one that was asked for.
 func (t *Table[T]) StatementOne(s Scope, cells []Cell, w Where) Statement {
 	b := newBuilder(s)
-	return Statement{t.sqlAll(b, output(cells), w), b.args}
+	return Statement{t.sqlAll(b, output(cells), w) + " LIMIT 2", b.args}
 }
 
 // StatementAmong is the statement of [Table.Among]; keys is an array as PostgreSQL reads it.

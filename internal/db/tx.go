@@ -7,15 +7,22 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
 )
 
 // ErrRetry tells [Pool.InTx] to roll back and run the function again: another writer inserted the
 // same key first. It never leaves InTx; after the last try InTx returns it wrapped, and [Fault]
 // makes a CONFLICT of it.
 var ErrRetry = errors.New("another writer was first")
+
+// ErrUnknown says that nobody knows whether a transaction was committed: the connection broke off when it was to be.
+// [Pool.InTx] wraps it; every other error of InTx means that nothing was changed. What lies outside of the database and a
+// committed row may name is then left alone.
+var ErrUnknown = errors.New("whether the transaction was committed is not known")
 
 // txTries bounds how often a transaction is run. Fifty writers of one new key need two tries each,
 // since the second finds the row; only deadlocks and serialization failures may need more.
@@ -86,7 +93,7 @@ func (t *Tx) SQL() *sql.Tx { return t.x.Tx }
 // InTx runs f in one read-committed transaction at the given time and commits it.
 //
 // Deadlocks, serialization failures and [ErrRetry] run f again from the start, so f must not keep
-// state between runs. Any other error, a panic or a cancelled context rolls back.
+// state between runs. Any other error, a panic or a cancelled context rolls back; but see [ErrUnknown].
 func (p *Pool) InTx(ctx context.Context, now time.Time, f func(tx *Tx) error) error {
 	var err error
 	for try := range txTries {
@@ -116,7 +123,7 @@ func (p *Pool) once(ctx context.Context, now time.Time, try int, f func(tx *Tx) 
 	defer func() { _ = x.Rollback() }()
 	err = guarded(ctx, tx, f)
 	if err == nil {
-		err = x.Commit()
+		err = commit(ctx, x)
 	}
 	if err != nil {
 		// database/sql rolls back by itself when the context ends; what fails after that says only that
@@ -128,7 +135,9 @@ func (p *Pool) once(ctx context.Context, now time.Time, try int, f func(tx *Tx) 
 	}
 	for _, text := range tx.unprepared {
 		// The connection is free again, and an error here would be met again by whoever runs the text next.
-		_, _ = p.statement(ctx, text)
+		if st, err := p.statement(ctx, p.declared, text); err == nil {
+			p.declared.giveBack(st)
+		}
 	}
 	for _, effect := range tx.after {
 		effect()
@@ -136,18 +145,37 @@ func (p *Pool) once(ctx context.Context, now time.Time, try int, f func(tx *Tx) 
 	return nil
 }
 
+func commit(ctx context.Context, x *sqlx.Tx) error {
+	// Once it has ended the transaction is rolled back by itself, and a commit says no more than that.
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	err := x.Commit()
+	if err == nil || errors.Is(err, sql.ErrTxDone) {
+		return err
+	}
+	// A server that refuses says so. One that ends the connection (57P) may have committed before.
+	var p *pq.Error
+	if errors.As(err, &p) && !strings.HasPrefix(string(p.Code), "08") && !strings.HasPrefix(string(p.Code), "57P") {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnknown, err)
+}
+
 // statement returns a prepared statement of this transaction, or nil for a text that is not prepared. It
 // never prepares on the pool: that takes a second connection, and transactions that hold all of them
 // would wait for each other without end.
 func (t *Tx) statement(ctx context.Context, query string) *sqlx.Stmt {
-	st, full := t.pool.known(query)
+	st := t.pool.declared.take(query)
 	if st == nil {
-		if !full && !slices.Contains(t.unprepared, query) {
+		if !slices.Contains(t.unprepared, query) {
 			t.unprepared = append(t.unprepared, query)
 		}
 		return nil
 	}
-	return t.x.StmtxContext(ctx, st)
+	// Whatever is made of it for the transaction holds on to it: it can be given back right away.
+	defer t.pool.declared.giveBack(st)
+	return t.x.StmtxContext(ctx, st.Stmt)
 }
 
 // Select implements [Querier].

@@ -268,3 +268,41 @@ func TestTxIsAQuerier(t *testing.T) {
 		}))
 	}
 }
+
+// Whoever put something outside of the database for a row must know whether the row is there: only a connection that
+// breaks off at the commit leaves that open.
+func TestInTxSaysWhenTheCommitIsNotKnown(t *testing.T) {
+	t.Parallel()
+	pool, s := open(t, db.Settings{MaxOpen: 1}), scope()
+	atCommit := func(statement string) error {
+		return pool.InTx(t.Context(), noon, func(tx *db.Tx) error {
+			for _, prepare := range []string{
+				`CREATE FUNCTION pg_temp.at_commit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ` + statement + `; RETURN NULL; END $$`,
+				`CREATE TEMPORARY TABLE witness (id integer)`,
+				`CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON witness DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION pg_temp.at_commit()`,
+				`INSERT INTO witness VALUES (1)`,
+			} {
+				_, err := tx.Exec(t.Context(), prepare)
+				require.NoError(t, err, "it fails at the commit and not before")
+			}
+			return customer.Table.Insert(t.Context(), tx, s, number(s, 1))
+		})
+	}
+	err := atCommit(`PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(60)`)
+	require.ErrorIs(t, err, db.ErrUnknown)
+	require.Equal(t, fault.Unavailable, db.Fault(err).Code, "to a client it is an outage like another")
+	require.Contains(t, db.Fault(err).Message, "may have been made")
+	err = atCommit(`RAISE EXCEPTION 'secret text' USING ERRCODE = '23514'`)
+	require.Error(t, err)
+	require.NotErrorIs(t, err, db.ErrUnknown, "a refusal is an answer")
+	err = pool.InTx(t.Context(), noon, func(tx *db.Tx) error {
+		_, err := tx.Exec(t.Context(), `SELECT pg_terminate_backend(pg_backend_pid())`)
+		return err
+	})
+	require.Error(t, err)
+	require.NotErrorIs(t, err, db.ErrUnknown, "nothing was to be committed yet")
+	ctx, cancel := context.WithCancel(t.Context())
+	err = pool.InTx(ctx, noon, func(tx *db.Tx) error { cancel(); return nil })
+	require.ErrorIs(t, err, context.Canceled)
+	require.NotErrorIs(t, err, db.ErrUnknown)
+}
