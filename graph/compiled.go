@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -11,11 +12,13 @@ import (
 	"github.com/google/uuid"
 	"github.com/lib/pq"
 	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"caseload/internal/batch"
 	"caseload/internal/bulk"
 	"caseload/internal/customer"
 	"caseload/internal/db"
+	"caseload/internal/fault"
 	"caseload/internal/loader"
 	"caseload/internal/observe"
 	"caseload/internal/pii"
@@ -205,15 +208,9 @@ func singles() map[string]plan.Single {
 			}
 			return customer.WhichAccount(id, key)
 		}},
-		"Query.importRequest": {Source: customer.ImportRequests, Where: func(_ context.Context, raw map[string]any) (db.Where, error) {
-			id, err := rawKey(raw["requestId"], customer.ImportRequests.Prefix())
-			if err != nil || id == nil {
-				return db.Where{}, err
-			}
-			return db.Where{}.And("c.id = ?", *id), nil
-		}},
-		"Query.bulkOperation":   byID(bulk.Operations),
-		"Query.webhookEndpoint": byID(webhook.Endpoints),
+		"Query.importRequest":   byID(customer.ImportRequests, "requestId"),
+		"Query.bulkOperation":   byID(bulk.Operations, "id"),
+		"Query.webhookEndpoint": byID(webhook.Endpoints, "id"),
 		"Query.lendingSystem": {Source: customer.LendingSystems, Where: func(context.Context, map[string]any) (db.Where, error) {
 			return db.Where{}, nil
 		}},
@@ -231,11 +228,14 @@ func singles() map[string]plan.Single {
 	}
 }
 
-// byID finds a row by the argument id.
-func byID[T any](table *db.Table[T]) plan.Single {
+// byID finds a row by an argument that is its id. Without an id no condition is left, which every row fits.
+func byID[T any](table *db.Table[T], argument string) plan.Single {
 	return plan.Single{Source: table, Where: func(_ context.Context, raw map[string]any) (db.Where, error) {
-		id, err := rawKey(raw["id"], table.Prefix())
-		if err != nil || id == nil {
+		id, err := rawKey(raw[argument], table.Prefix())
+		if err == nil && id == nil {
+			err = fault.New(fault.BadUserInput, "%s must not be null.", argument)
+		}
+		if err != nil {
 			return db.Where{}, err
 		}
 		return db.Where{}.And("c.id = ?", *id), nil
@@ -266,6 +266,8 @@ func rawText(raw any) (*string, error) {
 type compiled struct {
 	plans   *plan.Cache
 	metrics *observe.Metrics
+	// maxAnswer is how many bytes an answer may have; zero is no limit.
+	maxAnswer int
 }
 
 var (
@@ -273,34 +275,24 @@ var (
 	_ graphql.RootFieldInterceptor = (*compiled)(nil)
 )
 
-func newCompiled(schema *ast.Schema, edges *Edges, sealer *pii.Sealer, metrics *observe.Metrics) *compiled {
+func newCompiled(schema *ast.Schema, edges *Edges, sealer *pii.Sealer, metrics *observe.Metrics, maxAnswer int) *compiled {
 	d := plan.Declarations{
-		Schema: schema,
-		Edges:  edges.Graph.Declarations(),
-		Lists: []loader.Declaration{
-			edges.APIKeys.Declaration(), edges.AuditEntries.Declaration(), edges.Customers.Declaration(), edges.Accounts.Declaration(),
-			edges.Bulk.Declaration(), edges.Endpoints.Declaration(), edges.Deliveries.Declaration(),
-			edges.TaskTypes.Declaration(), edges.Schedules.Declaration(), edges.CallTasks.Declaration(),
-		},
-		Singles: singles(), Computed: computedFields(sealer), Generated: notCompiled,
+		Schema: schema, Nodes: planNodes(edges), Singles: singles(), Computed: computedFields(sealer), Generated: notCompiled, MaxAnswer: maxAnswer,
 	}
-	d.Nodes = planNodes(edges)
-	return &compiled{plans: plan.NewCache(plan.NewCompiler(d)), metrics: metrics}
+	for _, e := range gathered[interface{ Declaration() loader.Declaration }](edges) {
+		d.Edges = append(d.Edges, e.Declaration())
+	}
+	return &compiled{plans: plan.NewCache(plan.NewCompiler(d)), metrics: metrics, maxAnswer: maxAnswer}
 }
 
 // planNodes are the types of node and nodes, with the scopes that those ask for.
 func planNodes(edges *Edges) []plan.NodeType {
-	n := edges.Nodes
 	requires := (&Resolver{edges: edges}).nodeTypes()
 	var out []plan.NodeType
-	for _, t := range []interface {
+	for _, t := range gathered[interface {
 		Name() string
 		Source() loader.Source
-	}{
-		n.Organization, n.APIKey, n.AuditEntry, n.Customer, n.CustomerIdentifier, n.CustomerPhone, n.CustomerAddress, n.Loan,
-		n.LendingSystem, n.Account, n.AccountHolder, n.Card, n.ImportRequest, n.ImportRow,
-		n.BulkOperation, n.WebhookEndpoint, n.WebhookDelivery, n.TaskType, n.Schedule, n.CallTask, n.CallAttempt, n.InconvenientTime,
-	} {
+	}](&edges.Nodes) {
 		out = append(out, plan.NodeType{Name: t.Name(), Source: t.Source(), Requires: requires[t.Source().Prefix()].requires})
 	}
 	return out
@@ -309,6 +301,9 @@ func planNodes(edges *Edges) []plan.NodeType {
 // reasonFailed is shown for a field whose plan met an error.
 const reasonFailed = "an error, which the executor reports"
 
+// reasonRefused is shown for a field whose arguments were refused before anything was read.
+const reasonRefused = "arguments that are refused, which the executor reports"
+
 // ExtensionName names the extension.
 func (*compiled) ExtensionName() string { return "CompiledReads" }
 
@@ -316,7 +311,7 @@ func (*compiled) ExtensionName() string { return "CompiledReads" }
 func (*compiled) Validate(graphql.ExecutableSchema) error { return nil }
 
 // InterceptRootField runs the plan of a root field. Whatever goes wrong, the generated executor answers
-// instead: it meets the same error, and reports it at its path.
+// instead: it meets the same error, and reports it at its path. Only an answer over the limit is not made again.
 func (c *compiled) InterceptRootField(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
 	oc, field := graphql.GetOperationContext(ctx), graphql.GetRootFieldContext(ctx)
 	if oc.Operation.Operation != ast.Query || field == nil || strings.HasPrefix(field.Field.Name, "__") {
@@ -332,7 +327,15 @@ func (c *compiled) InterceptRootField(ctx context.Context, next graphql.RootReso
 			sightOf(ctx).add(sighted{Field: field.Field.Alias, Compiled: true, Statements: &answer.Statements, Rows: &answer.Rows, Milliseconds: since(began)})
 			return answer
 		}
-		reason = reasonFailed
+		switch {
+		case errors.Is(err, plan.ErrTooLarge):
+			graphql.AddError(ctx, fault.New(fault.ResponseTooLarge, "The answer has more than the limit of %d bytes. Select less, or ask for smaller pages.", c.maxAnswer))
+			return graphql.Null
+		case errors.Is(err, plan.ErrArguments):
+			reason = reasonRefused
+		default:
+			reason = reasonFailed
+		}
 	}
 	out := next(ctx)
 	c.metrics.RootField("generated")
@@ -376,21 +379,33 @@ func (s *sight) add(f sighted) {
 	s.fields = append(s.fields, f)
 }
 
-// InterceptResponse adds `extensions.plan` for viewers with the scope DIAGNOSTICS who ask for it by
-// `"extensions": {"plan": true}` in the request.
+// InterceptResponse leaves nothing of an answer that is over its limit, as the transports do, and adds `extensions.plan`
+// for viewers with the scope DIAGNOSTICS who ask for it by `"extensions": {"plan": true}` in the request.
 func (c *compiled) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
 	oc := graphql.GetOperationContext(ctx)
-	if oc.Operation == nil || oc.Operation.Operation != ast.Query || oc.Extensions["plan"] != true || !viewer.From(ctx).Has(viewer.Diagnostics) {
+	if oc.Operation == nil || oc.Operation.Operation != ast.Query {
 		return next(ctx)
 	}
-	s := &sight{}
-	response := next(context.WithValue(ctx, sightKey{}, s))
+	var s *sight
+	if oc.Extensions["plan"] == true && viewer.From(ctx).Has(viewer.Diagnostics) {
+		s = &sight{}
+		ctx = context.WithValue(ctx, sightKey{}, s)
+	}
+	response := next(ctx)
 	if response == nil {
 		return nil
 	}
-	if response.Extensions == nil {
-		response.Extensions = make(map[string]any, 1)
+	for _, e := range response.Errors {
+		if fault.CodeOf(e) == fault.ResponseTooLarge {
+			response.Data, response.Errors = nil, gqlerror.List{e}
+			break
+		}
 	}
-	response.Extensions["plan"] = s.fields
+	if s != nil {
+		if response.Extensions == nil {
+			response.Extensions = make(map[string]any, 1)
+		}
+		response.Extensions["plan"] = s.fields
+	}
 	return response
 }

@@ -1,6 +1,8 @@
 package graph
 
 import (
+	"reflect"
+
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"caseload/internal/audit"
@@ -225,22 +227,20 @@ func NewEdges(schema *ast.Schema, sealer *pii.Sealer) *Edges {
 			InconvenientTime:   loader.NewNode("InconvenientTime", schedule.Inconveniences),
 		},
 	}
-	e.Graph = loader.NewGraph(schema,
-		e.AuditEntryCustomer,
-		e.CustomerPrimaryPhone, e.CustomerPrimaryAddress, e.CustomerActiveSchedule, e.CustomerIdentifiers, e.CustomerPhones,
-		e.CustomerAddresses, e.CustomerLoans, e.CustomerSchedules, e.CustomerCallTasks, e.CustomerCallAttempts, e.CustomerInconvenientTimes,
-		e.CustomerParent, e.CustomerMergedInto, e.CustomerProfile, e.CustomerCoverage, e.CustomerMedicare, e.CustomerHousehold,
-		e.CustomerEnrollment, e.CustomerAgent, e.CustomerAlertProgram, e.CustomerChildren, e.CustomerAccountHolders, e.CustomerCards,
-		e.AccountPrimaryCustomer, e.AccountHolders, e.AccountCards, e.AccountHolderAccount, e.AccountHolderCustomer,
-		e.CardAccount, e.CardCustomer, e.ImportRequestRows, e.ImportRowCustomer,
-		e.IdentifierCustomer, e.PhoneCustomer, e.AddressCustomer, e.LoanCustomer, e.LoanSchedules,
-		e.TaskTypeSchedules,
-		e.ScheduleCustomer, e.ScheduleTaskType, e.ScheduleLoan, e.ScheduleTasks,
-		e.CallTaskCustomer, e.CallTaskSchedule, e.CallTaskTaskType, e.CallTaskLoan,
-		e.CallAttemptCustomer, e.CallAttemptTask, e.InconvenientTimeCustomer,
-		e.EndpointDeliveries, e.DeliveryEndpoint,
-	)
+	e.Graph = loader.NewGraph(schema, gathered[loader.Edge](e)...)
 	return e
+}
+
+// gathered returns the members of a struct of declarations that are of one kind: what is declared need not be listed again.
+func gathered[T any](declarations any) []T {
+	v := reflect.ValueOf(declarations).Elem()
+	var out []T
+	for i := range v.NumField() {
+		if d, ok := v.Field(i).Interface().(T); ok {
+			out = append(out, d)
+		}
+	}
+	return out
 }
 
 // section declares a side of a customer: a row with the customer's own id.

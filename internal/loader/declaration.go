@@ -60,15 +60,6 @@ func parse[C any](spec *relay.Spec[C], field string) func(context.Context, *Load
 	}
 }
 
-// Declarations returns every declared edge, in no particular order.
-func (g *Graph) Declarations() []Declaration {
-	out := make([]Declaration, 0, len(g.edges))
-	for _, e := range g.edges {
-		out = append(out, e.Declaration())
-	}
-	return out
-}
-
 // Source returns the table of the node type, and Name its GraphQL name.
 func (n *Node[T]) Source() Source { return n.table }
 

@@ -95,13 +95,13 @@ func (e *Many[P, C]) Connection(ctx context.Context, parent *P) (*relay.Connecti
 }
 
 func (e *Many[P, C]) rows(l *Loaders, args *relay.Args) *dataloader.Loader[uuid.UUID, []*C] {
-	return loaderFor(l, instance{e, "rows", args.Key}, func(ctx context.Context, keys []uuid.UUID) ([][]*C, error) {
+	return loaderFor(l, instance{e, "rows", args.Key()}, func(ctx context.Context, keys []uuid.UUID) ([][]*C, error) {
 		return e.spec.Table.ListPer(ctx, l.pool, l.scope, e.childColumn, keys, args.Where, args.Page)
 	})
 }
 
 func (e *Many[P, C]) count(l *Loaders, args *relay.Args) *dataloader.Loader[uuid.UUID, int] {
-	return loaderFor(l, instance{e, "count", args.Key}, func(ctx context.Context, keys []uuid.UUID) ([]int, error) {
+	return loaderFor(l, instance{e, "count", args.Key()}, func(ctx context.Context, keys []uuid.UUID) ([]int, error) {
 		return e.spec.Table.CountPer(ctx, l.pool, l.scope, e.childColumn, keys, args.Where)
 	})
 }

@@ -17,8 +17,6 @@ import (
 
 // Edge is a declared edge, to be gathered in a [Graph].
 type Edge interface {
-	// Declaration is the edge without its Go types.
-	Declaration() Declaration
 	coordinate() string
 	parentType() reflect.Type
 	childType() reflect.Type

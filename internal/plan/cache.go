@@ -13,8 +13,8 @@ import (
 const (
 	maxPlans      = 1000
 	maxPlansBytes = 32 << 20
-	// documentFactor is about how many bytes of syntax tree a byte of a document makes; plans hold on to it.
-	documentFactor = 12
+	// documentCopies is how often a plan holds its document: in its key, and behind the arguments that it keeps.
+	documentCopies = 2
 )
 
 // key is what a plan depends on. The syntax tree is not part of it: it is dropped with its document, and
@@ -46,7 +46,7 @@ func NewCache(compiler *Compiler) *Cache {
 }
 
 func weight(k key, p *Plan) int {
-	return p.bytes + len(k.document)*documentFactor + len(k.operation) + len(k.response) + len(k.flags) + len(k.class)
+	return p.bytes + len(k.document)*documentCopies + len(k.operation) + len(k.response) + len(k.flags) + len(k.class)
 }
 
 // Plan returns the plan of a root field, made at its first use.

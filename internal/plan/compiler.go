@@ -39,9 +39,8 @@ type NodeType struct {
 // Declarations are what plans are made of.
 type Declarations struct {
 	Schema *ast.Schema
-	// Edges and Lists come from package loader.
+	// Edges are the edges and root lists.
 	Edges []loader.Declaration
-	Lists []loader.Declaration
 	// Singles are root fields by coordinate, such as "Query.customer".
 	Singles map[string]Single
 	// Nodes are the types of Query.node and Query.nodes.
@@ -50,28 +49,27 @@ type Declarations struct {
 	Computed map[string]Computed
 	// Generated are the coordinates that are left to the generated executor, with the reason.
 	Generated map[string]string
+	// MaxAnswer is how many bytes the root fields of one operation may have; zero is no limit.
+	MaxAnswer int
 }
 
 // Compiler makes plans. It is safe for concurrent use.
 type Compiler struct {
 	schema    *ast.Schema
 	edges     map[string]loader.Declaration
-	lists     map[string]loader.Declaration
 	singles   map[string]Single
 	nodes     []NodeType
 	computed  map[string]Computed
 	generated map[string]string
+	maxAnswer int
 }
 
 // NewCompiler takes the declarations.
 func NewCompiler(d Declarations) *Compiler {
-	c := &Compiler{schema: d.Schema, edges: map[string]loader.Declaration{}, lists: map[string]loader.Declaration{},
-		singles: d.Singles, nodes: d.Nodes, computed: d.Computed, generated: d.Generated}
+	c := &Compiler{schema: d.Schema, edges: map[string]loader.Declaration{},
+		singles: d.Singles, nodes: d.Nodes, computed: d.Computed, generated: d.Generated, maxAnswer: d.MaxAnswer}
 	for _, e := range d.Edges {
 		c.edges[e.Coordinate] = e
-	}
-	for _, l := range d.Lists {
-		c.lists[l.Coordinate] = l
 	}
 	return c
 }
@@ -100,13 +98,17 @@ func (c *Compiler) Compile(oc *graphql.OperationContext, v *viewer.Viewer, f gra
 	if err != nil {
 		return &Plan{reason: err.Error(), bytes: planBytes + len(err.Error())}
 	}
-	return &Plan{root: r, bytes: planBytes + k.bytes}
+	return &Plan{root: r, bytes: planBytes + k.bytes, edges: k.numbered, limit: c.maxAnswer}
 }
 
 // The weights by which the memory of plans is counted.
 const (
 	planBytes = 512
 	partBytes = 192
+	// edgeBytes is mostly the text of a statement.
+	edgeBytes = 2 << 10
+	// argumentFactor is about how many bytes of syntax tree a byte of an argument makes.
+	argumentFactor = 20
 )
 
 // compilation is the making of one plan.
@@ -114,7 +116,8 @@ type compilation struct {
 	*Compiler
 	oc     *graphql.OperationContext
 	viewer *viewer.Viewer
-	bytes  int
+	// bytes and numbered count what the plan has so far, and its edges.
+	bytes, numbered int
 }
 
 func (k *compilation) collect(sel ast.SelectionSet, typeName string) []graphql.CollectedField {
@@ -186,7 +189,7 @@ func (k *compilation) entity(rs *rowset, sel ast.SelectionSet, typeName string) 
 }
 
 func (k *compilation) edge(rs *rowset, o *op, decl loader.Declaration, f graphql.CollectedField) error {
-	e, at := k.edgeOf(rs, decl, f)
+	e, at := k.edgeBelow(rs, decl, f)
 	o.edge = at
 	var err error
 	if decl.Parse == nil {
@@ -197,23 +200,35 @@ func (k *compilation) edge(rs *rowset, o *op, decl loader.Declaration, f graphql
 	return err
 }
 
-// edgeOf returns the edge of a rowset for a field: fields with the same arguments share one statement.
-func (k *compilation) edgeOf(rs *rowset, decl loader.Declaration, f graphql.CollectedField) (*edge, int) {
+// edgeBelow returns the edge of a rowset for a field: fields with the same arguments share one statement.
+func (k *compilation) edgeBelow(rs *rowset, decl loader.Declaration, f graphql.CollectedField) (*edge, int) {
 	text := argumentText(f.Arguments)
 	for i, e := range rs.edges {
-		if e.decl.Coordinate == decl.Coordinate && argumentText(e.field.(*ast.Field).Arguments) == text {
+		if e.decl.Coordinate == decl.Coordinate && argumentText(e.field.Arguments) == text {
 			return e, i
 		}
 	}
-	e := &edge{decl: decl, key: rs.column(decl.ParentColumn), field: f.Field, child: &rowset{source: decl.Child}}
+	e := k.edgeOf(decl, f)
+	e.key = rs.column(decl.ParentColumn)
 	if decl.Parse == nil {
-		// By it the children are found again.
-		e.child.column(decl.ChildColumn)
-		e.rows = true
+		e.found, e.rows = e.child.column(decl.ChildColumn), true
 	}
 	rs.edges = append(rs.edges, e)
-	k.bytes += 2 * partBytes
 	return e, len(rs.edges) - 1
+}
+
+// edgeOf makes the edge of a field.
+func (k *compilation) edgeOf(decl loader.Declaration, f graphql.CollectedField) *edge {
+	e := &edge{decl: decl, number: k.numbered, field: k.arguments(f), child: &rowset{source: decl.Child}}
+	k.numbered++
+	k.bytes += edgeBytes
+	return e
+}
+
+// arguments is a field with its arguments alone: a plan is kept longer than the syntax tree of its document.
+func (k *compilation) arguments(f graphql.CollectedField) *ast.Field {
+	k.bytes += partBytes + len(argumentText(f.Arguments))*argumentFactor
+	return &ast.Field{Name: f.Name, Definition: f.Definition, Arguments: f.Arguments}
 }
 
 // argumentText is equal for arguments that are equal whatever the variables are.
@@ -231,19 +246,19 @@ func (k *compilation) value(rs *rowset, o *op, coordinate, name string) error {
 	if c, ok := k.computed[coordinate]; ok {
 		o.computed = &computed{Computed: c}
 		for _, column := range c.Columns {
-			o.computed.cells = append(o.computed.cells, rs.column(column))
+			o.computed.columns = append(o.computed.columns, rs.column(column))
 		}
 		return nil
 	}
 	if name == "id" {
-		o.cell, o.encode = rs.column("id"), idEncoder(rs.source.Prefix())
+		o.column, o.encode = rs.column("id"), idEncoder(rs.source.Prefix())
 		return nil
 	}
 	column, ok := bound(rs.source, name)
 	if !ok {
 		return notPlanned(coordinate + ": " + ReasonUndefined)
 	}
-	o.cell, o.encode = rs.column(column.Name), encoderOf(column.Type)
+	o.column, o.encode = rs.column(column.Name), encoderOf(column.Type)
 	if o.encode == nil {
 		return notPlanned(coordinate + ": " + ReasonUndefined)
 	}

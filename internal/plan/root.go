@@ -2,11 +2,13 @@ package plan
 
 import (
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
 )
 
 // root is the beginning of a plan: one of its kinds is set.
 type root struct {
-	field  arguments
+	// field has the arguments of single and nodes.
+	field  *ast.Field
 	list   *listRoot
 	single *singleRoot
 	nodes  *nodesRoot
@@ -39,10 +41,12 @@ type nodeRoot struct {
 	hidden bool
 	rows   *rowset
 	writer *writer
+	// id is the column by which the rows are put into the order of the ids.
+	id *column
 }
 
 func (k *compilation) root(f graphql.CollectedField) (root, error) {
-	r := root{field: f.Field}
+	r := root{field: k.arguments(f)}
 	if err := k.admit(f.Definition); err != nil {
 		return r, err
 	}
@@ -52,17 +56,19 @@ func (k *compilation) root(f graphql.CollectedField) (root, error) {
 	}
 	typeName := f.Definition.Type.Name()
 	var err error
-	if decl, ok := k.lists[coordinate]; ok {
-		// The page is read even when only its total is selected, as the resolver does.
-		e := &edge{decl: decl, field: f.Field, child: &rowset{source: decl.Child}}
+	if decl, ok := k.edges[coordinate]; ok {
+		e := k.edgeOf(decl, f)
 		r.list = &listRoot{edge: e}
 		r.list.conn, err = k.connection(e, f.Selections, typeName)
+		// The page is read even when only its total is selected, as the resolver does.
 		e.rows = true
+		e.child.settle()
 		return r, err
 	}
 	if s, ok := k.singles[coordinate]; ok {
 		r.single = &singleRoot{Single: s, rows: &rowset{source: s.Source}}
 		r.single.writer, err = k.entity(r.single.rows, f.Selections, typeName)
+		r.single.rows.settle()
 		return r, err
 	}
 	if coordinate == "Query.node" || coordinate == "Query.nodes" {
@@ -87,9 +93,8 @@ func (k *compilation) nodeTypes(f graphql.CollectedField) *nodesRoot {
 			n.reason = err.Error()
 			continue
 		}
-		n.writer = w
-		// By it the rows are put into the order of the ids.
-		n.rows.column("id")
+		n.writer, n.id = w, n.rows.column("id")
+		n.rows.settle()
 	}
 	return r
 }

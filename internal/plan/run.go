@@ -3,10 +3,13 @@ package plan
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
@@ -19,6 +22,10 @@ import (
 type run struct {
 	loaders   *loader.Loaders
 	variables map[string]any
+	// args are the checked arguments of the edges, by their number.
+	args []*relay.Args
+	// limit is how many bytes the answer may have, or zero, and noted how many of them are counted.
+	limit, noted int
 
 	statements, rows atomic.Int64
 
@@ -26,7 +33,84 @@ type run struct {
 	tables []*table
 }
 
-var errLeft = errors.New("run plan: left to the generated executor")
+var (
+	// ErrTooLarge says that the answer has more bytes than the limit. The executor would make the same answer.
+	ErrTooLarge = errors.New("run plan: the answer is over its limit")
+	// ErrArguments says that arguments were refused before anything was read.
+	ErrArguments = errors.New("run plan: arguments were refused")
+
+	errLeft = errors.New("run plan: left to the generated executor")
+)
+
+// caught makes an error of a panic, which the operation's own recover function reports. In a goroutine of ours a panic
+// would end the process, and while others still work it would give their tables to another request.
+func caught(ctx context.Context, f func() error) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = graphql.GetOperationContext(ctx).RecoverFunc(ctx, cause)
+		}
+	}()
+	return f()
+}
+
+// Rows may have some times the bytes of the answer that is made of them; what is beyond is never written.
+const (
+	rowsFactor = 4
+	rowsSlack  = 16 << 20
+)
+
+// hold counts bytes of rows, together with those of the other root fields.
+func (r *run) hold(n int) error {
+	if r.limit > 0 && r.loaders.Room().Rows.Add(int64(n)) > int64(r.limit)*rowsFactor+rowsSlack {
+		return ErrTooLarge
+	}
+	return nil
+}
+
+// noteBytes is how many bytes of the answer are counted at a time.
+const noteBytes = 4 << 10
+
+// note counts the bytes that were written by now, together with those of the other root fields.
+func (r *run) note(written int) error {
+	n := written - r.noted
+	if r.limit == 0 || n < noteBytes {
+		return nil
+	}
+	r.noted = written
+	if r.loaders.Room().Answers.Add(int64(n)) > int64(r.limit) {
+		return ErrTooLarge
+	}
+	return nil
+}
+
+// arguments checks the arguments of an edge.
+func (r *run) arguments(ctx context.Context, e *edge) error {
+	args, err := e.decl.Parse(ctx, r.loaders, e.field.ArgumentMap(r.variables))
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrArguments, err)
+	}
+	r.args[e.number] = args
+	return nil
+}
+
+// below checks the arguments of all edges below a rowset before a statement runs: what is refused reads nothing, or
+// all would be read again by the executor.
+func (r *run) below(ctx context.Context, rs *rowset) error {
+	for _, e := range rs.edges {
+		if e.decl.Parse != nil {
+			if err := r.arguments(ctx, e); err != nil {
+				return err
+			}
+		}
+		if err := r.below(ctx, e.child); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// errSeveral says that a condition which should fit one row fits more.
+var errSeveral = errors.New("read one row: several fit")
 
 func (r *run) table() *table {
 	t := tables.Get().(*table)
@@ -47,7 +131,7 @@ func (r *run) release() {
 func (r *run) read(ctx context.Context, st db.Statement, width int, keep func(place []byte) (bool, error)) (*table, error) {
 	t := r.table()
 	r.statements.Add(1)
-	if err := r.loaders.Within(ctx, func() error { return t.read(ctx, r.loaders.Pool(), st, width, keep) }); err != nil {
+	if err := r.loaders.Within(ctx, func() error { return t.read(ctx, r, st, width, keep) }); err != nil {
 		return nil, err
 	}
 	r.rows.Add(int64(t.n))
@@ -58,6 +142,10 @@ func (r *run) read(ctx context.Context, st db.Statement, width int, keep func(pl
 type task struct {
 	run  func(ctx context.Context) error
 	rows int
+}
+
+func (t *task) do(ctx context.Context) error {
+	return caught(ctx, func() error { return t.run(ctx) })
 }
 
 const (
@@ -79,8 +167,8 @@ func atOnce(ctx context.Context, tasks []task) error {
 		}
 	}
 	if large < 2 {
-		for _, t := range tasks {
-			if err := t.run(ctx); err != nil {
+		for i := range tasks {
+			if err := tasks[i].do(ctx); err != nil {
 				return err
 			}
 		}
@@ -96,7 +184,7 @@ func atOnce(ctx context.Context, tasks []task) error {
 			if i >= len(tasks) {
 				return nil
 			}
-			if err := tasks[i].run(ctx); err != nil {
+			if err := tasks[i].do(ctx); err != nil {
 				return err
 			}
 		}
@@ -129,17 +217,13 @@ func (r *run) follow(ctx context.Context, rs *rowset, t *table) error {
 			tasks = append(tasks, task{func(ctx context.Context) error { return r.toOne(ctx, e, t, res) }, t.n})
 			continue
 		}
-		args, err := e.decl.Parse(ctx, r.loaders, e.field.ArgumentMap(r.variables))
-		if err != nil {
-			return err
-		}
-		res.args = args
+		res.args = r.args[e.number]
 		if e.total {
 			// Counting reads all children, however many they are.
 			tasks = append(tasks, task{func(ctx context.Context) error { return r.totals(ctx, e, t, res) }, manyRows})
 		}
 		if e.rows {
-			tasks = append(tasks, task{func(ctx context.Context) error { return r.toMany(ctx, e, t, res) }, t.n * args.Page.Limit})
+			tasks = append(tasks, task{func(ctx context.Context) error { return r.toMany(ctx, e, t, res) }, t.n * res.args.Page.Limit})
 		}
 	}
 	return atOnce(ctx, tasks)
@@ -152,7 +236,7 @@ func (r *run) toOne(ctx context.Context, e *edge, parents *table, res *result) e
 	found := make(map[uuid.UUID]int32, parents.n)
 	var keys []byte
 	for i := range parents.n {
-		raw := parents.cell(i, e.key)
+		raw := parents.cell(i, e.key.cell)
 		if raw == nil {
 			continue
 		}
@@ -171,15 +255,14 @@ func (r *run) toOne(ctx context.Context, e *edge, parents *table, res *result) e
 		}
 		return nil
 	}
-	st := e.decl.Child.StatementAmong(r.loaders.Scope(), e.child.cells, e.decl.ChildColumn, string(append(keys, '}')), e.decl.Where)
+	st := e.among(r.loaders.Scope(), string(append(keys, '}')))
 	children, err := r.read(ctx, st, len(e.child.cells), nil)
 	if err != nil {
 		return err
 	}
 	res.rows = children
 	for i := range children.n {
-		// The column by which children are found is the first of theirs.
-		key, ok := parseUUID(children.cell(i, 0))
+		key, ok := parseUUID(children.cell(i, e.found.cell))
 		if !ok {
 			return errCell
 		}
@@ -187,7 +270,7 @@ func (r *run) toOne(ctx context.Context, e *edge, parents *table, res *result) e
 	}
 	for i := range res.link {
 		res.link[i] = none
-		if raw := parents.cell(i, e.key); raw != nil {
+		if raw := parents.cell(i, e.key.cell); raw != nil {
 			key, _ := parseUUID(raw)
 			res.link[i] = found[key]
 		}
@@ -219,12 +302,9 @@ func allKeys(t *table, column int) string {
 
 // toMany reads a page of children for every row, in one statement.
 func (r *run) toMany(ctx context.Context, e *edge, parents *table, res *result) error {
-	cells, err := e.pageCells(res)
-	if err != nil {
-		return err
-	}
+	cells := e.pageCells(res)
 	res.start, res.more = make([]int32, 0, parents.n+1), make([]bool, parents.n)
-	st := e.decl.Child.StatementListPer(r.loaders.Scope(), cells, e.decl.ChildColumn, allKeys(parents, e.key), res.args.Where, res.args.Page)
+	st := e.listPer(r.loaders.Scope(), cells, allKeys(parents, e.key.cell), res.args)
 	group, kept := 0, int32(0)
 	children, err := r.read(ctx, st, len(cells), func(place []byte) (bool, error) {
 		at, err := strconv.Atoi(string(place))
@@ -254,22 +334,22 @@ func (r *run) toMany(ctx context.Context, e *edge, parents *table, res *result) 
 
 // pageCells returns the cells of a page: those of its rowset and, when cursors are selected, those of the
 // order, which only the arguments tell.
-func (e *edge) pageCells(res *result) ([]db.Cell, error) {
-	rs := e.child
-	if len(rs.cells) == 0 {
-		rs = &rowset{source: rs.source}
-		rs.column("id")
-	}
+func (e *edge) pageCells(res *result) []db.Cell {
+	cells := e.child.cells
 	if !e.cursors {
-		return rs.cells, nil
+		return cells
 	}
-	all := rowset{source: rs.source, cells: rs.cells[:len(rs.cells):len(rs.cells)], types: rs.types[:len(rs.types):len(rs.types)]}
+	cells = slices.Clip(cells)
 	for _, t := range res.args.Page.Order {
-		at := all.column(t.Column)
-		typ := all.types[at]
-		res.terms = append(res.terms, term{at, func(raw []byte) (string, bool) { return cursorText(typ, raw) }})
+		c := e.child.source.Column(t.Column)
+		at := slices.IndexFunc(cells, func(other db.Cell) bool { return other.Column == c.Name })
+		if at < 0 {
+			at = len(cells)
+			cells = append(cells, cellOf(c))
+		}
+		res.terms = append(res.terms, term{at, c.Type})
 	}
-	return all.cells, nil
+	return cells
 }
 
 // totals counts the children of every row, in one statement.
@@ -277,13 +357,13 @@ func (r *run) totals(ctx context.Context, e *edge, parents *table, res *result) 
 	res.totals = make([]int, parents.n)
 	place := make(map[uuid.UUID]int, parents.n)
 	for i := range parents.n {
-		key, ok := parseUUID(parents.cell(i, e.key))
+		key, ok := parseUUID(parents.cell(i, e.key.cell))
 		if !ok {
 			return errCell
 		}
 		place[key] = i
 	}
-	st := e.decl.Child.StatementCountPer(r.loaders.Scope(), e.decl.ChildColumn, allKeys(parents, e.key), res.args.Where)
+	st := e.decl.Child.StatementCountPer(r.loaders.Scope(), e.decl.ChildColumn, allKeys(parents, e.key.cell), res.args.Where)
 	counts, err := r.read(ctx, st, 2, nil)
 	if err != nil {
 		return err
@@ -300,16 +380,16 @@ func (r *run) totals(ctx context.Context, e *edge, parents *table, res *result) 
 }
 
 // list reads the page of a root list, as the one group of an edge.
-func (r *run) list(ctx context.Context, e *edge, raw map[string]any) (*result, error) {
-	args, err := e.decl.Parse(ctx, r.loaders, raw)
-	if err != nil {
+func (r *run) list(ctx context.Context, e *edge) (*result, error) {
+	if err := r.arguments(ctx, e); err != nil {
 		return nil, err
 	}
+	if err := r.below(ctx, e.child); err != nil {
+		return nil, err
+	}
+	args := r.args[e.number]
 	res := &result{args: args, more: make([]bool, 1)}
-	cells, err := e.pageCells(res)
-	if err != nil {
-		return nil, err
-	}
+	cells := e.pageCells(res)
 	scope := r.loaders.Scope()
 	tasks := []task{{func(ctx context.Context) error {
 		n := 0
@@ -347,21 +427,22 @@ func (r *run) readList(ctx context.Context, st db.Statement, width int, n *int, 
 	return t, nil
 }
 
-// single reads the only row that fits; nil when there is none.
+// single reads the only row that fits; the table is empty when there is none.
 func (r *run) single(ctx context.Context, s *singleRoot, raw map[string]any) (*table, error) {
 	w, err := s.Where(ctx, raw)
 	if err != nil {
 		return nil, err
 	}
-	cells := s.rows.cells
-	if len(cells) == 0 {
-		cells = []db.Cell{{Column: "id"}}
+	if err := r.below(ctx, s.rows); err != nil {
+		return nil, err
 	}
-	t, err := r.read(ctx, s.Source.StatementOne(r.loaders.Scope(), cells, w), len(cells), nil)
+	t, err := r.read(ctx, s.Source.StatementOne(r.loaders.Scope(), s.rows.cells, w), len(s.rows.cells), nil)
 	if err != nil {
 		return nil, err
 	}
-	t.n = min(t.n, 1)
+	if t.n > 1 {
+		return nil, errSeveral
+	}
 	return t, r.follow(ctx, s.rows, t)
 }
 
@@ -406,6 +487,9 @@ func (r *run) nodes(ctx context.Context, ids []string, n *nodesRoot) ([]found, e
 	}
 	tasks := make([]task, 0, len(groups))
 	for _, g := range groups {
+		if err := r.below(ctx, g.node.rows); err != nil {
+			return nil, err
+		}
 		tasks = append(tasks, task{func(ctx context.Context) error {
 			rs := g.node.rows
 			st := rs.source.StatementAmong(r.loaders.Scope(), rs.cells, "id", string(append(g.keys, '}')), db.Where{})
@@ -421,9 +505,8 @@ func (r *run) nodes(ctx context.Context, ids []string, n *nodesRoot) ([]found, e
 		return nil, err
 	}
 	for _, g := range groups {
-		at := g.node.rows.column("id")
 		for i := range g.rows.n {
-			key, ok := parseUUID(g.rows.cell(i, at))
+			key, ok := parseUUID(g.rows.cell(i, g.node.id.cell))
 			if !ok {
 				return nil, errCell
 			}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/stretchr/testify/require"
 )
 
@@ -79,5 +81,35 @@ func TestAnErrorEndsTheOtherBranches(t *testing.T) {
 		err := atOnce(t.Context(), tasks)
 		// The caller runs one of the branches itself, and may be the one that was ended.
 		require.True(t, errors.Is(err, wrong) || errors.Is(err, context.Canceled), "%v", err)
+	}
+}
+
+// A panic in a branch would end the process, and while other branches run it would free the tables that they fill.
+func TestAPanicInABranchIsAnError(t *testing.T) {
+	t.Parallel()
+	for _, rows := range []int{1, manyRows} {
+		for at := range 2 * branches {
+			var causes []any
+			ctx := graphql.WithOperationContext(t.Context(), &graphql.OperationContext{RecoverFunc: func(_ context.Context, cause any) error {
+				causes = append(causes, cause)
+				return errors.New("recovered")
+			}})
+			var running atomic.Int32
+			tasks := make([]task, 2*branches)
+			for i := range tasks {
+				tasks[i] = task{func(ctx context.Context) error {
+					running.Add(1)
+					defer running.Add(-1)
+					if i == at {
+						panic("a value of a row")
+					}
+					return ctx.Err()
+				}, rows}
+			}
+			err := atOnce(ctx, tasks)
+			require.True(t, err != nil && err.Error() == "recovered" || errors.Is(err, context.Canceled), "%v", err)
+			require.Zero(t, running.Load(), "whoever waits for them may free what they use")
+			require.Equal(t, []any{"a value of a row"}, causes)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package plan
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"strconv"
 	"sync"
 
@@ -69,8 +70,11 @@ func appendValue(dst []byte, src any) ([]byte, error) {
 	}
 }
 
-// span is where a cell stands in the arena; a negative length is NULL.
+// span is where a cell stands in the arena; a negative length is NULL. The limit of rows keeps an arena far below what
+// 32 bits count.
 type span struct{ from, length int32 }
+
+const spanBytes = 8
 
 // result is what an edge found for all rows of its parent.
 type result struct {
@@ -91,7 +95,7 @@ type result struct {
 // term is one term of the order of a page whose cursors are selected.
 type term struct {
 	cell int
-	text func(raw []byte) (string, bool)
+	typ  reflect.Type
 }
 
 // maxArena keeps one large page from holding its memory for ever.
@@ -128,8 +132,8 @@ var emptyCell = []byte{}
 
 // read runs a statement and keeps its rows. With keep, the first column is not a cell, but is asked whether
 // its row is kept.
-func (t *table) read(ctx context.Context, pool *db.Pool, st db.Statement, width int, keep func(place []byte) (bool, error)) error {
-	rows, err := pool.Query(ctx, st.SQL, st.Args...)
+func (t *table) read(ctx context.Context, r *run, st db.Statement, width int, keep func(place []byte) (bool, error)) error {
+	rows, err := r.loaders.Pool().Read(ctx, st)
 	if err != nil {
 		return err
 	}
@@ -145,7 +149,10 @@ func (t *table) read(ctx context.Context, pool *db.Pool, st db.Statement, width 
 	t.dest = dest
 	for rows.Next() {
 		spans, arena := len(t.spans), len(t.arena)
-		if err := rows.Rows.Scan(dest...); err != nil {
+		if err := rows.Scan(dest...); err != nil {
+			return err
+		}
+		if err := r.hold(len(t.arena) - arena + width*spanBytes); err != nil {
 			return err
 		}
 		if keep != nil {

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"caseload/internal/loader"
+	"caseload/internal/relay"
 )
 
 // Answer is the JSON of a root field.
@@ -35,15 +36,19 @@ func giveBack(b *[]byte) {
 	}
 }
 
-// Run answers the field. The context carries the operation's loaders. After an error nothing was written,
-// and the field is to be answered by the generated executor, which meets the same error again.
+// Run answers the field. The context carries the operation's loaders. After [ErrTooLarge] the operation has no
+// answer. After any other error nothing was written, and the field is to be answered by the generated executor, which
+// meets the same error again. A panic is such an error, and was reported.
 func (p *Plan) Run(ctx context.Context, variables map[string]any) (*Answer, error) {
-	r := &run{loaders: loader.From(ctx), variables: variables}
+	r := &run{loaders: loader.From(ctx), variables: variables, args: make([]*relay.Args, p.edges), limit: p.limit}
 	defer r.release()
 	buffer := buffers.Get().(*[]byte)
-	out, err := r.answer(ctx, &p.root, (*buffer)[:0])
-	*buffer = out
+	err := caught(ctx, func() (err error) {
+		*buffer, err = r.answer(ctx, &p.root, (*buffer)[:0])
+		return err
+	})
 	if err != nil {
+		r.loaders.Room().Answers.Add(-int64(r.noted))
 		giveBack(buffer)
 		return nil, err
 	}
@@ -51,15 +56,15 @@ func (p *Plan) Run(ctx context.Context, variables map[string]any) (*Answer, erro
 }
 
 func (r *run) answer(ctx context.Context, p *root, dst []byte) ([]byte, error) {
-	raw := p.field.ArgumentMap(r.variables)
-	switch {
-	case p.list != nil:
-		res, err := r.list(ctx, p.list.edge, raw)
+	if p.list != nil {
+		res, err := r.list(ctx, p.list.edge)
 		if err != nil {
 			return dst, err
 		}
-		return writePage(dst, p.list.conn, res, 0)
-	case p.single != nil:
+		return r.writePage(dst, p.list.conn, res, 0)
+	}
+	raw := p.field.ArgumentMap(r.variables)
+	if p.single != nil {
 		t, err := r.single(ctx, p.single, raw)
 		if err != nil {
 			return dst, err
@@ -67,7 +72,7 @@ func (r *run) answer(ctx context.Context, p *root, dst []byte) ([]byte, error) {
 		if t.n == 0 {
 			return append(dst, "null"...), nil
 		}
-		return writeObject(dst, p.single.writer, t, 0)
+		return r.writeObject(dst, p.single.writer, t, 0)
 	}
 	if !p.nodes.many {
 		id, ok := raw["id"].(string)
@@ -78,7 +83,7 @@ func (r *run) answer(ctx context.Context, p *root, dst []byte) ([]byte, error) {
 		if err != nil {
 			return dst, err
 		}
-		return writeNode(dst, found[0])
+		return r.writeNode(dst, found[0])
 	}
 	list, ok := raw["ids"].([]any)
 	if !ok {
@@ -100,21 +105,21 @@ func (r *run) answer(ctx context.Context, p *root, dst []byte) ([]byte, error) {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		if dst, err = writeNode(dst, f); err != nil {
+		if dst, err = r.writeNode(dst, f); err != nil {
 			return dst, err
 		}
 	}
 	return append(dst, ']'), nil
 }
 
-func writeNode(dst []byte, f found) ([]byte, error) {
+func (r *run) writeNode(dst []byte, f found) ([]byte, error) {
 	if f.rows == nil {
 		return append(dst, "null"...), nil
 	}
-	return writeObject(dst, f.node.writer, f.rows, int(f.row))
+	return r.writeObject(dst, f.node.writer, f.rows, int(f.row))
 }
 
-func writeObject(dst []byte, w *writer, t *table, row int) ([]byte, error) {
+func (r *run) writeObject(dst []byte, w *writer, t *table, row int) ([]byte, error) {
 	if len(w.ops) == 0 {
 		return append(dst, "{}"...), nil
 	}
@@ -124,7 +129,7 @@ func writeObject(dst []byte, w *writer, t *table, row int) ([]byte, error) {
 		dst = append(dst, o.lead...)
 		switch {
 		case o.encode != nil:
-			raw := t.cell(row, o.cell)
+			raw := t.cell(row, o.column.cell)
 			if raw == nil {
 				if o.required {
 					return dst, errCell
@@ -146,11 +151,11 @@ func writeObject(dst []byte, w *writer, t *table, row int) ([]byte, error) {
 				dst = append(dst, "null"...)
 				continue
 			}
-			if dst, err = writeObject(dst, o.one, res.rows, int(child)); err != nil {
+			if dst, err = r.writeObject(dst, o.one, res.rows, int(child)); err != nil {
 				return dst, err
 			}
 		case o.conn != nil:
-			if dst, err = writePage(dst, o.conn, &t.results[o.edge], row); err != nil {
+			if dst, err = r.writePage(dst, o.conn, &t.results[o.edge], row); err != nil {
 				return dst, err
 			}
 		case o.computed != nil:
@@ -159,14 +164,14 @@ func writeObject(dst []byte, w *writer, t *table, row int) ([]byte, error) {
 			}
 		}
 	}
-	return append(dst, '}'), nil
+	return append(dst, '}'), r.note(len(dst))
 }
 
 func writeComputed(dst []byte, o *op, t *table, row int) ([]byte, error) {
 	var few [4][]byte
 	cells := few[:0]
-	for _, c := range o.computed.cells {
-		cells = append(cells, t.cell(row, c))
+	for _, c := range o.computed.columns {
+		cells = append(cells, t.cell(row, c.cell))
 	}
 	before := len(dst)
 	dst, err := o.computed.Append(dst, cells)
@@ -191,7 +196,7 @@ func (res *result) page(parent int, f func(i, row int) error) error {
 	return nil
 }
 
-func writePage(dst []byte, c *connection, res *result, parent int) ([]byte, error) {
+func (r *run) writePage(dst []byte, c *connection, res *result, parent int) ([]byte, error) {
 	if len(c.ops) == 0 {
 		return append(dst, "{}"...), nil
 	}
@@ -208,9 +213,9 @@ func writePage(dst []byte, c *connection, res *result, parent int) ([]byte, erro
 					dst = append(dst, ',')
 				}
 				if o.kind == nodesMember {
-					dst, err = writeObject(dst, o.node, res.rows, row)
+					dst, err = r.writeObject(dst, o.node, res.rows, row)
 				} else {
-					dst, err = writeEdge(dst, o.members, res, row)
+					dst, err = r.writeEdge(dst, o.members, res, row)
 				}
 				return err
 			})
@@ -227,7 +232,7 @@ func writePage(dst []byte, c *connection, res *result, parent int) ([]byte, erro
 	return append(dst, '}'), nil
 }
 
-func writeEdge(dst []byte, members []pageMember, res *result, row int) ([]byte, error) {
+func (r *run) writeEdge(dst []byte, members []pageMember, res *result, row int) ([]byte, error) {
 	if len(members) == 0 {
 		return append(dst, "{}"...), nil
 	}
@@ -237,7 +242,7 @@ func writeEdge(dst []byte, members []pageMember, res *result, row int) ([]byte, 
 		dst = append(dst, m.lead...)
 		switch m.kind {
 		case nodePart:
-			dst, err = writeObject(dst, m.node, res.rows, row)
+			dst, err = r.writeObject(dst, m.node, res.rows, row)
 		case cursorPart:
 			dst, err = res.appendCursor(dst, row)
 		}
@@ -292,7 +297,7 @@ func (res *result) appendCursor(dst []byte, row int) ([]byte, error) {
 		if raw == nil {
 			continue
 		}
-		text, ok := t.text(raw)
+		text, ok := cursorText(t.typ, raw)
 		if !ok {
 			return dst, errCell
 		}

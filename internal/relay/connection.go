@@ -89,7 +89,7 @@ func (c *Connection[T]) cursor(i int) string {
 	for j, term := range order {
 		values[j] = db.Text(c.values(c.rows[i], term.Column))
 	}
-	return c.args.cursors.Encode(c.args.list, values)
+	return c.args.Cursor(values)
 }
 
 // Values adapts a table to [NewConnection].

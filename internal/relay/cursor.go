@@ -5,7 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
+	"hash"
 	"strings"
+	"sync"
 
 	"caseload/internal/db"
 	"caseload/internal/fault"
@@ -30,31 +33,42 @@ const cursorVersion = 1
 
 const macLength = 12
 
-// List names what a cursor is bound to.
+// List names what a cursor is bound to. It is used with one [Cursors].
 type List struct {
-	scope db.Scope
-	// text is the coordinate, the order and the filter.
-	text string
+	scope      db.Scope
+	coordinate string
+	// raw are all arguments of the list.
+	raw map[string]any
+	// order is named too: a default order that changes with a release must not misread old cursors.
+	order db.Order
+
+	// begun is the hash of all this. A filter may be long, and a page has a hundred cursors.
+	once  sync.Once
+	begun hash.Cloner
 }
 
-func (c *Cursors) mac(l List, body []byte) []byte {
-	h := hmac.New(sha256.New, c.key)
-	h.Write(l.scope.OrganizationID[:])
-	h.Write([]byte(l.text))
-	h.Write([]byte{0, cursorVersion})
+func (c *Cursors) mac(l *List, body []byte) []byte {
+	l.once.Do(func() {
+		h := hmac.New(sha256.New, c.key)
+		h.Write(l.scope.OrganizationID[:])
+		_, _ = fmt.Fprintf(h, "%s\x00%s\x00%v\x00%c", l.coordinate, bound(l.raw), l.order, cursorVersion)
+		l.begun = h.(hash.Cloner)
+	})
+	// A hash of the standard library can always be cloned.
+	h, _ := l.begun.Clone()
 	h.Write(body)
 	return h.Sum(nil)[:macLength]
 }
 
 // Encode returns the cursor of a row whose terms have these values; nil is NULL.
-func (c *Cursors) Encode(l List, values []*string) string {
+func (c *Cursors) Encode(l *List, values []*string) string {
 	// A slice of string pointers always marshals.
 	body, _ := json.Marshal(values)
 	return base64.RawURLEncoding.EncodeToString(append(c.mac(l, body), body...))
 }
 
 // Decode checks a cursor and returns its n values.
-func (c *Cursors) Decode(l List, cursor string, n int) ([]*string, error) {
+func (c *Cursors) Decode(l *List, cursor string, n int) ([]*string, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 	// The decoder overlooks line breaks, so that a cursor would have more than one spelling.
 	if err != nil || strings.ContainsAny(cursor, "\r\n") || len(raw) <= macLength || !hmac.Equal(raw[:macLength], c.mac(l, raw[macLength:])) {

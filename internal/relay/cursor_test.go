@@ -1,11 +1,15 @@
 package relay_test
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"caseload/internal/db"
@@ -75,6 +79,25 @@ func TestCursorOfTheDefaultOrderIsBoundToIt(t *testing.T) {
 	later.Default = db.By("state")
 	_, err := later.Parse(withInputs(t.Context()), w.cursors, s, "Query.things", map[string]any{"after": cursor})
 	require.Equal(t, fault.InvalidCursor, fault.CodeOf(err))
+}
+
+// Clients keep cursors for longer than a release lasts.
+func TestCursorsKeepTheirForm(t *testing.T) {
+	t.Parallel()
+	s := db.Scope{OrganizationID: uuid.MustParse("01890a5d-ac96-774b-bcce-b302099a8057")}
+	args, err := spec().Parse(withInputs(t.Context()), relay.NewCursors([]byte("0123456789abcdef")), s, "Query.things",
+		map[string]any{"first": 2, "after": nil, "filter": map[string]any{"name": map[string]any{"eq": "a"}}})
+	require.NoError(t, err)
+	key := sha256.Sum256([]byte("caseload cursors\x000123456789abcdef"))
+	for _, body := range []string{`["2026-03-02","x"]`, `[null,"y"]`} {
+		var values []*string
+		require.NoError(t, json.Unmarshal([]byte(body), &values))
+		h := hmac.New(sha256.New, key[:])
+		h.Write(s.OrganizationID[:])
+		h.Write([]byte("Query.things\x00" + `{"filter":{"name":{"eq":"a"}}}` + "\x00[{at false false false} {id false false false}]\x00\x01" + body))
+		require.Equal(t, base64.RawURLEncoding.EncodeToString(append(h.Sum(nil)[:12], body...)), args.Cursor(values))
+	}
+	require.Equal(t, `{"after":null,"filter":{"name":{"eq":"a"}},"first":2}`, args.Key())
 }
 
 func TestCursorCannotBeChanged(t *testing.T) {
@@ -151,6 +174,9 @@ func TestArguments(t *testing.T) {
 		{map[string]any{"orderBy": []any{map[string]any{"field": "AT"}, map[string]any{"field": "AT", "direction": "DESC"}}}, 0, fault.BadUserInput},
 		{map[string]any{"orderBy": []any{map[string]any{"field": "AT"}, map[string]any{"field": "NAME"}, map[string]any{"field": "DAY"}, map[string]any{"field": "STATE"}}}, 0, fault.TooManyItems},
 		{map[string]any{"search": "ab"}, 0, fault.BadUserInput},
+		{map[string]any{"search": json.Number("4155550123")}, 0, fault.BadUserInput},
+		{map[string]any{"after": json.Number("5")}, 0, fault.BadUserInput},
+		{map[string]any{"before": true}, 0, fault.BadUserInput},
 		{map[string]any{"search": "  a b "}, 0, fault.BadUserInput},
 		{map[string]any{"search": ""}, 0, fault.BadUserInput},
 		{map[string]any{"search": "a b c d e f g h i"}, 0, fault.TooManyItems},

@@ -110,7 +110,12 @@ func (v *Viewer) Require(scopes ...Scope) error {
 // Class is a key that is equal for viewers with the same kind and scopes: what may be cached per
 // permission, never per tenant.
 func (v *Viewer) Class() string {
+	size := len(v.Kind)
+	for _, s := range v.Scopes {
+		size += 1 + len(s)
+	}
 	var b strings.Builder
+	b.Grow(size)
 	b.WriteString(string(v.Kind))
 	for _, s := range v.Scopes {
 		b.WriteByte(' ')
