@@ -4,15 +4,19 @@ package docs_test
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/vektah/gqlparser/v2/ast"
 
 	"caseload/internal/fault"
 	"caseload/internal/httpapi"
+	"caseload/schema"
 )
 
 var update = flag.Bool("update", false, "rewrite the tables")
@@ -23,6 +27,7 @@ func TestGoldenTables(t *testing.T) {
 		{"errors.md", "codes", codes()},
 		{"errors.md", "user-codes", userCodes()},
 		{"limits.md", "limits", limits()},
+		{"limits.md", "lists", lists(t)},
 	} {
 		t.Run(c.file+" "+c.marker, func(t *testing.T) {
 			raw, err := os.ReadFile(c.file)
@@ -60,6 +65,27 @@ func userCodes() string {
 	b.WriteString("\n| code | meaning |\n| --- | --- |\n")
 	for _, c := range fault.UserCodes {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", c.Code, c.Meaning)
+	}
+	return b.String() + "\n"
+}
+
+// lists are those of the input, but for what all filters and orders have alike.
+func lists(t *testing.T) string {
+	t.Helper()
+	public, err := schema.Load()
+	require.NoError(t, err)
+	var b strings.Builder
+	b.WriteString("\n| list | most items |\n| --- | --- |\n")
+	for _, name := range slices.Sorted(maps.Keys(public.Types)) {
+		def := public.Types[name]
+		if def.Kind != ast.InputObject || strings.HasSuffix(name, "Filter") {
+			continue
+		}
+		for _, f := range def.Fields {
+			if d := f.Directives.ForName("constraint"); d != nil {
+				fmt.Fprintf(&b, "| `%s.%s` | %s |\n", name, f.Name, d.Arguments.ForName("maxItems").Value.Raw)
+			}
+		}
 	}
 	return b.String() + "\n"
 }

@@ -3,9 +3,11 @@ package graph_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -142,15 +144,13 @@ func (g *generator) directive() string {
 	value := pick(g, []string{"true", "false"})
 	if g.chance(70) {
 		name := g.name("b")
+		declared := pick(g, []string{": Boolean!", ": Boolean! = " + value, ": Boolean = " + value})
+		g.declarations = append(g.declarations, "$"+name+declared)
 		switch {
-		case g.chance(50):
-			g.declarations = append(g.declarations, "$"+name+": Boolean!")
+		case declared == ": Boolean!" || g.chance(50):
 			g.variables[name] = g.chance(50)
-		default:
-			g.declarations = append(g.declarations, "$"+name+": Boolean! = "+value)
-			if g.chance(50) {
-				g.variables[name] = g.chance(50)
-			}
+		case g.chance(10):
+			g.variables[name] = nil
 		}
 		value = "$" + name
 	}
@@ -198,14 +198,7 @@ func (g *generator) field(typeName string, f *ast.FieldDefinition, depth int) st
 func (g *generator) argumentList(coordinate string, f *ast.FieldDefinition) string {
 	var parts []string
 	add := func(a *ast.ArgumentDefinition, value any) {
-		text := literal(value)
-		if g.chance(40) {
-			name := g.name("v")
-			g.declarations = append(g.declarations, "$"+name+": "+a.Type.String())
-			g.variables[name] = plain(value)
-			text = "$" + name
-		}
-		parts = append(parts, a.Name+": "+text)
+		parts = append(parts, a.Name+": "+g.write(a.Type, value, 40))
 	}
 	if f.Arguments.ForName("after") != nil {
 		if size := pick(g, []string{"", "first", "first", "last"}); size != "" {
@@ -245,6 +238,118 @@ func (g *generator) argumentList(coordinate string, f *ast.FieldDefinition) stri
 		return " "
 	}
 	return "(" + strings.Join(parts, ", ") + ")"
+}
+
+// write writes a value into a document, as a variable with this chance.
+func (g *generator) write(t *ast.Type, value any, percent int) string {
+	if g.chance(percent) {
+		return g.variable(t, value)
+	}
+	const below = 8
+	switch v := value.(type) {
+	case []any:
+		parts := make([]string, len(v))
+		for i, el := range v {
+			parts[i] = g.write(t.Elem, el, below)
+		}
+		if len(parts) == 1 && g.chance(15) {
+			// A variable of an element's type may not stand for the list.
+			if single := literal(v[0]); single == parts[0] {
+				return single
+			}
+		}
+		return "[" + strings.Join(parts, ", ") + "]"
+	case map[string]any:
+		var parts []string
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			parts = append(parts, name+": "+g.write(g.schema.Types[t.Name()].Fields.ForName(name).Type, v[name], below))
+		}
+		return "{" + strings.Join(parts, ", ") + "}"
+	}
+	return literal(value)
+}
+
+// variable declares a variable for a value, in one of the ways that its place allows, and sends it, mostly, as GraphQL
+// wants it.
+func (g *generator) variable(t *ast.Type, value any) string {
+	name, declared := g.name("v"), t.String()
+	sent, isSent := plain(value), true
+	switch {
+	case g.chance(65):
+	case t.NonNull:
+		// With a default, a variable that may be null may stand where null must not.
+		declared = strings.TrimSuffix(declared, "!") + " = " + literal(value)
+		if isSent = g.chance(50); isSent && g.chance(30) {
+			sent = nil
+		}
+	case value != nil && g.chance(30):
+		declared += "!"
+	case g.chance(50):
+		declared += " = " + literal(value)
+		if isSent = g.chance(50); isSent && g.chance(30) {
+			sent = nil
+		}
+	case g.chance(50):
+		sent = nil
+	default:
+		isSent = false
+	}
+	if g.chance(10) {
+		sent = g.single(sent)
+	}
+	if g.chance(3) {
+		sent = g.misfit(sent)
+	}
+	g.declarations = append(g.declarations, "$"+name+": "+declared)
+	if isSent {
+		g.variables[name] = sent
+	}
+	return "$" + name
+}
+
+// single puts the only element of a list in the place of the list, wherever there is one.
+func (g *generator) single(v any) any {
+	switch v := v.(type) {
+	case []any:
+		if len(v) == 1 {
+			return g.single(v[0])
+		}
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for name, el := range v {
+			out[name] = g.single(el)
+		}
+		return out
+	}
+	return v
+}
+
+// misfit makes one of the scalars in a value of another kind: what GraphQL does not coerce, and an id that is a number,
+// which it does.
+func (g *generator) misfit(v any) any {
+	switch v := v.(type) {
+	case []any:
+		out := slices.Clone(v)
+		if len(out) > 0 {
+			i := g.r.IntN(len(out))
+			out[i] = g.misfit(out[i])
+		}
+		return out
+	case map[string]any:
+		out := maps.Clone(v)
+		if len(out) > 0 {
+			name := pick(g, slices.Sorted(maps.Keys(out)))
+			out[name] = g.misfit(out[name])
+		}
+		return out
+	case int:
+		return pick(g, []any{strconv.Itoa(v), float64(v) + 0.5, v == 0, 1 << 40})
+	case string:
+		return pick(g, []any{json.Number("4155550123"), json.Number("0.5"), true, strings.ToLower(v), map[string]any{}})
+	case bool:
+		return pick(g, []any{strconv.FormatBool(v), 1})
+	}
+	return v
 }
 
 // enum is an enum value, which a literal writes without quotes.

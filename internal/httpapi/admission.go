@@ -42,6 +42,10 @@ func (a *admission) MutateOperationParameters(ctx context.Context, _ *graphql.Ra
 // MutateOperationContext checks and prices the operation, and charges it.
 func (a *admission) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
 	who := viewer.From(ctx)
+	if f := coerceVariables(a.schema, op.Operation, op.Variables); f != nil {
+		return asGraphQL(f)
+	}
+	leaveOutAbsent(op)
 	s := &state{price: priceOf(a.schema, a.limits, op.Operation, op.Variables), limit: a.limits.MaxCost}
 	op.Stats.SetExtension(stateName, s)
 	if s.price.introspects && !a.introspection.Allows(who) {

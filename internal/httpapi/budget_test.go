@@ -1,6 +1,9 @@
 package httpapi
 
 import (
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+
 	"net/http"
 	"sync"
 	"testing"
@@ -153,13 +156,16 @@ func TestDeadlines(t *testing.T) {
 
 func TestTimeoutByKind(t *testing.T) {
 	t.Parallel()
-	l := DefaultLimits()
+	l, schema := DefaultLimits(), gqlparser.MustLoadSchema(&ast.Source{Input: testSchema})
 	for text, want := range map[string]time.Duration{
 		"{ me { id } }": 10 * time.Second,
 		"mutation { updateCustomer(input: {}) { customer { id } } }": 20 * time.Second,
 		"mutation { x: updateCustomer(input: {}) { customer { id } } ...F } fragment F on Mutation { a: bulkUpsertCustomers(input: {items: []}) { customer { id } } }": 60 * time.Second,
+		"mutation { createCustomers(input: {items: []}) { customer { id } } }":                                                                                         60 * time.Second,
+		"mutation { addCustomers(rows: []) { customer { id } } }":                                                                                                      60 * time.Second,
+		"mutation { bulkNothing(input: {}) { customer { id } } }":                                                                                                      20 * time.Second,
 		"subscription { tick }": 0,
 	} {
-		require.Equal(t, want, l.timeout(operationOf(t, text)), text)
+		require.Equal(t, want, l.timeout(schema, operationOf(t, text)), text)
 	}
 }

@@ -102,7 +102,7 @@ func newExecutor(o Options, limits *Limits, p *Presenter) *guarded {
 	exec.Use(&admission{limits: limits, schema: o.Schema.Schema(), budgets: newBudgets(limits, o.Now), introspection: o.Introspection})
 	exec.Use(repetition{})
 	exec.Use(known)
-	exec.Use(&course{limits: limits, flights: newFlights(limits), presenter: p, statements: o.Statements})
+	exec.Use(&course{limits: limits, schema: o.Schema.Schema(), flights: newFlights(limits), presenter: p, statements: o.Statements})
 	for _, e := range o.Inner {
 		exec.Use(e)
 	}

@@ -36,6 +36,7 @@ const testSchema = `
 		customer(by: Selector!): Customer
 		nodes(ids: [ID!]!): [Node]!
 		tags(of: [String!] @constraint(maxItems: 3)): [String!]
+		since(day: Date, share: Float, ids: [ID!]): String
 		fail(how: String): String
 		slow: String
 		large: String
@@ -44,6 +45,12 @@ const testSchema = `
 	type Mutation {
 		updateCustomer(input: CustomerInput!): Payload
 		bulkUpsertCustomers(input: BulkInput!): Payload
+		createCustomers(input: BulkInput!): Payload
+		addCustomers(rows: [CustomerInput!]!): Payload
+		mergeCustomers(input: MergeInput!): Payload
+		claimCustomers(input: ClaimInput!): Payload
+		bulkNothing(input: CustomerInput!): Payload
+		enlarge: String
 	}
 	type Subscription { tick: Int }
 	interface Node { id: ID! }
@@ -61,11 +68,14 @@ const testSchema = `
 	type AccountConnection { edges: [AccountEdge!]! nodes: [Account!]! pageInfo: PageInfo! totalCount: Int }
 	type AccountEdge { cursor: String! node: Account! }
 	type PageInfo { hasNextPage: Boolean! }
-	type Payload { customer: Customer results: [Customer!] }
+	type Payload { customer: Customer results: [Customer!] userErrors: [UserError!]! }
+	type UserError { message: String }
 	input Selector @oneOf { id: ID externalId: String }
 	input Filter { in: [String!] @constraint(maxItems: 500) language: Language not: Filter and: [Filter!] by: Selector }
 	input CustomerInput { ssn: String birthDate: Date size: Int tags: [String!] language: Language }
 	input BulkInput { items: [CustomerInput!]! dryRun: Boolean }
+	input MergeInput { ids: [ID!]! }
+	input ClaimInput { limit: Int tags: [String!] }
 `
 
 // bench is a handler over a small schema whose execution is counted.
@@ -189,7 +199,7 @@ func (b *bench) resolve(ctx context.Context, f graphql.CollectedField) string {
 	switch f.Name {
 	case "__typename":
 		return `"Query"`
-	case "large":
+	case "large", "enlarge":
 		return `"` + strings.Repeat("x", 11<<20) + `"`
 	case "slow":
 		b.running <- struct{}{}

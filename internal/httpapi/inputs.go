@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"reflect"
 	"strconv"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -10,8 +9,9 @@ import (
 )
 
 // inputs checks the arguments of one validated operation for what the validation of the library leaves
-// out: the length of lists, and @oneOf where the value comes from a variable. A limit belongs to the
-// argument or input field, so variables are checked where they are used.
+// out: the length of lists, numbers that no machine type holds, and, where the value comes from a variable, @oneOf
+// and null where none is allowed. A limit belongs to the argument or input field, so variables are checked where
+// they are used. The variables have been coerced.
 type inputs struct {
 	schema    *ast.Schema
 	limits    *Limits
@@ -27,7 +27,7 @@ type use struct {
 	variable string
 }
 
-// checkInputs returns the first input that is too long or not exactly one of several, or nil.
+// checkInputs returns the first input that is too long, out of range, null, or not exactly one of several, or nil.
 func checkInputs(schema *ast.Schema, limits *Limits, op *ast.OperationDefinition, variables map[string]any) *fault.Error {
 	c := &inputs{schema: schema, limits: limits, variables: variables}
 	return c.set(op.SelectionSet)
@@ -38,10 +38,17 @@ func (c *inputs) set(set ast.SelectionSet) *fault.Error {
 		var f *fault.Error
 		switch sel := sel.(type) {
 		case *ast.Field:
-			f = c.field(sel)
+			if f = c.directives(sel.Directives); f == nil {
+				f = c.field(sel)
+			}
 		case *ast.InlineFragment:
-			f = c.set(sel.SelectionSet)
+			if f = c.directives(sel.Directives); f == nil {
+				f = c.set(sel.SelectionSet)
+			}
 		case *ast.FragmentSpread:
+			if f = c.directives(sel.Directives); f != nil {
+				return f
+			}
 			if sel.Definition == nil || c.fragments[sel.Name] {
 				continue
 			}
@@ -58,9 +65,29 @@ func (c *inputs) set(set ast.SelectionSet) *fault.Error {
 	return nil
 }
 
+// directives checks what @skip and @include are given: at a null the executor would panic, in a mutation after its
+// change was committed.
+func (c *inputs) directives(list ast.DirectiveList) *fault.Error {
+	for _, d := range list {
+		if d.Definition == nil {
+			continue
+		}
+		for _, a := range d.Arguments {
+			def := d.Definition.Arguments.ForName(a.Name)
+			if def == nil {
+				continue
+			}
+			if f := c.literal(def.Type, a.Value, c.limits.MaxInputList, ast.Path{ast.PathName(a.Name)}, def); f != nil {
+				return f
+			}
+		}
+	}
+	return nil
+}
+
 func (c *inputs) field(f *ast.Field) *fault.Error {
 	if f.Definition != nil {
-		c.bulk = isBulk(f.Name) && f.ObjectDefinition == c.schema.Mutation
+		c.bulk = f.ObjectDefinition == c.schema.Mutation && isBulk(c.schema, f.Definition)
 		for _, a := range f.Arguments {
 			def := f.Definition.Arguments.ForName(a.Name)
 			if def == nil {
@@ -103,7 +130,17 @@ func (c *inputs) literal(t *ast.Type, v *ast.Value, limit int, path ast.Path, pl
 			c.done = make(map[use]bool)
 		}
 		c.done[u] = true
-		return c.value(t, c.variables[v.Raw], limit, path)
+		value, given := c.variables[v.Raw]
+		if given && value == nil && t.NonNull {
+			// A nullable variable with a default may stand where null must not, but its value still must not be null.
+			return fault.New(fault.BadUserInput, "The value at %s must not be null.", dotted(path))
+		}
+		return c.value(t, value, limit, path)
+	case ast.IntValue, ast.FloatValue:
+		// Validation does not look at scalars of our own, and the executor panics at what it cannot read.
+		if _, err := v.Value(nil); err != nil {
+			return fault.New(fault.BadUserInput, "The number at %s is out of range.", dotted(path))
+		}
 	case ast.ListValue:
 		if t.Elem == nil {
 			return nil // a scalar of its own, such as JSON
@@ -142,18 +179,15 @@ func (c *inputs) value(t *ast.Type, v any, limit int, path ast.Path) *fault.Erro
 		return nil
 	}
 	if t.Elem != nil {
-		list, ok := elements(v)
-		if !ok {
-			return c.value(t.Elem, v, limit, path) // a single value stands for a list of one
-		}
-		if f := tooMany(list.Len(), limit, path); f != nil {
+		list, _ := v.([]any)
+		if f := tooMany(len(list), limit, path); f != nil {
 			return f
 		}
 		if t.Elem.Elem == nil && c.inputObject(t.Elem) == nil {
 			return nil // nothing to find in scalars
 		}
-		for i := range list.Len() {
-			if f := c.value(t.Elem, list.Index(i).Interface(), limit, join(path, ast.PathIndex(i))); f != nil {
+		for i, item := range list {
+			if f := c.value(t.Elem, item, limit, join(path, ast.PathIndex(i))); f != nil {
 				return f
 			}
 		}
@@ -219,11 +253,4 @@ func tooMany(n, limit int, path ast.Path) *fault.Error {
 // join makes a path of its own, so that siblings do not write into each other's.
 func join(path ast.Path, step ast.PathElement) ast.Path {
 	return append(path[:len(path):len(path)], step)
-}
-
-// elements returns a list value as a reflect.Value: the library wraps single values in slices of their
-// own type.
-func elements(v any) (reflect.Value, bool) {
-	r := reflect.ValueOf(v)
-	return r, r.Kind() == reflect.Slice
 }

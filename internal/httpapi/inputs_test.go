@@ -50,6 +50,7 @@ func TestInputs(t *testing.T) {
 		{bulk, map[string]any{"i": map[string]any{"items": repeat(1000, map[string]any{})}}, "", ""},
 		{bulk, map[string]any{"i": map[string]any{"items": repeat(1001, map[string]any{})}}, "TOO_MANY_ITEMS", "input.items has 1001 items; the limit is 1000"},
 		{bulk, map[string]any{"i": map[string]any{"items": []any{map[string]any{}, map[string]any{"tags": repeat(251, "x")}}}}, "TOO_MANY_ITEMS", "input.items.1.tags has 251 items; the limit is 250"},
+		{"mutation M($i: BulkInput!) { createCustomers(input: $i) { customer { id } } }", map[string]any{"i": map[string]any{"items": repeat(1000, map[string]any{})}}, "", ""},
 		{update, map[string]any{"i": map[string]any{"tags": repeat(250, "x")}}, "", ""},
 		{update, map[string]any{"i": map[string]any{"tags": repeat(251, "x")}}, "TOO_MANY_ITEMS", "input.tags has 251"},
 	} {
@@ -63,5 +64,43 @@ func TestInputs(t *testing.T) {
 		require.Equal(t, before, b.executed.Load(), "refused before execution")
 		require.Contains(t, got.Errors[0].Message, c.message)
 		require.Equal(t, 400, got.Code)
+	}
+}
+
+// What the executor cannot read, or panics at, is refused before anything runs.
+func TestInputsTheExecutorCannotRead(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, roomy)
+	include := "query Q($b: Boolean = true) { me @include(if: $b) { id } }"
+	for _, c := range []struct {
+		text, message string
+		v             map[string]any
+	}{
+		{include, "", nil},
+		{include, "", map[string]any{"b": false}},
+		{include, "The value at if must not be null.", map[string]any{"b": nil}},
+		{"query Q($b: Boolean = true) { me { id @skip(if: $b) } }", "The value at if must not be null.", map[string]any{"b": nil}},
+		{"query Q($b: Boolean = true) { ... @include(if: $b) { me { id } } }", "The value at if must not be null.", map[string]any{"b": nil}},
+		{"query Q($b: Boolean = true) { me { ...F } me { ...F @skip(if: $b) } } fragment F on Customer { id }", "The value at if must not be null.", map[string]any{"b": nil}},
+		{"mutation M($b: Boolean = true) { updateCustomer(input: {}) { customer { id @include(if: $b) } } }", "The value at if must not be null.", map[string]any{"b": nil}},
+		{`query Q($id: [ID!] = ["x"]) { nodes(ids: $id) { id } }`, "The value at ids must not be null.", map[string]any{"id": nil}},
+		{`query Q($id: ID = "x") { nodes(ids: ["y", $id]) { id } }`, "The value at ids.1 must not be null.", map[string]any{"id": nil}},
+		{`mutation M($i: [CustomerInput!] = []) { bulkUpsertCustomers(input: {items: $i}) { customer { id } } }`, "The value at input.items must not be null.", map[string]any{"i": nil}},
+		{`mutation M($i: CustomerInput = {}) { updateCustomer(input: $i) { customer { id } } }`, "The value at input must not be null.", map[string]any{"i": nil}},
+		{`{ since(day: 20260309) }`, "", nil},
+		{`{ since(day: 99999999999999999999) }`, "The number at day is out of range.", nil},
+		{`{ since(day: 1e999) }`, "The number at day is out of range.", nil},
+		{`{ since(day: [1e999]) }`, "", nil},
+		{`query Q($d: Date = 99999999999999999999) { since(day: $d) }`, "The variable at d has the wrong form.", nil},
+	} {
+		before := b.executed.Load()
+		got := b.do(t, query(c.text, c.v, "X-API-Key", "admin"))
+		if c.message == "" {
+			require.Empty(t, got.code(), "%s %v", c.text, got.body)
+			continue
+		}
+		require.Equal(t, "BAD_USER_INPUT", got.code(), "%s %v", c.text, got.body)
+		require.Equal(t, c.message, got.Errors[0].Message)
+		require.Equal(t, before, b.executed.Load(), "refused before execution")
 	}
 }

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"strings"
 	"time"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -17,16 +16,18 @@ type Limits struct {
 	MaxBody           int64 `env:"CASELOAD_LIMIT_BODY_BYTES" envDefault:"1048576" doc:"Largest request body in bytes."`
 	MaxBulkBody       int64 `env:"CASELOAD_LIMIT_BULK_BODY_BYTES" envDefault:"4194304" doc:"Largest request body in bytes for credentials that hold CUSTOMERS_WRITE or SCHEDULES_WRITE."`
 	MaxJSONDepth      int   `env:"CASELOAD_LIMIT_JSON_DEPTH" envDefault:"32" doc:"Deepest nesting of objects and lists in a request body."`
-	MaxVariableValues int   `env:"CASELOAD_LIMIT_VARIABLE_VALUES" envDefault:"50000" doc:"Most values (objects, lists and scalars) in a request body."`
+	MaxVariableValues int   `env:"CASELOAD_LIMIT_VARIABLE_VALUES" envDefault:"100000" doc:"Most values (objects, lists and scalars) in a request body."`
 
-	MaxUpload        int64         `env:"CASELOAD_LIMIT_UPLOAD_BYTES" envDefault:"2147483648" doc:"Largest size in bytes of the files of one request together."`
-	MaxUploadFiles   int           `env:"CASELOAD_LIMIT_UPLOAD_FILES" envDefault:"10" doc:"Most files in one request."`
-	MaxUploadMap     int64         `env:"CASELOAD_LIMIT_UPLOAD_MAP_BYTES" envDefault:"16384" doc:"Largest part map of a request with files in bytes."`
-	PrincipalUploads int           `env:"CASELOAD_LIMIT_PRINCIPAL_UPLOADS" envDefault:"4" doc:"Requests with files of one principal whose files come in at the same time."`
-	ProcessUploads   int           `env:"CASELOAD_LIMIT_PROCESS_UPLOADS" envDefault:"32" doc:"Requests with files that come in at the same time in one process."`
-	UploadStall      time.Duration `env:"CASELOAD_LIMIT_UPLOAD_STALL" envDefault:"15s" doc:"Longest wait for the next bytes of a file."`
-	UploadTimeout    time.Duration `env:"CASELOAD_LIMIT_UPLOAD_TIMEOUT" envDefault:"15m" doc:"Longest wait for all files of a request."`
-	Downloads        int           `env:"CASELOAD_LIMIT_DOWNLOADS" envDefault:"64" doc:"Downloads that run at the same time in one process."`
+	MaxUpload             int64         `env:"CASELOAD_LIMIT_UPLOAD_BYTES" envDefault:"2147483648" doc:"Largest size in bytes of the files of one request together."`
+	MaxUploadFiles        int           `env:"CASELOAD_LIMIT_UPLOAD_FILES" envDefault:"10" doc:"Most files in one request."`
+	MaxUploadMap          int64         `env:"CASELOAD_LIMIT_UPLOAD_MAP_BYTES" envDefault:"16384" doc:"Largest part map of a request with files in bytes."`
+	PrincipalUploads      int           `env:"CASELOAD_LIMIT_PRINCIPAL_UPLOADS" envDefault:"4" doc:"Requests with files of one principal whose files come in at the same time."`
+	ProcessUploads        int           `env:"CASELOAD_LIMIT_PROCESS_UPLOADS" envDefault:"32" doc:"Requests with files that come in at the same time in one process."`
+	UploadStall           time.Duration `env:"CASELOAD_LIMIT_UPLOAD_STALL" envDefault:"15s" doc:"Longest wait for the next bytes of a file."`
+	UploadTimeout         time.Duration `env:"CASELOAD_LIMIT_UPLOAD_TIMEOUT" envDefault:"15m" doc:"Longest wait for all files of a request."`
+	Downloads             int           `env:"CASELOAD_LIMIT_DOWNLOADS" envDefault:"64" doc:"Downloads that run at the same time in one process."`
+	OrganizationDownloads int           `env:"CASELOAD_LIMIT_ORGANIZATION_DOWNLOADS" envDefault:"16" doc:"Downloads of one organization that run at the same time in one process."`
+	DownloadRate          int64         `env:"CASELOAD_LIMIT_DOWNLOAD_BYTES_PER_SECOND" envDefault:"32768" doc:"Least rate in bytes a second at which a client takes a download on the whole, or is cut off."`
 
 	MaxDocumentBytes      int `env:"CASELOAD_LIMIT_DOCUMENT_BYTES" envDefault:"32768" doc:"Longest GraphQL document in bytes."`
 	MaxTokens             int `env:"CASELOAD_LIMIT_TOKENS" envDefault:"2000" doc:"Most tokens in a document."`
@@ -72,9 +73,9 @@ type Limits struct {
 // DefaultLimits returns the limits that hold when the environment says nothing.
 func DefaultLimits() Limits {
 	return Limits{
-		MaxBody: 1 << 20, MaxBulkBody: 4 << 20, MaxJSONDepth: 32, MaxVariableValues: 50_000,
+		MaxBody: 1 << 20, MaxBulkBody: 4 << 20, MaxJSONDepth: 32, MaxVariableValues: 100_000,
 		MaxUpload: 2 << 30, MaxUploadFiles: 10, MaxUploadMap: 16 << 10, PrincipalUploads: 4, ProcessUploads: 32,
-		UploadStall: 15 * time.Second, UploadTimeout: 15 * time.Minute, Downloads: 64,
+		UploadStall: 15 * time.Second, UploadTimeout: 15 * time.Minute, Downloads: 64, OrganizationDownloads: 16, DownloadRate: 32 << 10,
 		MaxDocumentBytes: 32 << 10, MaxTokens: 2000, MaxOperations: 5, MaxFragments: 50,
 		MaxDepth: 12, MaxIntrospectionDepth: 20, MaxAliases: 30, MaxRootFields: 20, MaxMutationFields: 10,
 		MaxRepeats: 20, MaxDirectives: 50, MaxFields: 5000,
@@ -97,13 +98,13 @@ func (l *Limits) BodyFor(v *viewer.Viewer) int64 {
 }
 
 // timeout returns how long an operation may run; zero means for ever, which only subscriptions may.
-func (l *Limits) timeout(op *ast.OperationDefinition) time.Duration {
+func (l *Limits) timeout(schema *ast.Schema, op *ast.OperationDefinition) time.Duration {
 	switch op.Operation {
 	case ast.Query:
 		return l.QueryTimeout
 	case ast.Mutation:
 		for _, f := range rootFields(op.SelectionSet, nil) {
-			if isBulk(f.Name) {
+			if isBulk(schema, f.Definition) {
 				return l.BulkTimeout
 			}
 		}
@@ -113,8 +114,36 @@ func (l *Limits) timeout(op *ast.OperationDefinition) time.Duration {
 	}
 }
 
-// isBulk tells whether a mutation is a bulk mutation; schema names are verb first.
-func isBulk(field string) bool { return strings.HasPrefix(field, "bulk") }
+// isBulk tells whether a mutation is a bulk mutation: it takes rows, a list of input objects that must be given, as
+// an argument or right in its input.
+func isBulk(schema *ast.Schema, mutation *ast.FieldDefinition) bool {
+	if mutation == nil {
+		return false
+	}
+	for _, a := range mutation.Arguments {
+		def := schema.Types[a.Type.Name()]
+		if def == nil || def.Kind != ast.InputObject {
+			continue
+		}
+		if isRows(schema, a.Type) {
+			return true
+		}
+		for _, f := range def.Fields {
+			if isRows(schema, f.Type) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func isRows(schema *ast.Schema, t *ast.Type) bool {
+	if t.Elem == nil || !t.NonNull {
+		return false
+	}
+	def := schema.Types[t.Name()]
+	return def != nil && def.Kind == ast.InputObject
+}
 
 // rootFields appends the fields of a root selection set, fragments expanded. It is meant for validated
 // documents: there fragments have definitions and no cycles.

@@ -48,6 +48,7 @@ func Cost(ctx context.Context) (int, bool) {
 // that run at the same time, and what is said about it in the response and in the access log.
 type course struct {
 	limits    *Limits
+	schema    *ast.Schema
 	flights   *flights
 	presenter *Presenter
 	// statements may be nil.
@@ -73,7 +74,7 @@ func (c *course) InterceptOperation(ctx context.Context, next graphql.OperationH
 		return next(ctx)
 	}
 	cancel := func() {}
-	if limit := c.limits.timeout(op.Operation); limit > 0 {
+	if limit := c.limits.timeout(c.schema, op.Operation); limit > 0 {
 		// Set here, not around the answer, so that loaders made by inner interceptors inherit it. Should
 		// the answer never be asked for, the timer frees it.
 		ctx, cancel = context.WithTimeout(ctx, limit)

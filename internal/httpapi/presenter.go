@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -342,20 +341,4 @@ func codeOf(e *gqlerror.Error) fault.Code {
 		return fault.Code(code)
 	}
 	return fault.Internal
-}
-
-// number reads a value that came from JSON or from a literal as an int; false says it is none.
-func number(v any) (int, bool) {
-	switch v := v.(type) {
-	case int64:
-		return int(v), true
-	case int:
-		return v, true
-	case int32:
-		return int(v), true
-	case json.Number:
-		n, err := v.Int64()
-		return int(n), err == nil
-	}
-	return 0, false
 }

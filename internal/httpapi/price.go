@@ -11,7 +11,7 @@ const (
 	countPoints         = 10
 	searchPoints        = 10
 	mutationPoints      = 10
-	bulkItemPoints      = 1
+	bulkRowPoints       = 1
 	introspectionPoints = 10
 	// assumedList is the length of a list that is no connection and says nothing about its length.
 	assumedList = 5
@@ -23,9 +23,9 @@ type price struct {
 	introspects   bool
 }
 
-// tally is the price of a selection set. Of a connection's selection set the part below `edges` and
-// `nodes` is kept apart, as the page size is an argument of the field above, outside the fragment that
-// may hold the selection; that is what allows one walk per fragment.
+// tally is the price of a selection set. The part below `edges` and `nodes` of a connection, and below the lists of
+// a mutation's payload, is kept apart, as their length follows from the arguments of the field above, outside the
+// fragment that may hold the selection; that is what allows one walk per fragment.
 type tally struct {
 	points, nodes         int
 	itemPoints, itemNodes int
@@ -101,20 +101,34 @@ func (p *pricer) field(f *ast.Field) tally {
 		own = searchPoints
 	}
 	def := p.schema.Types[f.Definition.Type.Name()]
-	if def == nil || !def.IsCompositeType() {
+	switch {
+	case def != nil && def.Name == userError:
+		return tally{} // made from the input, not read from anywhere
+	case def == nil || !def.IsCompositeType():
 		if f.Name == "totalCount" {
 			own += countPoints
 		}
 		return tally{points: own}
 	}
-	if f.ObjectDefinition != nil && f.ObjectDefinition == p.schema.Mutation {
-		own += mutationPoints
-		if isBulk(f.Name) {
-			own = plus(own, times(bulkItemPoints, p.items(f)))
-		}
-	}
 	below := p.set(f.SelectionSet)
+	if f.ObjectDefinition != nil && f.ObjectDefinition == p.schema.Mutation {
+		return p.mutation(f, below)
+	}
 	return p.place(f, def, own, below)
+}
+
+// mutation prices a mutation with the payload that is selected. A row of a bulk mutation costs what is selected of
+// its result, and no less than a point.
+func (p *pricer) mutation(f *ast.Field, below tally) tally {
+	rows, perRow := p.rows(f), below.itemPoints
+	if isBulk(p.schema, f.Definition) {
+		perRow = max(perRow, bulkRowPoints)
+	}
+	return tally{
+		points:      plus(mutationPoints, plus(plus(1, below.points), times(rows, perRow))),
+		nodes:       plus(plus(1, below.nodes), times(rows, below.itemNodes)),
+		introspects: below.introspects,
+	}
 }
 
 // place puts what is below a field where it belongs: times the page for a connection, times the length
@@ -122,6 +136,8 @@ func (p *pricer) field(f *ast.Field) tally {
 func (p *pricer) place(f *ast.Field, def *ast.Definition, own int, below tally) tally {
 	in := f.ObjectDefinition
 	switch {
+	case in != nil && isPayload(in) && f.Definition.Type.Elem != nil:
+		return tally{itemPoints: plus(1, below.points), itemNodes: plus(1, below.nodes), introspects: below.introspects}
 	case in != nil && isConnection(in) && (f.Name == "edges" || f.Name == "nodes"):
 		return tally{itemPoints: plus(1, below.points), itemNodes: plus(1, below.nodes), introspects: below.introspects}
 	case in != nil && isConnection(in) && f.Name == "pageInfo":
@@ -150,6 +166,12 @@ func isConnection(def *ast.Definition) bool {
 	return strings.HasSuffix(def.Name, "Connection") && (def.Fields.ForName("edges") != nil || def.Fields.ForName("nodes") != nil)
 }
 
+// userError is the type of what is wrong with an input.
+const userError = "UserError"
+
+// isPayload tells whether a type is what a mutation answers; a test of the schema holds them to that name.
+func isPayload(def *ast.Definition) bool { return strings.HasSuffix(def.Name, "Payload") }
+
 // page returns the page size of a connection field. Sizes over the maximum are priced as they are
 // written; the resolver refuses them.
 func (p *pricer) page(f *ast.Field) int {
@@ -174,7 +196,8 @@ func (p *pricer) length(f *ast.Field) int {
 	return assumedList
 }
 
-// number returns an argument that is an integer, from the document, a variable or the schema's default.
+// number returns an argument that is an integer, from the document, a variable or the schema's default. What is
+// given and cannot be read counts as endless.
 func (p *pricer) number(f *ast.Field, arg string) (int, bool) {
 	value := (*ast.Value)(nil)
 	if a := f.Arguments.ForName(arg); a != nil {
@@ -189,11 +212,19 @@ func (p *pricer) number(f *ast.Field, arg string) (int, bool) {
 		return 0, false
 	}
 	v, err := value.Value(p.variables)
-	if err != nil {
+	if err == nil && v == nil {
 		return 0, false
 	}
-	n, ok := number(v)
-	return min(max(n, 0), saturated), ok
+	return size(v), true
+}
+
+// size reads a value that is an integer, or whatever was given instead.
+func size(v any) int {
+	n, ok := v.(int64)
+	if !ok {
+		return saturated
+	}
+	return int(min(max(n, 0), saturated))
 }
 
 // given tells whether a value is there and not null.
@@ -207,45 +238,48 @@ func (p *pricer) given(v *ast.Value) bool {
 	return true
 }
 
-// items counts what the lists in the arguments of a bulk mutation hold: in the argument itself, or one
-// level below, where an input object has its list.
-func (p *pricer) items(f *ast.Field) int {
+// rows returns how long the lists of a mutation's payload are at most: as long as the longest list that was sent, in
+// an argument or right in an input object, or as the `limit` there says.
+func (p *pricer) rows(f *ast.Field) int {
 	n := 0
-	for _, a := range f.Arguments {
-		n = plus(n, p.listed(a.Value, 1))
+	if !isBulk(p.schema, f.Definition) {
+		n = assumedList
 	}
-	return n
-}
-
-func (p *pricer) listed(v *ast.Value, levels int) int {
-	switch v.Kind {
-	case ast.Variable:
-		return listedIn(p.variables[v.Raw], levels)
-	case ast.ListValue:
-		return len(v.Children)
-	case ast.ObjectValue:
-		n := 0
-		if levels > 0 {
-			for _, c := range v.Children {
-				n = plus(n, p.listed(c.Value, levels-1))
+	for _, a := range f.Arguments {
+		arg := f.Definition.Arguments.ForName(a.Name)
+		v, err := a.Value.Value(p.variables)
+		if arg == nil || err != nil {
+			continue // refused elsewhere
+		}
+		n = max(n, length(arg.Type, v))
+		object, ok := v.(map[string]any)
+		def := p.schema.Types[arg.Type.Name()]
+		if !ok || def == nil {
+			continue
+		}
+		for _, field := range def.Fields {
+			switch value := object[field.Name]; {
+			case field.Name == "limit" && value == nil:
+				n = max(n, p.limits.DefaultPage)
+			case field.Name == "limit":
+				n = max(n, size(value))
+			default:
+				n = max(n, length(field.Type, value))
 			}
 		}
-		return n
-	}
-	return 0
-}
-
-func listedIn(v any, levels int) int {
-	if list, ok := elements(v); ok {
-		return list.Len()
-	}
-	n := 0
-	if m, ok := v.(map[string]any); ok && levels > 0 {
-		for _, c := range m {
-			n = plus(n, listedIn(c, levels-1))
-		}
 	}
 	return n
+}
+
+// length returns the length of a list value; a single value is a list of one, and nothing else is a list.
+func length(t *ast.Type, v any) int {
+	if t.Elem == nil || v == nil {
+		return 0
+	}
+	if list, ok := v.([]any); ok {
+		return len(list)
+	}
+	return 1
 }
 
 // count returns the length of a list value; a single value is a list of one.
@@ -254,8 +288,8 @@ func (p *pricer) count(v *ast.Value) int {
 	case ast.ListValue:
 		return len(v.Children)
 	case ast.Variable:
-		if list, ok := elements(p.variables[v.Raw]); ok {
-			return list.Len()
+		if list, ok := p.variables[v.Raw].([]any); ok {
+			return len(list)
 		}
 	}
 	return 1

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -48,6 +49,20 @@ func TestPrice(t *testing.T) {
 		{"mutation M($i: BulkInput!) { bulkUpsertCustomers(input: $i) { customer { id } } }", map[string]any{"i": map[string]any{"items": items}}, 10 + 200 + 2, 2},
 		{"mutation M($i: [CustomerInput!]!) { bulkUpsertCustomers(input: {items: $i}) { customer { id } } }", map[string]any{"i": items}, 10 + 200 + 2, 2},
 		{"mutation { bulkUpsertCustomers(input: {items: [{}, {}]}) { customer { id } } }", nil, 10 + 2 + 2, 2},
+		{"mutation M($i: BulkInput!) { bulkUpsertCustomers(input: $i) { results { id } } }", map[string]any{"i": map[string]any{"items": items}}, 10 + 1 + 200, 1 + 200},
+		{"mutation M($i: BulkInput!) { bulkUpsertCustomers(input: $i) { results { accounts(first: 100) { nodes { id } } } userErrors { message } } }", map[string]any{"i": map[string]any{"items": items}}, 10 + 1 + 200*(1+1+100), 1 + 200*(1+100)},
+		{"mutation M($i: BulkInput!) { createCustomers(input: $i) { results { parent { id } } } }", map[string]any{"i": map[string]any{"items": items[:50]}}, 10 + 1 + 50*2, 1 + 50*2},
+		{"mutation M($i: [CustomerInput!]!) { addCustomers(rows: $i) { results { parent { id } } } }", map[string]any{"i": items[:50]}, 10 + 1 + 50*2, 1 + 50*2},
+		{"mutation M($i: [CustomerInput!]!) { addCustomers(rows: $i) { customer { id } } }", map[string]any{"i": map[string]any{}}, 10 + 2 + 1, 2},
+		{"mutation M($i: BulkInput!) { a: createCustomers(input: $i) { ...P } b: createCustomers(input: {items: [{}]}) { ...P } } fragment P on Payload { results { id } }", map[string]any{"i": map[string]any{"items": items[:50]}}, 22 + 51, 2 + 51},
+		{"mutation { mergeCustomers(input: {ids: [1, 2, 3, 4, 5, 6, 7]}) { results { id } } }", nil, 10 + 1 + 7, 1 + 7},
+		{"mutation { mergeCustomers(input: {ids: [1]}) { results { id } } }", nil, 10 + 1 + 5, 1 + 5},
+		{"mutation M($n: Int) { claimCustomers(input: {limit: $n}) { results { id } } }", map[string]any{"n": json.Number("100")}, 10 + 1 + 100, 1 + 100},
+		{"mutation { claimCustomers(input: {}) { results { id } } }", nil, 10 + 1 + 15, 1 + 15},
+		{"mutation M($i: ClaimInput!) { claimCustomers(input: $i) { customer { id } } }", map[string]any{"i": map[string]any{"limit": json.Number("100")}}, 10 + 2, 2},
+		{"mutation M($i: ClaimInput!) { claimCustomers(input: $i) { results { id } } }", map[string]any{"i": map[string]any{"limit": json.Number("100")}}, 10 + 1 + 100, 1 + 100},
+		{"query Q($n: Int) { customers(first: $n) { nodes { id } } }", map[string]any{"n": json.Number("40")}, 1 + 40, 40},
+		{"query Q($n: Int = 15) { customers(first: $n) { nodes { id } } }", map[string]any{"n": nil}, 1 + 15, 15},
 		{"query Q($s: Boolean!) { me @skip(if: $s) { id } customers @include(if: $s) { nodes { id } } }", map[string]any{"s": true}, 16, 15},
 		{"query Q($s: Boolean!) { ... @include(if: $s) { me { id } } ...F @skip(if: $s) } fragment F on Query { customers { nodes { id } } }", map[string]any{"s": true}, 1, 1},
 		{"{ customers(first: 2147483647) { nodes { accounts(first: 2147483647) { nodes { customers(first: 2147483647) { nodes { id } } } } } } }", nil, saturated, saturated},
@@ -56,6 +71,7 @@ func TestPrice(t *testing.T) {
 		require.Empty(t, errs, c.text)
 		variables, err := validator.VariableValues(schema, doc.Operations[0], c.variables)
 		require.NoError(t, err)
+		require.Nil(t, coerceVariables(schema, doc.Operations[0], variables))
 		got := priceOf(schema, &limits, doc.Operations[0], variables)
 		require.Equal(t, price{points: c.points, nodes: c.nodes}, got, c.text)
 	}

@@ -111,10 +111,12 @@ func (s *scanner) step() (done bool, f *fault.Error) {
 		}
 		s.begun, s.object = true, token.Kind() == '{'
 	}
-	if depth == 1 && s.object && token.Kind() == '"' {
+	if token.Kind() == '"' {
 		// In an object names and values take turns.
-		if _, n := s.decoder.StackIndex(1); n%2 == 1 {
-			s.member, s.start = token.String(), s.decoder.InputOffset()
+		if kind, n := s.decoder.StackIndex(depth); kind == '{' && n%2 == 1 {
+			if depth == 1 {
+				s.member, s.start = token.String(), s.decoder.InputOffset()
+			}
 			return false, nil
 		}
 	}

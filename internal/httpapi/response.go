@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"caseload/internal/fault"
@@ -124,7 +125,11 @@ func (a *answer) write(status int, wait time.Duration, parts [][]byte) {
 		a.w.WriteHeader(status)
 		z := gzips.Get().(*gzip.Writer)
 		z.Reset(a.w)
-		defer gzips.Put(z)
+		defer func() {
+			// In the pool it must not hold on to the response, and with it to the request and the connection.
+			z.Reset(io.Discard)
+			gzips.Put(z)
+		}()
 		for _, p := range parts {
 			if _, err := z.Write(p); err != nil {
 				return
@@ -150,7 +155,11 @@ func (a *answer) tooBig(ctx context.Context, p *Presenter, response *graphql.Res
 	if len(response.Data) <= a.limits.MaxResponse {
 		return response
 	}
-	f := fault.New(fault.ResponseTooLarge, "The answer has %d bytes; the limit is %d. Select less, or ask for smaller pages. A mutation has been carried out.", len(response.Data), a.limits.MaxResponse)
+	advice := "Select less, or ask for smaller pages."
+	if op := graphql.GetOperationContext(ctx); op.Operation != nil && op.Operation.Operation == ast.Mutation {
+		advice = "The mutation has been carried out; select less of what it answers."
+	}
+	f := fault.New(fault.ResponseTooLarge, "The answer has %d bytes; the limit is %d. %s", len(response.Data), a.limits.MaxResponse, advice)
 	e := p.Present(ctx, f)
 	blame(ctx, codeOf(e))
 	return &graphql.Response{Errors: gqlerror.List{e}, Extensions: response.Extensions}

@@ -99,7 +99,7 @@ func TestRequestsThatAreRefused(t *testing.T) {
 		{"byte order mark", post("\ufeff" + good), 400, "BAD_REQUEST", [2]string{}},
 		{"deep", post(deep(31)), 400, "BAD_REQUEST", [2]string{}},
 		{"very deep", post(deep(200_000)), 400, "BAD_REQUEST", [2]string{}},
-		{"many values", post(`{"query":"{ __typename }","variables":{"a":[` + strings.Repeat("1,", 50_000) + `1]}}`), 400, "TOO_MANY_ITEMS", [2]string{}},
+		{"many values", post(`{"query":"{ __typename }","variables":{"a":[` + strings.Repeat("1,", 100_000) + `1]}}`), 400, "TOO_MANY_ITEMS", [2]string{}},
 		{"huge number", post(`{"query":"{ __typename }","variables":{"a":` + strings.Repeat("9", 1000) + `}}`), 400, "BAD_REQUEST", [2]string{}},
 		{"huge exponent", post(`{"query":"{ __typename }","variables":{"a":1e999999999}}`), 400, "BAD_REQUEST", [2]string{}},
 		{"get repeats", get(url.Values{"query": {"{__typename}", "{me{id}}"}}), 400, "BAD_REQUEST", [2]string{}},
@@ -166,6 +166,8 @@ func TestLargeResponses(t *testing.T) {
 	require.Equal(t, "RESPONSE_TOO_LARGE", got.code())
 	require.Nil(t, got.Data)
 	require.Less(t, len(got.body), 4<<10)
+	require.NotContains(t, got.Errors[0].Message, "mutation")
+	require.Contains(t, b.do(t, query("mutation { enlarge }", nil)).Errors[0].Message, "The mutation has been carried out")
 
 	zipped := newBench(t, func(o *Options) { l := DefaultLimits(); l.MaxResponse = 16 << 20; o.Limits = &l })
 	packed := zipped.do(t, query("{ large }", nil, "Accept-Encoding", "gzip"))

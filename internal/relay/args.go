@@ -3,7 +3,6 @@ package relay
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 	"unicode"
@@ -50,18 +49,19 @@ type Spec[T any] struct {
 
 // Args are the checked arguments of one list field.
 type Args struct {
-	Page  db.Page
-	Where db.Where
-	// Key is equal for equal arguments: loaders are kept by it.
-	Key     string
+	Page    db.Page
+	Where   db.Where
 	cursors *Cursors
 	list    List
 }
 
+// Key is equal for equal arguments: loaders are kept by it.
+func (a *Args) Key() string { return ArgumentKey(a.list.raw) }
+
 // Parse checks the raw arguments of a list field, after GraphQL's own coercion. Errors are
 // BAD_USER_INPUT, TOO_MANY_ITEMS or INVALID_CURSOR.
 func (s *Spec[T]) Parse(ctx context.Context, cursors *Cursors, scope db.Scope, coordinate string, raw map[string]any) (*Args, error) {
-	a := &Args{Key: ArgumentKey(raw), cursors: cursors}
+	a := &Args{cursors: cursors}
 	var err error
 	if a.Page.Order, err = s.order(raw["orderBy"]); err != nil {
 		return nil, err
@@ -76,8 +76,12 @@ func (s *Spec[T]) Parse(ctx context.Context, cursors *Cursors, scope db.Scope, c
 		}
 		a.Where = a.Where.All(w)
 	}
-	if v, ok := raw["search"].(string); ok {
-		w, err := s.Search(v)
+	search, isSearch, err := text(raw, "search")
+	if err != nil {
+		return nil, err
+	}
+	if isSearch {
+		w, err := s.Search(search)
 		if err != nil {
 			return nil, err
 		}
@@ -86,15 +90,22 @@ func (s *Spec[T]) Parse(ctx context.Context, cursors *Cursors, scope db.Scope, c
 	if s.Always != nil {
 		a.Where = a.Where.All(s.Always(raw))
 	}
-	// The order is named too: a default order that changes with a release must not misread old cursors.
-	a.list = List{scope: scope, text: fmt.Sprintf("%s\x00%s\x00%v", coordinate, bound(raw), a.Page.Order)}
-	if after, ok := raw["after"].(string); ok {
-		if a.Page.After, err = cursors.Decode(a.list, after, len(a.Page.Order)); err != nil {
+	a.list.scope, a.list.coordinate, a.list.raw, a.list.order = scope, coordinate, raw, a.Page.Order
+	after, isAfter, err := text(raw, "after")
+	if err != nil {
+		return nil, err
+	}
+	if isAfter {
+		if a.Page.After, err = cursors.Decode(&a.list, after, len(a.Page.Order)); err != nil {
 			return nil, err
 		}
 	}
-	if before, ok := raw["before"].(string); ok {
-		if a.Page.Before, err = cursors.Decode(a.list, before, len(a.Page.Order)); err != nil {
+	before, isBefore, err := text(raw, "before")
+	if err != nil {
+		return nil, err
+	}
+	if isBefore {
+		if a.Page.Before, err = cursors.Decode(&a.list, before, len(a.Page.Order)); err != nil {
 			return nil, err
 		}
 	}
@@ -102,7 +113,7 @@ func (s *Spec[T]) Parse(ctx context.Context, cursors *Cursors, scope db.Scope, c
 }
 
 // Cursor returns the cursor of a row from the values of the page's order at it, as SQL text; nil is NULL.
-func (a *Args) Cursor(values []*string) string { return a.cursors.Encode(a.list, values) }
+func (a *Args) Cursor(values []*string) string { return a.cursors.Encode(&a.list, values) }
 
 // bound is the part of the arguments that a cursor is bound to: all but the page itself.
 func bound(raw map[string]any) string {
@@ -159,6 +170,20 @@ func count(raw map[string]any, name string) (int, bool, error) {
 		return 0, false, fault.New(fault.TooManyItems, "%s must be at most %d; page through the list with after.", name, MaxPage)
 	}
 	return int(n), true, nil
+}
+
+// text returns an argument that is a string. Another value counts as wrong, never as absent: a list without the
+// search that was asked for shows everything.
+func text(raw map[string]any, name string) (string, bool, error) {
+	v := raw[name]
+	if v == nil {
+		return "", false, nil
+	}
+	s, ok := v.(string)
+	if !ok {
+		return "", false, fault.New(fault.BadUserInput, "%s must be a string.", name)
+	}
+	return s, true, nil
 }
 
 // maxOrderTerms bounds orderBy: each term more makes the keyset condition longer.

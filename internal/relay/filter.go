@@ -245,8 +245,14 @@ func hasNull(raw any) bool {
 				return true
 			}
 		}
-	case []any:
-		return slices.ContainsFunc(v, hasNull)
+	default:
+		// A list may be of any type: the executor's library wraps a single value in a slice of the value's own.
+		list := reflect.ValueOf(raw)
+		for i := 0; list.Kind() == reflect.Slice && i < list.Len(); i++ {
+			if hasNull(list.Index(i).Interface()) {
+				return true
+			}
+		}
 	}
 	return false
 }
