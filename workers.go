@@ -2,19 +2,16 @@ package main
 
 import (
 	"context"
-	"errors"
 
 	"github.com/riverqueue/river"
 
 	"caseload/internal/bulk"
+	"caseload/internal/customer"
 	"caseload/internal/idempotency"
 	"caseload/internal/jobs"
 	"caseload/internal/schedule"
 	"caseload/internal/webhook"
 )
-
-// webhookWorkers is how many endpoints are delivered to at once; each has several deliveries under way.
-const webhookWorkers = 4
 
 // workforce is all that a process with workers runs in the background.
 type workforce struct {
@@ -28,10 +25,14 @@ func (p *program) hire(ctx context.Context) (*workforce, error) {
 	f := &workforce{
 		operations: bulk.NewRunner(p.api.Bulk),
 		courier: webhook.NewCourier(p.pool, p.sealer, p.api.Outbox,
-			webhook.Options{AllowPrivate: p.cfg.Lending.AllowPrivate, Observe: p.metrics.WebhookAttempt, Log: p.log}, p.now),
+			webhook.Options{
+				AllowPrivate: p.cfg.Lending.AllowPrivate, PerOrganization: webhook.Share(p.cfg.Jobs.Webhooks), Observe: p.metrics.WebhookAttempt, Log: p.log,
+			}, p.now),
 	}
+	f.operations.Observe = p.metrics.BulkRows
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &schedule.ReapWorker{Schedules: p.api.Schedules})
+	river.AddWorker(workers, &customer.LeadWorker{Customers: p.api.Customers})
 	river.AddWorker(workers, &idempotency.ExpireWorker{Outcomes: p.api.Outcomes})
 	river.AddWorker(workers, &bulk.RunWorker{Runner: f.operations})
 	river.AddWorker(workers, &bulk.SweepWorker{Operations: p.api.Bulk})
@@ -41,7 +42,7 @@ func (p *program) hire(ctx context.Context) (*workforce, error) {
 	f.runner, err = jobs.New(p.pool.SQL(), jobs.Options{
 		// A bulk operation holds its job for long: others must not wait for it.
 		Workers: p.cfg.Jobs.Workers + p.cfg.Files.Operations,
-		Queues:  map[string]int{webhook.Queue: webhookWorkers},
+		Queues:  webhook.Queues(p.cfg.Jobs.Webhooks),
 		Log:     p.log, Observe: p.metrics.Job,
 	}, workers,
 		jobs.Every(schedule.ReapInterval, schedule.ReapArgs{}),
@@ -57,13 +58,14 @@ func (p *program) hire(ctx context.Context) (*workforce, error) {
 	return f, f.runner.Start(ctx)
 }
 
-// dismiss hands bulk operations back between two chunks, and lets the other jobs finish until ctx ends.
+// dismiss takes no more jobs, hands bulk operations back between two chunks, begins no further attempt at a webhook,
+// and lets what runs finish until ctx ends.
 func (f *workforce) dismiss(ctx context.Context) error {
 	if f == nil {
 		return nil
 	}
 	f.operations.Drain()
-	err := f.runner.Stop(ctx)
-	f.courier.Close()
-	return errors.Join(err)
+	f.courier.Stop()
+	defer f.courier.Close()
+	return f.runner.Stop(ctx)
 }

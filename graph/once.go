@@ -78,7 +78,12 @@ func contentOf(op *graphql.OperationContext) ([]byte, error) {
 	return content, nil
 }
 
-// repeatable refuses a request with a key, before anything of it runs, when a mutation in it is [unrepeatable].
+// longestName bounds the bytes of a root field's name in the answer, by which its outcome is found: longer ones do not fit
+// into an index.
+const longestName = 255
+
+// repeatable refuses a request with a key, before anything of it runs, when a mutation in it is [unrepeatable], or has
+// too long a name in the answer.
 type repeatable struct{}
 
 var _ graphql.OperationContextMutator = repeatable{}
@@ -97,6 +102,9 @@ func (repeatable) MutateOperationContext(ctx context.Context, op *graphql.Operat
 	for _, f := range graphql.CollectFields(op, op.Operation.SelectionSet, []string{"Mutation"}) {
 		if _, ok := unrepeatable[f.Name]; ok {
 			return gqlerror.Wrap(fault.New(fault.IdempotencyRefused, "%s answers with a secret, which is not stored for a repetition. Send it without an Idempotency-Key.", f.Name))
+		}
+		if len(f.Alias) > longestName {
+			return gqlerror.Wrap(fault.New(fault.BadRequest, "With an Idempotency-Key, the alias of a root field has at most %d characters.", longestName))
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package graph_test
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -222,6 +223,24 @@ func TestRootFieldsAreRepeatedOneByOne(t *testing.T) {
 	require.Equal(t, "true", second.Header.Get(replayed))
 	require.Equal(t, 2, attempts(t, w, p))
 	require.Equal(t, data(t, second), data(t, w.Repeatable(t, w.Harbor.Key, "k", document, callOf(p))))
+}
+
+// The name that a field has in the answer is a part of what an outcome is found by.
+func TestLongNamesAreRefusedBeforeAnythingRuns(t *testing.T) {
+	t.Parallel()
+	w := graphtest.New(t)
+	p := w.Harbor.Person(t)
+	for length, code := range map[int]string{255: "", 256: "BAD_REQUEST", 3000: "BAD_REQUEST"} {
+		// Letters that do not repeat themselves: an index compresses those that do.
+		name := strings.ToLower(rand.Text())
+		for len(name) < length {
+			name += strings.ToLower(rand.Text())
+		}
+		name = "n" + name[:length-1]
+		r := w.Repeatable(t, w.Harbor.Key, name[:30], strings.Replace(recordCall, "recordCall(", name+": recordCall(", 1), callOf(p))
+		require.Equal(t, code, r.Code(), "%d: %s", length, r.Body)
+	}
+	require.Equal(t, 1, attempts(t, w, p))
 }
 
 // A repetition answers from what is stored: it does not ask the lending system, nor what is valid today.

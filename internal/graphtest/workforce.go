@@ -45,7 +45,7 @@ func (w *World) Employ(t testing.TB, s *Server, metrics *observe.Metrics) *Workf
 	river.AddWorker(workers, &bulk.SweepWorker{Operations: s.Bulk})
 	river.AddWorker(workers, &bulk.ExpireWorker{Operations: s.Bulk})
 	webhook.AddWorkers(workers, f.Courier)
-	runner, err := jobs.New(s.Pool.SQL(), jobs.Options{Workers: 4, Queues: map[string]int{webhook.Queue: 2}, Log: slog.New(s.Log), Observe: metrics.Job}, workers)
+	runner, err := jobs.New(s.Pool.SQL(), jobs.Options{Workers: 4, Queues: webhook.Queues(2), Log: slog.New(s.Log), Observe: metrics.Job}, workers)
 	require.NoError(t, err)
 	require.NoError(t, runner.Start(context.WithoutCancel(t.Context())))
 	t.Cleanup(func() {

@@ -2,6 +2,9 @@ package idempotency
 
 import "github.com/google/uuid"
 
+// ExpireSQL is the statement of [Outcomes.Expire].
+const ExpireSQL = expireSQL
+
 // ID returns the id of the request's rows.
 func (r *Request) ID() uuid.UUID { return r.id }
 

@@ -215,6 +215,9 @@ func TestExpireRemovesInBatches(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	require.NoError(t, d.Expire(t.Context()), "of nothing")
+	_, err := d.pool.Exec(t.Context(), `INSERT INTO organizations (organization_id, id, name, created_at, updated_at, created_by, updated_by)
+		SELECT id, id, 'x', $1, $1, 'x', 'x' FROM (SELECT CAST(lpad(CAST(i AS text), 32, '0') AS uuid) id FROM generate_series(1, 2) i) o`, noon)
+	require.NoError(t, err)
 	fill := func(organization int, n int, expires time.Time) {
 		_, err := d.pool.Exec(t.Context(), `INSERT INTO idempotency_keys SELECT lpad($1::int::text, 32, '0')::uuid, gen_random_uuid(), 'f', '', '', $3::timestamptz, $3::timestamptz FROM generate_series(1, $2)`,
 			organization, n, expires)
@@ -229,6 +232,30 @@ func TestExpireRemovesInBatches(t *testing.T) {
 	d.now = noon.Add(time.Hour)
 	require.NoError(t, worker.Work(t.Context(), nil))
 	require.Zero(t, d.count())
+}
+
+// Whoever keeps millions of outcomes has few that expire: those are found without reading the others.
+func TestExpireReadsWhatHasExpired(t *testing.T) {
+	t.Parallel()
+	x := dbtest.Open(t)
+	// What is set and prepared belongs to a connection.
+	x.SetMaxOpenConns(1)
+	for _, statement := range []string{
+		`INSERT INTO organizations (organization_id, id, name, created_at, updated_at, created_by, updated_by)
+		 SELECT id, id, 'x', now(), now(), 'x', 'x' FROM (SELECT CAST(md5(CAST(i AS text)) AS uuid) id FROM generate_series(1, 50) i) o`,
+		`INSERT INTO idempotency_keys SELECT organization_id, gen_random_uuid(), 'f', '', '', now(), now() + i * interval '1 minute' FROM organizations, generate_series(1, 400) i`,
+		"VACUUM ANALYZE organizations", "VACUUM ANALYZE idempotency_keys", "SET plan_cache_mode = force_generic_plan",
+		"PREPARE expire (timestamptz, bigint) AS " + idempotency.ExpireSQL,
+	} {
+		_, err := x.Exec(statement)
+		require.NoError(t, err)
+	}
+	var lines []string
+	require.NoError(t, x.Select(&lines, "EXPLAIN EXECUTE expire (now(), 1000)"))
+	text := strings.Join(lines, "\n")
+	require.Contains(t, text, "using idempotency_keys_expiry_idx")
+	require.NotContains(t, text, "Seq Scan on idempotency_keys")
+	require.NotContains(t, text, "Sort")
 }
 
 // A guard is for one transaction: what a service does afterwards under the same context is its own affair.

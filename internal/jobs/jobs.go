@@ -38,6 +38,10 @@ func New(db *sql.DB, o Options, workers *river.Workers, periodic ...*river.Perio
 		// database/sql has no LISTEN; polling once a second is what River does then.
 		PollOnly:   true,
 		JobTimeout: time.Minute,
+		// Work that its context does not end must not take its place from all that come after it. River logs it.
+		JobStuckHandler: func(context.Context, river.JobStuckHandlerParams) river.JobStuckHandlerResult {
+			return river.JobStuckHandlerResult{AddWorkerSlot: true}
+		},
 	}
 	for name, n := range o.Queues {
 		config.Queues[name] = river.QueueConfig{MaxWorkers: n}

@@ -163,6 +163,35 @@ func TestStopHandsBackWhatDoesNotFinish(t *testing.T) {
 	require.Equal(t, "completed", state(t, db, id))
 }
 
+// deaf is a worker whose jobs may run for a moment only.
+type deaf struct{ worker }
+
+func (*deaf) Timeout(*river.Job[letter]) time.Duration { return time.Millisecond }
+
+// Jobs that do not end when they should keep no others from running.
+func TestStuckJobsGiveTheirPlacesBack(t *testing.T) {
+	t.Parallel()
+	db := dbtest.Open(t)
+	began, release := make(chan string, 3), make(chan struct{})
+	workers := river.NewWorkers()
+	river.AddWorker(workers, &deaf{worker{work: func(_ context.Context, job *river.Job[letter]) error {
+		began <- job.Args.To
+		<-release
+		return nil
+	}}})
+	r, err := jobs.New(db.DB, jobs.Options{Workers: 2, Log: slog.New(slog.DiscardHandler)}, workers)
+	require.NoError(t, err)
+	require.NoError(t, r.Start(context.Background()))
+	for range 3 {
+		post(t, db, (*sqlx.Tx).Commit)
+	}
+	for range 3 {
+		require.Equal(t, "Ann", wait(t, began))
+	}
+	close(release)
+	stop(t, r, patience)
+}
+
 // Every server process has the schedule; the work is done once.
 func TestEveryEnqueuesOnceForAllProcesses(t *testing.T) {
 	t.Parallel()

@@ -1,10 +1,16 @@
 package outbound
 
 import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -100,4 +106,105 @@ func TestClientRefusesPrivateAddressesAndRedirects(t *testing.T) {
 	require.NoError(t, resp.Body.Close())
 	require.Equal(t, http.StatusFound, resp.StatusCode)
 	require.EqualValues(t, 1, hits.Load(), "the redirect was not followed")
+}
+
+// listen serves one connection after the other by f, which closes it.
+func listen(t *testing.T, f func(net.Conn)) net.Addr {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go f(conn)
+		}
+	}()
+	return l.Addr()
+}
+
+// Of an answer 101 the body is the raw connection, which no context interrupts: nobody gets to read it.
+func TestClientRefusesOtherProtocols(t *testing.T) {
+	t.Parallel()
+	closed := make(chan error, 1)
+	address := listen(t, func(conn net.Conn) {
+		defer func() { _ = conn.Close() }()
+		r := bufio.NewReader(conn)
+		if _, err := http.ReadRequest(r); err != nil {
+			closed <- err
+			return
+		}
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+		closed <- ended(conn)
+	})
+	c := NewClient(Options{DialTimeout: time.Minute, AllowPrivate: true})
+	t.Cleanup(c.CloseIdleConnections)
+	_, err := c.Get("http://" + address.String()) //nolint:bodyclose // there is no response
+	require.ErrorIs(t, err, ErrProtocol)
+	require.NoError(t, <-closed)
+}
+
+// A connection on which the other side stays silent is given up, also when nobody waits for it any more.
+func TestClientGivesUpHandshakes(t *testing.T) {
+	t.Parallel()
+	closed := make(chan error, 1)
+	address := listen(t, func(conn net.Conn) {
+		defer func() { _ = conn.Close() }()
+		closed <- ended(conn)
+	})
+	c := NewClient(Options{DialTimeout: 200 * time.Millisecond, AllowPrivate: true})
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+address.String(), nil)
+	require.NoError(t, err)
+	_, err = c.Do(req) //nolint:bodyclose // there is no response
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.NoError(t, <-closed)
+}
+
+// ended reads until the other side has closed the connection.
+func ended(conn net.Conn) error {
+	_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+	if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	return nil
+}
+
+// What is accepted is reached as it was checked: by the host that was looked at, and by nothing else of the text.
+func FuzzParseURL(f *testing.F) {
+	for _, raw := range []string{
+		"https://hooks.example.com/a?b=c", "http://127.0.0.1:8080", "https://[::ffff:10.0.0.1]:444", "https://user@host", "https://host#x", "https://0x7f.1",
+		"https://a..b", "https://[fe80::1%25eth0]/", "https://host:", "https://LOCALHOST.", "https:host", "https://h\\@x", "https://8.8.8.8/%2e%2e/x",
+	} {
+		f.Add(raw)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		u, err := ParseURL(raw, false)
+		wide, wideErr := ParseURL(raw, true)
+		if err != nil {
+			require.Nil(t, u)
+			require.Regexp(t, `^The .+\.$`, err.Error())
+			return
+		}
+		require.NoError(t, wideErr, "private addresses allowed, everything else is")
+		require.Equal(t, u, wide)
+		require.Equal(t, "https", u.Scheme)
+		require.Nil(t, u.User)
+		require.Empty(t, u.Fragment)
+		// What a request is made of is this text, read once more.
+		again, err := ParseURL(u.String(), false)
+		require.NoError(t, err)
+		require.Equal(t, u.Host, again.Host)
+		req, err := http.NewRequest(http.MethodPost, raw, nil)
+		require.NoError(t, err)
+		require.Equal(t, u.Host, req.URL.Host)
+		if a, err := netip.ParseAddr(u.Hostname()); err == nil {
+			require.True(t, IsPublic(a), raw)
+		}
+		require.NotContains(t, []string{"localhost", "localhost."}, strings.ToLower(u.Hostname()))
+	})
 }

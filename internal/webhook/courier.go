@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -31,6 +32,9 @@ type Options struct {
 	Timeout time.Duration
 	// Concurrency is how many deliveries to one endpoint are under way at once (8).
 	Concurrency int
+	// PerOrganization is how many endpoints of one organization jobs deliver to at once, and how many of those that
+	// fail (8).
+	PerOrganization int
 	// Resolver looks names up (the system's).
 	Resolver *net.Resolver
 	// RootCAs are the authorities trusted for https (the system's).
@@ -42,12 +46,13 @@ type Options struct {
 }
 
 const (
-	// batchSize is how many deliveries are claimed at once.
+	// batchSize is how many deliveries are claimed at once, when the batches before went through.
 	batchSize = 100
 	// batchFor is how long new attempts of a batch are begun.
-	batchFor = 10 * time.Second
-	// shiftFor is how long new batches are begun. A shift with its last batch ends within the time of a job.
-	shiftFor = 25 * time.Second
+	batchFor = 5 * time.Second
+	// shiftFor is how long new batches are begun; then others have their turn. A shift with its last batch ends within
+	// the time of a job.
+	shiftFor = 5 * time.Second
 	// deliveryLease and endpointLease end after the batch and the shift that they are for, and are what a killed
 	// worker's work waits for.
 	deliveryLease = time.Minute
@@ -69,6 +74,8 @@ type Courier struct {
 	http    *http.Client
 	options Options
 	now     func() time.Time
+	shares  *shares
+	stopped atomic.Bool
 }
 
 // NewCourier makes a courier; it opens no connection.
@@ -79,6 +86,9 @@ func NewCourier(pool *db.Pool, sealer *pii.Sealer, outbox *Outbox, o Options, no
 	if o.Concurrency == 0 {
 		o.Concurrency = 8
 	}
+	if o.PerOrganization == 0 {
+		o.PerOrganization = 8
+	}
 	if o.Observe == nil {
 		o.Observe = func(string, time.Duration) {}
 	}
@@ -87,7 +97,7 @@ func NewCourier(pool *db.Pool, sealer *pii.Sealer, outbox *Outbox, o Options, no
 	}
 	client := outbound.NewClient(outbound.Options{AllowPrivate: o.AllowPrivate, DialTimeout: o.Timeout, Resolver: o.Resolver, RootCAs: o.RootCAs})
 	return &Courier{
-		pool: pool, sealer: sealer, outbox: outbox, http: client, options: o,
+		pool: pool, sealer: sealer, outbox: outbox, http: client, options: o, shares: newShares(o.PerOrganization),
 		// PostgreSQL keeps microseconds, and leases are compared for equality.
 		now: func() time.Time { return now().UTC().Truncate(time.Microsecond) },
 	}
@@ -95,6 +105,13 @@ func NewCourier(pool *db.Pool, sealer *pii.Sealer, outbox *Outbox, o Options, no
 
 // Close closes idle connections; the courier may still be used afterwards.
 func (c *Courier) Close() { c.http.CloseIdleConnections() }
+
+// Stop makes the courier begin no further attempt, for good. Those that are under way go on; what was not begun is
+// given back.
+func (c *Courier) Stop() { c.stopped.Store(true) }
+
+// mayBegin tells whether attempts may be begun.
+func (c *Courier) mayBegin(ctx context.Context) bool { return ctx.Err() == nil && !c.stopped.Load() }
 
 // Drain delivers what is due at one endpoint, the oldest first, and enqueues a job for what is due later. It
 // returns at once while another is at it, and when the endpoint is gone. What goes wrong at the endpoint is no
@@ -114,10 +131,30 @@ func (c *Courier) Drain(ctx context.Context, organizationID, endpointID uuid.UUI
 	return errors.Join(workErr, c.leave(end, sc, endpointID, hold, rest))
 }
 
+// take is what a job does: it drains an endpoint, unless the organization has its share of turns. Then the endpoint
+// stands in line, and whoever leaves enqueues another job for it; so a job never waits.
+func (c *Courier) take(ctx context.Context, t turn) (err error) {
+	if !c.shares.enter(t) {
+		return nil
+	}
+	defer func() {
+		next := c.shares.leave(t)
+		if len(next) == 0 {
+			return
+		}
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		err = errors.Join(err, c.pool.InTx(end, c.now(), func(tx *db.Tx) error { return c.outbox.wake(end, tx, time.Time{}, next...) }))
+	}()
+	return c.Drain(ctx, t.OrganizationID, t.EndpointID)
+}
+
 // work delivers batches until nothing is due, the shift is over, or a whole batch failed; then it returns how long
 // the endpoint is to be left alone.
 func (c *Courier) work(ctx context.Context, sc db.Scope, endpointID uuid.UUID, began time.Time) (rest time.Duration, err error) {
-	for ctx.Err() == nil && c.now().Sub(began) < shiftFor {
+	// The first batch is one wave of attempts: no more is known of an endpoint that is slow or dead, and none of the
+	// rows is written for nothing.
+	for n := c.options.Concurrency; c.mayBegin(ctx) && c.now().Sub(began) < shiftFor; n = min(4*n, batchSize) {
 		// Read for every batch: it may have been disabled, moved or given another secret.
 		e, err := Endpoints.ByID(ctx, c.pool, sc, endpointID)
 		if err != nil && fault.CodeOf(err) == fault.NotFound {
@@ -131,7 +168,7 @@ func (c *Courier) work(ctx context.Context, sc db.Scope, endpointID uuid.UUID, b
 		}
 		now := c.now()
 		lease := now.Add(deliveryLease)
-		rows, err := claim(ctx, c.pool, sc, endpointID, now, lease, batchSize)
+		rows, err := claim(ctx, c.pool, sc, endpointID, now, lease, n)
 		if err != nil {
 			return 0, fmt.Errorf("claim webhook deliveries: %w", err)
 		}
@@ -172,7 +209,7 @@ func (t tally) disables(e *Endpoint, now time.Time) DisabledReason {
 	switch {
 	case t.gone > 0:
 		return DisabledGone
-	case t.ended > 0 && t.successes == 0 && e.FailingSince != nil && now.Sub(*e.FailingSince) >= disableAfter:
+	case t.ended > 0 && t.successes == 0 && e.isHopeless(now):
 		return DisabledFailing
 	}
 	return ""
@@ -225,7 +262,7 @@ func (c *Courier) attempt(ctx context.Context, e *Endpoint, rows []*Delivery, se
 			continue
 		}
 		group.Go(func() error {
-			if ctx.Err() != nil || c.now().Sub(began) >= batchFor {
+			if !c.mayBegin(ctx) || c.now().Sub(began) >= batchFor {
 				return nil
 			}
 			start := time.Now()
@@ -260,6 +297,10 @@ func (c *Courier) disable(ctx context.Context, tx *db.Tx, sc db.Scope, tried *En
 	if !e.IsEnabled || e.URL != tried.URL {
 		return nil
 	}
+	// Enabled anew, it begins afresh.
+	if reason == DisabledFailing && !e.isHopeless(tx.Now) {
+		return nil
+	}
 	v := &viewer.Viewer{Kind: viewer.System, OrganizationID: sc.OrganizationID, ActorName: "webhook deliveries"}
 	e.disable(reason, tx.Now)
 	e.UpdatedAt, e.UpdatedBy = tx.Now, v.ActorText()
@@ -273,17 +314,13 @@ func (c *Courier) disable(ctx context.Context, tx *db.Tx, sc db.Scope, tried *En
 	return audit.Write(ctx, tx, v, audit.Change{Action: "webhook_endpoint.disabled", Target: e.ID(), Fields: map[string]any{"reason": reason}})
 }
 
-// abandon ends what is pending at an endpoint that is disabled.
+// abandon ends what is pending at an endpoint that is disabled. What is left when the time of a job is over is taken up
+// by a sweep.
 func (c *Courier) abandon(ctx context.Context, sc db.Scope, endpointID uuid.UUID) error {
-	for {
-		n, err := c.pool.Exec(ctx, abandonSQL, sc.OrganizationID, endpointID, FailureDisabled, abandonBatch)
-		if err != nil {
-			return fmt.Errorf("end webhook deliveries: %w", err)
-		}
-		if n < abandonBatch {
-			return nil
-		}
+	if _, err := c.pool.InRounds(ctx, abandonBatch, abandonSQL, sc.OrganizationID, endpointID, FailureDisabled); err != nil {
+		return fmt.Errorf("end webhook deliveries: %w", err)
 	}
+	return nil
 }
 
 // leave gives the hold back, or turns it into a rest, and enqueues a job for what is due next, unless one is.
@@ -294,10 +331,13 @@ func (c *Courier) leave(ctx context.Context, sc db.Scope, endpointID uuid.UUID, 
 			end := tx.Now.Add(rest)
 			until = &end
 		}
-		var wakeAt *time.Time
+		var left struct {
+			WakeAt  *time.Time `db:"wake_at"`
+			Failing bool       `db:"is_failing"`
+		}
 		// The order matters: a job that came while the hold was on, and ended for it, had its deliveries committed
 		// before, and they are seen by the next statement; one that comes after this waits for the commit.
-		err := tx.Get(ctx, &wakeAt, releaseSQL, sc.OrganizationID, endpointID, hold, until)
+		err := tx.Get(ctx, &left, releaseSQL, sc.OrganizationID, endpointID, hold, until)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
@@ -312,11 +352,12 @@ func (c *Courier) leave(ctx context.Context, sc db.Scope, endpointID uuid.UUID, 
 		if until != nil && at.Before(*until) {
 			at = *until
 		}
-		one := DrainArgs{sc.OrganizationID, endpointID}
+		one := turn{sc.OrganizationID, endpointID, left.Failing}
 		if !at.After(tx.Now) {
 			return c.outbox.wake(ctx, tx, time.Time{}, one)
 		}
-		if wakeAt != nil && wakeAt.After(tx.Now) && !wakeAt.After(at) {
+		// A job that runs before the rest is over does nothing.
+		if w := left.WakeAt; w != nil && w.After(tx.Now) && !w.After(at) && (until == nil || !w.Before(*until)) {
 			return nil
 		}
 		if _, err := tx.Exec(ctx, "UPDATE webhook_endpoints SET wake_at = $3 WHERE organization_id = $1 AND id = $2", sc.OrganizationID, endpointID, at); err != nil {

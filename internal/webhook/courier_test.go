@@ -61,6 +61,17 @@ func TestMisbehavingReceivers(t *testing.T) {
 			_ = conn.Close()
 		}
 	}
+	stay := func(send string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			t.Cleanup(func() { _ = conn.Close() })
+			_, _ = conn.Write([]byte(send))
+		}
+	}
 	for name, row := range map[string]struct {
 		answer  http.HandlerFunc
 		timeout time.Duration
@@ -93,6 +104,8 @@ func TestMisbehavingReceivers(t *testing.T) {
 			w.(http.Flusher).Flush()
 			<-r.Context().Done()
 		}, timeout: 50 * time.Millisecond, status: 200, state: webhook.Delivered},
+		"switches protocols":     {answer: stay("HTTP/1.1 101 " + words + "\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"), failure: webhook.FailureUnreachable},
+		"early hints for ever":   {answer: stay("HTTP/1.1 103 " + words + "\r\n\r\n"), timeout: 50 * time.Millisecond, failure: webhook.FailureTimeout},
 		"broken off in the body": {answer: hijack("HTTP/1.1 202 Accepted\r\nContent-Length: 100\r\n\r\n" + words), status: 202, state: webhook.Delivered},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -217,6 +230,24 @@ func TestARetryIsEnqueuedOnce(t *testing.T) {
 	w.pass(15 * time.Second)
 	w.drain(t, e)
 	require.Equal(t, before+1, w.jobs(t, "webhook.drain"), "the next retry has the next job")
+}
+
+// A job that runs before a rest is over does nothing, so it is not the job of the retry after it.
+func TestARetryAfterARestHasItsJob(t *testing.T) {
+	t.Parallel()
+	w := newWorldWith(t, webhook.Options{AllowPrivate: true, Concurrency: 1})
+	e, _ := w.endpoint(t, closedPort(t))
+	w.emit(t, events(1, webhook.CustomerUpdated)...)
+	w.drain(t, e)
+	// It has been failing for long, so the rests are long, and the job of the first delivery runs within the next one.
+	w.exec(t, "UPDATE webhook_endpoints SET failing_since = $1, hold_until = NULL, wake_at = $2", w.clock().Add(-time.Hour), w.clock().Add(15*time.Second))
+	w.emit(t, events(1, webhook.CustomerUpdated)...)
+	w.exec(t, "UPDATE webhook_deliveries SET next_attempt_at = $1 WHERE attempts = 1", w.clock().Add(15*time.Second))
+	w.pass(12 * time.Second)
+	w.drain(t, e)
+	until := w.reread(t, e).HoldUntil.UTC()
+	require.Equal(t, w.clock().Add(5*time.Minute), until)
+	require.Equal(t, 1, get[int](t, w, "SELECT count(*) FROM river_job WHERE scheduled_at = $1", until))
 }
 
 func TestManyDeliveriesInOrderOfCreation(t *testing.T) {
@@ -406,7 +437,7 @@ func TestStoppingGivesBack(t *testing.T) {
 	require.Equal(t, 10, get[int](t, w, "SELECT count(*) FROM webhook_deliveries WHERE state = 'DELIVERED'"))
 }
 
-// An endpoint that does not answer costs one batch, and then a rest; its backlog does not.
+// An endpoint that does not answer costs one wave of attempts, and then a rest; its backlog does not.
 func TestDeadEndpointIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -414,17 +445,17 @@ func TestDeadEndpointIsLeftAlone(t *testing.T) {
 	e, _ := w.endpoint(t, r.URL)
 	w.emit(t, events(250, webhook.CustomerUpdated)...)
 	w.drain(t, e)
-	require.Len(t, r.all(), 100)
+	require.Len(t, r.all(), 8)
 	require.Equal(t, w.clock().Add(10*time.Second), w.reread(t, e).HoldUntil.UTC())
 	for range 3 {
 		w.drain(t, e)
 	}
-	require.Len(t, r.all(), 100)
-	require.Equal(t, 1, get[int](t, w, "SELECT count(*) FROM river_job WHERE scheduled_at = $1", w.clock().Add(10*time.Second)), "the job for after the rest")
+	require.Len(t, r.all(), 8)
+	require.Equal(t, 1, get[int](t, w, "SELECT count(*) FROM river_job WHERE scheduled_at = $1 AND queue = $2", w.clock().Add(10*time.Second), webhook.FailingQueue), "the job for after the rest")
 	r.set(nil)
 	w.pass(10 * time.Second)
 	w.drain(t, e)
-	require.Equal(t, 150, get[int](t, w, "SELECT count(*) FROM webhook_deliveries WHERE state = 'DELIVERED' AND attempts = 1"))
+	require.Equal(t, 242, get[int](t, w, "SELECT count(*) FROM webhook_deliveries WHERE state = 'DELIVERED' AND attempts = 1"))
 	w.pass(5 * time.Second)
 	w.drain(t, e)
 	require.Equal(t, 250, get[int](t, w, "SELECT count(*) FROM webhook_deliveries WHERE state = 'DELIVERED'"))
@@ -445,7 +476,7 @@ func TestMovedEndpointIsTriedAtOnce(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, before+1, w.jobs(t, "webhook.drain"))
 	w.drain(t, e)
-	require.Len(t, r.all(), 50, "those that have not been tried; the others wait for their time")
+	require.Len(t, r.all(), 142, "those that have not been tried; the others wait for their time")
 	require.Nil(t, w.reread(t, e).FailingSince)
 }
 
@@ -464,8 +495,8 @@ func TestGoneEndpointIsDisabled(t *testing.T) {
 	require.Equal(t, "SYSTEM", get[string](t, w, "SELECT actor_kind FROM audit_entries WHERE action = 'webhook_endpoint.disabled'"))
 	w.pass(time.Minute)
 	w.drain(t, e)
-	require.Equal(t, 100, get[int](t, w, "SELECT count(*) FROM webhook_deliveries WHERE state = 'FAILED' AND last_failure = 'GONE'"))
-	require.Equal(t, 20, get[int](t, w, "SELECT count(*) FROM webhook_deliveries WHERE state = 'FAILED' AND last_failure = 'ENDPOINT_DISABLED' AND attempts = 0"))
+	require.Equal(t, 1, get[int](t, w, "SELECT count(*) FROM webhook_deliveries WHERE state = 'FAILED' AND last_failure = 'GONE'"))
+	require.Equal(t, 119, get[int](t, w, "SELECT count(*) FROM webhook_deliveries WHERE state = 'FAILED' AND last_failure = 'ENDPOINT_DISABLED' AND attempts = 0"))
 	before := len(w.deliveries(t))
 	w.emit(t, events(1, webhook.CustomerUpdated)...)
 	require.Len(t, w.deliveries(t), before, "a disabled endpoint is told nothing")
@@ -509,6 +540,94 @@ func TestFailingEndpointIsDisabledAfterThreeDays(t *testing.T) {
 	w.pass(time.Hour)
 	w.drain(t, e)
 	require.Zero(t, get[int](t, w, "SELECT count(*) FROM webhook_deliveries WHERE state = 'PENDING'"))
+}
+
+// Who disables and enables an endpoint, or moves it, begins afresh, also while attempts of before are under way.
+func TestRepairedEndpointIsNotDisabled(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]func(t *testing.T, w *world, e *webhook.Endpoint){
+		"enabled": func(t *testing.T, w *world, e *webhook.Endpoint) {
+			for _, on := range []bool{false, true} {
+				if _, err := w.UpdateEndpoint(t.Context(), w.v, e.ID(), webhook.UpdateEndpointInput{IsEnabled: val(on)}); err != nil {
+					t.Error(err)
+				}
+			}
+		},
+		"moved": func(t *testing.T, w *world, e *webhook.Endpoint) {
+			if _, err := w.UpdateEndpoint(t.Context(), w.v, e.ID(), webhook.UpdateEndpointInput{URL: val("http://127.0.0.1:9/")}); err != nil {
+				t.Error(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			var e *webhook.Endpoint
+			r := newReceiver(t, func(rw http.ResponseWriter, _ *http.Request) {
+				row(t, w, e)
+				rw.WriteHeader(500)
+			})
+			e, _ = w.endpoint(t, r.URL)
+			w.emit(t, events(1, webhook.CustomerUpdated)...)
+			// Its last attempt, after three days of failures.
+			w.exec(t, "UPDATE webhook_endpoints SET failing_since = $1", w.clock().Add(-73*time.Hour))
+			w.pass(24*time.Hour - time.Second)
+			w.drain(t, e)
+			require.Equal(t, webhook.Failed, w.only(t).State)
+			got := w.reread(t, e)
+			require.True(t, got.IsEnabled)
+			require.Nil(t, got.FailingSince, "what it said before the repair does not count")
+			require.Zero(t, w.audited(t, "webhook_endpoint.disabled"))
+		})
+	}
+}
+
+// An attempt of before a move says nothing of the new place.
+func TestMovedEndpointDoesNotFailForTheOldPlace(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var e *webhook.Endpoint
+	var once sync.Once
+	good := newReceiver(t, nil)
+	r := newReceiver(t, func(rw http.ResponseWriter, _ *http.Request) {
+		once.Do(func() {
+			if _, err := w.UpdateEndpoint(context.Background(), w.v, e.ID(), webhook.UpdateEndpointInput{URL: val(good.URL)}); err != nil {
+				t.Error(err)
+			}
+		})
+		rw.WriteHeader(500)
+	})
+	e, _ = w.endpoint(t, r.URL)
+	w.emit(t, events(1, webhook.CustomerUpdated)...)
+	w.drain(t, e)
+	require.Nil(t, w.reread(t, e).FailingSince)
+}
+
+// When the server begins to stop, what was begun may end, and nothing is begun.
+func TestStoppedCourierBeginsNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorldWith(t, webhook.Options{AllowPrivate: true, Concurrency: 2})
+	begun, answer := make(chan struct{}, 2), make(chan struct{})
+	r := newReceiver(t, func(http.ResponseWriter, *http.Request) {
+		begun <- struct{}{}
+		<-answer
+	})
+	e, _ := w.endpoint(t, r.URL)
+	w.emit(t, events(10, webhook.CustomerUpdated)...)
+	done := make(chan error, 1)
+	go func() { done <- w.courier.Drain(context.WithoutCancel(t.Context()), e.OrganizationID, e.UUID) }()
+	<-begun
+	<-begun
+	w.courier.Stop()
+	close(answer)
+	require.NoError(t, <-done)
+	require.Equal(t, 2, get[int](t, w, "SELECT count(*) FROM webhook_deliveries WHERE state = 'DELIVERED' AND attempts = 1"))
+	require.Equal(t, 8, get[int](t, w, "SELECT count(*) FROM webhook_deliveries WHERE state = 'PENDING' AND attempts = 0 AND next_attempt_at = created_at"))
+	require.Nil(t, w.reread(t, e).HoldUntil)
+	before := w.jobs(t, "webhook.drain")
+	w.drain(t, e)
+	require.Len(t, r.all(), 2)
+	require.Equal(t, before+1, w.jobs(t, "webhook.drain"), "another process has its job")
 }
 
 // A backlog that could not be tried within a day fails without an attempt.

@@ -12,9 +12,10 @@
 //	   │                                                       ├── 2xx ──► DELIVERED
 //	   └── 24 h after the event, 410, endpoint disabled ───────┴────────► FAILED
 //
-// One worker at a time delivers to an endpoint, several deliveries at once, the oldest first; an endpoint of
-// which a whole batch failed is left alone for a while, so that dead endpoints hold up nobody else. Neither
-// order nor exactly-once is promised to receivers: the payload has an event id and a version.
+// One worker at a time delivers to an endpoint, several deliveries at once, the oldest first. So that slow and dead
+// endpoints hold up nobody else, a turn is short, an organization has only its share of the turns, and an endpoint of
+// which a whole batch failed is left alone for a while and has a queue apart. Neither order nor exactly-once is
+// promised to receivers: the payload has an event id and a version.
 //
 // Payloads are thin: ids, versions and names of fields, never a personal value.
 package webhook

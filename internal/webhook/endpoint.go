@@ -54,6 +54,11 @@ func (e *Endpoint) Events() []EventType {
 	return events
 }
 
+// turn is the endpoint's turn to be delivered to.
+func (e *Endpoint) turn() turn {
+	return turn{OrganizationID: e.OrganizationID, EndpointID: e.UUID, Failing: e.FailingSince != nil}
+}
+
 // wants tells whether the endpoint is to be told of an event.
 func (e *Endpoint) wants(t EventType) bool { return slices.Contains(e.EventNames, string(t)) }
 
@@ -65,7 +70,10 @@ func (e *Endpoint) disable(reason DisabledReason, at time.Time) {
 // enable begins deliveries afresh: what failed before the repair does not count.
 func (e *Endpoint) enable() {
 	e.IsEnabled, e.DisabledReason, e.DisabledAt = true, nil, nil
-	e.FailingSince, e.HoldUntil = nil, nil
+	// Only one that fails may have a rest, which ends; otherwise somebody is at work.
+	if e.FailingSince != nil {
+		e.FailingSince, e.HoldUntil = nil, nil
+	}
 }
 
 // DisabledReason is why an endpoint is told nothing; it is bound to the GraphQL enum WebhookDisabledReason.

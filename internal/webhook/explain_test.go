@@ -51,7 +51,7 @@ func TestStatementsUseTheirIndexes(t *testing.T) {
 		`INSERT INTO webhook_endpoints (organization_id, id, url, events, is_enabled, secret_sealed, created_at, updated_at, created_by, updated_by)
 		 SELECT organization_id, gen_random_uuid(), 'https://x.example', '{CUSTOMER_CREATED}', true, '\x00', now(), now(), 'x', 'x' FROM organizations, generate_series(1, 5)`,
 		`INSERT INTO webhook_deliveries (organization_id, id, endpoint_id, event, event_id, subject_id, payload, state, attempts, next_attempt_at, delivered_at, created_at)
-		 SELECT organization_id, gen_random_uuid(), id, 'CUSTOMER_CREATED', 'evt_1', 'cust_1', '{}',
+		 SELECT organization_id, gen_random_uuid(), id, CASE WHEN i % 50 = 7 THEN 'PING' WHEN i % 2 = 0 THEN 'CUSTOMER_CREATED' ELSE 'CUSTOMER_UPDATED' END, 'evt_1', 'cust_1', '{}',
 			CASE WHEN i % 10 = 0 THEN 'PENDING' WHEN i % 97 = 0 THEN 'FAILED' ELSE 'DELIVERED' END, 1,
 			CASE WHEN i % 10 = 0 THEN now() END, CASE WHEN i % 10 > 0 AND i % 97 > 0 THEN now() END, now() - i * interval '6 hours'
 		 FROM webhook_endpoints, generate_series(1, 100) i`,
@@ -78,6 +78,8 @@ func TestStatementsUseTheirIndexes(t *testing.T) {
 		"release":  {releaseSQL, "uuid, uuid, timestamptz, timestamptz", "webhook_endpoints by webhook_endpoints_pkey", false},
 		"wishes":   {"SELECT DISTINCT unnest(events) FROM webhook_endpoints WHERE organization_id = $1 AND is_enabled", "uuid", "by webhook_endpoints_", true},
 		"by state": {"SELECT * FROM webhook_deliveries c WHERE c.organization_id = $1 AND c.state = $2 ORDER BY c.created_at DESC, c.id DESC LIMIT 16", "uuid, text", "webhook_deliveries by webhook_deliveries_state_idx", false},
+		"by event": {"SELECT * FROM webhook_deliveries c WHERE c.organization_id = $1 AND c.event = $2 ORDER BY c.created_at DESC, c.id DESC LIMIT 16", "uuid, text", "webhook_deliveries by webhook_deliveries_event_idx", false},
+		"by both":  {"SELECT * FROM webhook_deliveries c WHERE c.organization_id = $1 AND c.endpoint_id = $2 AND c.state = $3 ORDER BY c.created_at DESC, c.id DESC LIMIT 16", "uuid, uuid, text", "webhook_deliveries by webhook_deliveries_endpoint_state_idx", false},
 		"log":      {"SELECT * FROM webhook_deliveries c WHERE c.organization_id = $1 ORDER BY c.created_at DESC, c.id DESC LIMIT 16", "uuid", created, false},
 		"own log":  {"SELECT * FROM webhook_deliveries c WHERE c.organization_id = $1 AND c.endpoint_id = $2 ORDER BY c.created_at DESC, c.id DESC LIMIT 16", "uuid, uuid", own, false},
 	} {

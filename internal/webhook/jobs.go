@@ -8,15 +8,42 @@ import (
 	"github.com/riverqueue/river"
 )
 
-// Queue is the queue of the jobs that talk to receivers. It is one of its own, so that receivers that do not
-// answer hold up no other job.
-const Queue = "webhooks"
+// The queues of the jobs that talk to receivers. They are their own, so that receivers that do not answer hold up no
+// other job; and those that have been failing have one apart, so that they do not hold up receivers that work.
+const (
+	Queue        = "webhooks"
+	FailingQueue = "webhooks_failing"
+)
 
 // How often the periodic jobs run.
 const (
 	SweepInterval = 30 * time.Second
 	PurgeInterval = time.Hour
 )
+
+// Queues are both queues, with the jobs of each that run at once in a process that delivers to n endpoints at a time.
+// While nobody answers a job holds no connection to the database.
+func Queues(n int) map[string]int { return map[string]int{Queue: n, FailingQueue: max(1, n/2)} }
+
+// Share is how many of n one organization may take, so that there is room for others; see [Options].
+func Share(n int) int { return max(1, n/4) }
+
+// turn is an endpoint that is to be delivered to.
+type turn struct {
+	OrganizationID uuid.UUID `db:"organization_id"`
+	EndpointID     uuid.UUID `db:"id"`
+	// Failing chooses the queue; the job is the same.
+	Failing bool `db:"is_failing"`
+}
+
+// job is the job of a turn, to run at a time or, when that is zero, at once.
+func (t turn) job(at time.Time) river.InsertManyParams {
+	queue := Queue
+	if t.Failing {
+		queue = FailingQueue
+	}
+	return river.InsertManyParams{Args: DrainArgs{t.OrganizationID, t.EndpointID}, InsertOpts: &river.InsertOpts{Queue: queue, ScheduledAt: at}}
+}
 
 // DrainArgs is the job that delivers what is due at one endpoint.
 type DrainArgs struct {
@@ -27,7 +54,7 @@ type DrainArgs struct {
 // Kind names the job.
 func (DrainArgs) Kind() string { return "webhook.drain" }
 
-// DrainWorker runs [Courier.Drain].
+// DrainWorker runs [Courier.Drain] where the organization has a turn left.
 type DrainWorker struct {
 	river.WorkerDefaults[DrainArgs]
 	Courier *Courier
@@ -35,7 +62,7 @@ type DrainWorker struct {
 
 // Work implements river.Worker.
 func (w *DrainWorker) Work(ctx context.Context, job *river.Job[DrainArgs]) error {
-	return w.Courier.Drain(ctx, job.Args.OrganizationID, job.Args.EndpointID)
+	return w.Courier.take(ctx, turn{job.Args.OrganizationID, job.Args.EndpointID, job.Queue == FailingQueue})
 }
 
 // ForgetArgs is the job that removes the log of an endpoint that was deleted.
@@ -97,7 +124,7 @@ func (w *PurgeWorker) Work(ctx context.Context, _ *river.Job[PurgeArgs]) error {
 	return w.Courier.Purge(ctx)
 }
 
-// AddWorkers makes the jobs of webhooks runnable. The process must work on [Queue] too, and run [SweepArgs] every
+// AddWorkers makes the jobs of webhooks runnable. The process must work on [Queue] and [FailingQueue] too, and run [SweepArgs] every
 // [SweepInterval] and [PurgeArgs] every [PurgeInterval].
 func AddWorkers(workers *river.Workers, c *Courier) {
 	river.AddWorker(workers, &DrainWorker{Courier: c})

@@ -57,6 +57,12 @@ func (o *Outbox) Emit(ctx context.Context, tx *db.Tx, v *viewer.Viewer, events .
 		return fmt.Errorf("read webhook endpoints: %w", err)
 	}
 	var rows []*Delivery
+	var turns []turn
+	for _, p := range endpoints {
+		if slices.ContainsFunc(events, func(e Event) bool { return p.wants(e.Type) }) {
+			turns = append(turns, p.turn())
+		}
+	}
 	for i := range events {
 		e := &events[i]
 		if !slices.ContainsFunc(endpoints, func(p *Endpoint) bool { return p.wants(e.Type) }) {
@@ -72,7 +78,7 @@ func (o *Outbox) Emit(ctx context.Context, tx *db.Tx, v *viewer.Viewer, events .
 			}
 		}
 	}
-	return o.put(ctx, tx, v.Scope(), rows...)
+	return o.put(ctx, tx, v.Scope(), rows, turns...)
 }
 
 // wanted tells whether some endpoint of the viewer's organization wants one of the events.
@@ -88,33 +94,27 @@ func (o *Outbox) wanted(ctx context.Context, tx *db.Tx, v *viewer.Viewer, events
 	return slices.ContainsFunc(events, func(e Event) bool { return slices.Contains(wishes, e.Type) }), nil
 }
 
-// put writes deliveries, and enqueues the jobs that deliver them.
-func (o *Outbox) put(ctx context.Context, tx *db.Tx, sc db.Scope, rows ...*Delivery) error {
+// put writes deliveries, and enqueues the jobs that deliver them to their endpoints.
+func (o *Outbox) put(ctx context.Context, tx *db.Tx, sc db.Scope, rows []*Delivery, turns ...turn) error {
 	if len(rows) == 0 {
 		return nil
 	}
 	if _, err := Deliveries.InsertAll(ctx, tx, sc, rows, false); err != nil {
 		return fmt.Errorf("write webhook deliveries: %w", err)
 	}
-	var due []DrainArgs
-	for _, d := range rows {
-		if one := (DrainArgs{sc.OrganizationID, d.EndpointID}); !slices.Contains(due, one) {
-			due = append(due, one)
-		}
-	}
-	return o.wake(ctx, tx, time.Time{}, due...)
+	return o.wake(ctx, tx, time.Time{}, turns...)
 }
 
 // wake enqueues jobs in one statement, to run at a time or, when that is zero, at once. They are not unique: who
 // inserts a unique job waits for the commits of all others that insert it. A job that finds another at work, or
 // nothing to do, ends with one statement.
-func (o *Outbox) wake(ctx context.Context, tx *db.Tx, at time.Time, due ...DrainArgs) error {
-	if len(due) == 0 {
+func (o *Outbox) wake(ctx context.Context, tx *db.Tx, at time.Time, turns ...turn) error {
+	if len(turns) == 0 {
 		return nil
 	}
-	params := make([]river.InsertManyParams, len(due))
-	for i, args := range due {
-		params[i] = river.InsertManyParams{Args: args, InsertOpts: &river.InsertOpts{Queue: Queue, ScheduledAt: at}}
+	params := make([]river.InsertManyParams, len(turns))
+	for i, t := range turns {
+		params[i] = t.job(at)
 	}
 	if _, err := o.jobs.InsertManyTx(ctx, tx.SQL(), params); err != nil {
 		return fmt.Errorf("enqueue webhook deliveries: %w", err)

@@ -35,6 +35,11 @@ func pause(since, now time.Time) time.Duration {
 	return min(max(now.Sub(since)/10, shortestPause), longestPause)
 }
 
+// isHopeless tells whether an endpoint has failed for so long that it is to be disabled.
+func (e *Endpoint) isHopeless(now time.Time) bool {
+	return e.FailingSince != nil && now.Sub(*e.FailingSince) >= disableAfter
+}
+
 // outcome is how an attempt went.
 type outcome struct {
 	// begun tells that something was sent; what was not begun is given back as it was.

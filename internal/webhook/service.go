@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/riverqueue/river"
 
 	"caseload/internal/audit"
 	"caseload/internal/db"
@@ -113,7 +112,7 @@ func (s *Service) UpdateEndpoint(ctx context.Context, v *viewer.Viewer, id relay
 		}
 		s.outbox.changed(tx, v.OrganizationID)
 		// What waits for a rest to end, or is to be ended, need not wait for a sweep.
-		if err := s.outbox.wake(ctx, tx, time.Time{}, DrainArgs{v.OrganizationID, u}); err != nil {
+		if err := s.outbox.wake(ctx, tx, time.Time{}, e.turn()); err != nil {
 			return err
 		}
 		return audit.Write(ctx, tx, v, audit.Change{Action: "webhook_endpoint.updated", Target: e.ID(), Fields: map[string]any{"fields": named(changed)}})
@@ -145,7 +144,7 @@ func (s *Service) DeleteEndpoint(ctx context.Context, v *viewer.Viewer, in Delet
 		if _, err := tx.Exec(ctx, "DELETE FROM webhook_endpoints WHERE organization_id = $1 AND id = $2", v.OrganizationID, u); err != nil {
 			return fmt.Errorf("delete webhook endpoint: %w", err)
 		}
-		if _, err := s.outbox.jobs.InsertTx(ctx, tx.SQL(), ForgetArgs{v.OrganizationID, u}, &river.InsertOpts{Queue: Queue}); err != nil {
+		if _, err := s.outbox.jobs.InsertTx(ctx, tx.SQL(), ForgetArgs{v.OrganizationID, u}, nil); err != nil {
 			return fmt.Errorf("enqueue removal of webhook log: %w", err)
 		}
 		s.outbox.changed(tx, v.OrganizationID)
@@ -210,7 +209,7 @@ func (s *Service) Ping(ctx context.Context, v *viewer.Viewer, in PingEndpointInp
 			return err
 		}
 		d = newDelivery(v.Scope(), u, Ping, eventID, id.String(), body, tx.Now)
-		if err := s.outbox.put(ctx, tx, v.Scope(), d); err != nil {
+		if err := s.outbox.put(ctx, tx, v.Scope(), []*Delivery{d}, e.turn()); err != nil {
 			return err
 		}
 		return audit.Write(ctx, tx, v, audit.Change{Action: "webhook_endpoint.pinged", Target: id})
@@ -234,12 +233,13 @@ func (s *Service) Redeliver(ctx context.Context, v *viewer.Viewer, in RedeliverI
 		if err != nil {
 			return notFound(err, "webhook delivery", "input", "id")
 		}
-		if _, err := s.lockForDelivery(ctx, tx, v, old.EndpointID); err != nil {
+		e, err := s.lockForDelivery(ctx, tx, v, old.EndpointID)
+		if err != nil {
 			return err
 		}
 		tx.Keep(&d)
 		d = newDelivery(v.Scope(), old.EndpointID, old.Event, old.EventID, old.SubjectID, old.Payload, tx.Now)
-		if err := s.outbox.put(ctx, tx, v.Scope(), d); err != nil {
+		if err := s.outbox.put(ctx, tx, v.Scope(), []*Delivery{d}, e.turn()); err != nil {
 			return err
 		}
 		return audit.Write(ctx, tx, v, audit.Change{Action: "webhook_delivery.redelivered", Target: d.ID(), Fields: map[string]any{"of": old.ID()}})

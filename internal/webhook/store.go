@@ -35,18 +35,21 @@ const (
 			ORDER BY next_attempt_at, id LIMIT $5 FOR UPDATE SKIP LOCKED)
 		UPDATE webhook_deliveries c SET attempts = c.attempts + 1, next_attempt_at = $4 FROM due
 		WHERE c.organization_id = $1 AND c.id = due.id RETURNING `
+	// A retry that waits cannot be told from an attempt that is under way: where somebody disables, enables and disables
+	// within seconds, one that arrives may be shown as failed.
 	abandonSQL = `WITH due AS MATERIALIZED (
 			SELECT id FROM webhook_deliveries
 			WHERE organization_id = $1 AND endpoint_id = $2 AND state = 'PENDING'
+				AND EXISTS (SELECT FROM webhook_endpoints e WHERE e.organization_id = $1 AND e.id = $2 AND NOT e.is_enabled)
 			ORDER BY next_attempt_at, id LIMIT $4 FOR UPDATE SKIP LOCKED)
 		UPDATE webhook_deliveries c SET state = 'FAILED', next_attempt_at = NULL, last_failure = $3 FROM due
 		WHERE c.organization_id = $1 AND c.id = due.id`
 	releaseSQL = `UPDATE webhook_endpoints SET hold_until = CAST($4 AS timestamptz)
-		WHERE organization_id = $1 AND id = $2 AND hold_until = $3 RETURNING wake_at`
+		WHERE organization_id = $1 AND id = $2 AND hold_until = $3 RETURNING wake_at, failing_since IS NOT NULL AS is_failing`
 	nextSQL = `SELECT min(next_attempt_at) FROM webhook_deliveries WHERE organization_id = $1 AND endpoint_id = $2 AND state = 'PENDING'`
 	// An endpoint is looked at by its oldest pending delivery alone, so that a sweep costs one step into an index for
 	// each endpoint, however much is pending.
-	lateSQL = `SELECT e.organization_id, e.id FROM webhook_endpoints e CROSS JOIN LATERAL (
+	lateSQL = `SELECT e.organization_id, e.id, e.failing_since IS NOT NULL AS is_failing FROM webhook_endpoints e CROSS JOIN LATERAL (
 			SELECT d.next_attempt_at FROM webhook_deliveries d
 			WHERE d.organization_id = e.organization_id AND d.endpoint_id = e.id AND d.state = 'PENDING'
 			ORDER BY d.next_attempt_at, d.id LIMIT 1) d
@@ -95,15 +98,15 @@ func mark(ctx context.Context, q db.Querier, sc db.Scope, leaseEnds time.Time, r
 	return err
 }
 
-// noteHealth writes down since when an endpoint has been failing, or that it works again. The version stays: an
-// administrator's change must not be refused for it.
+// noteHealth writes down since when an endpoint has been failing, or that it works again, unless it was moved since
+// it was tried. The version stays: an administrator's change must not be refused for it.
 func noteHealth(ctx context.Context, tx *db.Tx, sc db.Scope, e *Endpoint, t tally) error {
 	var err error
 	switch {
 	case t.allFailed() && e.FailingSince == nil:
-		_, err = tx.Exec(ctx, "UPDATE webhook_endpoints SET failing_since = $3 WHERE organization_id = $1 AND id = $2 AND failing_since IS NULL", sc.OrganizationID, e.UUID, tx.Now)
+		_, err = tx.Exec(ctx, "UPDATE webhook_endpoints SET failing_since = $3 WHERE organization_id = $1 AND id = $2 AND url = $4 AND failing_since IS NULL", sc.OrganizationID, e.UUID, tx.Now, e.URL)
 	case t.successes > 0 && e.FailingSince != nil:
-		_, err = tx.Exec(ctx, "UPDATE webhook_endpoints SET failing_since = NULL WHERE organization_id = $1 AND id = $2", sc.OrganizationID, e.UUID)
+		_, err = tx.Exec(ctx, "UPDATE webhook_endpoints SET failing_since = NULL WHERE organization_id = $1 AND id = $2 AND url = $3", sc.OrganizationID, e.UUID, e.URL)
 	}
 	return err
 }

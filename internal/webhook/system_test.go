@@ -1,19 +1,23 @@
 package webhook_test
 
 import (
+	"database/sql"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
 	"github.com/stretchr/testify/require"
 
+	"caseload/internal/db"
 	"caseload/internal/webhook"
 )
 
@@ -37,6 +41,23 @@ func (w *world) dump(t testing.TB) string {
 	return b.String()
 }
 
+// newClient makes what runs jobs, those that deliver to so many endpoints at once.
+func (w *world) newClient(t testing.TB, n int) *river.Client[*sql.Tx] {
+	t.Helper()
+	workers := river.NewWorkers()
+	webhook.AddWorkers(workers, w.courier)
+	queues := map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 2}}
+	for name, n := range webhook.Queues(n) {
+		queues[name] = river.QueueConfig{MaxWorkers: n}
+	}
+	client, err := river.NewClient(riverdatabasesql.New(w.pool.SQL()), &river.Config{
+		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Workers: workers, PollOnly: true, FetchPollInterval: 100 * time.Millisecond,
+		Queues: queues,
+	})
+	require.NoError(t, err)
+	return client
+}
+
 // The whole way: jobs are enqueued with the change and run by River; and the secret is nowhere in clear text.
 func TestJobsDeliverAndSecretsStayHidden(t *testing.T) {
 	t.Parallel()
@@ -49,13 +70,7 @@ func TestJobsDeliverAndSecretsStayHidden(t *testing.T) {
 	e, first := w.endpoint(t, r.URL)
 	_, second, err := w.RotateSecret(t.Context(), w.v, webhook.RotateSecretInput{ID: e.ID()})
 	require.NoError(t, err)
-	workers := river.NewWorkers()
-	webhook.AddWorkers(workers, w.courier)
-	client, err := river.NewClient(riverdatabasesql.New(w.pool.SQL()), &river.Config{
-		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Workers: workers, PollOnly: true, FetchPollInterval: 100 * time.Millisecond,
-		Queues: map[string]river.QueueConfig{webhook.Queue: {MaxWorkers: 2}},
-	})
-	require.NoError(t, err)
+	client := w.newClient(t, 2)
 	completed, unsubscribe := client.Subscribe(river.EventKindJobCompleted, river.EventKindJobFailed)
 	defer unsubscribe()
 	require.NoError(t, client.Start(t.Context()))
@@ -70,7 +85,7 @@ func TestJobsDeliverAndSecretsStayHidden(t *testing.T) {
 	_, err = w.DeleteEndpoint(t.Context(), w.v, webhook.DeleteEndpointInput{ID: e.ID()})
 	require.NoError(t, err)
 	for _, args := range []river.JobArgs{webhook.SweepArgs{}, webhook.PurgeArgs{}} {
-		_, err := client.Insert(t.Context(), args, &river.InsertOpts{Queue: webhook.Queue})
+		_, err := client.Insert(t.Context(), args, nil)
 		require.NoError(t, err)
 	}
 	kinds := map[string]bool{}
@@ -98,4 +113,91 @@ func TestJobsDeliverAndSecretsStayHidden(t *testing.T) {
 			require.NotContains(t, everything, form)
 		}
 	}
+}
+
+// An organization whose receivers do not answer, more of them than there are workers, does not hold up another one;
+// and each of its own has its turn as soon as one before it ends.
+func TestSlowOrganizationHoldsUpNobodyElse(t *testing.T) {
+	t.Parallel()
+	w := newWorldWith(t, webhook.Options{AllowPrivate: true, PerOrganization: 2})
+	w.now = time.Now()
+	begun, answer, arrived := make(chan string, 100), make(chan struct{}), make(chan struct{}, 1)
+	var at atomic.Int32
+	slow := newReceiver(t, func(_ http.ResponseWriter, r *http.Request) {
+		if at.Add(1) > 2 {
+			t.Error("the organization has more than its share")
+		}
+		begun <- r.URL.Path
+		<-answer
+		at.Add(-1)
+	})
+	fast := newReceiver(t, func(http.ResponseWriter, *http.Request) { arrived <- struct{}{} })
+	for i := range 6 {
+		w.endpoint(t, fmt.Sprintf("%s/%d", slow.URL, i))
+	}
+	other := newViewer(uuid.MustParse("01920000-0000-7000-8000-0000000000bb"))
+	w.exec(t, "INSERT INTO organizations (organization_id, id, name, created_at, updated_at, created_by, updated_by) VALUES ($1, $1, 'Lagoon', now(), now(), 'x', 'x')", other.OrganizationID)
+	_, _, err := w.CreateEndpoint(t.Context(), other, webhook.CreateEndpointInput{URL: fast.URL, Events: []webhook.EventType{webhook.CustomerUpdated}})
+	require.NoError(t, err)
+	client := w.newClient(t, 3)
+	require.NoError(t, client.Start(t.Context()))
+	next := func() string {
+		t.Helper()
+		select {
+		case path := <-begun:
+			return path
+		case <-time.After(patience):
+			require.FailNow(t, "the slow organization has no turn")
+			return ""
+		}
+	}
+
+	w.emit(t, events(1, webhook.CustomerUpdated)...)
+	seen := map[string]bool{next(): true, next(): true}
+	require.NoError(t, w.pool.InTx(t.Context(), w.clock(), func(tx *db.Tx) error {
+		return w.outbox.Emit(t.Context(), tx, other, events(1, webhook.CustomerUpdated)...)
+	}))
+	select {
+	case <-arrived:
+	case <-time.After(patience):
+		require.FailNow(t, "the other organization waits for the slow one")
+	}
+	close(answer)
+	for len(seen) < 6 {
+		seen[next()] = true
+	}
+	require.NoError(t, client.Stop(t.Context()))
+	require.Zero(t, get[int](t, w, "SELECT count(*) FROM webhook_deliveries WHERE state <> 'DELIVERED'"), "without a sweep")
+}
+
+// Jobs of endpoints that fail are in a queue of their own, whoever enqueues them.
+func TestFailingEndpointsHaveTheirOwnQueue(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := newReceiver(t, status(500))
+	e, _ := w.endpoint(t, r.URL)
+	queues := func() map[string]int {
+		t.Helper()
+		out := map[string]int{}
+		for _, name := range []string{webhook.Queue, webhook.FailingQueue} {
+			out[name] = get[int](t, w, "SELECT count(*) FROM river_job WHERE queue = $1", name)
+		}
+		w.exec(t, "DELETE FROM river_job")
+		return out
+	}
+	w.emit(t, events(1, webhook.CustomerUpdated)...)
+	require.Equal(t, map[string]int{webhook.Queue: 1, webhook.FailingQueue: 0}, queues())
+	w.drain(t, e)
+	require.Equal(t, map[string]int{webhook.Queue: 0, webhook.FailingQueue: 1}, queues(), "the retry")
+	w.emit(t, events(1, webhook.CustomerUpdated)...)
+	_, err := w.Ping(t.Context(), w.v, webhook.PingEndpointInput{ID: e.ID()})
+	require.NoError(t, err)
+	require.Equal(t, map[string]int{webhook.Queue: 0, webhook.FailingQueue: 2}, queues())
+	w.pass(time.Minute)
+	require.NoError(t, w.courier.Sweep(t.Context()))
+	require.Equal(t, map[string]int{webhook.Queue: 0, webhook.FailingQueue: 1}, queues())
+	r.set(nil)
+	w.drain(t, e)
+	w.emit(t, events(1, webhook.CustomerUpdated)...)
+	require.Equal(t, map[string]int{webhook.Queue: 1, webhook.FailingQueue: 0}, queues())
 }
