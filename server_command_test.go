@@ -201,7 +201,7 @@ func TestFirstStartInProduction(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.Empty(t)
 	keys := must(t, nil, "keys", "generate")
-	environ := environment(t, databaseURL, "CASELOAD_ENVIRONMENT=production", "CASELOAD_PII_KEYS="+strings.TrimSpace(keys))
+	environ := environment(t, databaseURL, "CASELOAD_ENVIRONMENT=production", "CASELOAD_PII_KEYS="+strings.TrimSpace(keys), "CASELOAD_BLOB_URL=file://"+t.TempDir())
 	must(t, environ, "migrate", "up")
 	id := strings.TrimSpace(must(t, environ, "organization", "create", "--name", "Harbor Lending", "--time-zone", "America/Chicago"))
 	require.Regexp(t, `^org_[0-9a-z]{26}$`, id)

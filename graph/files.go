@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -13,8 +14,10 @@ import (
 	"caseload/internal/blob"
 	"caseload/internal/bulk"
 	"caseload/internal/customer"
+	"caseload/internal/db"
 	"caseload/internal/httpapi"
 	"caseload/internal/httpapi/download"
+	"caseload/internal/identity"
 	"caseload/internal/relay"
 	"caseload/internal/viewer"
 )
@@ -33,8 +36,15 @@ const resultsFile = "bulk"
 
 // Openers are the files that signed links lead to.
 func (a *API) Openers() map[string]download.Opener {
-	return map[string]download.Opener{resultsFile: func(ctx context.Context, organizationID, id uuid.UUID) (download.File, error) {
-		o, body, err := a.Bulk.Open(ctx, organizationID, id)
+	return map[string]download.Opener{resultsFile: func(ctx context.Context, by *viewer.Viewer, id uuid.UUID) (download.File, error) {
+		if by.Kind == viewer.APIKey {
+			key, err := identity.APIKeys.ByID(ctx, a.pool, by.Scope(), by.ActorID)
+			if err != nil {
+				return download.File{}, err
+			}
+			by.ActorName = key.Name
+		}
+		o, body, err := a.Bulk.Open(ctx, by, id)
 		if err != nil {
 			return download.File{}, err
 		}
@@ -47,11 +57,12 @@ func (r *Resolver) resultsURL(ctx context.Context, o *bulk.Operation) (*string, 
 	if r.links == nil || o.FilesRemovedAt != nil || r.bulk.MayDownload(viewer.From(ctx), o) != nil {
 		return nil, nil
 	}
-	url, _ := r.links.URL(o.OrganizationID, resultsFile, o.UUID, o.ResultsName())
+	url, _ := r.links.URL(viewer.From(ctx), resultsFile, o.UUID, o.ResultsName())
 	return &url, nil
 }
 
-// createBulkOperation takes the upload over; it goes back, and is removed, when no operation was made of it.
+// createBulkOperation takes the upload over; it goes back, and is removed, when no operation was made of it. Where that
+// is not known the file stays: an operation may have it, and otherwise the removal of leftovers finds it.
 func (r *Resolver) createBulkOperation(ctx context.Context, in model.CreateBulkOperationInput) (*bulk.Operation, error) {
 	if err := in.File.Take(); err != nil {
 		return nil, err
@@ -59,7 +70,7 @@ func (r *Resolver) createBulkOperation(ctx context.Context, in model.CreateBulkO
 	o, err := r.bulk.Create(ctx, viewer.From(ctx),
 		bulk.CreateInput{Kind: in.Kind, Format: in.Format, Source: in.Source, Language: in.Language, ErrorPolicy: in.ErrorPolicy},
 		bulk.File{Key: in.File.Key, Name: in.File.Name, Size: in.File.Size, SHA256: in.File.SHA256})
-	if err != nil {
+	if err != nil && !errors.Is(err, db.ErrUnknown) {
 		in.File.Release()
 	}
 	return o, err

@@ -2,8 +2,9 @@
 // of this machine by default and an S3-compatible bucket in production, both behind gocloud.dev/blob.
 //
 // Every key begins with the organization's id, and every verb takes the organization beside the key: a key of
-// another tenant is answered like a missing one. Contents may hold personal data, so a bucket should encrypt at
-// rest, and whoever puts something says when it goes.
+// another tenant is answered like a missing one. Contents may hold personal data, so they are encrypted before they
+// leave the process, each with a key of its own that is bound to the object's name: see docs/adr/0010. Whoever puts
+// something says when it goes.
 package blob
 
 import (
@@ -16,13 +17,17 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"filippo.io/age"
 	"github.com/google/uuid"
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/fileblob"
 	"gocloud.dev/blob/s3blob"
 	"gocloud.dev/gcerrors"
+
+	"caseload/internal/pii"
 )
 
 // Errors that callers tell apart.
@@ -35,13 +40,17 @@ var (
 
 // Store is one bucket. It is safe for concurrent use.
 type Store struct {
-	bucket *blob.Bucket
+	bucket  *blob.Bucket
+	sealer  *pii.Sealer
+	reached atomic.Bool
 }
 
 // Open opens file:///absolute/folder, which is made when it is missing, or s3://bucket?region=…, whose
 // credentials come from the AWS environment; an S3-compatible server is named by endpoint=,
-// use_path_style=true and, where it knows no checksums, response_checksum_validation=when_required. Whether the bucket can be reached is not asked yet: see [Store.Check].
-func Open(ctx context.Context, address string) (*Store, error) {
+// use_path_style=true and, where it knows no checksums, response_checksum_validation=when_required. Whether the bucket
+// can be reached is not asked yet: see [Store.Check]. Objects can be read as long as the sealer has the key with which
+// they were written.
+func Open(ctx context.Context, address string, sealer *pii.Sealer) (*Store, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return nil, errors.New("read the object store's address: want file:///folder or s3://bucket")
@@ -64,7 +73,7 @@ func Open(ctx context.Context, address string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the object store: %w", err)
 	}
-	return &Store{bucket}, nil
+	return &Store{bucket: bucket, sealer: sealer}, nil
 }
 
 // Folder returns the address of a folder of this machine.
@@ -79,7 +88,18 @@ func Folder(path string) (string, error) {
 // Close ends the use of the bucket.
 func (s *Store) Close() error { return s.bucket.Close() }
 
-// Check tells whether the bucket can be reached and may be listed; cheap enough for a readiness probe.
+// Reached is [Store.Check] until it has succeeded once, and nothing from then on: for a readiness probe, so that a process
+// with a wrong address or credential gets no requests, while an outage of the bucket does not take everything else with it.
+func (s *Store) Reached(ctx context.Context) error {
+	if s.reached.Load() {
+		return nil
+	}
+	err := s.Check(ctx)
+	s.reached.Store(err == nil)
+	return err
+}
+
+// Check tells whether the bucket can be reached and may be listed.
 func (s *Store) Check(ctx context.Context) error {
 	ok, err := s.bucket.IsAccessible(ctx)
 	if err != nil {
@@ -132,7 +152,9 @@ func (s *Store) put(ctx context.Context, organizationID uuid.UUID, name string, 
 
 // Writer writes one object. Nothing of it can be read before [Writer.Commit]. It belongs to one goroutine.
 type Writer struct {
-	w      *blob.Writer
+	w *blob.Writer
+	// in encrypts into w.
+	in     io.WriteCloser
 	cancel context.CancelFunc
 	sum    hash.Hash
 	stored Stored
@@ -162,12 +184,18 @@ func (s *Store) Create(ctx context.Context, organizationID uuid.UUID, name strin
 		cancel()
 		return nil, fmt.Errorf("put an object: %w", err)
 	}
-	return &Writer{w: w, cancel: cancel, sum: sha256.New(), stored: Stored{Key: key}}, nil
+	in, err := age.Encrypt(w, lock{s.sealer, key})
+	if err != nil {
+		cancel()
+		_ = w.Close()
+		return nil, fmt.Errorf("put an object: %w", err)
+	}
+	return &Writer{w: w, in: in, cancel: cancel, sum: sha256.New(), stored: Stored{Key: key}}, nil
 }
 
 // Write implements io.Writer.
 func (w *Writer) Write(p []byte) (int, error) {
-	n, err := w.w.Write(p)
+	n, err := w.in.Write(p)
 	w.sum.Write(p[:n])
 	w.stored.Size += int64(n)
 	return n, err
@@ -177,6 +205,10 @@ func (w *Writer) Write(p []byte) (int, error) {
 func (w *Writer) Commit() (Stored, error) {
 	if w.ended {
 		return Stored{}, errors.New("put an object: the writer has ended")
+	}
+	if err := w.in.Close(); err != nil {
+		w.Abort()
+		return Stored{}, fmt.Errorf("put an object: %w", err)
 	}
 	w.ended = true
 	defer w.cancel()
@@ -198,22 +230,26 @@ func (w *Writer) Abort() {
 	_ = w.w.Close()
 }
 
-// Open streams an object from offset to its end. ErrNotFound when there is none, or when the key is not of the
-// organization. The caller closes the reader.
+// Open streams an object from offset to its end; from an offset beyond it comes nothing. ErrNotFound when there is
+// none, or when the key is not of the organization. What was changed, cut off or put in the place of another object is
+// an error, of Open or of the read that comes upon it, and never content. The caller closes the reader.
 func (s *Store) Open(ctx context.Context, organizationID uuid.UUID, key string, offset int64) (io.ReadCloser, error) {
 	if !owned(organizationID, key) {
 		return nil, ErrNotFound
 	}
-	r, err := s.bucket.NewRangeReader(ctx, key, offset, -1, nil)
-	var service interface{ ErrorCode() string }
-	if offset > 0 && errors.As(err, &service) && service.ErrorCode() == "InvalidRange" {
-		// A folder answers the end of a file with nothing, S3 with a refusal.
-		return io.NopCloser(strings.NewReader("")), nil
+	if offset > 0 {
+		return s.openAt(ctx, key, offset)
 	}
+	r, err := s.bucket.NewReader(ctx, key, nil)
 	if err != nil {
 		return nil, found(err)
 	}
-	return r, nil
+	content, err := age.Decrypt(r, lock{s.sealer, key})
+	if err != nil {
+		_ = r.Close()
+		return nil, fmt.Errorf("open an object: %w", err)
+	}
+	return opened{content, r}, nil
 }
 
 // Delete removes an object. Safe to repeat: a missing one is no error.

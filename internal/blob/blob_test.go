@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"caseload/internal/blob"
+	"caseload/internal/pii"
 )
 
 var (
@@ -36,7 +37,16 @@ func folder(t *testing.T) (*blob.Store, string) {
 
 func open(t *testing.T, address string) *blob.Store {
 	t.Helper()
-	s, err := blob.Open(t.Context(), address)
+	keys, err := pii.GenerateKeys()
+	require.NoError(t, err)
+	return openWith(t, address, keys)
+}
+
+func openWith(t *testing.T, address string, keys pii.Keys) *blob.Store {
+	t.Helper()
+	sealer, err := pii.NewSealer(keys)
+	require.NoError(t, err)
+	s, err := blob.Open(t.Context(), address, sealer)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	return s
@@ -78,6 +88,7 @@ func behaves(t *testing.T, s *blob.Store) {
 	require.Equal(t, text, read(t, s, stored.Key, 0))
 	require.Equal(t, "789", read(t, s, stored.Key, 9_997))
 	require.Empty(t, read(t, s, stored.Key, 10_000))
+	require.Empty(t, read(t, s, stored.Key, 10_001))
 
 	_, err = s.Open(t.Context(), other, stored.Key, 0)
 	require.ErrorIs(t, err, blob.ErrNotFound, "a foreign key is answered like a missing one")
@@ -145,10 +156,26 @@ func TestBucket(t *testing.T) {
 	require.Empty(t, server.keys(), "everything was deleted")
 }
 
+// A process that never reached its bucket takes no requests; one that did goes on through an outage.
+func TestReached(t *testing.T) {
+	t.Setenv("AWS_ACCESS_KEY_ID", "test")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
+	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+	server := newS3(t)
+	s := open(t, "s3://caseload?region=us-east-1&use_path_style=true&response_checksum_validation=when_required&endpoint="+server.URL)
+	server.closed.Store(true)
+	require.Error(t, s.Reached(t.Context()))
+	server.closed.Store(false)
+	require.NoError(t, s.Reached(t.Context()))
+	server.closed.Store(true)
+	require.NoError(t, s.Reached(t.Context()))
+	require.Error(t, s.Check(t.Context()))
+}
+
 func TestOpenRefusesOtherAddresses(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{"", "/folder", "mem://", "https://example.com/bucket", "s3://%zz", "gs://bucket"} {
-		_, err := blob.Open(t.Context(), address)
+		_, err := blob.Open(t.Context(), address, nil)
 		require.ErrorContains(t, err, "file:///folder or s3://bucket", address)
 	}
 }
@@ -190,22 +217,35 @@ func TestFoldersAreTheOwnersAlone(t *testing.T) {
 	}
 }
 
-// A file of any size passes through a few buffers.
-func TestPutStreams(t *testing.T) {
+// A file of any size passes through a few buffers, in and out, from its beginning and from anywhere else.
+func TestContentStreams(t *testing.T) {
+	// Not parallel: it measures the memory of the process.
 	s, _ := folder(t)
 	const size = 64 << 20
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	stored, err := s.Put(t.Context(), organization, io.LimitReader(zeros{}, size), size)
 	require.NoError(t, err)
-	r, err := s.Open(t.Context(), organization, stored.Key, 0)
-	require.NoError(t, err)
-	n, err := io.Copy(io.Discard, r)
-	require.NoError(t, err)
-	require.NoError(t, r.Close())
-	require.Equal(t, int64(size), n)
 	runtime.ReadMemStats(&after)
 	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(4<<20), "all that was ever allocated, collected or not")
+	for _, offset := range []int64{0, 1} {
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		r, err := s.Open(t.Context(), organization, stored.Key, offset)
+		require.NoError(t, err)
+		for done := offset; done < size; {
+			n, err := io.CopyN(io.Discard, r, min(8<<20, size-done))
+			require.NoError(t, err)
+			done += n
+			// Each segment is decrypted into a buffer of its own, which is garbage with the next.
+			runtime.GC()
+			runtime.ReadMemStats(&after)
+			require.Less(t, int64(after.HeapAlloc)-int64(before.HeapAlloc), int64(1<<20), "what is held")
+		}
+		_, err = io.ReadFull(r, make([]byte, 1))
+		require.ErrorIs(t, err, io.EOF)
+		require.NoError(t, r.Close())
+	}
 }
 
 type zeros struct{}

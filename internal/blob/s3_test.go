@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -23,6 +24,10 @@ type s3 struct {
 	// uploads are the parts of uploads that are not complete, by upload and number.
 	uploads map[string]map[int][]byte
 	most    int
+	// ranges are the pieces that were asked for, in their order.
+	ranges []string
+	// closed has every request refused.
+	closed atomic.Bool
 }
 
 const bucketPath = "/caseload"
@@ -53,6 +58,10 @@ func (s *s3) largestUpload() int {
 }
 
 func (s *s3) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.closed.Load() {
+		w.WriteHeader(http.StatusForbidden)
+		return
+	}
 	body, err := content(r)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
@@ -143,8 +152,14 @@ func (s *s3) get(w http.ResponseWriter, r *http.Request, key string) {
 	}
 	w.Header().Set("ETag", `"whole"`)
 	w.Header().Set("Last-Modified", "Mon, 02 Mar 2026 15:00:00 GMT")
-	from := 0
-	if _, err := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-", &from); err == nil {
+	from, to := 0, len(object)-1
+	if asked := r.Header.Get("Range"); asked != "" {
+		s.ranges = append(s.ranges, asked)
+		if n, _ := fmt.Sscanf(asked, "bytes=%d-%d", &from, &to); n == 0 {
+			http.Error(w, asked, http.StatusBadRequest)
+			return
+		}
+		to = min(to, len(object)-1)
 		if from >= len(object) {
 			w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
 			answer(w, struct {
@@ -153,14 +168,14 @@ func (s *s3) get(w http.ResponseWriter, r *http.Request, key string) {
 			}{Code: "InvalidRange"})
 			return
 		}
-		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, len(object)-1, len(object)))
-		w.Header().Set("Content-Length", strconv.Itoa(len(object)-from))
+		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to, len(object)))
+		w.Header().Set("Content-Length", strconv.Itoa(to+1-from))
 		w.WriteHeader(http.StatusPartialContent)
 	} else {
 		w.Header().Set("Content-Length", strconv.Itoa(len(object)))
 	}
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(object[from:])
+		_, _ = w.Write(object[from : to+1])
 	}
 }
 

@@ -55,7 +55,7 @@ type HTTP struct {
 // Database is where the rows are.
 type Database struct {
 	URL              pii.Secret    `env:"DATABASE_URL" want:"postgres://user:password@host:5432/name" doc:"PostgreSQL to use. Empty: in development the server starts one of its own."`
-	DataDir          string        `env:"CASELOAD_DATA_DIR" envDefault:".caseload" doc:"Folder of the server's own PostgreSQL, and of the keys that development makes for itself."`
+	DataDir          string        `env:"CASELOAD_DATA_DIR" envDefault:".caseload" doc:"Folder of what development keeps for itself: the server's own PostgreSQL, the keys for personal data, and the files."`
 	DevPort          int           `env:"CASELOAD_DEV_DATABASE_PORT" envDefault:"0" min:"0" max:"65535" doc:"Port of the server's own PostgreSQL; 0 takes the last one used, or a free one."`
 	DevRepository    HTTPURL       `env:"CASELOAD_POSTGRES_REPOSITORY" want:"an http or https URL" doc:"Maven repository from which PostgreSQL is downloaded when this machine has none. Empty: the public one."`
 	MaxConnections   int           `env:"CASELOAD_DB_MAX_CONNECTIONS" envDefault:"16" min:"4" max:"1000" doc:"Connections of this process to PostgreSQL. As many may stay idle, since reopening costs more than holding."`
@@ -68,12 +68,12 @@ type Database struct {
 type Secrets struct {
 	PIIKeys      pii.Secret `env:"CASELOAD_PII_KEYS" want:"the base64 text of a key document" doc:"Keys that seal and index personal data. If they are lost, what they sealed is lost."`
 	PIIKeysFile  string     `env:"CASELOAD_PII_KEYS_FILE" default:"pii.keys in the data folder, in development" doc:"File that holds the keys instead, readable by its owner alone. Development makes it when it is missing; production does not, as a forgotten volume would then look like a new installation."`
-	CursorSecret pii.Secret `env:"CASELOAD_CURSOR_SECRET" want:"at least 16 characters" doc:"What cursors are signed with. Empty: derived from the keys for personal data."`
+	CursorSecret pii.Secret `env:"CASELOAD_CURSOR_SECRET" want:"at least 16 characters" doc:"What cursors, and links to files, are signed with. Empty: derived from the keys for personal data."`
 }
 
 // Lending is how organizations' lending systems are asked.
 type Lending struct {
-	AllowPrivate bool          `env:"CASELOAD_LENDING_ALLOW_PRIVATE" default:"true in development, false in production" doc:"Whether a lending system may be at http:// and at a private address. True lets whoever configures an organization reach this network."`
+	AllowPrivate bool          `env:"CASELOAD_LENDING_ALLOW_PRIVATE" default:"true in development, false in production" doc:"Whether a lending system, or a webhook's endpoint, may be at http:// and at a private address. True lets whoever configures an organization reach this network."`
 	TryTimeout   time.Duration `env:"CASELOAD_LENDING_TRY_TIMEOUT" envDefault:"5s" min:"100ms" max:"1m" doc:"Longest single exchange with a lending system."`
 	Timeout      time.Duration `env:"CASELOAD_LENDING_TIMEOUT" envDefault:"12s" min:"100ms" max:"5m" doc:"Longest time for everything that is asked about one customer, with all tries. Shorter than CASELOAD_LIMIT_MUTATION_TIMEOUT."`
 	Tries        uint          `env:"CASELOAD_LENDING_TRIES" envDefault:"3" min:"1" max:"10" doc:"Tries per exchange."`
@@ -81,17 +81,19 @@ type Lending struct {
 
 // Jobs is work outside of requests.
 type Jobs struct {
-	Workers       int `env:"CASELOAD_JOB_WORKERS" envDefault:"8" min:"1" max:"1000" doc:"Jobs that run at the same time in this process."`
+	Workers       int `env:"CASELOAD_JOB_WORKERS" envDefault:"8" min:"1" max:"1000" doc:"Jobs that run at the same time in this process, beside those of bulk operations and webhooks."`
+	Webhooks      int `env:"CASELOAD_WEBHOOK_WORKERS" envDefault:"32" min:"1" max:"1000" doc:"Webhook endpoints that this process delivers to at the same time, and half as many more that fail. A quarter of the number is for one organization at most. While nobody answers, none needs a connection to PostgreSQL."`
 	DemoCustomers int `env:"CASELOAD_DEMO_CUSTOMERS" envDefault:"2000" min:"0" max:"1000000" doc:"Customers per organization in the demonstration data."`
 }
 
 // Files is where files are kept, and how they are worked on.
 type Files struct {
-	Store           BlobURL       `env:"CASELOAD_BLOB_URL" default:"the folder files in the data folder" want:"file:///folder or s3://bucket?region=us-east-1" doc:"Object store of uploads, results and exports, the same one for every process. An S3-compatible server takes endpoint=, use_path_style=true and, where it knows no checksums, response_checksum_validation=when_required beside the region; credentials come from AWS's own variables. Files hold personal data: let the bucket encrypt them."`
-	Operations      int           `env:"CASELOAD_BULK_OPERATIONS" envDefault:"2" min:"1" max:"100" doc:"Bulk operations that this process works on at the same time. Each is one of its jobs."`
+	Store           BlobURL       `env:"CASELOAD_BLOB_URL" default:"the folder files in the data folder, in development" want:"file:///folder or s3://bucket?region=us-east-1" doc:"Object store of uploads, results and exports, the same one for every process. An S3-compatible server takes endpoint=, use_path_style=true and, where it knows no checksums, response_checksum_validation=when_required beside the region; credentials come from AWS's own variables. Files are encrypted before they go there, with the keys for personal data."`
+	Operations      int           `env:"CASELOAD_BULK_OPERATIONS" envDefault:"2" min:"1" max:"100" doc:"Bulk operations that this process works on at the same time, beside its other jobs."`
 	Connections     int           `env:"CASELOAD_BULK_CONNECTIONS" envDefault:"2" min:"1" max:"16" doc:"Chunks of one bulk operation that are written at the same time, each on a connection to PostgreSQL."`
 	PerOrganization int           `env:"CASELOAD_BULK_PER_ORGANIZATION" envDefault:"5" min:"1" max:"100" doc:"Bulk operations of one organization that are worked on at the same time, whatever the number of processes. The others wait."`
 	Open            int           `env:"CASELOAD_BULK_OPEN" envDefault:"100" min:"1" max:"10000" doc:"Bulk operations of one organization that may be under way or waiting."`
+	Bytes           int64         `env:"CASELOAD_BULK_BYTES" envDefault:"53687091200" min:"1048576" max:"1125899906842624" doc:"Bytes that the files of an organization's bulk operations may take in the object store: those of operations under way or waiting, and the results that are kept."`
 	Keep            time.Duration `env:"CASELOAD_BULK_KEEP" envDefault:"168h" min:"1h" max:"8760h" doc:"How long results and exports are kept after the end of their operation. Uploaded files are removed at the end itself."`
 }
 

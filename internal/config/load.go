@@ -136,6 +136,10 @@ func (c Config) check(problems *Problems) {
 	case file == "" && c.Production():
 		problems.add("CASELOAD_PII_KEYS", "or CASELOAD_PII_KEYS_FILE is required in production")
 	}
+	// A folder of each process by itself would lose uploads between roles, and leave them lying.
+	if c.Production() && c.Files.Store == "" {
+		problems.add("CASELOAD_BLOB_URL", "is required in production, the same for every process: s3://bucket?region=us-east-1, or file:///folder where all run on one machine")
+	}
 	if s := c.Secrets.CursorSecret.Reveal(); s != "" && len(s) < 16 {
 		problems.add("CASELOAD_CURSOR_SECRET", "must be at least 16 characters, or empty")
 	}

@@ -46,7 +46,7 @@ func TestNothingIsNeededForDevelopment(t *testing.T) {
 
 func TestProductionOpensNothingByItself(t *testing.T) {
 	t.Parallel()
-	environ := []string{"CASELOAD_ENVIRONMENT=production", "DATABASE_URL=postgres://u:p@db/caseload", "CASELOAD_PII_KEYS=" + keysText(t)}
+	environ := []string{"CASELOAD_ENVIRONMENT=production", "DATABASE_URL=postgres://u:p@db/caseload", "CASELOAD_PII_KEYS=" + keysText(t), "CASELOAD_BLOB_URL=file:///srv/files"}
 	c, err := Load(environ)
 	require.NoError(t, err)
 	require.True(t, c.Production())
@@ -68,6 +68,7 @@ func TestProductionOpensNothingByItself(t *testing.T) {
 	_, err = Load([]string{"CASELOAD_ENVIRONMENT=production"})
 	require.ErrorContains(t, err, "DATABASE_URL is required")
 	require.ErrorContains(t, err, "CASELOAD_PII_KEYS or CASELOAD_PII_KEYS_FILE is required")
+	require.ErrorContains(t, err, "CASELOAD_BLOB_URL is required in production, the same for every process")
 }
 
 func TestValuesArrive(t *testing.T) {
@@ -239,7 +240,7 @@ func TestKeys(t *testing.T) {
 	require.Equal(t, one, two, "the file that was made is found again")
 	require.NotEqual(t, again, one)
 
-	production := []string{"CASELOAD_ENVIRONMENT=production", "DATABASE_URL=postgres://u:p@db/x"}
+	production := []string{"CASELOAD_ENVIRONMENT=production", "DATABASE_URL=postgres://u:p@db/x", "CASELOAD_BLOB_URL=s3://files"}
 	missing, err := Load(append(production, "CASELOAD_PII_KEYS_FILE="+dir+"/forgotten/keys"))
 	require.NoError(t, err)
 	_, err = missing.Keys()

@@ -14,10 +14,13 @@ import (
 )
 
 // The bounds of external metadata. PostgreSQL refuses a jsonb value with U+0000, and one with a number of more
-// than 131,072 digits; a double is what other programs read numbers as anyway.
+// than 131,072 digits or 16,383 decimals; a double is what other programs read numbers as anyway.
 const (
 	maxMetadataBytes = 64 << 10
 	maxMetadataDepth = 32
+	// No double needs more than 309 digits before the point, or 1,074 after it. Zero may be written with any exponent.
+	maxMetadataExponent = 309
+	maxMetadataDecimals = 1074
 )
 
 // checkMetadata returns what is wrong with external metadata that must be an object, "" when nothing is.
@@ -56,7 +59,7 @@ func checkJSON(j db.JSON) (fault.UserCode, string) {
 				return fault.Invalid, "JSON must not hold the character NUL."
 			}
 		case json.Number:
-			if _, err := strconv.ParseFloat(t.String(), 64); err != nil {
+			if !isDouble(t.String()) {
 				return fault.OutOfRange, "Numbers of JSON must fit in a 64-bit floating-point number."
 			}
 		}
@@ -68,6 +71,17 @@ func checkJSON(j db.JSON) (fault.UserCode, string) {
 		return fault.Invalid, "Give one JSON value."
 	}
 	return "", ""
+}
+
+// isDouble tells whether a number is near one that a double can hold, and is written with no more decimals than such
+// a number has.
+func isDouble(number string) bool {
+	// What is too small is read as 0, without an error.
+	if _, err := strconv.ParseFloat(number, 64); err != nil {
+		return false
+	}
+	n, err := decimal.NewFromString(number)
+	return err == nil && -maxMetadataDecimals <= n.Exponent() && n.Exponent() <= maxMetadataExponent
 }
 
 // canonical writes JSON with sorted keys and no white space, and numbers by their value: jsonb gives values

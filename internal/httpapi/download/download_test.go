@@ -10,6 +10,7 @@ import (
 	"mime"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,13 +23,20 @@ import (
 	"caseload/internal/fault"
 	"caseload/internal/httpapi"
 	"caseload/internal/relay"
+	"caseload/internal/viewer"
 )
 
 var (
 	organization = uuid.MustParse("01890a5d-ac96-774b-bcce-b302099a8057")
 	file         = uuid.MustParse("01890a5d-ac96-774b-bcce-b302099a8058")
+	key          = uuid.MustParse("01890a5d-ac96-774b-bcce-b302099a8059")
 	secret       = []byte("a secret of all server processes")
 )
+
+// asker is an API key of an organization.
+func asker(organizationID uuid.UUID) *viewer.Viewer {
+	return &viewer.Viewer{Kind: viewer.APIKey, OrganizationID: organizationID, ActorID: key, ActorName: "portal", RequestID: "asked", IP: "192.0.2.7"}
+}
 
 const public = "https://api.example.com"
 
@@ -41,6 +49,8 @@ type office struct {
 	closed atomic.Int64
 	mu     sync.Mutex
 	log    bytes.Buffer
+	// by is on whose behalf a file was opened last.
+	by *viewer.Viewer
 	// open is what the opener does.
 	open Opener
 }
@@ -70,16 +80,17 @@ func newOffice(t *testing.T, change func(*Options)) *office {
 	links, err := NewLinks(LinksOptions{Secret: secret, PublicURL: public + "/", Now: func() time.Time { return o.now }})
 	require.NoError(t, err)
 	o.links = links
-	o.open = func(_ context.Context, organizationID, id uuid.UUID) (File, error) {
-		if organizationID != organization || id != file {
+	o.open = func(_ context.Context, by *viewer.Viewer, id uuid.UUID) (File, error) {
+		o.by = by
+		if by.OrganizationID != organization || id != file {
 			return File{}, fault.New(fault.NotFound, "The operation does not exist.")
 		}
 		return File{Body: body{strings.NewReader("a,b\n1,2\n"), &o.closed}, Size: 8, ContentType: "text/csv", Name: "of the opener.csv"}, nil
 	}
 	options := Options{Links: links, API: httpapi.Options{Log: slog.New(slog.NewJSONHandler(o, nil)), Origins: []string{"https://portal.example.com"}},
-		Openers: map[string]Opener{"results": func(ctx context.Context, organizationID, id uuid.UUID) (File, error) {
+		Openers: map[string]Opener{"results": func(ctx context.Context, by *viewer.Viewer, id uuid.UUID) (File, error) {
 			o.opened.Add(1)
-			return o.open(ctx, organizationID, id)
+			return o.open(ctx, by, id)
 		}}}
 	if change != nil {
 		change(&options)
@@ -96,14 +107,14 @@ func (o *office) get(method, path string) *httptest.ResponseRecorder {
 
 // path makes a link and returns what of it reaches the server.
 func (o *office) path(name string) string {
-	link, _ := o.links.URL(organization, "results", file, name)
+	link, _ := o.links.URL(asker(organization), "results", file, name)
 	return strings.TrimPrefix(link, public)
 }
 
 func TestFilesAreServed(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t, nil)
-	link, expires := o.links.URL(organization, "results", file, "")
+	link, expires := o.links.URL(asker(organization), "results", file, "")
 	require.True(t, strings.HasPrefix(link, public+"/files/"), link)
 	require.Equal(t, o.now.Add(15*time.Minute), expires)
 	got := o.get(http.MethodGet, o.path(""))
@@ -121,6 +132,10 @@ func TestFilesAreServed(t *testing.T) {
 	require.Equal(t, "8", head.Header().Get("Content-Length"))
 	require.Equal(t, "attachment; filename=mine.csv", head.Header().Get("Content-Disposition"))
 	require.EqualValues(t, 2, o.closed.Load())
+	require.NotEmpty(t, o.by.RequestID)
+	require.NotEqual(t, "asked", o.by.RequestID, "the request is the one that follows the link")
+	o.by.RequestID = ""
+	require.Equal(t, &viewer.Viewer{Kind: viewer.APIKey, OrganizationID: organization, ActorID: key, IP: "192.0.2.1"}, o.by)
 }
 
 func TestNamesOfFiles(t *testing.T) {
@@ -147,25 +162,25 @@ func TestLinksThatDoNotWork(t *testing.T) {
 	token := strings.TrimPrefix(good, Path)
 	other, err := NewLinks(LinksOptions{Secret: []byte("another secret of 16+ bytes"), Now: func() time.Time { return o.now }})
 	require.NoError(t, err)
-	foreign, _ := other.URL(organization, "results", file, "")
-	unknownKind, _ := o.links.URL(organization, "letters", file, "")
-	unknownFile, _ := o.links.URL(organization, "results", organization, "")
-	unknownOrganization, _ := o.links.URL(file, "results", file, "")
+	foreign, _ := other.URL(asker(organization), "results", file, "")
+	unknownKind, _ := o.links.URL(asker(organization), "letters", file, "")
+	unknownFile, _ := o.links.URL(asker(organization), "results", organization, "")
+	unknownOrganization, _ := o.links.URL(asker(file), "results", file, "")
 	raw, err := base64.RawURLEncoding.DecodeString(token)
 	require.NoError(t, err)
 	resigned := func(body []byte) string {
 		return Path + base64.RawURLEncoding.EncodeToString(append(body, o.links.mac(body)...))
 	}
 	body := raw[:len(raw)-32]
-	otherVersion := append([]byte{2}, body[1:]...)
+	otherVersion := append([]byte{1}, body[1:]...)
 	longKind := append(append([]byte{}, body[:tokenHead]...), 255)
 	noKind := append(append([]byte{}, body[:tokenHead]...), 0)
 	bad := map[string]string{
 		"foreign": foreign, "unknown kind": strings.TrimPrefix(unknownKind, public), "unknown file": strings.TrimPrefix(unknownFile, public),
 		"unknown organization": strings.TrimPrefix(unknownOrganization, public), "empty": Path, "short": Path + "AAAA", "not base64": Path + "!!!!", "padded": good + "=",
 		"doubled": good + token, "path below": good + "/x", "line break": Path + token[:9] + "%0A" + token[9:], "huge": Path + strings.Repeat("A", 100_000),
-		"other version": resigned(otherVersion), "kind beyond the end": resigned(longKind), "no kind": resigned(noKind), "only a head": resigned(body[:tokenHead]),
-		"cursor": Path + relay.NewCursors(secret).Encode(relay.List{}, []*string{nil}),
+		"other version": resigned(otherVersion), "kind beyond the end": resigned(longKind), "no kind": resigned(noKind), "actor beyond the end": resigned(append(append([]byte{}, body[:tokenHead+8]...), 255)), "only a head": resigned(body[:tokenHead]),
+		"cursor": Path + relay.NewCursors(secret).Encode(&relay.List{}, []*string{nil}),
 	}
 	for i := range raw {
 		changed := append([]byte{}, raw...)
@@ -240,7 +255,7 @@ func TestOpenersThatFail(t *testing.T) {
 		{errors.New("read bucket at 10.1.2.3: refused"), 500}, {fault.New(fault.Unavailable, "The object store is down."), 503}, {context.DeadlineExceeded, 504},
 	} {
 		o := newOffice(t, nil)
-		o.open = func(context.Context, uuid.UUID, uuid.UUID) (File, error) { return File{}, c.err }
+		o.open = func(context.Context, *viewer.Viewer, uuid.UUID) (File, error) { return File{}, c.err }
 		got := o.get(http.MethodGet, o.path(""))
 		require.Equal(t, c.status, got.Code)
 		require.NotContains(t, got.Body.String(), "10.1.2.3")
@@ -275,13 +290,13 @@ func TestFilesThatBreakOff(t *testing.T) {
 		return string(text), err
 	}
 	long := strings.Repeat("0123456789", 50_000)
-	o.open = func(context.Context, uuid.UUID, uuid.UUID) (File, error) {
+	o.open = func(context.Context, *viewer.Viewer, uuid.UUID) (File, error) {
 		return File{Body: body{strings.NewReader(long), &o.closed}, Size: -1}, nil
 	}
 	text, err := get()
 	require.NoError(t, err)
 	require.Equal(t, long, text)
-	o.open = func(context.Context, uuid.UUID, uuid.UUID) (File, error) {
+	o.open = func(context.Context, *viewer.Viewer, uuid.UUID) (File, error) {
 		return File{Body: body{torn{strings.NewReader(long)}, &o.closed}, Size: -1}, nil
 	}
 	_, err = get()
@@ -298,15 +313,95 @@ func TestPlacesOfDownloads(t *testing.T) {
 	})
 	open := o.open
 	var inner *httptest.ResponseRecorder
-	o.open = func(ctx context.Context, organizationID, id uuid.UUID) (File, error) {
+	o.open = func(ctx context.Context, by *viewer.Viewer, id uuid.UUID) (File, error) {
 		o.open = open
 		inner = o.get(http.MethodGet, o.path(""))
-		return open(ctx, organizationID, id)
+		return open(ctx, by, id)
 	}
 	require.Equal(t, 200, o.get(http.MethodGet, o.path("")).Code)
 	require.Equal(t, 503, inner.Code)
 	require.NotEmpty(t, inner.Header().Get("Retry-After"))
 	require.Equal(t, 200, o.get(http.MethodGet, o.path("")).Code, "the place is free again")
+}
+
+// One organization leaves places for the others.
+func TestPlacesOfAnOrganization(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, func(options *Options) {
+		l := httpapi.DefaultLimits()
+		l.Downloads, l.OrganizationDownloads = 3, 2
+		options.API.Limits = &l
+	})
+	link, _ := o.links.URL(asker(file), "results", file, "")
+	foreign := strings.TrimPrefix(link, public)
+	open := o.open
+	depth := 0
+	var codes []int
+	get := func(path string) {
+		code := o.get(http.MethodGet, path).Code
+		codes = append(codes, code)
+	}
+	// Each download begins the next before it ends.
+	o.open = func(ctx context.Context, by *viewer.Viewer, id uuid.UUID) (File, error) {
+		switch depth++; depth {
+		case 1:
+			get(o.path(""))
+		case 2:
+			get(o.path(""))
+			get(foreign)
+		case 3:
+			get(foreign)
+		}
+		return open(ctx, by, id)
+	}
+	require.Equal(t, 200, o.get(http.MethodGet, o.path("")).Code)
+	// The third of one organization; the second of another, when all places are taken; its first, which leads to nothing.
+	require.Equal(t, []int{429, 503, 404, 200}, codes)
+	require.Equal(t, 200, o.get(http.MethodGet, o.path("")).Code)
+}
+
+// slow is a client that takes each piece after some time.
+type slow struct {
+	*httptest.ResponseRecorder
+	now      time.Time
+	each     time.Duration
+	deadline time.Time
+}
+
+func (s *slow) SetWriteDeadline(at time.Time) error { s.deadline = at; return nil }
+
+func (s *slow) Write(p []byte) (int, error) {
+	if s.now = s.now.Add(s.each); s.now.After(s.deadline) {
+		return 0, os.ErrDeadlineExceeded
+	}
+	return s.ResponseRecorder.Write(p)
+}
+
+// A place is not held for ever by taking a little now and then.
+func TestLeastRate(t *testing.T) {
+	t.Parallel()
+	const pieces, piece = 100, 64 << 10
+	for _, c := range []struct {
+		each time.Duration
+		want int
+	}{
+		{0, pieces}, {time.Second, pieces}, {2 * time.Second, pieces},
+		// After 30 s on credit, 2 s are earned by each piece.
+		{3 * time.Second, 28}, {12 * time.Second, 2}, {29 * time.Second, 1}, {31 * time.Second, 0},
+	} {
+		w := &slow{ResponseRecorder: httptest.NewRecorder(), each: c.each}
+		h := &handler{write: 30 * time.Second, rate: 32 << 10, now: func() time.Time { return w.now }}
+		h.copy(w, File{Body: io.NopCloser(io.LimitReader(zeros{}, pieces*piece))})
+		require.Equal(t, c.want*piece, w.Body.Len(), c.each)
+		require.True(t, w.deadline.IsZero(), "the connection serves another request")
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
 }
 
 func TestNewLinks(t *testing.T) {
@@ -315,19 +410,19 @@ func TestNewLinks(t *testing.T) {
 	require.Error(t, err)
 	l, err := NewLinks(LinksOptions{Secret: secret, Lifetime: time.Hour})
 	require.NoError(t, err)
-	link, expires := l.URL(organization, "results", file, strings.Repeat("x", maxName+1))
+	link, expires := l.URL(asker(organization), "results", file, strings.Repeat("x", maxName+1))
 	require.True(t, strings.HasPrefix(link, "/files/"), "without a public address")
 	require.WithinDuration(t, time.Now().Add(time.Hour), expires, time.Minute)
 	s, ok := l.read(strings.TrimPrefix(link, Path))
 	require.True(t, ok)
-	require.Equal(t, Statement{OrganizationID: organization, Kind: "results", ID: file, Expires: expires}, s)
-	longest, _ := l.URL(organization, strings.Repeat("k", maxKind), file, strings.Repeat("𝔘", maxName/4))
+	require.Equal(t, Statement{OrganizationID: organization, ActorKind: viewer.APIKey, ActorID: key, Kind: "results", ID: file, Expires: expires}, s)
+	longest, _ := l.URL(asker(organization), strings.Repeat("k", maxKind), file, strings.Repeat("𝔘", maxName/4))
 	s, ok = l.read(strings.TrimPrefix(longest, Path))
 	require.True(t, ok, "the longest link works")
 	require.Len(t, []rune(s.Name), 255)
 	require.LessOrEqual(t, len(longest)-len(Path), maxToken)
-	require.Panics(t, func() { l.URL(organization, "", file, "") })
-	require.Panics(t, func() { l.URL(organization, strings.Repeat("k", maxKind+1), file, "") })
+	require.Panics(t, func() { l.URL(asker(organization), "", file, "") })
+	require.Panics(t, func() { l.URL(asker(organization), strings.Repeat("k", maxKind+1), file, "") })
 }
 
 // No token that we did not make is read, and reading never fails otherwise.

@@ -9,10 +9,12 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
 	"github.com/google/uuid"
 
 	"caseload/internal/fault"
 	"caseload/internal/httpapi"
+	"caseload/internal/viewer"
 )
 
 // Path is where a [Handler] is mounted; the token of a link follows it.
@@ -32,8 +34,9 @@ type File struct {
 }
 
 // Opener opens files of one kind. The link has been checked, so it decides about nothing but whether the file is
-// there: NOT_FOUND when the organization has none of that id. It is safe for use at once, and stops when ctx ends.
-type Opener func(ctx context.Context, organizationID, id uuid.UUID) (File, error)
+// there: NOT_FOUND when the organization has none of that id. by is for the audit log: who asked for the link, without a
+// name or scopes, with the id and the address of the request that follows it. It is safe for use at once, and stops when ctx ends.
+type Opener func(ctx context.Context, by *viewer.Viewer, id uuid.UUID) (File, error)
 
 // Options are what a [Handler] is made of. Links is required.
 type Options struct {
@@ -50,7 +53,9 @@ type handler struct {
 	openers   map[string]Opener
 	presenter *httpapi.Presenter
 	write     time.Duration
-	places    chan struct{}
+	rate      int64
+	places    *places
+	now       func() time.Time
 }
 
 // Handler serves GET and HEAD of [Path] with a token. A link that was changed, has expired, or leads to nothing is
@@ -61,7 +66,7 @@ func Handler(o Options) http.Handler {
 		limits = *o.API.Limits
 	}
 	presenter := &httpapi.Presenter{Classify: o.API.Classify, Log: o.API.Log, MaxMessage: limits.MaxErrorMessage}
-	h := &handler{links: o.Links, openers: o.Openers, presenter: presenter, write: limits.WriteTimeout, places: make(chan struct{}, limits.Downloads)}
+	h := &handler{links: o.Links, openers: o.Openers, presenter: presenter, write: limits.WriteTimeout, rate: limits.DownloadRate, places: newPlaces(limits.Downloads, limits.OrganizationDownloads), now: time.Now}
 	r := chi.NewRouter()
 	// The router is within the log, which writes the pattern of the route and so never a token.
 	r.Use(
@@ -93,14 +98,13 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 		httpapi.WriteError(w, r, h.presenter, notFound())
 		return
 	}
-	select {
-	case h.places <- struct{}{}:
-		defer func() { <-h.places }()
-	default:
-		httpapi.WriteError(w, r, h.presenter, fault.New(fault.Unavailable, "The server is busy. Send the request again after the time in Retry-After.").After(time.Second))
+	if err := h.places.take(s.OrganizationID); err != nil {
+		httpapi.WriteError(w, r, h.presenter, err)
 		return
 	}
-	f, err := open(r.Context(), s.OrganizationID, s.ID)
+	defer h.places.leave(s.OrganizationID)
+	by := &viewer.Viewer{Kind: s.ActorKind, OrganizationID: s.OrganizationID, ActorID: s.ActorID, RequestID: httpapi.RequestID(r.Context()), IP: middleware.GetClientIP(r.Context())}
+	f, err := open(r.Context(), by, s.ID)
 	if err != nil {
 		if fault.CodeOf(err) == fault.NotFound {
 			err = notFound()
@@ -142,8 +146,9 @@ func disposition(name string) string {
 	return "attachment"
 }
 
-// copy sends the file. A client that takes nothing for the write timeout is cut off, and a file that breaks off
-// breaks the connection, or it would look whole.
+// copy sends the file. A client that takes nothing for the write timeout is cut off, and so is one that takes less on the
+// whole than the least rate, or a few slow ones would hold all places. A file that breaks off breaks the connection, or it
+// would look whole.
 func (h *handler) copy(w http.ResponseWriter, f File) {
 	control := http.NewResponseController(w)
 	defer func() {
@@ -152,13 +157,19 @@ func (h *handler) copy(w http.ResponseWriter, f File) {
 		_ = control.SetWriteDeadline(time.Time{})
 	}()
 	buffer := make([]byte, 64<<10)
+	var sent int64
+	// The time in which the file is read is not the client's.
+	var waited time.Duration
 	for {
 		n, err := f.Body.Read(buffer)
 		if n > 0 {
-			_ = control.SetWriteDeadline(time.Now().Add(h.write))
+			begun := h.now()
+			earned := time.Duration(float64(sent) / float64(h.rate) * float64(time.Second))
+			_ = control.SetWriteDeadline(begun.Add(min(h.write, h.write+earned-waited)))
 			if _, err := w.Write(buffer[:n]); err != nil {
-				return // the client is gone
+				return // the client is gone, or cut off
 			}
+			sent, waited = sent+int64(n), waited+h.now().Sub(begun)
 		}
 		if err == io.EOF {
 			return

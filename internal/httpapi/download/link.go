@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"caseload/internal/viewer"
 )
 
 // Lifetime is how long a link works unless something else is configured.
@@ -24,19 +26,22 @@ const Lifetime = 15 * time.Minute
 
 const (
 	// version changes when the form of the token changes, so that old links are refused rather than misread.
-	version = 1
+	version = 2
 	maxKind = 64
 	maxName = 255 * 4
-	// tokenHead is version, expiry, organization and id.
-	tokenHead = 1 + 8 + 16 + 16
+	// tokenHead is version, expiry, organization, id and actor.
+	tokenHead = 1 + 8 + 16 + 16 + 16
 	// maxToken is the longest token in characters; what is longer is not looked at.
-	maxToken = ((tokenHead+1+maxKind+maxName+sha256.Size)*4 + 2) / 3
+	maxToken = ((tokenHead+1+maxKind+1+maxKind+maxName+sha256.Size)*4 + 2) / 3
 )
 
-// Statement is what a link says: whose file of which kind it is, how it is to be called, and until when it may be
-// fetched.
+// Statement is what a link says: whose file of which kind it is, who asked for the link, how the file is to be called,
+// and until when it may be fetched.
 type Statement struct {
 	OrganizationID uuid.UUID
+	// ActorKind and ActorID are who asked.
+	ActorKind viewer.Kind
+	ActorID   uuid.UUID
 	// Kind names the opener, as in "bulk-results"; 1 to 64 bytes.
 	Kind string
 	ID   uuid.UUID
@@ -90,9 +95,9 @@ func NewLinks(o LinksOptions) (*Links, error) {
 // URL returns a link to a file and the moment from which it no longer works. Whoever holds it can fetch the file
 // until then, even when the credential that asked for it is revoked: make one only after access was checked. It
 // panics when the kind is empty or longer than 64 bytes; a name that is too long is left out.
-func (l *Links) URL(organizationID uuid.UUID, kind string, id uuid.UUID, name string) (link string, expires time.Time) {
+func (l *Links) URL(v *viewer.Viewer, kind string, id uuid.UUID, name string) (link string, expires time.Time) {
 	expires = l.now().Add(l.lifetime).Truncate(time.Second).UTC()
-	token := l.sign(Statement{OrganizationID: organizationID, Kind: kind, ID: id, Name: name, Expires: expires})
+	token := l.sign(Statement{OrganizationID: v.OrganizationID, ActorKind: v.Kind, ActorID: v.ActorID, Kind: kind, ID: id, Name: name, Expires: expires})
 	return l.base + Path + url.PathEscape(token), expires
 }
 
@@ -103,14 +108,17 @@ func (l *Links) sign(s Statement) string {
 	if len(s.Name) > maxName {
 		s.Name = ""
 	}
-	b := make([]byte, 0, tokenHead+1+len(s.Kind)+len(s.Name)+sha256.Size)
+	b := make([]byte, 0, tokenHead+2+len(s.Kind)+len(s.ActorKind)+len(s.Name)+sha256.Size)
 	b = append(b, version)
 	b = binary.BigEndian.AppendUint64(b, uint64(s.Expires.Unix()))
 	b = append(b, s.OrganizationID[:]...)
 	b = append(b, s.ID[:]...)
+	b = append(b, s.ActorID[:]...)
 	// The name is last and takes the rest, so that no two statements have one spelling.
 	b = append(b, byte(len(s.Kind)))
-	b = append(append(b, s.Kind...), s.Name...)
+	b = append(b, s.Kind...)
+	b = append(b, byte(len(s.ActorKind)))
+	b = append(append(b, s.ActorKind...), s.Name...)
 	return base64.RawURLEncoding.EncodeToString(append(b, l.mac(b)...))
 }
 
@@ -128,7 +136,7 @@ func (l *Links) read(token string) (Statement, bool) {
 		return Statement{}, false
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
-	if err != nil || len(raw) < tokenHead+1+sha256.Size {
+	if err != nil || len(raw) < tokenHead+2+sha256.Size {
 		return Statement{}, false
 	}
 	body, mac := raw[:len(raw)-sha256.Size], raw[len(raw)-sha256.Size:]
@@ -136,20 +144,34 @@ func (l *Links) read(token string) (Statement, bool) {
 	if !hmac.Equal(mac, l.mac(body)) || body[0] != version {
 		return Statement{}, false
 	}
-	rest := body[tokenHead+1:]
-	kind := int(body[tokenHead])
-	if kind == 0 || kind > len(rest) {
+	kind, rest, ok := counted(body[tokenHead:])
+	if !ok || kind == "" {
+		return Statement{}, false
+	}
+	actor, name, ok := counted(rest)
+	if !ok {
 		return Statement{}, false
 	}
 	s := Statement{
 		Expires:        time.Unix(int64(binary.BigEndian.Uint64(body[1:9])), 0).UTC(),
 		OrganizationID: uuid.UUID(body[9:25]),
 		ID:             uuid.UUID(body[25:41]),
-		Kind:           string(rest[:kind]),
-		Name:           string(rest[kind:]),
+		ActorID:        uuid.UUID(body[41:57]),
+		ActorKind:      viewer.Kind(actor),
+		Kind:           kind,
+		Name:           string(name),
 	}
 	if !l.now().Before(s.Expires) {
 		return Statement{}, false
 	}
 	return s, true
+}
+
+// counted takes a text with its length in front, and returns what follows it.
+func counted(b []byte) (text string, rest []byte, ok bool) {
+	if len(b) == 0 || int(b[0]) > len(b)-1 {
+		return "", nil, false
+	}
+	n := 1 + int(b[0])
+	return string(b[1:n]), b[n:], true
 }
