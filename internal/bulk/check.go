@@ -11,8 +11,13 @@ import (
 	"caseload/internal/fault"
 )
 
-// maxMessages is how many refusals are kept with the operation itself; the report has all.
-const maxMessages = 100
+const (
+	// maxLines bounds the lines of a file. Each has a result, which may be much longer than the line.
+	maxLines = 10_000_000
+	// maxMessages is how many refusals are kept with the operation itself, and maxReported how many the report has.
+	maxMessages = 100
+	maxReported = 100_000
+)
 
 // check is the first pass: every key that is not permitted is written to the report, and the file refused, with
 // nothing written to the database. A file without such keys goes on.
@@ -29,19 +34,16 @@ func (w *work) check(ctx context.Context, kind Kind, file source) error {
 			r.add(ctx, nil, text)
 		}
 	}
-	var lines int32
-	if header == nil {
-		if lines, err = w.checkLines(ctx, kind, file.keys, rows, r); err != nil {
-			return err
-		}
-	} else if lines, err = w.countLines(ctx, rows); err != nil {
+	// Also a CSV file's keys are not all in its header: a cell may hold an object, or a list of them.
+	lines, err := w.checkLines(ctx, kind, file.keys, rows, r)
+	if err != nil {
 		return err
 	}
 	if r.count > 0 {
 		return r.refuse(ctx, lines)
 	}
 	return w.change(ctx, w.o, func(_ *db.Tx, stored *Operation) error {
-		stored.State, stored.LineCount, stored.FailureCount = Running, &lines, 0
+		stored.State, stored.LineCount, stored.FailureCount = Running, lines, 0
 		return nil
 	})
 }
@@ -49,23 +51,30 @@ func (w *work) check(ctx context.Context, kind Kind, file source) error {
 // lookEvery is after how many lines it is looked whether the work must end.
 const lookEvery = 1000
 
-func (w *work) checkLines(ctx context.Context, kind Kind, keys shape, rows records, r *report) (lines int32, err error) {
+// checkLines reports what is wrong with the keys of a file and returns how many lines it has, or nil when they are too
+// many.
+func (w *work) checkLines(ctx context.Context, kind Kind, keys shape, rows records, r *report) (*int32, error) {
+	var lines int32
 	inspect := newInspector(func(pointer, key string) {
 		line := lines
-		r.add(ctx, &line, refusal(kind.Noun()+"/"+strconv.Itoa(int(line))+pointer, key))
+		r.add(ctx, &line, rowRefusal(kind, line, pointer, key))
 	})
 	for {
 		if lines%lookEvery == 0 {
 			if err := w.interrupted(ctx); err != nil {
-				return 0, err
+				return nil, err
 			}
 		}
 		row, err := rows.next()
 		if errors.Is(err, io.EOF) {
-			return lines, r.err
+			return &lines, r.err
 		}
 		if err != nil {
-			return 0, fmt.Errorf("check a file: %w", err)
+			return nil, fmt.Errorf("check a file: %w", err)
+		}
+		if lines == w.mostLines {
+			r.add(ctx, nil, fmt.Sprintf("#/%s: a file may have at most %d lines", kind.Noun(), w.mostLines))
+			return nil, r.err
 		}
 		if row.problem == nil {
 			// What is no JSON object is a failed row of the second pass.
@@ -75,24 +84,13 @@ func (w *work) checkLines(ctx context.Context, kind Kind, keys shape, rows recor
 	}
 }
 
-// countLines is checkLines of a file whose keys are in its header.
-func (w *work) countLines(ctx context.Context, rows records) (lines int32, err error) {
-	for {
-		if lines%lookEvery == 0 {
-			if err := w.interrupted(ctx); err != nil {
-				return 0, err
-			}
-		}
-		if _, err := rows.next(); errors.Is(err, io.EOF) {
-			return lines, nil
-		} else if err != nil {
-			return 0, fmt.Errorf("check a file: %w", err)
-		}
-		lines++
-	}
+// rowRefusal says that a key in a row is not permitted; pointer leads from the row to the key's object.
+func rowRefusal(kind Kind, line int32, pointer, key string) string {
+	return refusal(kind.Noun()+"/"+strconv.Itoa(int(line))+pointer, key)
 }
 
-// report gathers refusals: the first of them for the operation, all of them for the object store.
+// report gathers refusals: the first of them for the operation, the others for the object store, as far as somebody
+// may want to read them.
 type report struct {
 	w        *work
 	part     *part
@@ -105,7 +103,9 @@ func (r *report) add(ctx context.Context, line *int32, text string) {
 	if r.err != nil {
 		return
 	}
-	r.count++
+	if r.count++; r.count > maxReported {
+		return
+	}
 	if len(r.messages) < maxMessages {
 		r.messages = append(r.messages, text)
 	}
@@ -114,6 +114,10 @@ func (r *report) add(ctx context.Context, line *int32, text string) {
 			return
 		}
 	}
+	r.write(line, text)
+}
+
+func (r *report) write(line *int32, text string) {
 	r.err = r.part.write(&result{Line: line, UserErrors: []*resultError{{Code: fault.NotAllowed, Message: text, Path: []string{}}}})
 }
 
@@ -124,7 +128,10 @@ func (r *report) abort() {
 }
 
 // refuse ends the operation with the report.
-func (r *report) refuse(ctx context.Context, lines int32) error {
+func (r *report) refuse(ctx context.Context, lines *int32) error {
+	if more := r.count - maxReported; more > 0 && r.err == nil {
+		r.write(nil, fmt.Sprintf("%d more.", more))
+	}
 	if r.err != nil {
 		return r.err
 	}
@@ -136,6 +143,6 @@ func (r *report) refuse(ctx context.Context, lines int32) error {
 		r.messages = append(r.messages, fmt.Sprintf("%d more: see the results.", more))
 	}
 	return r.w.finish(ctx, r.w.o, Refused, func(stored *Operation) {
-		stored.ReportKey, stored.LineCount = &key, &lines
+		stored.ReportKey, stored.LineCount, stored.ResultsBytes = &key, lines, r.part.size
 	}, r.messages...)
 }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"unicode/utf8"
@@ -90,12 +91,25 @@ func readHeader(r io.Reader, keys shape) (*csvHeader, error) {
 		name = strings.TrimSpace(name)
 		switch h.root.add(strings.Split(name, "."), keys, i) {
 		case columnUnknown:
-			h.refusals = append(h.refusals, refusal("header", name))
+			h.refuse("extraneous key", name, i)
 		case columnTwice:
-			h.refusals = append(h.refusals, strings.Replace(refusal("header", name), "extraneous key", "second column", 1))
+			h.refuse("second column", name, i)
 		}
 	}
+	if len(h.root.children) == 0 {
+		// That is no header but a row: none of its values is repeated.
+		h.refusals = []string{"#/header: the first line must name the columns; it has no name that is permitted"}
+	}
 	return h, nil
+}
+
+func (h *csvHeader) refuse(what, name string, column int) {
+	shown, whole := shownKey(name)
+	text := fmt.Sprintf("#/header: %s [%s] is not permitted", what, shown)
+	if !whole {
+		text += fmt.Sprintf(" (column %d)", column+1)
+	}
+	h.refusals = append(h.refusals, text)
 }
 
 // separator returns the separator of the first line: a comma, or what programs of some countries write instead.
@@ -147,7 +161,7 @@ func (c *csvLines) object(text []byte) (object []byte, problem *fault.UserError,
 		return nil, nil, true
 	}
 	if err != nil {
-		return nil, &fault.UserError{Code: fault.Invalid, Message: "The line is not in CSV form. A cell with a quote, a separator or a line end is put in quotes, and a quote in it is written twice.", Path: []string{}}, false
+		return nil, errForm, false
 	}
 	if len(cells) != c.width {
 		// A shorter line may be one whose cells have moved.
@@ -160,38 +174,72 @@ func (c *csvLines) object(text []byte) (object []byte, problem *fault.UserError,
 	return c.out.Bytes(), nil, false
 }
 
-// record returns the next record with its end, valid until the next call. Where a quoted cell does not end, only the
-// first line of it is taken as a broken record: one forgotten quote must not swallow the rest of the file.
+// place is where in a record a byte stands.
+type place int
+
+const (
+	// cellBegins is where a cell, or the record, begins.
+	cellBegins place = iota
+	// plainCell is in a cell without quotes.
+	plainCell
+	// quotedCell is in a cell with quotes, between them.
+	quotedCell
+	// afterQuote is after a quote in such a cell: its end, or the first of two that stand for one.
+	afterQuote
+	// afterReturn is after the carriage return behind a quoted cell.
+	afterReturn
+)
+
+// step returns where the byte after c stands; ends tells that c ends the record, and wrong that it must not stand where
+// it does. Every quote opens or closes, or is wrong: so of the lines that leave a quoted cell open, no two can be read
+// both as its inside and as the beginning of another, and reading afresh after a broken line takes no more than two looks at any.
+func (p place) step(c, comma byte) (next place, ends, wrong bool) {
+	switch {
+	case p == quotedCell && c == '"':
+		return afterQuote, false, false
+	case p == quotedCell, p == afterQuote && c == '"', p == cellBegins && c == '"':
+		return quotedCell, false, false
+	case c == '\n':
+		return p, true, false
+	case p == afterReturn, c == '"':
+		return p, false, true
+	case c == comma:
+		return cellBegins, false, false
+	case p == afterQuote && c == '\r':
+		return afterReturn, false, false
+	case p == afterQuote:
+		return p, false, true
+	}
+	return plainCell, false, false
+}
+
+// record returns the next record with its end, valid until the next call. Where a quote is in a wrong place, or a quoted
+// cell does not end, only the first line is taken as a broken record: one forgotten quote must not swallow the rest
+// of the file.
 func (in *input) record(comma byte) (text []byte, broken *fault.UserError, err error) {
-	// A field is quoted when it begins with a quote; inside is then whatever stands after an odd number of quotes.
-	n, quoted, inside, atStart := 0, false, false, true
+	n, at := 0, cellBegins
 	for {
 		window, peekErr := in.Peek(min(n+1, maxLine+1))
 		if in.Buffered() > len(window) {
 			window, _ = in.Peek(in.Buffered())
 		}
 		for ; n < len(window); n++ {
-			c := window[n]
+			next, ends, wrong := at.step(window[n], comma)
 			switch {
-			case atStart && c == '"':
-				quoted, inside, atStart = true, true, false
-				continue
-			case quoted && c == '"':
-				inside = !inside
-			}
-			atStart = !inside && c == comma
-			if atStart {
-				quoted = false
-			}
-			if !inside && c == '\n' {
+			case ends:
 				text = window[:n+1]
 				in.drop(n + 1)
 				return text, nil, nil
+			case wrong:
+				return nil, errForm, in.dropFirstLine(window)
 			}
+			at = next
 		}
 		switch {
-		case n > maxLine, errors.Is(peekErr, io.EOF) && inside:
-			return nil, brokenBy(inside), in.dropFirstLine(window)
+		case at == quotedCell && (n > maxLine || errors.Is(peekErr, io.EOF)):
+			return nil, errQuote, in.dropFirstLine(window)
+		case n > maxLine:
+			return nil, errLong, in.dropFirstLine(window)
 		case errors.Is(peekErr, io.EOF) && n == 0:
 			return nil, nil, io.EOF
 		case errors.Is(peekErr, io.EOF):
@@ -202,13 +250,6 @@ func (in *input) record(comma byte) (text []byte, broken *fault.UserError, err e
 			return nil, nil, peekErr
 		}
 	}
-}
-
-func brokenBy(inside bool) *fault.UserError {
-	if inside {
-		return errQuote
-	}
-	return errLong
 }
 
 // dropFirstLine drops the first line of what has been peeked, or the whole line where the end is not among it.

@@ -19,43 +19,71 @@ const (
 	transit = 24 * time.Hour
 )
 
-// expiredSQL finds operations of all organizations whose results are due to go.
+// expiredSQL finds operations of all organizations whose results are due to go, after the last that was found.
 const expiredSQL = `
-	SELECT organization_id, id FROM bulk_operations
-	WHERE finished_at IS NOT NULL AND files_removed_at IS NULL AND expires_at <= $1 LIMIT $2`
+	SELECT organization_id, id, expires_at FROM bulk_operations
+	WHERE finished_at IS NOT NULL AND files_removed_at IS NULL AND expires_at <= $1 AND (expires_at, id) > ($2, $3)
+	ORDER BY expires_at, id LIMIT $4`
 
 // Expire removes results whose time is over, with the rows of their chunks, and uploads that nobody took over: a
 // process may be killed between an upload and its operation, and a file that could not be removed is left too.
-// Safe to run at once in several processes, and to stop at any point.
+// What cannot be removed is left for the next time, and keeps nothing else from being removed; the error is then the first
+// of them. Safe to run at once in several processes, and to stop at any point.
 func (s *Service) Expire(ctx context.Context) error {
-	for {
-		var rows []struct {
-			OrganizationID uuid.UUID `db:"organization_id"`
-			ID             uuid.UUID `db:"id"`
-		}
-		if err := s.pool.Select(ctx, &rows, expiredSQL, s.now(), expireBatch); err != nil {
+	var failed failures
+	type due struct {
+		OrganizationID uuid.UUID `db:"organization_id"`
+		ID             uuid.UUID `db:"id"`
+		ExpiresAt      time.Time `db:"expires_at"`
+	}
+	var last due
+	for now, more := s.now(), true; more; {
+		var rows []due
+		if err := s.pool.Select(ctx, &rows, expiredSQL, now, last.ExpiresAt, last.ID, expireBatch); err != nil {
 			return fmt.Errorf("find results whose time is over: %w", err)
 		}
 		for _, r := range rows {
-			o := &Operation{Row: db.Row{OrganizationID: r.OrganizationID, UUID: r.ID}}
-			if err := s.removeFiles(ctx, o); err != nil {
-				return err
+			last = r
+			failed.note(s.removeFiles(ctx, &Operation{Row: db.Row{OrganizationID: r.OrganizationID, UUID: r.ID}}))
+			if ctx.Err() != nil {
+				return failed.err()
 			}
 		}
-		if len(rows) < expireBatch {
-			break
-		}
+		more = len(rows) == expireBatch
 	}
 	var organizations []uuid.UUID
 	if err := s.pool.Select(ctx, &organizations, `SELECT id FROM organizations`); err != nil {
 		return fmt.Errorf("list organizations: %w", err)
 	}
 	for _, id := range organizations {
-		if err := s.removeLeftovers(ctx, id); err != nil {
-			return err
+		failed.note(s.removeLeftovers(ctx, id))
+		if ctx.Err() != nil {
+			break
 		}
 	}
-	return nil
+	return failed.err()
+}
+
+// failures keep the first of many errors, and their number.
+type failures struct {
+	first error
+	n     int
+}
+
+func (f *failures) note(err error) {
+	if err == nil {
+		return
+	}
+	if f.n++; f.first == nil {
+		f.first = err
+	}
+}
+
+func (f *failures) err() error {
+	if f.n > 1 {
+		return fmt.Errorf("%w, and %d more", f.first, f.n-1)
+	}
+	return f.first
 }
 
 // removeFiles removes what an operation has made. The files go first: when that fails, the row still says that
@@ -98,13 +126,11 @@ func (s *Service) removeLeftovers(ctx context.Context, organizationID uuid.UUID)
 	for _, key := range used {
 		keep[key] = true
 	}
+	var failed failures
 	for _, key := range old {
-		if keep[key] {
-			continue
-		}
-		if err := s.store.Delete(ctx, organizationID, key); err != nil {
-			return err
+		if !keep[key] && ctx.Err() == nil {
+			failed.note(s.store.Delete(ctx, organizationID, key))
 		}
 	}
-	return nil
+	return failed.err()
 }

@@ -78,7 +78,7 @@ func (w *work) exportPage(ctx context.Context, e Exporter, after string, line in
 		// An empty list has no part; the first line of the next would be that of this one.
 		return page, "", nil
 	}
-	d := done{span: page, from: at, key: key}
+	d := done{span: page, from: at, key: key, size: p.size}
 	if next != "" {
 		d.next = &next
 	}

@@ -16,7 +16,7 @@ import (
 
 // Fields are the values of a line's JSON object, or of one that stands in it, with the place where what is wrong with it is
 // recorded. Kinds read their rows by it: every value is judged, so that a line tells all that is wrong with it at once.
-// No message repeats a value. A key that is not asked for is passed over: a file with one is refused before.
+// A list may have [MaxElements]. No message repeats a value. A key that is not asked for is passed over: a file with one is refused before.
 type Fields struct {
 	c *fault.Check
 	// values are few: looking through them takes less than making a map of them.
@@ -40,6 +40,12 @@ var walkers = sync.Pool{New: func() any {
 	w.dec = jsontext.NewDecoder(&w.in)
 	return w
 }}
+
+// MaxElements is how many elements a list of a row may have, as many as can be written as columns. A kind may take less.
+// Of a longer list nothing is read: a line of a MiB could hold half a million.
+const MaxElements = maxIndex + 1
+
+var errManyElements = errors.New("a list with too many elements")
 
 // members returns what stands in an object or a list, keys being empty in a list, in its order.
 func members(text []byte, open jsontext.Kind) (list []keyed, err error) {
@@ -65,6 +71,9 @@ func members(text []byte, open jsontext.Kind) (list []keyed, err error) {
 		v, err := w.dec.ReadValue()
 		if err != nil {
 			return nil, err
+		}
+		if open == '[' && len(list) == MaxElements {
+			return nil, errManyElements
 		}
 		// The decoder's own bytes are valid until the next call alone.
 		end := w.dec.InputOffset()
@@ -181,7 +190,10 @@ func (f Fields) elements(key string) (elements []keyed, set bool) {
 		return nil, set
 	}
 	elements, err := members(v, '[')
-	if err != nil {
+	switch {
+	case errors.Is(err, errManyElements):
+		f.At(key).Add(fault.LimitExceeded, "Give at most %d elements.", MaxElements)
+	case err != nil:
 		f.At(key).Add(fault.Invalid, "Give a list, in square brackets.")
 	}
 	return elements, true

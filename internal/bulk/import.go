@@ -1,15 +1,13 @@
 package bulk
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
-	"time"
+	"slices"
 
-	"caseload/internal/batch"
-	"caseload/internal/db"
 	"caseload/internal/fault"
 )
 
@@ -19,13 +17,54 @@ const (
 	chunkBytes = 4 << 20
 )
 
+// objectBytes is about what an object of a row takes in memory once it is read, be its text two bytes long.
+const objectBytes = 192
+
+// maxRowErrors bounds what is told of one row.
+const maxRowErrors = 100
+
+// firstErrors returns as many of a row's errors as are told.
+func firstErrors(errs fault.UserErrors) fault.UserErrors {
+	if len(errs) <= maxRowErrors {
+		return errs
+	}
+	more := &fault.UserError{Code: fault.LimitExceeded, Message: fmt.Sprintf("%d more.", len(errs)-maxRowErrors), Path: []string{}}
+	// A list of its own: the long one is not kept.
+	return append(slices.Clone(errs[:maxRowErrors]), more)
+}
+
 // chunk is lines that are applied in one transaction.
 type chunk struct {
-	first    int32
-	from, to int64
-	rows     []*Row
-	bytes    int
-	locks    []string
+	first int32
+	from  int64
+	rows  []*Row
+	// ends are where the rows end in the file.
+	ends []int64
+	// weight is about what the rows take in memory, in bytes.
+	weight int
+	locks  []string
+}
+
+func (c *chunk) to() int64 { return c.ends[len(c.ends)-1] }
+
+// right are the rows that can be applied.
+func (c *chunk) right() (rows []*Row) {
+	for _, row := range c.rows {
+		if row.Value != nil {
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+// halves divides a chunk of several rows that can be applied, so that each half has a part of them.
+func (c *chunk) halves() [2]*chunk {
+	right := c.right()
+	at := slices.Index(c.rows, right[len(right)/2])
+	return [2]*chunk{
+		{first: c.first, from: c.from, rows: c.rows[:at], ends: c.ends[:at]},
+		{first: c.rows[at].Line, from: c.ends[at-1], rows: c.rows[at:], ends: c.ends[at:]},
+	}
 }
 
 // span is lines that have been applied.
@@ -57,6 +96,9 @@ func (w *work) importRows(ctx context.Context, kind Kind, file source) error {
 	if header != nil && len(header.refusals) > 0 {
 		return errors.New("apply a file: the program that goes on permits fewer columns than the one that began")
 	}
+	if err := w.choosePutTime(ctx); err != nil {
+		return err
+	}
 	r := &chunks{rows: rows, kind: kind, keys: file.keys, done: done, decoded: kind.Decoder(w.o)}
 	if err := w.applyAll(ctx, kind, r); err != nil {
 		return err
@@ -73,13 +115,15 @@ type chunks struct {
 	done    []span
 	decoded func(text []byte) Row
 	inspect *inspector
-	unknown string
+	// line is the row that is inspected, and unknown what is told of its keys.
+	line    int32
+	unknown fault.UserErrors
 }
 
 // next returns the next chunk, or io.EOF.
 func (c *chunks) next() (*chunk, error) {
 	if c.inspect == nil {
-		c.inspect = newInspector(func(_, key string) { c.unknown = key })
+		c.inspect = newInspector(c.extraneous)
 	}
 	var out *chunk
 	for {
@@ -103,7 +147,8 @@ func (c *chunks) next() (*chunk, error) {
 			out = &chunk{first: r.line, from: r.from}
 		}
 		row := c.decode(r)
-		out.rows, out.to, out.bytes = append(out.rows, row), r.to, out.bytes+int(r.to-r.from)
+		out.rows, out.ends = append(out.rows, row), append(out.ends, r.to)
+		out.weight += int(r.to-r.from) + objectBytes*bytes.Count(r.text, []byte("{")) + row.Weight
 		if row.Value != nil {
 			if len(row.Locks) > 0 {
 				out.locks = append(out.locks, row.Locks...)
@@ -112,27 +157,34 @@ func (c *chunks) next() (*chunk, error) {
 			}
 		}
 		// A chunk is one run of lines, so it also ends before lines that have been applied.
-		if len(out.rows) == chunkLines || out.bytes >= chunkBytes || len(c.done) > 0 && r.line+1 == c.done[0].FirstLine {
+		if len(out.rows) == chunkLines || out.weight >= chunkBytes || len(c.done) > 0 && r.line+1 == c.done[0].FirstLine {
 			return out, nil
 		}
+	}
+}
+
+// extraneous tells of a key that the first pass has not seen: the program that goes on permits less than the one that
+// began.
+func (c *chunks) extraneous(pointer, key string) {
+	if len(c.unknown) < maxRowErrors {
+		c.unknown = append(c.unknown, &fault.UserError{Code: fault.NotAllowed, Message: rowRefusal(c.kind, c.line, pointer, key), Path: []string{}})
 	}
 }
 
 func (c *chunks) decode(r record) *Row {
 	problem := r.problem
 	if problem == nil {
-		c.unknown = ""
+		c.line, c.unknown = r.line, nil
 		problem = c.inspect.inspect(r.text, c.keys)
 	}
-	if problem == nil && c.unknown != "" {
-		// The first pass has seen none: the program that goes on permits less than the one that began.
-		problem = &fault.UserError{Code: fault.NotAllowed, Message: refusal(c.kind.Noun()+"/"+strconv.Itoa(int(r.line)), c.unknown), Path: []string{}}
-	}
-	if problem != nil {
+	switch {
+	case problem != nil:
 		return &Row{Line: r.line, UserErrors: fault.UserErrors{problem}}
+	case c.unknown != nil:
+		return &Row{Line: r.line, UserErrors: c.unknown}
 	}
 	row := c.decoded(r.text)
-	row.Line = r.line
+	row.Line, row.UserErrors = r.line, firstErrors(row.UserErrors)
 	return &row
 }
 
@@ -195,117 +247,4 @@ func shares(keys []string, locked map[string]struct{}) bool {
 		}
 	}
 	return false
-}
-
-// apply applies a chunk in one transaction with its row, its results and the progress.
-func (w *work) apply(ctx context.Context, kind Kind, c *chunk) error {
-	v := w.o.actor()
-	var rows []*Row
-	for _, row := range c.rows {
-		if row.Value != nil {
-			rows = append(rows, row)
-		}
-	}
-	if p, ok := kind.(Preparer); ok && len(rows) > 0 {
-		if err := p.Prepare(ctx, v, w.o, rows); err != nil {
-			return fmt.Errorf("prepare a chunk of %s: %w", kind.Name(), err)
-		}
-	}
-	err := w.pool.InTx(ctx, w.now(), func(tx *db.Tx) error {
-		var outcomes []Outcome
-		if len(rows) > 0 {
-			var err error
-			if outcomes, err = kind.Apply(ctx, tx, v, w.o, rows); err != nil {
-				return err
-			}
-			if len(outcomes) != len(rows) {
-				return fmt.Errorf("%d rows have %d outcomes", len(rows), len(outcomes))
-			}
-		}
-		counts, key, err := w.writeResults(ctx, c, outcomes)
-		if err != nil {
-			return err
-		}
-		return w.commit(ctx, tx, done{
-			span: span{c.first, int32(len(c.rows)), c.to}, from: c.from, counts: counts, key: key,
-		})
-	})
-	if err != nil {
-		return fmt.Errorf("apply a chunk of %s: %w", kind.Name(), err)
-	}
-	return nil
-}
-
-// putTime bounds the writing of a part, during which the chunk's rows are locked.
-const putTime = 8 * time.Second
-
-// writeResults puts the outcomes of a chunk into the object store. A try of the transaction writes over what the
-// try before has written.
-func (w *work) writeResults(ctx context.Context, c *chunk, outcomes []Outcome) (batch.Counts, string, error) {
-	ctx, cancel := context.WithTimeout(ctx, putTime)
-	defer cancel()
-	var counts batch.Counts
-	p, err := w.newPart(ctx, fmt.Sprintf("%010d", c.first))
-	if err != nil {
-		return counts, "", err
-	}
-	defer p.abort()
-	for _, row := range c.rows {
-		out := Outcome{Action: batch.Failed, UserErrors: row.UserErrors}
-		if row.Value != nil {
-			out, outcomes = outcomes[0], outcomes[1:]
-		}
-		counts.Add(out.Action)
-		if err := p.write(newResult(row, out)); err != nil {
-			return counts, "", err
-		}
-	}
-	if counts.Total() != len(c.rows) {
-		return counts, "", errors.New("a row has an unknown action")
-	}
-	key, err := p.commit()
-	return counts, key, err
-}
-
-// done is what a chunk, or a page of an export, adds to its operation.
-type done struct {
-	span
-	from   int64
-	counts batch.Counts
-	key    string
-	// next is where an export goes on.
-	next *string
-}
-
-// commit writes down a chunk, as the last of its transaction: the operation's row is the fence that nobody passes
-// who has lost the lease, and it is locked for no longer than the commit takes.
-func (w *work) commit(ctx context.Context, tx *db.Tx, d done) error {
-	n := d.counts
-	if _, err := tx.Exec(ctx, `
-		INSERT INTO bulk_chunks (organization_id, operation_id, first_line, line_count, byte_from, byte_to,
-			created_count, updated_count, unchanged_count, failed_count, skipped_count, results_key, next_cursor, committed_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
-		w.o.OrganizationID, w.o.UUID, d.FirstLine, d.LineCount, d.from, d.ByteTo,
-		n.Created, n.Updated, n.Unchanged, n.Failed, n.Skipped, d.key, d.next, tx.Now); err != nil {
-		return fmt.Errorf("write down a chunk: %w", err)
-	}
-	var cancel []bool
-	if err := tx.Select(ctx, &cancel, `
-		UPDATE bulk_operations SET processed_count = processed_count + $4, created_count = created_count + $5, updated_count = updated_count + $6,
-			unchanged_count = unchanged_count + $7, failed_count = failed_count + $8, skipped_count = skipped_count + $9,
-			failure_count = 0, lease_until = $10, version = version + 1, updated_at = $11
-		WHERE organization_id = $1 AND id = $2 AND lease_token = $3
-		RETURNING cancel_requested_at IS NOT NULL`,
-		w.o.OrganizationID, w.o.UUID, w.o.LeaseToken, d.LineCount, n.Created, n.Updated, n.Unchanged, n.Failed, n.Skipped,
-		w.now().Add(leaseTime), tx.Now); err != nil {
-		return fmt.Errorf("write down progress: %w", err)
-	}
-	if len(cancel) == 0 {
-		return errLost
-	}
-	if cancel[0] {
-		w.cancelled.Store(true)
-	}
-	w.changed(tx, w.o)
-	return nil
 }

@@ -268,9 +268,10 @@ func TestSweepsUseTheirIndexes(t *testing.T) {
 	w.create(t, JSONL, "")
 	w.exec(t, `ANALYZE bulk_operations`)
 	for query, index := range map[string]string{
-		strings.NewReplacer("$1", "now()", "$2", "now()", "$3", "5", "$4", "10").Replace(sweepSQL):                               "bulk_operations_open_idx",
-		strings.NewReplacer("$1", "now()", "$2", "100").Replace(expiredSQL):                                                      "bulk_operations_files_idx",
-		`SELECT EXISTS (SELECT FROM bulk_operations WHERE finished_at IS NULL AND lease_token IS NULL AND runnable_at <= now())`: "bulk_operations_open_idx",
+		strings.NewReplacer("$1", "now()", "$2", "now()", "$3", "5", "$4", "10").Replace(sweepSQL):                                                   "bulk_operations_open_idx",
+		strings.NewReplacer("$1", "now()", "$2", "'-infinity'::timestamptz", "$3", "'"+uuid.Nil.String()+"'::uuid", "$4", "100").Replace(expiredSQL): "bulk_operations_files_idx",
+		`SELECT EXISTS (SELECT FROM bulk_operations WHERE finished_at IS NULL AND lease_token IS NULL AND runnable_at <= now())`:                     "bulk_operations_open_idx",
+		strings.ReplaceAll(backlogSQL, "$1", "now()"): "bulk_operations_open_idx",
 	} {
 		var lines []string
 		require.NoError(t, w.pool.Select(t.Context(), &lines, "EXPLAIN "+query))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -91,6 +92,8 @@ func (i *inspector) inspect(text []byte, keys shape) *fault.UserError {
 	switch {
 	case errors.Is(err, jsontext.ErrDuplicateName):
 		return &fault.UserError{Code: fault.DuplicateInputItem, Message: "The line gives a key twice.", Path: []string{}}
+	case err != nil && bytes.HasPrefix(text, []byte("[")):
+		return &fault.UserError{Code: fault.Invalid, Message: "The line must be one JSON object, not a list: write each object of it in a line of its own.", Path: []string{}}
 	case err != nil:
 		return &fault.UserError{Code: fault.Invalid, Message: "The line must be one JSON object in UTF-8.", Path: []string{}}
 	case holdsNUL(text):
@@ -180,19 +183,29 @@ func holdsNUL(text []byte) bool {
 	}
 }
 
-// maxKeyShown bounds what is repeated of a key that somebody made up.
-const maxKeyShown = 64
+// plainKey is what a key may look like that is repeated, and maxDigits how many digits it may have. A key is what
+// somebody made up: it may be a value that slipped into its place, and so a number or an address of a person, where
+// refusals are kept in clear and shown to whoever sees the operation.
+var plainKey = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_.\-]{0,63})?$`)
+
+const maxDigits = 3
+
+// shownKey returns a key as it is repeated, and whether that is the key itself.
+func shownKey(key string) (shown string, whole bool) {
+	digits := 0
+	for _, c := range []byte(key) {
+		if c >= '0' && c <= '9' {
+			digits++
+		}
+	}
+	if digits > maxDigits || !plainKey.MatchString(key) {
+		return "…", false
+	}
+	return key, true
+}
 
 // refusal says in the words of the contract that a key is not permitted.
 func refusal(place, key string) string {
-	shown := []rune(strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, key))
-	if len(shown) > maxKeyShown {
-		shown = append(shown[:maxKeyShown], '…')
-	}
-	return fmt.Sprintf("#/%s: extraneous key [%s] is not permitted", place, string(shown))
+	shown, _ := shownKey(key)
+	return fmt.Sprintf("#/%s: extraneous key [%s] is not permitted", place, shown)
 }

@@ -29,8 +29,9 @@ type Kind interface {
 	Decoder(o *Operation) func(text []byte) Row
 	// Apply writes rows in the caller's transaction, by a fixed number of statements, and says what became of
 	// each, in their order. Rows with the same key act in sequence. A wrong row is an outcome; an error undoes the
-	// chunk, which is then tried again. Apply may run more than once for the same rows, so it keeps no state in
-	// them.
+	// chunk, which is then tried again. Where the database cannot hold a value, or the error is of
+	// [fault.UserErrors], the chunk is halved until the row is found, which then has failed. So Apply may run more than
+	// once for the same rows, or for a part of them, and keeps no state in them.
 	Apply(ctx context.Context, tx *db.Tx, v *viewer.Viewer, o *Operation, rows []*Row) ([]Outcome, error)
 }
 
@@ -38,7 +39,7 @@ type Kind interface {
 // finds it leaves in the rows' values. It runs once for a chunk, whatever the tries of its transaction.
 type Preparer interface {
 	Kind
-	// Prepare must not write.
+	// Prepare must not write. Its context ends when the operation is to end: nothing is lost by it.
 	Prepare(ctx context.Context, v *viewer.Viewer, o *Operation, rows []*Row) error
 }
 
@@ -53,7 +54,10 @@ type Row struct {
 	Locks []string
 	// Value is what the decoder made of the line; nil for a row that is not applied, since UserErrors says why.
 	Value any
-	// UserErrors is what is wrong with the row; paths are below the row.
+	// Weight is what the row takes in memory beside what its text says, in bytes, such as what Prepare will find for
+	// it. Chunks of heavy rows are shorter.
+	Weight int
+	// UserErrors is what is wrong with the row; paths are below the row. Of very many only the first are told.
 	UserErrors fault.UserErrors
 }
 

@@ -24,9 +24,11 @@ const (
 var errLost = errors.New("the lease of the bulk operation was lost")
 
 // acquireSQL takes an operation that nobody works on, unless the organization has its share already. $5 is the
-// state in which a new one begins.
+// state in which a new one begins. A lease that was not let go of is that of somebody who died over the operation, and
+// may have died of it: without counting that, it would take one process after the other with it.
 var acquireSQL = `
 	UPDATE bulk_operations c SET lease_token = $3, lease_until = $4, enqueued_at = NULL, version = version + 1, updated_at = $6,
+		failure_count = failure_count + CASE WHEN lease_token IS NULL THEN 0 ELSE 1 END,
 		started_at = coalesce(started_at, $6), state = CASE state WHEN 'PENDING' THEN $5 ELSE state END
 	WHERE organization_id = $1 AND id = $2 AND finished_at IS NULL AND runnable_at <= $6 AND (lease_until IS NULL OR lease_until < $6)
 		AND (SELECT count(*) FROM bulk_operations o WHERE o.organization_id = $1 AND o.finished_at IS NULL AND o.lease_until >= $6) < $7
@@ -119,26 +121,29 @@ func (s *Service) change(ctx context.Context, o *Operation, f func(tx *db.Tx, st
 // finish gives the operation its final state and lets go of its file. also changes what else there is; it may be nil.
 func (s *Service) finish(ctx context.Context, o *Operation, state State, also func(stored *Operation), messages ...string) error {
 	file := ""
-	if o.FileKey != nil {
-		file = *o.FileKey
-	}
 	err := s.change(ctx, o, func(tx *db.Tx, stored *Operation) error {
+		file = stored.file()
 		if state == Cancelled {
 			messages = []string{cancelledMessage(stored)}
 		}
 		if also != nil {
 			also(stored)
 		}
-		stored.end(state, tx.Now, s.limits.Keep, messages...)
-		return audit.Write(ctx, tx, stored.actor(), audit.Change{Action: "bulk_operation.finished", Target: stored.ID(), Fields: map[string]any{
-			"kind": stored.Kind, "state": stored.State, "processed": stored.Processed, "created": stored.Created, "updated": stored.Updated,
-			"unchanged": stored.Unchanged, "failed": stored.Failed, "skipped": stored.Skipped,
-		}})
+		return s.conclude(ctx, tx, stored, state, messages...)
 	})
 	if err == nil {
 		s.drop(ctx, o.OrganizationID, file)
 	}
 	return err
+}
+
+// conclude gives a locked operation its final state.
+func (s *Service) conclude(ctx context.Context, tx *db.Tx, stored *Operation, state State, messages ...string) error {
+	stored.end(state, tx.Now, s.limits.Keep, messages...)
+	return audit.Write(ctx, tx, stored.actor(), audit.Change{Action: "bulk_operation.finished", Target: stored.ID(), Fields: map[string]any{
+		"kind": stored.Kind, "state": stored.State, "processed": stored.Processed, "created": stored.Created, "updated": stored.Updated,
+		"unchanged": stored.Unchanged, "failed": stored.Failed, "skipped": stored.Skipped,
+	}})
 }
 
 // How an operation is tried again that does not come further: after 5 s, doubled up to 5 minutes, ten times.
@@ -166,14 +171,21 @@ func (s *Service) handBack(ctx context.Context, o *Operation) error {
 	})
 }
 
-// failed lets go of the operation so that it is tried again later, or ends it after too many tries.
+// failed lets go of the operation so that it is tried again later, or ends it after too many tries. What counts is what
+// is stored: a chunk that was committed in this turn has begun the count anew.
 func (s *Service) failed(ctx context.Context, o *Operation) error {
-	if o.FailureCount+1 >= maxFailures {
-		return s.finish(ctx, o, Failed, nil, fmt.Sprintf("Given up after %d tries in which it came no further. What was done stays: see the results.", maxFailures))
-	}
-	return s.change(ctx, o, func(tx *db.Tx, stored *Operation) error {
-		stored.FailureCount++
+	file := ""
+	err := s.change(ctx, o, func(tx *db.Tx, stored *Operation) error {
+		file = ""
+		if stored.FailureCount++; stored.FailureCount >= maxFailures {
+			file = stored.file()
+			return s.conclude(ctx, tx, stored, Failed, fmt.Sprintf("Given up after %d tries in which it came no further. What was done stays: see the results.", maxFailures))
+		}
 		stored.LeaseToken, stored.LeaseUntil, stored.EnqueuedAt, stored.RunnableAt = nil, nil, nil, tx.Now.Add(wait(stored.FailureCount))
 		return nil
 	})
+	if err == nil {
+		s.drop(ctx, o.OrganizationID, file)
+	}
+	return err
 }

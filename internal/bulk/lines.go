@@ -30,6 +30,7 @@ type records interface {
 
 var (
 	errLong  = &fault.UserError{Code: fault.TooLong, Message: "A line may have at most 1 MiB.", Path: []string{}}
+	errForm  = &fault.UserError{Code: fault.Invalid, Message: "The line is not in CSV form. A cell with a quote, a separator or a line end is put in quotes, and a quote in it is written twice.", Path: []string{}}
 	errQuote = &fault.UserError{Code: fault.Invalid, Message: "A quoted cell does not end, or is longer than 1 MiB. A quote inside a cell is written twice.", Path: []string{}}
 )
 

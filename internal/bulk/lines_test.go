@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -109,6 +110,9 @@ func TestCSV(t *testing.T) {
 		"empty lines":                    {"\nname,note\n\na,b\n\n\n", []string{`{"name":"a","note":"b"}`}},
 		"too few and too many cells":     {"name,note\na\na,b,c\na,b\n", []string{count, count, `{"name":"a","note":"b"}`}},
 		"a quote inside a cell":          {"name,note\n5\" pipe,b\nc,d\n", []string{form, `{"name":"c","note":"d"}`}},
+		"a quote in it, and one after":   {"name,note\n\"5\" screw\",1\nc,d\n", []string{form, `{"name":"c","note":"d"}`}},
+		"a quote before the end":         {"name,note\nx\",\"\nc,d\n", []string{form, `{"name":"c","note":"d"}`}},
+		"a return after a quoted cell":   {"name,note\n\"a\",\"b\"\r\n\"a\"\rb,c\n\"a\",\"b\"\r", []string{`{"name":"a","note":"b"}`, form, `{"name":"a","note":"b"}`}},
 		"a quote after a quoted cell":    {"name,note\n\"a\"b,c\nd,e\n", []string{form, `{"name":"d","note":"e"}`}},
 		"a quote that does not end":      {"name,note\n\"a,b\nc,d\ne,f\n", []string{"! " + errQuote.Message, `{"name":"c","note":"d"}`, `{"name":"e","note":"f"}`}},
 		"a quote that ends far away":     {"name,note\n\"a,b\nc," + long + "\ne,\"f\"\n", []string{"! " + errQuote.Message, "! " + errLong.Message, `{"name":"e","note":"f"}`}},
@@ -119,9 +123,11 @@ func TestCSV(t *testing.T) {
 		"a binary header":                {"PK\x03\x04\xff\xfe,\x00\n", []string{"#/header: the first line must name the columns, in UTF-8, separated by commas"}},
 		"unknown columns":                {"name,company,place.street,parts.x.code,parts.0.color,count.x,extra.y,\na\n", []string{"#/header: extraneous key [company] is not permitted", "#/header: extraneous key [place.street] is not permitted", "#/header: extraneous key [parts.x.code] is not permitted", "#/header: extraneous key [parts.0.color] is not permitted", "#/header: extraneous key [count.x] is not permitted", "#/header: extraneous key [extra.y] is not permitted", "#/header: extraneous key [] is not permitted"}},
 		"a column twice":                 {"name,name,place,place.city,parts.0.code,parts,links.0,links.0,parts.0\n", []string{"#/header: second column [name] is not permitted", "#/header: second column [place.city] is not permitted", "#/header: second column [parts] is not permitted", "#/header: second column [links.0] is not permitted", "#/header: second column [parts.0] is not permitted"}},
-		"indexes have one spelling":      {"parts.00.code,parts.100.code,parts..code,parts.-1.code\n", []string{"#/header: extraneous key [parts.00.code] is not permitted", "#/header: extraneous key [parts.100.code] is not permitted", "#/header: extraneous key [parts..code] is not permitted", "#/header: extraneous key [parts.-1.code] is not permitted"}},
-		"names differ in case":           {"Name\n", []string{"#/header: extraneous key [Name] is not permitted"}},
-		"no character can end a refusal": {"\"a\nb" + strings.Repeat("c", 80) + "\"\n", []string{"#/header: extraneous key [a b" + strings.Repeat("c", 61) + "…] is not permitted"}},
+		"indexes have one spelling":      {"name,parts.00.code,parts.100.code,parts..code,parts.-1.code\n", []string{"#/header: extraneous key [parts.00.code] is not permitted", "#/header: extraneous key [parts.100.code] is not permitted", "#/header: extraneous key [parts..code] is not permitted", "#/header: extraneous key [parts.-1.code] is not permitted"}},
+		"names differ in case":           {"name,Note\n", []string{"#/header: extraneous key [Note] is not permitted"}},
+		"no character can end a refusal": {"name,\"a\nb\"," + strings.Repeat("c", 65) + "\n", []string{"#/header: extraneous key […] is not permitted (column 2)", "#/header: extraneous key […] is not permitted (column 3)"}},
+		"no header":                      {"K-1,Ann,Smith,512-73-8846,1985-06-15\n", []string{"#/header: the first line must name the columns; it has no name that is permitted"}},
+		"a value among names":            {"name,512-73-8846,ann@example.com,a1b2c3d4,note\n", []string{"#/header: extraneous key […] is not permitted (column 2)", "#/header: extraneous key […] is not permitted (column 3)", "#/header: extraneous key […] is not permitted (column 4)"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -144,7 +150,8 @@ func TestInspect(t *testing.T) {
 		{text: `{"company":1,"name":"a","place":{"b/c~d":{}},"parts":[{},{"e":1,"code":"x","f":2}]}`, extraneous: []string{" company", "/place b/c~d", "/parts/1 e", "/parts/1 f"}},
 		{text: `{"":1}`, extraneous: []string{" "}},
 		{text: `{"a":{"b":1}}`, extraneous: []string{" a"}},
-		{text: `[]`, problem: "The line must be one JSON object in UTF-8."},
+		{text: `[]`, problem: "The line must be one JSON object, not a list: write each object of it in a line of its own."},
+		{text: `[{"name":"a"},`, problem: "The line must be one JSON object, not a list: write each object of it in a line of its own."},
 		{text: `null`, problem: "The line must be one JSON object in UTF-8."},
 		{text: `{"name":"a"`, problem: "The line must be one JSON object in UTF-8."},
 		{text: `{"name":"a"} {}`, problem: "The line must be one JSON object in UTF-8."},
@@ -170,6 +177,33 @@ func TestInspect(t *testing.T) {
 			message = problem.Message
 		}
 		require.Equal(t, test.problem, message, test.text[:min(len(test.text), 60)])
+	}
+}
+
+// Of each line that leaves a quoted cell open the rest of the file could be read, as far as a cell may go.
+func TestBrokenLinesAreReadInLinearTime(t *testing.T) {
+	t.Parallel()
+	for _, line := range []string{"\",x\"y,\"\n", "x\",\"\n", "\"\n", "\"a\n", "\"a\"\rx\",\"\n", "\"\",\"\n", "\"\"\"\n"} {
+		const n = 40_000
+		file := "name,note\n" + strings.Repeat(line, n)
+		h, err := readHeader(strings.NewReader(file), testKeys)
+		require.NoError(t, err)
+		rows := newCSV(newInput(strings.NewReader(file[h.end:]), h.end, 0), h)
+		// A MiB for each line would take a minute.
+		begun := time.Now()
+		read(t, rows, h.end)
+		require.Less(t, time.Since(begun), 5*time.Second, "%q", line)
+	}
+}
+
+// A key is what somebody made up: it may be a value that slipped into its place.
+func TestRefusalsShowNoValues(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{"512-73-8846", "512738846", "a512738846", "5.1.2.7.3.8.8.4.6", "1EG4-TE5-MK73", "ann@example.com", "Ann Smith", "+1 415 555 0123", "Ünal", strings.Repeat("x", 65), "a\nb"} {
+		require.Equal(t, "#/things/7/place: extraneous key […] is not permitted", refusal("things/7/place", key))
+	}
+	for _, key := range []string{"company", "ssn", "address.line_2", "parts.99.sizes-1", "_x", ""} {
+		require.Equal(t, "#/things/7: extraneous key ["+key+"] is not permitted", refusal("things/7", key))
 	}
 }
 

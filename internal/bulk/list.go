@@ -1,6 +1,10 @@
 package bulk
 
 import (
+	"context"
+	"fmt"
+	"time"
+
 	"caseload/internal/db"
 	"caseload/internal/relay"
 )
@@ -26,4 +30,38 @@ var List = &relay.Spec[Operation]{
 	Table:   Operations,
 	Default: db.Order{{Column: "created_at", Desc: true}, {Column: "id", Desc: true}},
 	Filter:  relay.FilterBy[Filter](nil),
+}
+
+// openStates are those of operations that are not over.
+var openStates = []State{Pending, Checking, Running}
+
+// backlogSQL counts what is left to do; waiting is since when nobody works on an operation whose turn it is.
+const backlogSQL = `
+	SELECT state, count(*) AS n, min(CASE WHEN lease_until IS NULL OR lease_until < $1 THEN greatest(runnable_at, coalesce(lease_until, runnable_at)) END) AS since
+	FROM bulk_operations WHERE finished_at IS NULL GROUP BY state`
+
+// Backlog counts the operations of all organizations that are under way or waiting, by state, and tells for how long the
+// one has waited that has waited for longest though it could go on: 0 when nobody waits.
+func (s *Service) Backlog(ctx context.Context) (open map[string]int, waiting time.Duration, err error) {
+	var rows []struct {
+		State State
+		N     int
+		Since *time.Time
+	}
+	now := s.now()
+	if err := s.pool.Select(ctx, &rows, backlogSQL, now); err != nil {
+		return nil, 0, fmt.Errorf("count open bulk operations: %w", err)
+	}
+	open = make(map[string]int, len(openStates))
+	for _, state := range openStates {
+		open[string(state)] = 0
+	}
+	for _, r := range rows {
+		open[string(r.State)] = r.N
+		if r.Since != nil {
+			// One that waits after a failure is not due yet.
+			waiting = max(waiting, now.Sub(*r.Since))
+		}
+	}
+	return open, waiting, nil
 }

@@ -87,17 +87,19 @@ type Operation struct {
 	Failed    int32  `db:"failed_count"`
 	Skipped   int32  `db:"skipped_count"`
 	// Processed counts the lines that have an outcome, or the rows that were exported.
-	Processed         int32          `db:"processed_count"`
-	MessageTexts      pq.StringArray `db:"messages"`
-	ReportKey         *string        `db:"report_key"`
-	LeaseToken        *uuid.UUID     `db:"lease_token"`
-	LeaseUntil        *time.Time     `db:"lease_until"`
-	RunnableAt        time.Time      `db:"runnable_at"`
-	EnqueuedAt        *time.Time     `db:"enqueued_at"`
-	FailureCount      int32          `db:"failure_count"`
-	CancelRequestedAt *time.Time     `db:"cancel_requested_at"`
-	StartedAt         *time.Time     `db:"started_at"`
-	FinishedAt        *time.Time     `db:"finished_at"`
+	Processed    int32          `db:"processed_count"`
+	MessageTexts pq.StringArray `db:"messages"`
+	ReportKey    *string        `db:"report_key"`
+	// ResultsBytes is how much the operation has put into the object store.
+	ResultsBytes      int64      `db:"results_bytes"`
+	LeaseToken        *uuid.UUID `db:"lease_token"`
+	LeaseUntil        *time.Time `db:"lease_until"`
+	RunnableAt        time.Time  `db:"runnable_at"`
+	EnqueuedAt        *time.Time `db:"enqueued_at"`
+	FailureCount      int32      `db:"failure_count"`
+	CancelRequestedAt *time.Time `db:"cancel_requested_at"`
+	StartedAt         *time.Time `db:"started_at"`
+	FinishedAt        *time.Time `db:"finished_at"`
 	// ExpiresAt is when the results are removed; nil until the operation has finished.
 	ExpiresAt      *time.Time     `db:"expires_at"`
 	FilesRemovedAt *time.Time     `db:"files_removed_at"`
@@ -178,6 +180,14 @@ func (o *Operation) scope() db.Scope { return db.Scope{OrganizationID: o.Organiz
 
 // ResultsName is the name of the results for who saves them.
 func (o *Operation) ResultsName() string { return o.ID().String() + ".jsonl" }
+
+// file is the key of the upload, "" when there is none.
+func (o *Operation) file() string {
+	if o.FileKey == nil {
+		return ""
+	}
+	return *o.FileKey
+}
 
 // folder is where the object store keeps what the operation makes.
 func (o *Operation) folder() string { return "bulk/" + o.UUID.String() + "/" }

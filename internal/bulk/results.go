@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"caseload/internal/audit"
 	"caseload/internal/batch"
 	"caseload/internal/blob"
 	"caseload/internal/db"
@@ -45,7 +46,7 @@ func newResult(row *Row, out Outcome) *result {
 		id := out.ID.String()
 		r.ID = &id
 	}
-	for _, e := range out.UserErrors {
+	for _, e := range firstErrors(out.UserErrors) {
 		path := e.Path
 		if path == nil {
 			path = []string{}
@@ -112,23 +113,29 @@ func (s *Service) Results(ctx context.Context, o *Operation) (io.ReadCloser, err
 	return r, nil
 }
 
-// ContentType is the media type of results.
-const ContentType = "application/x-ndjson"
-
 // Open is [Service.Results] by id, for links that were made after [Service.MayDownload] was asked: it asks for no
-// permission itself. NOT_FOUND when the organization has no such operation, or its results have been removed.
-func (s *Service) Open(ctx context.Context, organizationID, id uuid.UUID) (*Operation, io.ReadCloser, error) {
-	o, err := Operations.ByID(ctx, s.pool, db.Scope{OrganizationID: organizationID}, id)
+// permission itself. That the rows of an export leave the house is written to the audit log first, by is who asked for
+// the link. NOT_FOUND when the organization has no such operation, or its results have been removed.
+func (s *Service) Open(ctx context.Context, by *viewer.Viewer, id uuid.UUID) (*Operation, io.ReadCloser, error) {
+	o, err := Operations.ByID(ctx, s.pool, by.Scope(), id)
 	if err != nil {
 		return nil, nil, err
 	}
 	content, err := s.Results(ctx, o)
-	return o, content, err
+	if err != nil || s.exporters[o.Kind] == nil {
+		return o, content, err
+	}
+	if err := s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		return audit.Write(ctx, tx, by, audit.Change{Action: "bulk_operation.export_fetched", Target: o.ID(), Fields: map[string]any{"kind": o.Kind}})
+	}); err != nil {
+		return nil, nil, errors.Join(err, content.Close())
+	}
+	return o, content, nil
 }
 
-// MayDownload returns nil when the viewer may have the results of an operation of its organization, else a
-// FORBIDDEN fault. An export needs what making it needs, and what made its rows hold more, as it holds the rows themselves; the results of an import
-// hold no personal data, so the scope for bulk operations, which is asked for where they are shown, is enough.
+// MayDownload returns nil when the viewer may have the results of an operation of its organization, else a FORBIDDEN
+// fault. An export needs the scopes of its making and those that made its rows hold more. Results of an import hold
+// no personal data: the scope for bulk operations, which is asked for where they are shown, is enough.
 func (s *Service) MayDownload(v *viewer.Viewer, o *Operation) error {
 	e := s.exporters[o.Kind]
 	if e == nil {

@@ -9,19 +9,25 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"caseload/internal/blob"
 )
 
 // How long an operation is worked on before others get their turn: fairTurn when others wait, longestTurn
-// always, so that its job ends well before it is taken for dead.
+// always, so that its job ends well before it is taken for dead. Whether others wait is asked every askEvery.
 const (
 	fairTurn    = 30 * time.Second
 	longestTurn = 20 * time.Minute
+	askEvery    = 3 * time.Second
 )
 
 // Runner works on operations, in one process. It is safe for concurrent use.
 type Runner struct {
 	*Service
-	slots chan struct{}
+	// Observe is told of rows that have got their outcome, by the wire names of the kind and the action; EXPORT is a
+	// row that was exported. It may be nil, and is set before the first Run.
+	Observe func(kind, action string, rows int)
+	slots   chan struct{}
 	// renew is how often the lease is renewed; drained is closed when the process is to stop.
 	renewEvery time.Duration
 	drained    chan struct{}
@@ -43,6 +49,12 @@ var errYield = errors.New("the turn is over")
 // errCancelled ends an operation that was asked to end.
 var errCancelled = errors.New("the operation is cancelled")
 
+// errFull ends an operation whose results have become too large.
+var errFull = errors.New("the results are as large as the files of an organization may be")
+
+// errDied is why an operation is given up that nobody survives.
+var errDied = errors.New("whoever worked on it died")
+
 // Run works on an operation until it is finished, or until the turn is over. It does nothing when the operation is
 // somebody else's or this process has its hands full: the sweep comes back to it. A failure is written down in the
 // operation and logged, and is an error only when even that failed. When the context ends, what is being written is
@@ -63,7 +75,10 @@ func (r *Runner) Run(ctx context.Context, organizationID, id uuid.UUID) error {
 	if err != nil || o == nil {
 		return err
 	}
-	w := &work{Service: r.Service, o: o, begun: r.now(), drained: r.drained}
+	if o.FailureCount >= maxFailures {
+		return r.settle(ctx, o, errDied)
+	}
+	w := &work{Service: r.Service, o: o, begun: r.now(), drained: r.drained, cancelled: make(chan struct{}), observe: r.Observe}
 	ended, stop := context.WithCancelCause(ctx)
 	var keeping sync.WaitGroup
 	// The operation's fields change while it is worked on; its identity and the token, which a renewal needs, do not.
@@ -80,7 +95,8 @@ func (r *Runner) Run(ctx context.Context, organizationID, id uuid.UUID) error {
 
 // settle writes down how a turn ended.
 func (r *Runner) settle(ctx context.Context, o *Operation, err error) error {
-	stopped := ctx.Err() != nil
+	// A turn that its job's deadline has ended was stuck; whoever goes on would be, too.
+	stopped := ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded)
 	// The last word must be written also when the context has ended: otherwise everybody waits for the lease.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
@@ -91,9 +107,14 @@ func (r *Runner) settle(ctx context.Context, o *Operation, err error) error {
 		err = r.finish(ctx, o, Cancelled, nil)
 	case errors.Is(err, errYield), stopped:
 		err = r.handBack(ctx, o)
+	case errors.Is(err, blob.ErrNotFound):
+		err = r.finish(ctx, o, Failed, nil, "The uploaded file is gone. What was done stays: see the results.")
+	case errors.Is(err, errFull):
+		err = r.finish(ctx, o, Failed, nil, fmt.Sprintf("The results have more than the %d bytes that the files of an organization may take. What was done stays: see the results.", r.limits.OrganizationBytes))
 	default:
-		r.log.Error("a bulk operation did not come further", "operation", o.ID().String(), "kind", o.Kind, "failures", o.FailureCount+1, "error", describe(err))
+		cause := err
 		err = r.failed(ctx, o)
+		r.log.Error("a bulk operation did not come further", "operation", o.ID().String(), "kind", o.Kind, "failures", o.FailureCount, "error", describe(cause))
 	}
 	if errors.Is(err, errLost) {
 		return nil
@@ -109,10 +130,17 @@ func (r *Runner) settle(ctx context.Context, o *Operation, err error) error {
 // work is one turn on one operation.
 type work struct {
 	*Service
-	o         *Operation
-	begun     time.Time
-	drained   <-chan struct{}
-	cancelled atomic.Bool
+	o       *Operation
+	begun   time.Time
+	drained <-chan struct{}
+	// cancelled is closed when the operation is to end.
+	cancelled chan struct{}
+	cancel    sync.Once
+	// full tells that the results have become too large.
+	full    atomic.Bool
+	observe func(kind, action string, rows int)
+	// putTime bounds the writing of a part, during which the chunk's rows are locked.
+	putTime time.Duration
 	// asked is when it was last asked whether others wait.
 	asked time.Time
 }
@@ -133,7 +161,7 @@ func (w *work) keep(ctx context.Context, stop context.CancelCauseFunc, lease *Op
 			stop(errLost)
 			return
 		case cancel:
-			w.cancelled.Store(true)
+			w.cancelNow()
 		case err != nil && ctx.Err() == nil:
 			// The next tick tries again. If the database is gone for longer, the lease ends, and the fence keeps order.
 			w.log.Warn("the lease of a bulk operation could not be renewed", "error", describe(err))
@@ -148,10 +176,40 @@ func (w *work) interrupted(ctx context.Context) error {
 		return errYield
 	default:
 	}
-	if w.cancelled.Load() {
+	select {
+	case <-w.cancelled:
 		return errCancelled
+	default:
+	}
+	if w.full.Load() {
+		return errFull
 	}
 	return ctx.Err()
+}
+
+func (w *work) cancelNow() { w.cancel.Do(func() { close(w.cancelled) }) }
+
+// interruptible runs what writes nothing, and ends its context as soon as the work must end.
+func (w *work) interruptible(ctx context.Context, f func(ctx context.Context) error) error {
+	asking, stop := context.WithCancelCause(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case <-w.drained:
+			stop(errYield)
+		case <-w.cancelled:
+			stop(errCancelled)
+		case <-asking.Done():
+		}
+	})
+	err := f(asking)
+	cause := context.Cause(asking)
+	stop(nil)
+	watching.Wait()
+	if err != nil && cause != nil {
+		return cause
+	}
+	return err
 }
 
 // pause returns why the turn must end here, between two chunks, or nil. The check of a file has no such places, as
@@ -164,7 +222,7 @@ func (w *work) pause(ctx context.Context) error {
 	switch spent := now.Sub(w.begun); {
 	case spent > longestTurn:
 		return errYield
-	case spent > fairTurn && now.Sub(w.asked) > renewEvery:
+	case spent > fairTurn && now.Sub(w.asked) > askEvery:
 		w.asked = now
 		var others bool
 		if err := w.pool.Get(ctx, &others, `SELECT EXISTS (SELECT FROM bulk_operations WHERE finished_at IS NULL AND lease_token IS NULL AND runnable_at <= $1)`, now); err != nil {

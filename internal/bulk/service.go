@@ -42,8 +42,11 @@ type ServiceOptions struct {
 
 // Limits bound what operations use. Each must be more than 0.
 type Limits struct {
-	// FileBytes is the largest file; more than 4 GiB stand for 4 GiB.
+	// FileBytes is the largest file.
 	FileBytes int64
+	// OrganizationBytes is what the files of an organization may take: those of operations under way or waiting, and
+	// the results that are kept.
+	OrganizationBytes int64
 	// Open is how many operations of an organization may be under way or waiting.
 	Open int
 	// PerOrganization is how many of them are worked on at the same time, whatever the number of processes.
@@ -56,11 +59,8 @@ type Limits struct {
 	Keep time.Duration
 }
 
-// maxFileBytes bounds every file, as lines are counted in 32 bits: a line has two bytes at least.
-const maxFileBytes = 4 << 30
-
 // DefaultLimits are the limits where nothing else is set.
-var DefaultLimits = Limits{FileBytes: 2 << 30, Open: 100, PerOrganization: 5, PerProcess: 2, Chunks: 2, Keep: 7 * 24 * time.Hour}
+var DefaultLimits = Limits{FileBytes: 2 << 30, OrganizationBytes: 50 << 30, Open: 100, PerOrganization: 5, PerProcess: 2, Chunks: 2, Keep: 7 * 24 * time.Hour}
 
 // Service creates, cancels and shows operations. It is safe for concurrent use.
 type Service struct {
@@ -72,6 +72,8 @@ type Service struct {
 	kinds     map[KindName]Kind
 	exporters map[KindName]Exporter
 	limits    Limits
+	// mostLines is how many lines a file may have.
+	mostLines int32
 	// jobs enqueues; it runs nothing.
 	jobs *river.Client[*sql.Tx]
 }
@@ -80,9 +82,8 @@ type Service struct {
 func New(o ServiceOptions) (*Service, error) {
 	s := &Service{
 		pool: o.Pool, bus: o.Bus, store: o.Store, log: o.Log, now: o.Now, limits: o.Limits,
-		kinds: map[KindName]Kind{}, exporters: map[KindName]Exporter{},
+		kinds: map[KindName]Kind{}, exporters: map[KindName]Exporter{}, mostLines: maxLines,
 	}
-	s.limits.FileBytes = min(s.limits.FileBytes, maxFileBytes)
 	for _, k := range o.Kinds {
 		if s.known(k.Name()) {
 			return nil, fmt.Errorf("make bulk operations: two are named %s", k.Name())
@@ -165,6 +166,11 @@ func names[K any](kinds map[KindName]K) string {
 // lockSQL makes those wait for each other who count the operations of an organization.
 const lockSQL = `SELECT pg_advisory_xact_lock(hashtextextended('bulk operations of ' || CAST($1 AS text), 0))`
 
+// keptSQL sums up what the files of an organization take, each half by the index that is made for it.
+const keptSQL = `
+	SELECT CAST(coalesce((SELECT sum(byte_size + results_bytes) FROM bulk_operations WHERE organization_id = $1 AND finished_at IS NULL), 0)
+		+ coalesce((SELECT sum(results_bytes) FROM bulk_operations WHERE organization_id = $1 AND finished_at IS NOT NULL AND files_removed_at IS NULL), 0) AS bigint)`
+
 func (s *Service) create(ctx context.Context, v *viewer.Viewer, o *Operation, options Options) (*Operation, error) {
 	text, err := json.Marshal(options)
 	if err != nil {
@@ -189,6 +195,13 @@ func (s *Service) create(ctx context.Context, v *viewer.Viewer, o *Operation, op
 		}
 		if open >= s.limits.Open {
 			return fault.UserErrors{{Code: fault.LimitExceeded, Message: fmt.Sprintf("The organization has %d bulk operations under way or waiting, which is the most; wait for one to finish, or cancel it.", open), Path: []string{"input"}}}
+		}
+		var kept int64
+		if err := tx.Get(ctx, &kept, keptSQL, v.OrganizationID); err != nil {
+			return fmt.Errorf("sum up the files of bulk operations: %w", err)
+		}
+		if kept+o.ByteSize > s.limits.OrganizationBytes {
+			return fault.UserErrors{{Code: fault.LimitExceeded, Message: fmt.Sprintf("With this file the organization would have more than the %d bytes that the files of its bulk operations and their results may take; wait until some have finished, or results have been removed.", s.limits.OrganizationBytes), Path: []string{"input"}}}
 		}
 		if err := Operations.Insert(ctx, tx, v.Scope(), o); err != nil {
 			return db.Refused(err, "input")
@@ -231,9 +244,7 @@ func (s *Service) Cancel(ctx context.Context, v *viewer.Viewer, in CancelInput) 
 		o.CancelRequestedAt, o.UpdatedAt, o.UpdatedBy = &tx.Now, tx.Now, v.ActorText()
 		if o.LeaseToken == nil || o.LeaseUntil.Before(tx.Now) {
 			// Nobody works on it. One who was only thought dead finds the lease gone and commits nothing.
-			if o.FileKey != nil {
-				file = *o.FileKey
-			}
+			file = o.file()
 			o.end(Cancelled, tx.Now, s.limits.Keep, cancelledMessage(o))
 		}
 		if err := Operations.Update(ctx, tx, v.Scope(), o); err != nil {

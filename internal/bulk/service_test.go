@@ -109,19 +109,6 @@ func TestOperationSurvivesJSON(t *testing.T) {
 	require.Equal(t, o, back)
 }
 
-func TestLinesFitTheirCounter(t *testing.T) {
-	t.Parallel()
-	limits := DefaultLimits
-	limits.FileBytes = 1 << 50
-	w := newWorldWith(t, limits)
-	file := w.upload(t, "a", strings.NewReader("{}"))
-	file.Size = 4<<30 + 1
-	_, err := w.Create(t.Context(), w.v, CreateInput{Kind: thingsKind, Format: JSONL}, file)
-	errs, ok := fault.AsUserErrors(err)
-	require.True(t, ok)
-	require.Equal(t, fault.LimitExceeded, errs[0].Code)
-}
-
 func TestNames(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -143,7 +130,7 @@ func TestTenancy(t *testing.T) {
 	_, err = w.Cancel(t.Context(), &stranger, CancelInput{ID: o.ID()})
 	errs, _ := fault.AsUserErrors(err)
 	require.Equal(t, fault.Missing, errs[0].Code)
-	_, _, err = w.Open(t.Context(), stranger.OrganizationID, o.UUID)
+	_, _, err = w.Open(t.Context(), &stranger, o.UUID)
 	require.Equal(t, fault.NotFound, fault.CodeOf(err))
 	_, err = w.Get(t.Context(), w.v, relay.ID{Prefix: "cust", UUID: o.UUID})
 	require.Equal(t, fault.BadUserInput, fault.CodeOf(err))
@@ -153,7 +140,7 @@ func TestTenancy(t *testing.T) {
 	got, err := w.Get(t.Context(), w.v, o.ID())
 	require.NoError(t, err)
 	require.Equal(t, o, got)
-	opened, r, err := w.Open(t.Context(), w.v.OrganizationID, o.UUID)
+	opened, r, err := w.Open(t.Context(), w.v, o.UUID)
 	require.NoError(t, err)
 	require.Equal(t, o, opened)
 	text, err := io.ReadAll(r)
@@ -297,6 +284,36 @@ func TestExpire(t *testing.T) {
 	require.NoError(t, w.pool.Get(t.Context(), &chunks, `SELECT count(*) FROM bulk_chunks`))
 	require.Zero(t, chunks)
 	require.Equal(t, Completed, w.run(t, waiting).State)
+}
+
+// What cannot be removed keeps nobody else's personal data past its time, and is tried again.
+func TestExpireGoesOnAfterAFailure(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, err := identity.CreateOrganization(t.Context(), w.pool, w.v.OrganizationID, "Harbor", "America/New_York", monday)
+	require.NoError(t, err)
+	w.clock.mu.Lock()
+	w.clock.now = time.Now()
+	w.clock.mu.Unlock()
+	var all []*Operation
+	for range 4 {
+		all = append(all, w.run(t, w.create(t, JSONL, `{"name":"a"}`)))
+		w.clock.pass(time.Second)
+	}
+	lost := w.upload(t, "lost", strings.NewReader("x"))
+	w.exec(t, `CREATE FUNCTION stuck() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'stuck'; END $$`)
+	w.exec(t, fmt.Sprintf(`CREATE TRIGGER stuck BEFORE UPDATE ON bulk_operations FOR EACH ROW WHEN (NEW.id IN ('%s', '%s')) EXECUTE FUNCTION stuck()`, all[0].UUID, all[2].UUID))
+	w.clock.pass(8 * 24 * time.Hour)
+	require.ErrorContains(t, w.Expire(t.Context()), "and 1 more")
+	for i, o := range all {
+		require.Equal(t, i%2 == 0, w.stored(t, o).FilesRemovedAt == nil, "%d", i)
+	}
+	require.False(t, w.exists(t, lost.Key))
+	w.exec(t, `DROP TRIGGER stuck ON bulk_operations`)
+	require.NoError(t, w.Expire(t.Context()))
+	for _, o := range all {
+		require.NotNil(t, w.stored(t, o).FilesRemovedAt)
+	}
 }
 
 func (w *world) exists(t *testing.T, key string) bool {

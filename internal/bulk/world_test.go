@@ -26,6 +26,7 @@ import (
 	"caseload/internal/dbtest"
 	"caseload/internal/fault"
 	"caseload/internal/notify"
+	"caseload/internal/pii"
 	"caseload/internal/relay"
 	"caseload/internal/viewer"
 )
@@ -82,6 +83,19 @@ func newWorldWith(t testing.TB, limits Limits) *world {
 	return w
 }
 
+// keys are what all processes encrypt files with.
+var keys = sync.OnceValue(func() *pii.Sealer {
+	made, err := pii.GenerateKeys()
+	if err != nil {
+		panic(err)
+	}
+	sealer, err := pii.NewSealer(made)
+	if err != nil {
+		panic(err)
+	}
+	return sealer
+})
+
 // open makes the services on a database and a store, as another process has them. onRead is called whenever the
 // clock is read, which happens at every step of the work; it may be nil.
 func open(t testing.TB, url, folder string, c *clock, limits Limits, onRead func()) *world {
@@ -98,7 +112,7 @@ func open(t testing.TB, url, folder string, c *clock, limits Limits, onRead func
 	t.Cleanup(func() { _ = pool.Close() })
 	address, err := blob.Folder(folder)
 	require.NoError(t, err)
-	store, err := blob.Open(context.Background(), address)
+	store, err := blob.Open(context.Background(), address, keys())
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = store.Close() })
 	w := &world{

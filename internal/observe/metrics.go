@@ -3,6 +3,8 @@ package observe
 import (
 	"database/sql"
 	"net/http"
+	"regexp"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -38,6 +40,7 @@ type Metrics struct {
 	lendingDuration     prometheus.Histogram
 	webhookAttempts     *prometheus.CounterVec
 	webhookDuration     prometheus.Histogram
+	bulkRows            *prometheus.CounterVec
 }
 
 // NewMetrics returns metrics that include those of the Go runtime and of the process.
@@ -105,6 +108,10 @@ func NewMetrics() *Metrics {
 			Help:    "Time of one attempt to deliver.",
 			Buckets: []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}),
+		bulkRows: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Subsystem: "bulk", Name: "rows_total",
+			Help: "Rows of bulk operations that have their outcome, by kind and action.",
+		}, []string{"kind", "action"}),
 		lendingDuration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: namespace, Subsystem: "lending", Name: "call_duration_seconds",
 			Help:    "Time of one call to the lending system.",
@@ -117,12 +124,33 @@ func NewMetrics() *Metrics {
 	m.registry.MustRegister(
 		m.operationDuration, m.operationErrors, m.operationCost, m.operationsInFlight, m.operationStatements,
 		m.subscriptionEvents, m.rootFields, m.loaderBatchSize, m.jobs, m.jobDuration, m.lendingCalls, m.lendingDuration,
-		m.webhookAttempts, m.webhookDuration,
+		m.webhookAttempts, m.webhookDuration, m.bulkRows,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
 }
+
+// Names returns the names of the server's own metrics that are registered by now, without those of the Go runtime, the process
+// and the connection pools, in the order of the alphabet.
+func (m *Metrics) Names() []string {
+	described := make(chan *prometheus.Desc)
+	go func() {
+		defer close(described)
+		m.registry.Describe(described)
+	}()
+	var all []string
+	for d := range described {
+		// A description tells its name in its text alone.
+		if at := ownName.FindStringSubmatch(d.String()); at != nil {
+			all = append(all, at[1])
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+var ownName = regexp.MustCompile(`fqName: "(` + namespace + `_\w+)"`)
 
 // Handler serves the metrics in the Prometheus text format.
 func (m *Metrics) Handler() http.Handler {
@@ -189,6 +217,13 @@ func (m *Metrics) WebhookAttempt(outcome string, took time.Duration) {
 	if m != nil {
 		m.webhookAttempts.WithLabelValues(outcome).Inc()
 		m.webhookDuration.Observe(took.Seconds())
+	}
+}
+
+// BulkRows records rows of bulk operations that have their outcome. Kind and action must come from fixed sets.
+func (m *Metrics) BulkRows(kind, action string, rows int) {
+	if m != nil {
+		m.bulkRows.WithLabelValues(kind, action).Add(float64(rows))
 	}
 }
 

@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"cmp"
 	"context"
 	"sync"
 
@@ -35,8 +36,15 @@ func (b *syncBatch) fetch(ctx context.Context) error {
 	var wg sync.WaitGroup
 	slots, failed := make(chan struct{}, fetchers), make(chan error, len(want))
 	for _, row := range want {
+		// Who stops waits for those that are under way alone.
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			break
+		}
 		wg.Add(1)
-		slots <- struct{}{}
 		go func() {
 			defer func() { <-slots; wg.Done() }()
 			got, err := b.s.customers.Fetch(ctx, target, row.request())
@@ -50,7 +58,7 @@ func (b *syncBatch) fetch(ctx context.Context) error {
 	}
 	wg.Wait()
 	close(failed)
-	return <-failed
+	return cmp.Or(ctx.Err(), <-failed)
 }
 
 func (r *syncRow) request() lending.Request {

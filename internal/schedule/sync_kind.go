@@ -63,8 +63,9 @@ func (*SyncKind) Check(o bulk.Options, c *fault.Check) {
 	}
 }
 
-// maxLoanIDs bounds the loans that a row names (docs/limits.md).
-const maxLoanIDs = 100
+// fetchedBytes stands for what the lending system tells of a customer, so that a chunk has some sixty of those who are
+// asked for: their loans are in memory together, and none is written before all have been asked for.
+const fetchedBytes = 64 << 10
 
 // syncLine is the value of a row: the row of the batch, and what all rows of its chunk share.
 type syncLine struct {
@@ -103,9 +104,6 @@ func decodeSync(text []byte) bulk.Row {
 	if metadata, set := f.JSON("externalMetadata"); set {
 		in.ExternalMetadata = graphql.OmittableOf(db.JSON(metadata))
 	}
-	if len(in.LoanIDs.Value()) > maxLoanIDs {
-		f.At("loanIds").Add(fault.LimitExceeded, "Give at most %d loans.", maxLoanIDs)
-	}
 	row := bulk.Row{UserErrors: c.Errors()}
 	reference := fault.NewCheck()
 	if customer.CheckReference(reference, in.ReferenceID); reference.OK() {
@@ -114,6 +112,9 @@ func decodeSync(text []byte) bulk.Row {
 	}
 	if c.OK() {
 		row.Locks, row.Value = []string{in.ReferenceID}, &syncLine{row: &syncRow{in: in}}
+		if in.wantsLending() {
+			row.Weight = fetchedBytes
+		}
 	}
 	return row
 }

@@ -1,6 +1,7 @@
 package schedule_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -146,4 +147,23 @@ func TestWhatAFileOfSyncsCannotBe(t *testing.T) {
 	require.Equal(t, []string{"NOT_ALLOWED doNotCall"}, results[0].Wrong())
 	_, results = b.Import(t, w.v, syncFile(bulk.JSONL), seedSync)
 	require.Equal(t, []batch.Action{batch.Update}, bulktest.Actions(results))
+}
+
+// Whoever stops while the lending system is asked waits for the questions under way, not for all of a chunk.
+func TestAskingForAFileEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	l := newLendingSystem(t)
+	w := newLendingWorld(t, l.URL, patient)
+	ctx, cancel := context.WithCancel(t.Context())
+	l.set(func(l *lendingSystem) { l.during = cancel })
+	k := schedule.NewSyncKind(w.Service)
+	decode := k.Decoder(&bulk.Operation{})
+	var rows []*bulk.Row
+	for i := range 100 {
+		row := decode(fmt.Appendf(nil, `{"id": "L-%d", "taskType": "collections", "sync": true}`, i))
+		require.Positive(t, row.Weight)
+		rows = append(rows, &row)
+	}
+	require.ErrorIs(t, k.Prepare(ctx, w.v, &bulk.Operation{}, rows), context.Canceled)
+	l.set(func(l *lendingSystem) { require.LessOrEqual(t, len(l.asked), 16) })
 }

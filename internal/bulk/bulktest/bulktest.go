@@ -19,6 +19,7 @@ import (
 	"caseload/internal/db"
 	"caseload/internal/fault"
 	"caseload/internal/notify"
+	"caseload/internal/pii"
 	"caseload/internal/viewer"
 )
 
@@ -46,7 +47,11 @@ func New(t testing.TB, pool *db.Pool, kinds []bulk.Kind, exporters []bulk.Export
 	t.Helper()
 	address, err := blob.Folder(t.TempDir())
 	require.NoError(t, err)
-	store, err := blob.Open(context.Background(), address)
+	keys, err := pii.GenerateKeys()
+	require.NoError(t, err)
+	sealer, err := pii.NewSealer(keys)
+	require.NoError(t, err)
+	store, err := blob.Open(context.Background(), address, sealer)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = store.Close() })
 	log := slog.New(slog.DiscardHandler)
