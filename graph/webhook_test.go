@@ -48,7 +48,8 @@ func (h *hooked) tells(t *testing.T, what string, events []string, change func()
 		d.Check(t, h.secret, h.Clock.Now())
 		require.Equal(t, d.At("type"), d.Header.Get(webhook.HeaderEvent))
 		require.Error(t, webhook.Verify(h.secret+"x", d.Header.Get(webhook.HeaderSignature), d.Body, h.Clock.Now(), 1e12))
-		for _, personal := range []string{"Rivera", "example.com", "1985", "+1212", "219"} {
+		// Longer than what random ids hold by chance.
+		for _, personal := range []string{"Rivera", "example.com", "1985-06-15", "+1212555", `"2191"`} {
 			require.NotContains(t, string(d.Body), personal)
 		}
 		got = append(got, d.At("type").(string))
@@ -133,6 +134,21 @@ func TestWebhooksTellOfEveryChange(t *testing.T) {
 	})
 	i = slices.IndexFunc(synced, func(d *graphtest.Delivery) bool { return d.At("type") == "schedule.synced" })
 	require.Regexp(t, "^sched_", synced[i].At("data.schedule.id"), string(synced[i].Body))
+	record := func(outcome string) func() {
+		return func() {
+			h.mutate(t, "recordCall", `mutation ($o: CallOutcome!) { recordCall(input: {referenceId: "REF-9", direction: OUTBOUND, outcome: $o}) { customer { doNotCall } userErrors { code path } } }`, vars{"o": outcome})
+		}
+	}
+	h.tells(t, "a call that nobody answered", nil, record("NO_ANSWER"))
+	planned := h.tells(t, "a conversation, after which the calls are planned anew", []string{"schedule.synced"}, record("CONVERSATION"))[0]
+	require.Regexp(t, "^sched_", planned.At("data.schedule.id"), string(planned.Body))
+	wrong := h.tells(t, "a wrong number, by which the plan ends", []string{"customer.updated", "schedule.synced"}, record("WRONG_NUMBER"))
+	i = slices.IndexFunc(wrong, func(d *graphtest.Delivery) bool { return d.At("type") == "customer.updated" })
+	require.Equal(t, []any{"phones"}, wrong[i].At("data.changed"), string(wrong[i].Body))
+	require.Nil(t, wrong[1-i].At("data.schedule"), string(wrong[1-i].Body))
+	h.tells(t, "the same wrong number", nil, record("WRONG_NUMBER"))
+	stopped := h.tells(t, "a wish not to be called", []string{"customer.updated"}, record("DNC_REQUESTED"))[0]
+	require.Equal(t, []any{"doNotCall"}, stopped.At("data.changed"), string(stopped.Body))
 	h.tells(t, "another organization's change", nil, func() { h.Summit.Person(t) })
 }
 

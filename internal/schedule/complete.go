@@ -172,14 +172,11 @@ func (s *Service) RecordCall(ctx context.Context, v *viewer.Viewer, in RecordInp
 	var result *CallResult
 	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
 		tx.Keep(&result)
-		id, err := in.find(ctx, tx, v.Scope(), "input")
+		r, err := in.lock(ctx, tx, v.Scope(), "input")
 		if err != nil {
 			return err
 		}
-		r, err := customer.LockByID(ctx, tx, v.Scope(), id)
-		if err != nil {
-			return err
-		}
+		id := r.Customer.UUID
 		c := fault.NewCheck("input")
 		at := tx.Now
 		if p := in.OccurredAt.Value(); p != nil {
@@ -236,9 +233,14 @@ func (s *Service) consequences(ctx context.Context, tx *db.Tx, v *viewer.Viewer,
 		}
 	}
 	todo := c.outcome.Consequences()
+	var changed []string
 	if todo.BlocksPhone {
-		if err := customer.BlockPhone(ctx, tx, sc, id, c.attempt.PhoneNumber, string(c.outcome)); err != nil {
+		blocked, err := customer.BlockPhone(ctx, tx, v, id, c.attempt.PhoneNumber, string(c.outcome))
+		if err != nil {
 			return err
+		}
+		if blocked {
+			changed = append(changed, "phone_number")
 		}
 	}
 	if todo.DoNotCall {
@@ -260,32 +262,40 @@ func (s *Service) consequences(ctx context.Context, tx *db.Tx, v *viewer.Viewer,
 	}
 	result.Customer = &again.Customer
 	if todo.DoNotCall && !r.Customer.DoNotCall {
-		if err := s.customers.Emit(ctx, tx, v, customer.Event{Kind: customer.EventUpdated, Customer: result.Customer, Changed: []string{"do_not_call"}, At: tx.Now}); err != nil {
-			return err
-		}
+		changed = append(changed, "do_not_call")
 	}
+	var synced []Synced
 	switch {
 	case todo.DoNotCall:
-		return nil
 	case todo.Replan:
-		return s.replan(ctx, tx, v, cal, again, c, result)
+		synced, err = s.replan(ctx, tx, v, cal, again, c, result)
+	default:
+		synced, err = s.exhaust(ctx, tx, v, cal, again, result)
 	}
-	return s.exhaust(ctx, tx, v, cal, again, result)
+	if err != nil {
+		return err
+	}
+	var events []customer.Event
+	if len(changed) > 0 {
+		events = append(events, customer.Event{Kind: customer.EventUpdated, Customer: result.Customer, Changed: changed, At: tx.Now})
+	}
+	return s.tell(ctx, tx, v, events, synced)
 }
 
-// replan makes the rest of the customer's active plan anew, since the rules now allow other times.
-func (s *Service) replan(ctx context.Context, tx *db.Tx, v *viewer.Viewer, cal *Calendar, r *customer.Record, c *call, result *CallResult) error {
+// replan makes the rest of the customer's active plan anew, since the rules now allow other times, and returns what is
+// to be told of it.
+func (s *Service) replan(ctx context.Context, tx *db.Tx, v *viewer.Viewer, cal *Calendar, r *customer.Record, c *call, result *CallResult) ([]Synced, error) {
 	sch, typ, err := activePlan(ctx, tx, v.Scope(), r.Customer.UUID)
 	if err != nil || sch == nil {
-		return err
+		return nil, err
 	}
 	f, err := readFacts(ctx, tx, v.Scope(), []uuid.UUID{r.Customer.UUID}, tx.Now, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	removed, err := removePending(ctx, tx, v.Scope(), []uuid.UUID{r.Customer.UUID})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	result.TasksRemoved = removed[r.Customer.UUID]
 	subject := caseOf(r, typ, sch.LoanID, cal, f, tx.Now)
@@ -306,24 +316,25 @@ func (s *Service) replan(ctx context.Context, tx *db.Tx, v *viewer.Viewer, cal *
 		// The customer was reached by the last call of the plan, so nothing more is to happen.
 		_, err := stopActive(ctx, tx, v, r.Customer.UUID, Exhausted)
 		s.changed(tx, v.OrganizationID, r.Customer.UUID, ChangeStopped)
-		return err
+		return nil, err
 	}
 	schedules, err := writePlans(ctx, tx, v, []newPlan{{customer: r.Customer.UUID, taskType: typ, loan: sch.LoanID, zone: r.Customer.TimeZone, plan: &plan, attemptsMade: sch.AttemptsMade}})
 	if err != nil {
-		return err
+		return nil, err
 	}
+	synced := []Synced{{Customer: &r.Customer, Schedule: schedules[r.Customer.UUID]}}
 	if schedules[r.Customer.UUID] == nil {
 		s.changed(tx, v.OrganizationID, r.Customer.UUID, ChangeStopped)
-		return nil
+		return synced, nil
 	}
 	result.TasksCreated = len(plan.Slots)
 	if c.callbackAt != nil && len(plan.Slots) == 1 {
 		if result.Callback, err = CallTasks.One(ctx, tx, v.Scope(), db.Where{}.And("c.schedule_id = ?", schedules[r.Customer.UUID].UUID).And("c.state = 'PENDING'")); err != nil {
-			return fmt.Errorf("read callback: %w", err)
+			return nil, fmt.Errorf("read callback: %w", err)
 		}
 	}
 	s.changed(tx, v.OrganizationID, r.Customer.UUID, ChangeSynced)
-	return nil
+	return synced, nil
 }
 
 // callback returns the slot of a callback, at the time that was asked for or, when a rule forbids that, at
@@ -381,43 +392,45 @@ func activePlan(ctx context.Context, q db.Querier, sc db.Scope, customerID uuid.
 	return sch, typ, nil
 }
 
-// exhaust ends the active plan when its last call was made, as its task type wants.
-func (s *Service) exhaust(ctx context.Context, tx *db.Tx, v *viewer.Viewer, cal *Calendar, r *customer.Record, result *CallResult) error {
+// exhaust ends the active plan when its last call was made, as its task type wants, and returns what is to be told of a
+// new one.
+func (s *Service) exhaust(ctx context.Context, tx *db.Tx, v *viewer.Viewer, cal *Calendar, r *customer.Record, result *CallResult) ([]Synced, error) {
 	sc, id := v.Scope(), r.Customer.UUID
 	open, err := CallTasks.Count(ctx, tx, sc, db.Where{}.And("c.customer_id = ?", id).And("c.state IN ('PENDING', 'CLAIMED', 'IN_PROGRESS')"))
 	if err != nil {
-		return fmt.Errorf("count open tasks: %w", err)
+		return nil, fmt.Errorf("count open tasks: %w", err)
 	}
 	if open > 0 || result.CallTask == nil {
-		return nil
+		return nil, nil
 	}
 	sch, typ, err := activePlan(ctx, tx, sc, id)
 	if err != nil || sch == nil || sch.UUID != result.CallTask.ScheduleID || sch.PlanNumber != result.CallTask.PlanNumber {
 		// A sync has made another plan since this call was given out.
-		return err
+		return nil, err
 	}
 	if typ.OnExhausted == ExhaustedCreateTask && sch.PlannedUntil != nil {
 		f, err := readFacts(ctx, tx, sc, []uuid.UUID{id}, tx.Now, nil)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		from := *sch.PlannedUntil
 		if from.Before(tx.Now) {
 			from = tx.Now
 		}
 		plan := Plan(PlanInput{Case: caseOf(r, typ, sch.LoanID, cal, f, from), Now: from, Seed: SeedOf(id, typ.UUID)})
-		if _, err := writePlans(ctx, tx, v, []newPlan{{customer: id, taskType: typ, loan: sch.LoanID, zone: r.Customer.TimeZone, plan: &plan}}); err != nil {
-			return err
+		schedules, err := writePlans(ctx, tx, v, []newPlan{{customer: id, taskType: typ, loan: sch.LoanID, zone: r.Customer.TimeZone, plan: &plan}})
+		if err != nil {
+			return nil, err
 		}
 		result.TasksCreated = len(plan.Slots)
 		s.changed(tx, v.OrganizationID, id, ChangeSynced)
-		return nil
+		return []Synced{{Customer: &r.Customer, Schedule: schedules[id]}}, nil
 	}
 	if _, err := stopActive(ctx, tx, v, id, Exhausted); err != nil {
-		return err
+		return nil, err
 	}
 	if typ.OnExhausted == ExhaustedEmitEvent {
 		s.changed(tx, v.OrganizationID, id, ChangeExhausted)
 	}
-	return nil
+	return nil, nil
 }

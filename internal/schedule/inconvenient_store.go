@@ -37,13 +37,11 @@ func (s *Service) AddInconvenientTime(ctx context.Context, v *viewer.Viewer, in 
 	var result *InconvenienceResult
 	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
 		tx.Keep(&result)
-		id, err := in.find(ctx, tx, v.Scope(), "input")
+		r, err := in.lock(ctx, tx, v.Scope(), "input")
 		if err != nil {
 			return err
 		}
-		if _, err := customer.LockByID(ctx, tx, v.Scope(), id); err != nil {
-			return err
-		}
+		id := r.Customer.UUID
 		row.CustomerID, row.CreatedAt = id, tx.Now
 		if err := Inconveniences.Insert(ctx, tx, v.Scope(), row); err != nil {
 			return db.Refused(err, "input")

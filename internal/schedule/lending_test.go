@@ -228,7 +228,7 @@ func TestLoans(t *testing.T) {
 	require.Equal(t, before, w.dump(t))
 
 	results := w.bulk(t, batch.RejectFailedRows, []*schedule.SyncInput{ptr(fromLending("b-1", nil)), ptr(fromLending("b-2", nil)), ptr(fromLending("b-1", nil))})
-	require.Equal(t, []batch.Action{batch.Create, batch.Create, batch.Update}, actions(results))
+	require.Equal(t, []batch.Action{batch.Create, batch.Create, batch.Unchanged}, actions(results))
 }
 
 func TestALendingSystemThatMisbehaves(t *testing.T) {

@@ -97,10 +97,11 @@ func (s *Service) CallEligibility(ctx context.Context, v *viewer.Viewer, in Elig
 // subject reads what the rules look at. A customer or task type that does not exist is BAD_USER_INPUT, as
 // queries have no user errors.
 func (s *Service) subject(ctx context.Context, v *viewer.Viewer, whose *Whose, taskType string) (*Case, *customer.Record, *TaskType, error) {
-	id, err := whose.find(ctx, s.pool, v.Scope(), "input")
+	named, err := whose.find(ctx, s.pool, v.Scope(), "input")
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	id := named.UUID
 	types, err := s.taskTypesByName(ctx, s.pool, v.Scope())
 	if err != nil {
 		return nil, nil, nil, err

@@ -1,12 +1,15 @@
 package schedule
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/lib/pq"
 
+	"caseload/internal/customer"
 	"caseload/internal/db"
 	"caseload/internal/viewer"
 )
@@ -56,10 +59,10 @@ const sameLoans = `
 	FROM loans d JOIN loans k ON k.organization_id = d.organization_id AND k.customer_id = $3 AND k.external_id = d.external_id AND d.organization_id = $1 AND d.customer_id = ANY($2)`
 
 // moveToSQL are the statements that give what a duplicate has to the survivor as it is.
-var moveToSQL = []string{
-	"UPDATE call_tasks SET customer_id = $3 WHERE organization_id = $1 AND customer_id = ANY($2)",
-	"UPDATE call_attempts SET customer_id = $3 WHERE organization_id = $1 AND customer_id = ANY($2)",
-	"UPDATE inconvenient_times SET customer_id = $3 WHERE organization_id = $1 AND customer_id = ANY($2)",
+var moveToSQL = []struct{ name, statement string }{
+	{"call_tasks", "UPDATE call_tasks SET customer_id = $3 WHERE organization_id = $1 AND customer_id = ANY($2)"},
+	{"call_attempts", "UPDATE call_attempts SET customer_id = $3 WHERE organization_id = $1 AND customer_id = ANY($2)"},
+	{"inconvenient_times", "UPDATE inconvenient_times SET customer_id = $3 WHERE organization_id = $1 AND customer_id = ANY($2)"},
 }
 
 // foldTasksSQL moves tasks to the schedule that the survivor has for their task type. Their plan becomes number
@@ -71,8 +74,9 @@ const foldTasksSQL = `
 
 // merge gives the schedules, calls and inconvenient times of duplicates to the survivor. What was planned for the
 // duplicates has been retired, so the survivor's plan is the only one; calls that were made count for the
-// survivor from now on, which the next claim looks at.
-func (s *Service) merge(ctx context.Context, tx *db.Tx, v *viewer.Viewer, from []uuid.UUID, into uuid.UUID) error {
+// survivor from now on, which the next claim looks at. A customer has one schedule for each task type: the
+// survivor's own, or that of the first duplicate.
+func (s *Service) merge(ctx context.Context, tx *db.Tx, v *viewer.Viewer, from []uuid.UUID, into uuid.UUID, moves *customer.Moves) error {
 	sc, ids := v.Scope(), pq.Array(from)
 	for _, statement := range sameLoanSQL {
 		// What was moved in an earlier merge stays with the survivor.
@@ -84,24 +88,25 @@ func (s *Service) merge(ctx context.Context, tx *db.Tx, v *viewer.Viewer, from [
 	if err != nil {
 		return fmt.Errorf("read schedules: %w", err)
 	}
+	slices.SortStableFunc(stored, func(a, b *Schedule) int {
+		// The survivor, who is not among the duplicates, comes first.
+		return cmp.Compare(slices.Index(from, a.CustomerID), slices.Index(from, b.CustomerID))
+	})
 	kept := make(map[uuid.UUID]uuid.UUID, len(stored))
-	for _, sch := range stored {
-		if sch.CustomerID == into {
-			kept[sch.TaskTypeID] = sch.UUID
-		}
-	}
 	var moved, foldedFrom, foldedInto []uuid.UUID
 	for _, sch := range stored {
-		if sch.CustomerID == into {
-			continue
-		}
-		if keeper, ok := kept[sch.TaskTypeID]; ok {
+		keeper, ok := kept[sch.TaskTypeID]
+		switch {
+		case ok:
 			foldedFrom, foldedInto = append(foldedFrom, sch.UUID), append(foldedInto, keeper)
 			continue
+		case sch.CustomerID != into:
+			moved = append(moved, sch.UUID)
 		}
 		kept[sch.TaskTypeID] = sch.UUID
-		moved = append(moved, sch.UUID)
 	}
+	moves.Moved.Add("schedules", int64(len(moved)))
+	moves.Removed.Add("schedules", int64(len(foldedFrom)))
 	if len(foldedFrom) > 0 {
 		if _, err := tx.Exec(ctx, foldTasksSQL, sc.OrganizationID, pq.Array(foldedFrom), pq.Array(foldedInto)); err != nil {
 			return fmt.Errorf("move calls to the survivor's schedules: %w", err)
@@ -116,10 +121,12 @@ func (s *Service) merge(ctx context.Context, tx *db.Tx, v *viewer.Viewer, from [
 			return fmt.Errorf("move schedules: %w", err)
 		}
 	}
-	for _, statement := range moveToSQL {
-		if _, err := tx.Exec(ctx, statement, sc.OrganizationID, ids, into); err != nil {
-			return fmt.Errorf("move calls: %w", err)
+	for _, step := range moveToSQL {
+		n, err := tx.Exec(ctx, step.statement, sc.OrganizationID, ids, into)
+		if err != nil {
+			return fmt.Errorf("move %s: %w", step.name, err)
 		}
+		moves.Moved.Add(step.name, n)
 	}
 	s.changed(tx, v.OrganizationID, into, ChangeSynced)
 	return nil

@@ -203,23 +203,43 @@ func (s *Service) taskTypesByName(ctx context.Context, q db.Querier, sc db.Scope
 	return byName, nil
 }
 
-// find returns the id of the customer that an input names, or a user error.
-func (w *Whose) find(ctx context.Context, q db.Querier, sc db.Scope, path ...string) (uuid.UUID, error) {
+// find returns the customer that an input names, or a user error.
+func (w *Whose) find(ctx context.Context, q db.Querier, sc db.Scope, path ...string) (*customer.Customer, error) {
 	id, ref := w.CustomerID.Value(), w.ReferenceID.Value()
 	if (id == nil) == (ref == nil) {
-		return uuid.Nil, fault.UserErrors{{Code: fault.Required, Message: "Give exactly one of customerId and referenceId.", Path: path}}
+		return nil, fault.UserErrors{{Code: fault.Required, Message: "Give exactly one of customerId and referenceId.", Path: path}}
 	}
 	if id != nil {
 		u, err := id.As(customer.Table.Prefix())
 		if err != nil {
-			return uuid.Nil, err
+			return nil, err
 		}
-		_, err = customer.Table.ByID(ctx, q, sc, u)
-		return u, notFound(err, "customer", append(path, "customerId")...)
+		c, err := customer.Table.ByID(ctx, q, sc, u)
+		return c, notFound(err, "customer", append(path, "customerId")...)
 	}
 	c, err := customer.Table.One(ctx, q, sc, db.Where{}.And("c.reference_id = ?", *ref))
+	return c, notFound(err, "customer", append(path, "referenceId")...)
+}
+
+// lock locks the customer that an input names, for what has happened already: what is told of a duplicate that was
+// merged holds for the survivor, who is called now. A customer who is deleted may still be told of, as the marks count
+// again once it is restored.
+func (w *Whose) lock(ctx context.Context, tx *db.Tx, sc db.Scope, path ...string) (*customer.Record, error) {
+	named, err := w.find(ctx, tx, sc, path...)
 	if err != nil {
-		return uuid.Nil, notFound(err, "customer", append(path, "referenceId")...)
+		return nil, err
 	}
-	return c.UUID, nil
+	id := named.UUID
+	if named.MergedIntoID != nil {
+		id = *named.MergedIntoID
+	}
+	r, err := customer.LockByID(ctx, tx, sc, id)
+	if err != nil {
+		return nil, err
+	}
+	if r.Customer.MergedIntoID != nil {
+		// Merged in this moment. Locking the survivor beside it could deadlock with the next merge.
+		return nil, db.ErrRetry
+	}
+	return r, nil
 }

@@ -302,7 +302,14 @@ func (b *syncBatch) merge(row *syncRow, c *folded, f *facts, loans map[customer.
 		c.loans = row.fetched.Loans
 		row.result.LoansImported = len(c.loans)
 	}
-	row.result.Action = batch.Update
+	switch {
+	case c.isNew && len(c.written) == 1:
+		row.result.Action = batch.Create
+	case r.Differs(&before):
+		row.result.Action = batch.Update
+	default:
+		row.result.Action = batch.Unchanged
+	}
 	row.result.TasksCreated = len(plan.Slots)
 	row.result.ScheduleCreated = len(plan.Denials) == 0
 	if !row.result.ScheduleCreated {
@@ -381,14 +388,6 @@ func (b *syncBatch) write(ctx context.Context, tx *db.Tx, customers []*folded) e
 				kind = customer.EventCreated
 			}
 			events = append(events, customer.Event{Kind: kind, Customer: &c.record.Customer, Changed: fields, At: tx.Now})
-		}
-		for _, row := range c.written {
-			if len(fields) == 0 {
-				row.result.Action = batch.Unchanged
-			}
-		}
-		if c.isNew {
-			c.written[0].result.Action = batch.Create
 		}
 		if len(c.loans) > 0 {
 			loans[&c.record.Customer] = c.loans
