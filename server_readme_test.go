@@ -43,6 +43,7 @@ var passing = []struct {
 	{regexp.MustCompile(`^[a-z]+_[0-9a-hjkmnp-tv-z]{26}$`), "<id>"},
 	{regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$`), "<instant>"},
 	{regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$`), "<local time>"},
+	{regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`), "<request id>"},
 }
 
 // lasting replaces what differs from run to run by the name of its form.
@@ -122,6 +123,14 @@ func TestTheMigratingGuide(t *testing.T) {
 			requireSame(t, shown, a.Body)
 		}
 	}
+	a, err := ask(s.address, key, blockOf(t, guide, "empty patch: operation"), graphtest.Vars{"id": id})
+	require.NoError(t, err)
+	requireSame(t, blockOf(t, guide, "empty patch: answer"), a.Body)
+	v := variables(t, strings.Replace(blockOf(t, guide, "bulk by source id: variables"), `"sourceId":`, `"company": "Acme", "sourceId":`, 1))
+	a, err = ask(s.address, key, blockOf(t, guide, "bulk by source id: operation"), v)
+	require.NoError(t, err)
+	require.Equal(t, 400, a.Status)
+	requireSame(t, blockOf(t, guide, "unknown key: answer"), a.Body)
 }
 
 func TestREADMEInThePlayground(t *testing.T) {

@@ -1323,7 +1323,7 @@ func (ec *executionContext) unmarshalInputCreateCustomerInput(ctx context.Contex
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"sourceOrganizationId", "sourceCustomerId", "sourceParentCustomerId", "referenceId", "firstName", "middleName", "lastName", "email", "birthday", "ssnLastFour", "ssn", "phoneNumber", "timezone", "language", "streetAddress1", "streetAddress2", "city", "state", "postalCode", "country", "customerCreationDate", "enrollmentStartDate", "enrollmentEndDate", "enrollmentOptInStatus", "alertOptInStatus", "targetingIndicator", "accounts"}
+	fieldsInOrder := [...]string{"sourceOrganizationId", "sourceCustomerId", "sourceParentCustomerId", "referenceId", "firstName", "middleName", "lastName", "email", "birthday", "ssnLastFour", "ssn", "phoneNumber", "timezone", "language", "streetAddress1", "streetAddress2", "city", "state", "postalCode", "country", "customerCreationDate", "enrollmentStartDate", "enrollmentEndDate", "enrollmentOptInStatus", "alertOptInStatus", "targetingIndicator", "doNotCall", "doNotSms", "doNotEmail", "doNotMail", "isTest", "test", "externalMetadata", "accounts"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1512,6 +1512,55 @@ func (ec *executionContext) unmarshalInputCreateCustomerInput(ctx context.Contex
 				return it, err
 			}
 			it.TargetingIndicator = graphql.OmittableOf(data)
+		case "doNotCall":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("doNotCall"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.DoNotCall = graphql.OmittableOf(data)
+		case "doNotSms":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("doNotSms"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.DoNotSMS = graphql.OmittableOf(data)
+		case "doNotEmail":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("doNotEmail"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.DoNotEmail = graphql.OmittableOf(data)
+		case "doNotMail":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("doNotMail"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.DoNotMail = graphql.OmittableOf(data)
+		case "isTest":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("isTest"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IsTest = graphql.OmittableOf(data)
+		case "test":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("test"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Test = graphql.OmittableOf(data)
+		case "externalMetadata":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("externalMetadata"))
+			data, err := ec.unmarshalOJSON2caseloadᚋinternalᚋdbᚐJSON(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ExternalMetadata = graphql.OmittableOf(data)
 		case "accounts":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("accounts"))
 			data, err := ec.unmarshalOCreateAccountInput2ᚕᚖcaseloadᚋinternalᚋcustomerᚐAccountInputᚄ(ctx, v)

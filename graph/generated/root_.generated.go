@@ -6847,7 +6847,7 @@ input CreateBulkOperationInput {
   file: Upload!
   "The source of rows that name none, 1 to 64 characters."
   source: String
-  "The language of rows that name none, as in en or es-MX."
+  "The language of rows that name none, as in en or es-MX: a part of what customers are known by, as in BulkUpsertCustomersInput."
   language: String
   "REJECT_FAILED_ROWS when absent, or IGNORE_FAILED. A file is not one transaction, so REJECT_EVERYTHING is refused."
   errorPolicy: BulkErrorPolicy
@@ -7506,7 +7506,13 @@ type RevealPiiPayload {
     "Which one."
     input: RestoreCustomerInput!
   ): RestoreCustomerPayload! @auth(requires: [CUSTOMERS_WRITE])
-  "Merges duplicates into one customer, who keeps its own values and gets those that it lacks, and all that belongs to the duplicates. Cannot be undone; the audit log keeps who was merged into whom."
+  """
+  Merges duplicates into one customer. The survivor keeps its own values and gets those that it lacks, the first duplicate's first; a mark that one of
+  them must not be contacted is the survivor's too. Identifiers, children, accounts, cards, loans, calls and inconvenient times become the survivor's;
+  what the duplicates had planned is cancelled. A phone or an address for which the survivor has no free label, and a value that it has otherwise, stays
+  with the deleted duplicate, where it can be read. Of a loan, or of the schedules for a task type, that both have, the survivor's remains. Cannot be
+  undone; the audit log keeps who was merged into whom, and how much was moved, kept and removed.
+  """
   mergeCustomers(
     "Who survives, and the duplicates."
     input: MergeCustomersInput!
@@ -7517,11 +7523,15 @@ type RevealPiiPayload {
 input BulkUpsertCustomersInput {
   "The source system, 1 to 64 characters, for all rows that name none of their own."
   source: String!
-  "The language of the records there, part of their identity. Absent means each row's primaryLanguage, or none."
+  """
+  The language of the records there, a BCP 47 tag in any case. It is a part of what a customer is known by: the same sourceId with another language, or
+  with none, is another customer. Absent means each row's primaryLanguage, or none: then every row of a customer must have the same primaryLanguage for
+  ever, also one that changes something else. Send it, the same each time, unless the source keeps one record for each language.
+  """
   language: String
   "1 to 1,000 customers."
   customers: [UpsertCustomerInput!]! @constraint(maxItems: 1000)
-  "What to do when some rows are wrong."
+  "What to do when some rows are wrong. A row that comes too late is SKIPPED under every policy, and is not wrong."
   errorPolicy: BulkErrorPolicy! = REJECT_FAILED_ROWS
   "Only check, and answer what would be done; nothing is written."
   dryRun: Boolean! = false
@@ -7529,15 +7539,15 @@ input BulkUpsertCustomersInput {
 
 "One customer of a source system. Absent fields stay as stored, null clears. What is wrong with a row is told in its result."
 input UpsertCustomerInput {
-  "The customer's id in the source system."
+  "The customer's id in the source system, at most 255 characters. Never the number of a card."
   sourceId: SourceId!
   "The source system, instead of that of the call."
   source: String
   "When the record was last changed in the source system, RFC 3339. A row older than what is stored is SKIPPED."
   sourceUpdatedAt: String
-  "Anything of the caller's, at most 255 characters; it comes back in the row's result and is not stored."
+  "Anything of the caller's, at most 255 characters; it comes back in the row's result and is not stored. Never the number of a card."
   clientRef: String
-  "The id as a debtor, at most 255 characters."
+  "The id as a debtor, at most 255 characters. Never the number of a card."
   debtorId: String
   "Given name, at most 255 characters."
   firstName: String
@@ -7559,9 +7569,12 @@ input UpsertCustomerInput {
   phone: String
   "E-mail address."
   email: String
-  "The customer to whom this one belongs, by its id in a source system. It may come later. Not itself, and no circles."
+  """
+  The customer to whom this one belongs, by its id in a source system. It may come later; where more than a thousand wait for it, those are led to it
+  within moments. Not itself, no circles, and no parent by whom more than 100 would stand above this one.
+  """
   parent: CustomerParentInput
-  "The language to speak, a BCP 47 tag such as en or es-MX."
+  "The language to speak, a BCP 47 tag such as en or es-MX. Where the call names no language, a part of what the customer is known by."
   primaryLanguage: String
   "All addresses, at most one for each label: absent keeps those that are stored, an empty list or null clears them, a list replaces them."
   addresses: [CustomerAddressInput!] @constraint(maxItems: 4)
@@ -7653,11 +7666,11 @@ input CreateCustomersInput {
 input CreateCustomerInput {
   "The organization in the source system, digits only, such as 50004. Required with sourceCustomerId."
   sourceOrganizationId: String
-  "The customer's id in the source system; opaque."
+  "The customer's id in the source system; opaque. As all ids and codes here, never the number of a card."
   sourceCustomerId: SourceId
-  "The parent's id in the source system. It may come later. Not itself, and no circles."
+  "The parent's id in the source system, as parent of UpsertCustomerInput."
   sourceParentCustomerId: SourceId
-  "The organization's own reference, 1 to 255 characters."
+  "The organization's own reference, 1 to 255 characters. Never the number of a card."
   referenceId: String
   "Given name, at most 255 characters."
   firstName: String
@@ -7703,7 +7716,21 @@ input CreateCustomerInput {
   alertOptInStatus: [String!] @constraint(maxItems: 50)
   "The group of the customer, such as TARGET or CONTROL."
   targetingIndicator: String
-  "The customer's accounts. Accounts that are not named stay as they are."
+  "The customer must not be called: planned calls are cancelled at once. Taking the mark away, by false or null, needs the scope DO_NOT_CALL_REMOVE."
+  doNotCall: Boolean
+  "The customer must not get text messages; null is false."
+  doNotSms: Boolean
+  "The customer must not get e-mail; null is false."
+  doNotEmail: Boolean
+  "The customer must not get letters; null is false."
+  doNotMail: Boolean
+  "The customer is made up for testing; null is false."
+  isTest: Boolean
+  "Another name of isTest, as in the REST API. Both with different values are an error."
+  test: Boolean
+  "A JSON object that is kept with the customer; replaces the stored one. At most 64 KiB."
+  externalMetadata: JSON
+  "The customer's accounts; an empty list is the same as none. Accounts that are not named stay as they are."
   accounts: [CreateAccountInput!] @constraint(maxItems: 50)
 }
 
@@ -7769,7 +7796,7 @@ type CreateCustomersPayload {
 type CreateCustomerResult {
   "The place in the input, from 0."
   index: Int!
-  "What was done with the customer, its accounts and cards."
+  "What this row did to the customer, its accounts and cards: where rows of one call mean the same, as if they had been sent one after the other."
   action: BulkAction!
   "The customer as it is now; null when nothing was written."
   customer: Customer
@@ -7787,7 +7814,7 @@ type CreateCustomerResult {
 input UpdateCustomerInput {
   "The version that was read; when the customer has changed since, nothing is written and the error is STALE_VERSION."
   expectedVersion: Int
-  "The organization's own reference, 1 to 255 characters, unique in the organization."
+  "The organization's own reference, 1 to 255 characters, unique in the organization. As all ids of other systems here, never the number of a card."
   referenceId: String
   "The id as a debtor, at most 255 characters."
   debtorId: String
@@ -7805,7 +7832,7 @@ input UpdateCustomerInput {
   gender: Gender
   "Day of birth, not after today."
   birthday: Date
-  "The full social security number. Stored sealed."
+  "The full social security number. Stored sealed. Null clears it together with the last four digits, also when only those were known."
   ssn: String
   "E-mail address."
   email: String
@@ -7863,9 +7890,9 @@ input UpdateCustomerAddressInput {
   country: String
 }
 
-"A change of what the customer agreed to. None can be null."
+"A change of what the customer agreed to. Null is what false is: there is no such mark. Absent keeps the mark."
 input UpdateCustomerConsentInput {
-  "The customer must not be called: planned calls are cancelled at once. Taking the mark away needs the scope DO_NOT_CALL_REMOVE."
+  "The customer must not be called: planned calls are cancelled at once. Taking the mark away, by false or null, needs the scope DO_NOT_CALL_REMOVE."
   doNotCall: Boolean
   "The customer must not get text messages."
   doNotSms: Boolean
@@ -8035,7 +8062,7 @@ type RestoreCustomerPayload {
 input MergeCustomersInput {
   "The customer who survives."
   survivorId: ID!
-  "1 to 10 duplicates, who are merged into the survivor and deleted."
+  "1 to 10 duplicates, who are merged into the survivor and deleted. What the first has goes before what the second has."
   duplicateIds: [ID!]! @constraint(maxItems: 10)
   "Why, at most 500 characters; goes to the audit log."
   reason: String
@@ -8789,7 +8816,7 @@ enum UserErrorCode {
 enum BulkErrorPolicy {
   "Write the rows that are right, report the others. The default."
   REJECT_FAILED_ROWS
-  "Write nothing when any row is wrong."
+  "Write nothing when any row is wrong. A row that is older than what is stored is not wrong."
   REJECT_EVERYTHING
   "Write the rows that are right and, of the others, whatever is right: a wrong optional value is left out and reported."
   IGNORE_FAILED
@@ -10317,7 +10344,7 @@ type WebhookEndpoint implements Node {
   previousSecretUntil: DateTime
   "Since when there have been nothing but failures; null while it works. After 3 days it is disabled."
   failingSince: DateTime
-  "Grows with every change by a person; what expectedVersion is compared with."
+  "Grows with every change by a person, and when failures or 410 Gone disable it; what expectedVersion is compared with."
   version: Int!
   "When it was created."
   createdAt: DateTime!

@@ -178,7 +178,7 @@ type CreateBulkOperationInput struct {
 	File *httpapi.Upload `json:"file"`
 	// The source of rows that name none, 1 to 64 characters.
 	Source graphql.Omittable[*string] `json:"source,omitempty"`
-	// The language of rows that name none, as in en or es-MX.
+	// The language of rows that name none, as in en or es-MX: a part of what customers are known by, as in BulkUpsertCustomersInput.
 	Language graphql.Omittable[*string] `json:"language,omitempty"`
 	// REJECT_FAILED_ROWS when absent, or IGNORE_FAILED. A file is not one transaction, so REJECT_EVERYTHING is refused.
 	ErrorPolicy graphql.Omittable[*batch.ErrorPolicy] `json:"errorPolicy,omitempty"`

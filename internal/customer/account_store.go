@@ -14,32 +14,43 @@ import (
 	"caseload/internal/pii"
 )
 
-// lockAccountsSQL locks the accounts of a call, and those that wait for the customers it may bring, since
-// [ResolveAwaited] will write them too: all at once, in the order in which everybody locks accounts. The lock comes after
-// those of customers.
-var lockAccountsSQL = "SELECT " + Accounts.Select() + ` FROM accounts c
-	WHERE c.organization_id = $1 AND c.id IN (
-		SELECT a.id FROM unnest(CAST($2 AS text[]), CAST($3 AS text[])) AS k(source, source_account_id)
-			JOIN accounts a ON a.organization_id = $1 AND a.source = k.source AND a.source_account_id = k.source_account_id
-		UNION
-		SELECT h.account_id FROM unnest(CAST($4 AS text[]), CAST($5 AS text[])) AS k(source, source_id)
-			JOIN account_holders h ON h.organization_id = $1 AND h.source = k.source AND h.source_customer_id = k.source_id AND h.customer_id IS NULL
-		UNION
-		SELECT w.account_id FROM unnest(CAST($4 AS text[]), CAST($5 AS text[])) AS k(source, source_id)
-			JOIN cards w ON w.organization_id = $1 AND w.source = k.source AND w.source_customer_id = k.source_id AND w.customer_id IS NULL)
-	ORDER BY c.source, c.source_account_id FOR NO KEY UPDATE OF c`
+// lockAccountsSQL locks the accounts of a call, and those that wait for the customers it may bring, since [lockAwaiting]
+// will lock them too: all at once, in the order in which everybody locks accounts. It returns those of the call only, in
+// the version that is locked. The lock comes after those of customers.
+var lockAccountsSQL = `
+	WITH locked AS (
+		SELECT c.*, (c.source, c.source_account_id) IN (SELECT k.source, k.source_account_id FROM unnest(CAST($2 AS text[]), CAST($3 AS text[])) AS k(source, source_account_id)) AS is_mentioned
+		FROM accounts c
+		WHERE c.organization_id = $1 AND c.id IN (
+			SELECT a.id FROM unnest(CAST($2 AS text[]), CAST($3 AS text[])) AS k(source, source_account_id)
+				JOIN accounts a ON a.organization_id = $1 AND a.source = k.source AND a.source_account_id = k.source_account_id
+			UNION
+			SELECT h.account_id FROM unnest(CAST($4 AS text[]), CAST($5 AS text[])) AS k(source, source_id)
+				JOIN account_holders h ON h.organization_id = $1 AND h.source = k.source AND h.source_customer_id = k.source_id AND h.customer_id IS NULL
+			UNION
+			SELECT w.account_id FROM unnest(CAST($4 AS text[]), CAST($5 AS text[])) AS k(source, source_id)
+				JOIN cards w ON w.organization_id = $1 AND w.source = k.source AND w.source_customer_id = k.source_id AND w.customer_id IS NULL)
+		ORDER BY c.source, c.source_account_id FOR NO KEY UPDATE OF c
+	)
+	SELECT ` + Accounts.Select() + " FROM locked c WHERE c.is_mentioned"
 
-// lockAccounts locks and reads accounts by their ids in the source system, with holders and cards, in three
-// statements whatever their number, one when none is known. Accounts that nobody has are missing from the answer.
-// arriving are the ids of customers that may come with the call.
-func lockAccounts(ctx context.Context, tx *db.Tx, s db.Scope, sealer *pii.Sealer, keys []AccountKey, arriving []SourceKey) (map[AccountKey]*foldedAccount, error) {
-	sources, ids := make([]string, len(keys)), make([]string, len(keys))
+// accountColumnsOf turns keys into one array per column: source and account id.
+func accountColumnsOf(keys []AccountKey) (source, sourceAccountID any) {
+	sources, ids := make(pq.StringArray, len(keys)), make(pq.StringArray, len(keys))
 	for i, k := range keys {
 		sources[i], ids[i] = k.Source, k.SourceAccountID
 	}
-	source, sourceID, _ := columnsOf(arriving)
+	return sources, ids
+}
+
+// lockAccounts locks and reads accounts by their ids in the source system, with holders and cards, in three
+// statements whatever their number, one when none is known. Accounts that nobody has are missing from the answer.
+// arriving are the ids of customers that may come with the call: accounts that wait for them are locked, too.
+func lockAccounts(ctx context.Context, tx *db.Tx, s db.Scope, sealer *pii.Sealer, keys []AccountKey, arriving []SourceKey) (map[AccountKey]*foldedAccount, error) {
+	sources, ids := accountColumnsOf(keys)
+	waiting := columnsOf(arriving)
 	var rows []*Account
-	if err := tx.Select(ctx, &rows, lockAccountsSQL, s.OrganizationID, pq.Array(sources), pq.Array(ids), source, sourceID); err != nil {
+	if err := tx.Select(ctx, &rows, lockAccountsSQL, s.OrganizationID, sources, ids, waiting[0], waiting[1]); err != nil {
 		return nil, fmt.Errorf("lock accounts: %w", err)
 	}
 	accounts, byID, uuids := make(map[AccountKey]*foldedAccount, len(rows)), make(map[uuid.UUID]*foldedAccount, len(rows)), make([]uuid.UUID, len(rows))

@@ -3,10 +3,12 @@ package customer
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/lib/pq"
 
+	"caseload/internal/audit"
 	"caseload/internal/db"
 	"caseload/internal/viewer"
 )
@@ -20,19 +22,96 @@ const (
 	awaitSQL  = `SELECT pg_advisory_xact_lock(hashtextextended('arrivals of ' || CAST($1 AS text), 0))`
 )
 
+// announcement is how much of [lockArrivals] a transaction needs.
+type announcement int
+
+const (
+	// silent is who brings no identifier and leaves no name: all that it names is known, or was left before. Whoever
+	// arrives finds a name that is stored.
+	silent announcement = iota
+	arrives
+	leavesNames
+)
+
 // lockArrivals parts those who bring new identifiers, many at once, from those who leave the name of somebody who
-// is not known, one at a time and without the others; who does both counts as the latter. Look up who is known,
-// call it where there is something new or not known, and look up again: what was seen before may be old. It is
-// held until the transaction ends, so it is taken before any row is locked.
-func lockArrivals(ctx context.Context, tx *db.Tx, s db.Scope, leavesNames bool) error {
+// is not known or change parents, one at a time and without the others; who does both counts as the latter. Look up
+// who is known, call it where there is something new or not known, and look up again: what was seen before may be old.
+// It is held until the transaction ends, so it is taken before any row is locked.
+func lockArrivals(ctx context.Context, tx *db.Tx, s db.Scope, need announcement) error {
 	query := arriveSQL
-	if leavesNames {
+	switch need {
+	case silent:
+		return nil
+	case leavesNames:
 		query = awaitSQL
 	}
 	if _, err := tx.Exec(ctx, query, s.OrganizationID); err != nil {
 		return fmt.Errorf("wait for arriving customers: %w", err)
 	}
 	return nil
+}
+
+// seen are customers by the names that they are known by, with their ids and their parents.
+type seen map[SourceKey]*Customer
+
+// lookUpSQL is who is known by names, with the parents they have.
+const lookUpSQL = `
+	SELECT i.source, i.source_id, i.language, c.id, c.parent_source, c.parent_source_id, c.parent_language, c.parent_id
+	FROM unnest(CAST($2 AS text[]), CAST($3 AS text[]), CAST($4 AS text[])) AS k(source, source_id, language)
+		JOIN customer_identifiers i ON i.organization_id = $1 AND i.source = k.source AND i.source_id = k.source_id AND i.language = k.language
+		JOIN customers c ON c.organization_id = $1 AND c.id = i.customer_id`
+
+// lookUp finds who is known by names. It locks nothing.
+func lookUp(ctx context.Context, q db.Querier, s db.Scope, names []SourceKey) (seen, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	rows, err := q.Query(ctx, lookUpSQL, append([]any{s.OrganizationID}, columnsOf(names)...)...)
+	if err != nil {
+		return nil, fmt.Errorf("look up customers: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	found := make(seen, len(names))
+	for rows.Next() {
+		var key SourceKey
+		c := &Customer{}
+		if err := rows.Scan(&key.Source, &key.SourceID, &key.Language, &c.UUID, &c.ParentSource, &c.ParentSourceID, &c.ParentLanguage, &c.ParentID); err != nil {
+			return nil, fmt.Errorf("look up customers: %w", err)
+		}
+		found[key] = c
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("look up customers: %w", err)
+	}
+	return found, nil
+}
+
+// seen are the customers that the family knows, with the parents of its members.
+func (f *family) seen() seen {
+	known := make(seen, len(f.known))
+	for key, id := range f.known {
+		if r := f.members[id]; r != nil {
+			known[key] = &r.Customer
+		} else {
+			known[key] = &Customer{Row: db.Row{UUID: id}}
+		}
+	}
+	return known
+}
+
+// missing are the names that nobody has.
+func (k seen) missing(names []SourceKey) []SourceKey {
+	return slices.DeleteFunc(slices.Clone(names), func(name SourceKey) bool { return k[name] != nil })
+}
+
+// links tells whether the child gets another parent, or another name of one, when it is given the parent of this name.
+func (k seen) links(child, parent SourceKey) bool {
+	var id *uuid.UUID
+	if p := k[parent]; p != nil {
+		id = &p.UUID
+	}
+	c := k[child]
+	return c == nil || !c.isChildOf(parent, id)
 }
 
 // lockAwaitingSQL locks the accounts that wait for arriving customers in the order in which all lock accounts.
@@ -59,7 +138,8 @@ const resolveHoldersSQL = `
 	)
 	UPDATE accounts a SET primary_customer_id = held.customer_id, version = a.version + 1, updated_at = $5, updated_by = $7
 	FROM held
-	WHERE a.organization_id = $1 AND a.id = held.account_id AND held.is_primary`
+	WHERE a.organization_id = $1 AND a.id = held.account_id AND held.is_primary
+	RETURNING a.id, a.primary_customer_id`
 
 // resolveCardsSQL leads cards to the customers that came.
 const resolveCardsSQL = `
@@ -68,34 +148,49 @@ const resolveCardsSQL = `
 	WHERE k.organization_id = $1 AND k.account_id = ANY($6) AND k.customer_id IS NULL
 		AND k.source = came.source AND k.source_customer_id = came.source_id`
 
-// ResolveAwaited leads the accounts and cards that named these identifiers before they came to their customers. Every
-// intake calls it with the identifiers that it has just written, after [lockArrivals]; those of a language are
-// left out, since accounts name customers without one. One statement when nobody waits, three otherwise,
-// whatever the number. Safe to repeat.
-func ResolveAwaited(ctx context.Context, tx *db.Tx, v *viewer.Viewer, arrived []*Identifier) error {
-	var sources, sourceIDs []string
-	var customers []uuid.UUID
-	for _, i := range arrived {
+// awaiting are accounts that wait for customers who arrive, locked.
+type awaiting struct {
+	sources, sourceIDs []string
+	customers          []uuid.UUID
+	accounts           []uuid.UUID
+}
+
+// lockAwaiting locks the accounts that named these identifiers before they came. Those of a language are left out,
+// since accounts name customers without one. It comes after [lockArrivals] and the locks of customers. At most one
+// statement, which returns no more than ids.
+func lockAwaiting(ctx context.Context, tx *db.Tx, v *viewer.Viewer, arriving []*Identifier) (*awaiting, error) {
+	a := &awaiting{}
+	for _, i := range arriving {
 		if i.Language == "" {
-			sources, sourceIDs, customers = append(sources, i.Source), append(sourceIDs, i.SourceID), append(customers, i.CustomerID)
+			a.sources, a.sourceIDs, a.customers = append(a.sources, i.Source), append(a.sourceIDs, i.SourceID), append(a.customers, i.CustomerID)
 		}
 	}
-	if len(sources) == 0 {
+	if len(a.sources) == 0 {
+		return a, nil
+	}
+	if err := tx.Select(ctx, &a.accounts, lockAwaitingSQL, v.OrganizationID, pq.Array(a.sources), pq.Array(a.sourceIDs)); err != nil {
+		return nil, fmt.Errorf("lock accounts that wait for customers: %w", err)
+	}
+	return a, nil
+}
+
+// resolve leads the accounts and cards to the customers, whose identifiers were written meanwhile, and writes
+// of the accounts in the audit log. Three statements, whatever the number, and none when nobody waits. Safe to repeat.
+func (a *awaiting) resolve(ctx context.Context, tx *db.Tx, v *viewer.Viewer) error {
+	if len(a.accounts) == 0 {
 		return nil
 	}
-	var accounts []uuid.UUID
-	if err := tx.Select(ctx, &accounts, lockAwaitingSQL, v.OrganizationID, pq.Array(sources), pq.Array(sourceIDs)); err != nil {
-		return fmt.Errorf("lock accounts that wait for customers: %w", err)
-	}
-	if len(accounts) == 0 {
-		return nil
-	}
-	args := []any{v.OrganizationID, pq.Array(sources), pq.Array(sourceIDs), pq.Array(customers), tx.Now, pq.Array(accounts)}
+	args := []any{v.OrganizationID, pq.Array(a.sources), pq.Array(a.sourceIDs), pq.Array(a.customers), tx.Now, pq.Array(a.accounts)}
 	if _, err := tx.Exec(ctx, resolveCardsSQL, args...); err != nil {
 		return fmt.Errorf("lead cards to customers: %w", err)
 	}
-	if _, err := tx.Exec(ctx, resolveHoldersSQL, append(args, v.ActorText())...); err != nil {
+	var led []*Account
+	if err := tx.Select(ctx, &led, resolveHoldersSQL, append(args, v.ActorText())...); err != nil {
 		return fmt.Errorf("lead holders to customers: %w", err)
 	}
-	return nil
+	changes := make([]audit.Change, len(led))
+	for i, row := range led {
+		changes[i] = audit.Change{Action: "account.imported", Target: row.ID(), CustomerID: *row.PrimaryCustomerID, Fields: map[string]any{"fields": []string{"primary_customer"}}}
+	}
+	return audit.Write(ctx, tx, v, changes...)
 }

@@ -3,6 +3,7 @@ package customer
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -108,7 +109,11 @@ type createBatch struct {
 	// records are the customers that are locked: those of the rows, the holders that are named, and those who wait
 	// for one of the rows as their parent.
 	records map[uuid.UUID]*Record
-	family  *family
+	// crowded tells that there may be more who wait than are among them.
+	crowded bool
+	// held is what of [lockArrivals] the call has.
+	held   announcement
+	family *family
 	// byKey and byReference lead to the customers of the rows, also to those that earlier rows created.
 	byKey       map[SourceKey]*created
 	byReference map[string]*created
@@ -122,17 +127,18 @@ type createBatch struct {
 type created struct {
 	record  *Record
 	program program
+	marked  marked
 	rows    []*createRow
 }
 
-// merge applies one row to its customer and accounts, in memory. A wrong row leaves them as they were, but all that is
-// wrong with it is found.
+// merge applies one row to its customer and accounts, in memory, and tells what that changes. A wrong row leaves them as
+// they were, but all that is wrong with it is found.
 func (b *createBatch) merge(row *createRow) error {
-	c := b.find(row)
+	c, action := b.find(row), batch.Unchanged
 	if c == nil {
-		c = &created{record: NewRecord(b.v, "")}
+		c, action = &created{record: NewRecord(b.v, "")}, batch.Create
 	}
-	before, program := *c.record, c.program
+	before, program, marked := *c.record, c.program, c.marked
 	refused := !row.usable
 	if err := b.examine(row, c); err != nil {
 		return err
@@ -147,10 +153,10 @@ func (b *createBatch) merge(row *createRow) error {
 		twins[m.key] = append(twins[m.key], m)
 	}
 	if refused || !row.usable || !row.check.OK() && b.policy != batch.IgnoreFailed {
-		*c.record, c.program = before, program
+		*c.record, c.program, c.marked = before, program, marked
 		return nil
 	}
-	row.result.Action = batch.Update
+	changed := c.record.Differs(&before) || !slices.Equal(c.record.Identifiers, before.Identifiers) || !sameProgram(&c.program.row, &program.row)
 	if c.rows = append(c.rows, row); len(c.rows) == 1 {
 		b.order = append(b.order, c)
 	}
@@ -168,9 +174,14 @@ func (b *createBatch) merge(row *createRow) error {
 			b.mentions = append(b.mentions, a)
 		}
 		row.accounts = append(row.accounts, a)
-		if err := a.apply(m, b.s.sealer); err != nil {
+		told, err := a.apply(m, b.s.sealer)
+		if err != nil {
 			return err
 		}
+		changed = changed || told
+	}
+	if row.result.Action = action; action == batch.Unchanged && changed {
+		row.result.Action = batch.Update
 	}
 	return nil
 }
@@ -199,32 +210,44 @@ func (b *createBatch) write(ctx context.Context) error {
 			// Another writer gave this reference away: the next run finds to whom.
 			return db.ErrRetry
 		}
-		return fmt.Errorf("write customers: %w", err)
+		return fmt.Errorf("write customers: %w", db.Refused(err, "input"))
 	}
 	if err := b.writePrograms(ctx); err != nil {
+		return err
+	}
+	if err := b.retire(ctx); err != nil {
 		return err
 	}
 	var w accountWrites
 	known, came := b.known()
 	for _, a := range b.mentions {
+		if b.held != leavesNames && a.leavesName(known) {
+			// Somebody who was announced with the call was refused, or an account changed before it was locked.
+			return db.ErrRetry
+		}
 		a.led(came)
 		a.settle(known, b.v.ActorText(), now, &w)
 	}
 	if err := w.write(ctx, b.tx, sc); err != nil {
-		return err
+		return fmt.Errorf("write accounts: %w", db.Refused(err, "input"))
 	}
 	for _, c := range b.order {
-		for i, row := range c.rows {
+		for _, row := range c.rows {
 			row.result.Customer = &c.record.Customer
-			switch {
-			case i == 0 && c.record.IsNew:
-				row.result.Action = batch.Create
-			case len(fields[c.record]) == 0 && len(c.record.dated()) == 0 && !row.changesAccounts():
-				row.result.Action = batch.Unchanged
-			}
 		}
 	}
 	return b.tell(ctx, fields, now)
+}
+
+// retire ends what is planned for those who were marked as not to be called.
+func (b *createBatch) retire(ctx context.Context) error {
+	var ids []uuid.UUID
+	for _, c := range b.order {
+		if c.marked.set && !c.record.IsNew {
+			ids = append(ids, c.record.Customer.UUID)
+		}
+	}
+	return b.s.retireAll(ctx, b.tx, b.v, ids, "the customer asked not to be called")
 }
 
 // tell writes the audit log and emits the events.
@@ -252,6 +275,9 @@ func (b *createBatch) tell(ctx context.Context, fields map[*Record][]string, now
 		}
 		events = append(events, Event{Kind: kind, Customer: &r.Customer, Changed: names, At: now})
 	}
+	for _, c := range b.order {
+		changes = append(changes, c.marked.changes(&c.record.Customer)...)
+	}
 	for _, a := range b.mentions {
 		names := a.changed
 		if a.changesCards() {
@@ -267,6 +293,11 @@ func (b *createBatch) tell(ctx context.Context, fields map[*Record][]string, now
 	}
 	if err := audit.Write(ctx, b.tx, b.v, changes...); err != nil {
 		return err
+	}
+	if b.crowded {
+		if err := b.s.leadLater(ctx, b.tx, b.v, b.touched()); err != nil {
+			return err
+		}
 	}
 	return b.s.Emit(ctx, b.tx, b.v, events...)
 }

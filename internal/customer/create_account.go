@@ -59,7 +59,7 @@ type cardMention struct {
 func readAccount(c *fault.Check, in *AccountInput, owner SourceKey) *accountMention {
 	m := &accountMention{at: c, key: AccountKey{Source: owner.Source}}
 	before := len(c.Errors())
-	if id := c.At("sourceAccountId"); checkSourceID(id, in.SourceAccountID) && checkNoCard(id, in.SourceAccountID) {
+	if id := c.At("sourceAccountId"); checkSourceID(id, in.SourceAccountID) {
 		m.key.SourceAccountID = in.SourceAccountID
 	}
 	m.readHolders(in, owner)
@@ -73,7 +73,7 @@ func readAccount(c *fault.Check, in *AccountInput, owner SourceKey) *accountMent
 		if text := in.AccountNumber.Value(); text != nil {
 			if number, err := pii.ParseAccountNumber(*text); err != nil {
 				c.At("accountNumber").Add(fault.Invalid, "An account number %v.", err)
-			} else if checkNoCard(c.At("accountNumber"), *text) {
+			} else {
 				m.number = graphql.OmittableOf(&number)
 			}
 		}
@@ -103,7 +103,7 @@ func (m *accountMention) readHolders(in *AccountInput, owner SourceKey) {
 	default:
 		before := len(c.Errors())
 		for i, id := range in.SourceCustomerIDs {
-			_ = checkSourceID(c.Index(i), id) && checkNoCard(c.Index(i), id)
+			checkSourceID(c.Index(i), id)
 		}
 		if len(c.Errors()) == before && owner.SourceID != "" && !slices.Contains(in.SourceCustomerIDs, owner.SourceID) {
 			c.Add(fault.Invalid, "The customer in which the account stands must be one of its holders.")
@@ -111,7 +111,7 @@ func (m *accountMention) readHolders(in *AccountInput, owner SourceKey) {
 		m.holders = slices.Compact(slices.Sorted(slices.Values(in.SourceCustomerIDs)))
 	}
 	at := m.at.At("primarySourceCustomerId")
-	if checkSourceID(at, in.PrimarySourceCustomerID) && checkNoCard(at, in.PrimarySourceCustomerID) {
+	if checkSourceID(at, in.PrimarySourceCustomerID) {
 		m.primary = in.PrimarySourceCustomerID
 		if len(m.holders) > 0 && !slices.Contains(m.holders, m.primary) {
 			at.Add(fault.Invalid, "The primary holder must be one of sourceCustomerIds.")
@@ -120,7 +120,7 @@ func (m *accountMention) readHolders(in *AccountInput, owner SourceKey) {
 }
 
 func (m *accountMention) readPortfolio(in graphql.Omittable[*string]) graphql.Omittable[*string] {
-	if at := m.at.At("sourcePortfolioId"); in.Value() != nil && (!checkSourceID(at, *in.Value()) || !checkNoCard(at, *in.Value())) {
+	if at := m.at.At("sourcePortfolioId"); in.Value() != nil && !checkSourceID(at, *in.Value()) {
 		return graphql.Omittable[*string]{}
 	}
 	return in
@@ -133,7 +133,7 @@ func (m *accountMention) readCard(c *fault.Check, in *CardInput) *cardMention {
 	if id := in.SourceAccountID.Value(); id != nil && checkNoCard(c.At("sourceAccountId"), *id) && m.key.SourceAccountID != "" && *id != m.key.SourceAccountID {
 		c.At("sourceAccountId").Add(fault.Invalid, "The id must be that of the account in which the card stands, or be left out.")
 	}
-	if at := c.At("sourceCustomerId"); checkSourceID(at, in.SourceCustomerID) && checkNoCard(at, in.SourceCustomerID) {
+	if at := c.At("sourceCustomerId"); checkSourceID(at, in.SourceCustomerID) {
 		k.key.sourceCustomerID = in.SourceCustomerID
 		if len(m.holders) > 0 && !slices.Contains(m.holders, in.SourceCustomerID) {
 			at.Add(fault.Invalid, "The owner of a card must be one of the account's sourceCustomerIds.")
@@ -157,7 +157,7 @@ func (m *accountMention) readCard(c *fault.Check, in *CardInput) *cardMention {
 // readNetwork reads the code of the card network, which is opaque.
 func (k *cardMention) readNetwork(in graphql.Omittable[*string]) {
 	var network *string
-	if text(k.at, "networkIdentifier", in, maxShort, &network) && (network == nil || checkNoCard(k.at.At("networkIdentifier"), *network)) {
+	if idText(k.at, "networkIdentifier", in, maxShort, &network) {
 		k.network = graphql.OmittableOf(network)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"caseload/internal/batch"
+	"caseload/internal/bulk/bulktest"
 	"caseload/internal/customer"
 	"caseload/internal/db"
 	"caseload/internal/fault"
@@ -95,6 +96,27 @@ func TestJointAccountsMustAgree(t *testing.T) {
 	require.Equal(t, []string{"DUPLICATE_INPUT_ITEM accounts.1.type"}, wrong(w.create(t, batch.RejectFailedRows, twice).Results[0]))
 }
 
+// Each mention may fit what is stored, and both together not.
+func TestAnAccountThatIsMentionedTwiceIsJudgedAsAWhole(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, true)
+	mention := func(dates string) string {
+		return strings.Replace(account("K", "A", "A"), `"OPEN"`, `"CLOSED", `+dates, 1)
+	}
+	late := accounts(mention(`"accountCloseDate": "2020-01-01T00:00:00Z"`), mention(`"accountOpenDate": "2020-06-01T00:00:00Z"`))
+	stored := person("A", accounts(mention(`"accountOpenDate": "2019-01-01T00:00:00Z", "accountCloseDate": "2021-01-01T00:00:00Z"`)))
+	require.True(t, w.create(t, batch.RejectFailedRows, stored).Results[0].Success())
+	for policy, want := range map[batch.ErrorPolicy]batch.Action{batch.RejectFailedRows: batch.Failed, batch.IgnoreFailed: batch.Update} {
+		r := w.create(t, policy, person("A", late), person(string(policy)))
+		require.Equal(t, []batch.Action{want, batch.Create}, actions(r), policy)
+		require.Equal(t, []string{"OUT_OF_RANGE accounts.1.accountCloseDate"}, wrong(r.Results[0]), policy)
+		require.True(t, w.create(t, batch.RejectFailedRows, stored).Results[0].Success())
+	}
+	_, results := w.bulk(t).Import(t, w.v, createFile, strings.Join([]string{stored, person("A", late), person("B")}, "\n"))
+	require.Equal(t, []batch.Action{batch.Unchanged, batch.Failed, batch.Create}, bulktest.Actions(results))
+	require.Equal(t, []string{"OUT_OF_RANGE accounts.1.accountCloseDate"}, results[1].Wrong())
+}
+
 // Those who are named before they come are led to by whichever way they come.
 func TestAwaitedCustomersAreLedTo(t *testing.T) {
 	t.Parallel()
@@ -125,6 +147,8 @@ func TestAwaitedCustomersAreLedTo(t *testing.T) {
 			a := all(t, w, customer.Accounts)[0]
 			require.NotNil(t, a.PrimaryCustomerID)
 			require.EqualValues(t, 2, a.Version)
+			require.Equal(t, 1, w.count(t, `audit_entries e WHERE action = 'account.imported' AND changes = '{"fields": ["primary_customer"]}'
+				AND customer_id = (SELECT primary_customer_id FROM accounts)`), "the log tells of it")
 			for _, c := range all(t, w, customer.Cards) {
 				require.Equal(t, c.SourceCustomerID == "B", c.CustomerID != nil)
 			}

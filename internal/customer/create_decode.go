@@ -6,31 +6,36 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	"caseload/internal/bulk"
+	"caseload/internal/db"
 	"caseload/internal/fault"
 )
 
 // CreateKeys are the keys that a customer may have in a file for createCustomers, by the names of the source document.
 // organizationId is what the graph calls sourceOrganizationId; both are taken.
 func CreateKeys() []bulk.Key {
-	texts := func(names string) (keys []bulk.Key) {
+	of := func(typ bulk.Type, names string) (keys []bulk.Key) {
 		for _, name := range strings.Fields(names) {
-			keys = append(keys, bulk.Key{Name: name})
+			keys = append(keys, bulk.Key{Name: name, Type: typ})
 		}
 		return keys
 	}
+	texts := func(names string) []bulk.Key { return of(bulk.Text, names) }
 	cards := texts("sourceAccountId sourceCustomerId last4 iin cardType status networkIdentifier openDate closeDate")
 	accounts := append(texts("sourceAccountId primarySourceCustomerId status type sourcePortfolioId accountNumber accountOpenDate accountCloseDate"),
 		bulk.Key{Name: "sourceCustomerIds", Type: bulk.Array}, bulk.Key{Name: "cards", Type: bulk.Array, Keys: cards})
-	return append(texts(`organizationId sourceOrganizationId sourceCustomerId sourceParentCustomerId referenceId
+	keys := append(texts(`organizationId sourceOrganizationId sourceCustomerId sourceParentCustomerId referenceId
 			firstName middleName lastName email birthday ssnLastFour ssn phoneNumber timezone language
 			streetAddress1 streetAddress2 city state postalCode country customerCreationDate
 			enrollmentStartDate enrollmentEndDate enrollmentOptInStatus targetingIndicator`),
+		of(bulk.Boolean, "doNotCall doNotSms doNotEmail doNotMail isTest test")...)
+	return append(keys, bulk.Key{Name: "externalMetadata", Type: bulk.Any},
 		bulk.Key{Name: "alertOptInStatus", Type: bulk.Array}, bulk.Key{Name: "accounts", Type: bulk.Array, Keys: accounts})
 }
 
 // DecodeCreateRow reads a customer from a JSON object with [CreateKeys]. What has the wrong type comes back as user
-// errors, with paths below the row; everything else is judged when the row is applied. A key that is not permitted is
-// passed over: a file with one is refused before.
+// errors, with paths below the row, beside a row that must not be applied; there is none where there is no object.
+// Everything else is judged when the row is applied. A key that is not permitted is passed over: a file with one is
+// refused before.
 func DecodeCreateRow(text []byte) (*CreateRow, fault.UserErrors) {
 	c := fault.NewCheck()
 	f, ok := bulk.ReadFields(text, c)
@@ -45,6 +50,11 @@ func DecodeCreateRow(text []byte) (*CreateRow, fault.UserErrors) {
 		City: f.Text("city"), State: f.Text("state"), PostalCode: f.Text("postalCode"), Country: f.Text("country"),
 		CustomerCreationDate: f.Text("customerCreationDate"), EnrollmentStartDate: f.Text("enrollmentStartDate"), EnrollmentEndDate: f.Text("enrollmentEndDate"),
 		EnrollmentOptInStatus: f.Text("enrollmentOptInStatus"), AlertOptInStatus: f.Texts("alertOptInStatus"), TargetingIndicator: f.Text("targetingIndicator"),
+		DoNotCall: f.Boolean("doNotCall"), DoNotSMS: f.Boolean("doNotSms"), DoNotEmail: f.Boolean("doNotEmail"), DoNotMail: f.Boolean("doNotMail"),
+		IsTest: f.Boolean("isTest"), Test: f.Boolean("test"),
+	}
+	if metadata, set := f.JSON("externalMetadata"); set {
+		row.ExternalMetadata = graphql.OmittableOf(db.JSON(metadata))
 	}
 	if own := f.Text("organizationId"); own.IsSet() {
 		if row.SourceOrganizationID.IsSet() && !same(row.SourceOrganizationID.Value(), own.Value()) {
@@ -59,10 +69,7 @@ func DecodeCreateRow(text []byte) (*CreateRow, fault.UserErrors) {
 		}
 		row.Accounts = graphql.OmittableOf(list)
 	}
-	if !c.OK() {
-		return nil, c.Errors()
-	}
-	return row, nil
+	return row, c.Errors()
 }
 
 func accountOf(f bulk.Fields) *AccountInput {

@@ -46,7 +46,8 @@ func TestStatementsOfACreateUseIndexes(t *testing.T) {
 		args      []string
 		want      []string
 	}{
-		"related": {relatedSQL, []string{o.String(), "{7}", "{1}", "{}"}, []string{"customer_identifiers by customer_identifiers_key", "customers by customers_pkey"}},
+		"look up": {lookUpSQL, []string{o.String(), "{7}", "{1}", "{}"}, []string{"customer_identifiers by customer_identifiers_key", "customers by customers_pkey"}},
+		"left":    {leftSQL, []string{o.String(), "{7}", "{K1}"}, []string{"accounts by accounts_key", "account_holders by account_holders_account_idx", "cards by cards_account_idx"}},
 		"lock accounts": {lockAccountsSQL, []string{o.String(), "{7}", "{K1}", "{7}", "{100}"},
 			[]string{"accounts by accounts_key", "account_holders by account_holders_awaited_idx", "cards by cards_awaited_idx"}},
 		"lock those who wait": {lockAwaitingSQL, []string{o.String(), "{7}", "{100}"},

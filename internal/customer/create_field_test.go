@@ -42,6 +42,15 @@ var createFields = []struct {
 	{path: "alertOptInStatus", valid: []any{[]any{}, []any{"ALL"}, []any{"CARD", "FRAUD", "CARD"}},
 		wrong: []fieldCase{{[]any{"ALL", "CARD"}, "INVALID"}, {[]any{"CARD", "card"}, "INVALID alertOptInStatus.1"}, {[]any{""}, "BLANK alertOptInStatus.0"}, {[]any{strings.Repeat("A", 51)}, "TOO_LONG alertOptInStatus.0"}}, wrongType: "ALL"},
 	{path: "targetingIndicator", valid: []any{"TARGET", "CONTROL"}, wrong: []fieldCase{{"", "BLANK"}, {strings.Repeat("A", 51), "TOO_LONG"}, {"Target", "INVALID"}}, wrongType: []any{}},
+	{path: "doNotCall", valid: []any{true, false}, wrongType: "yes"},
+	{path: "doNotSms", valid: []any{true, false}, wrongType: 1},
+	{path: "doNotEmail", valid: []any{true, false}, wrongType: "true"},
+	{path: "doNotMail", valid: []any{true, false}, wrongType: []any{true}},
+	{path: "isTest", valid: []any{true, false}, wrongType: "yes"},
+	{path: "test", valid: []any{true, false}, wrongType: 0},
+	// Any type of JSON can be read, so that there is none that is wrong before the value is judged.
+	{path: "externalMetadata", valid: []any{map[string]any{}, map[string]any{"a": []any{1, nil, "x"}}},
+		wrong: []fieldCase{{"x", "INVALID"}, {1, "INVALID"}, {[]any{}, "INVALID"}, {map[string]any{"a": "\x00"}, "INVALID"}, {map[string]any{"a": long(33 << 10)}, "TOO_LONG"}}},
 	{path: "accounts", valid: []any{[]any{}}, wrongType: map[string]any{}},
 
 	{path: "accounts.0.sourceAccountId", absent: "BLANK", null: "BLANK", valid: []any{"K", 12},
@@ -71,7 +80,7 @@ var createFields = []struct {
 
 	// What a customer has beside the source document.
 	// Right values of the reference are those of TestCustomersAreKnownByEitherKey: a customer has one, for good.
-	{path: "referenceId", wrong: []fieldCase{{" ", "BLANK"}, {long(256), "TOO_LONG"}, {"a\x00", "INVALID"}}, wrongType: true},
+	{path: "referenceId", wrong: []fieldCase{{" ", "BLANK"}, {long(256), "TOO_LONG"}, {"a\x00", "INVALID"}, {card, "INVALID"}, {"ref-4111-1111-1111-1111", "INVALID"}}, wrongType: true},
 	{path: "firstName", valid: []any{"Ann", long(255)}, wrong: []fieldCase{{" ", "BLANK"}, {long(256), "TOO_LONG"}, {"a\x00", "INVALID"}}, wrongType: true},
 	{path: "middleName", valid: []any{"Ann"}, wrong: []fieldCase{{"", "BLANK"}, {long(256), "TOO_LONG"}}, wrongType: true},
 	{path: "lastName", valid: []any{"Ann"}, wrong: []fieldCase{{"", "BLANK"}, {long(256), "TOO_LONG"}}, wrongType: true},
@@ -137,6 +146,9 @@ func TestEveryFieldOfCreate(t *testing.T) {
 			for _, c := range f.wrong {
 				try("wrong", c.value, c.want, afresh)
 			}
+		}
+		if f.wrongType == nil {
+			continue
 		}
 		_, errs := customer.DecodeCreateRow([]byte(edit(t, seedCustomer, f.path, f.wrongType)))
 		require.Equal(t, []string{"INVALID " + f.path}, codesOf(errs), "%s of the wrong type", f.path)

@@ -107,13 +107,18 @@ func (a *foldedAccount) check(m *accountMention, twins []*accountMention) {
 	if a.said != nil && !a.past {
 		earlier = append([]*accountMention{a.said}, twins...)
 	}
+	opened, closed := a.row.OpenedAt, a.row.ClosedAt
 	for _, s := range earlier {
-		if s.ok && len(c.Errors()) == before {
+		if !s.ok {
+			continue
+		}
+		if opened, closed = or(s.opened, opened), or(s.closed, closed); len(c.Errors()) == before {
 			m.compare(s)
 		}
 	}
-	if a.said != nil && !a.past && len(c.Errors()) == before {
-		checkClosing(c, "accountCloseDate", "An account", m.status, or(m.opened, a.row.OpenedAt), or(m.closed, a.row.ClosedAt))
+	if len(c.Errors()) == before {
+		// Each of them may fit what is stored, and all together not.
+		checkClosing(c, "accountCloseDate", "An account", m.status, or(m.opened, opened), or(m.closed, closed))
 	}
 	m.ok = len(c.Errors()) == before
 	var own []*cardMention
@@ -190,8 +195,11 @@ func (a *foldedAccount) pass() {
 	}
 }
 
-// apply adds a mention that was found right to what the call says. It leaves wrong cards out.
-func (a *foldedAccount) apply(m *accountMention, s *pii.Sealer) error {
+// apply adds a mention that was found right to what the call says, and tells whether it says anything new. It leaves wrong
+// cards out.
+func (a *foldedAccount) apply(m *accountMention, s *pii.Sealer) (changed bool, err error) {
+	before, holders := a.row, a.holderIDs()
+	changed = a.stored == nil && a.said == nil
 	said := *m
 	if a.past {
 		a.past, a.named = false, map[string]bool{}
@@ -206,18 +214,27 @@ func (a *foldedAccount) apply(m *accountMention, s *pii.Sealer) error {
 	row.OpenedAt, row.ClosedAt = or(m.opened, row.OpenedAt), or(m.closed, row.ClosedAt)
 	if m.number.IsSet() {
 		if err := a.setNumber(m.number.Value(), s); err != nil {
-			return err
+			return false, err
 		}
 	}
 	for _, id := range m.holders {
 		a.named[id] = true
 	}
+	changed = changed || len(changesOf(row, &before)) > 0 || !slices.Equal(holders, a.holderIDs())
 	for _, k := range m.cards {
 		if k.ok {
-			a.applyCard(k)
+			changed = a.applyCard(k) || changed
 		}
 	}
-	return nil
+	return changed, nil
+}
+
+// holderIDs are the holders of the account as far as it is folded, in order.
+func (a *foldedAccount) holderIDs() []string {
+	if a.said == nil {
+		return slices.Sorted(maps.Keys(a.holders))
+	}
+	return slices.Sorted(maps.Keys(a.named))
 }
 
 // setNumber stores a number unless it is stored already: sealing again would look like a change.
@@ -236,9 +253,10 @@ func (a *foldedAccount) setNumber(number *pii.AccountNumber, s *pii.Sealer) (err
 	return err
 }
 
-func (a *foldedAccount) applyCard(k *cardMention) {
+// applyCard does for a card what [foldedAccount.apply] does for its account.
+func (a *foldedAccount) applyCard(k *cardMention) (changed bool) {
 	card := a.cards[k.key]
-	if card == nil {
+	if changed = card == nil; changed {
 		card = &foldedCard{row: Card{
 			Row: db.Row{OrganizationID: a.row.OrganizationID, UUID: db.NewID()}, AccountID: a.row.UUID, Source: a.row.Source,
 			SourceCustomerID: k.key.sourceCustomerID, IIN: k.key.iin, LastFour: k.key.lastFour, OpenedAt: k.openedAt,
@@ -250,12 +268,13 @@ func (a *foldedAccount) applyCard(k *cardMention) {
 		said.network, said.closed = merged(card.said.network, k.network), merged(card.said.closed, k.closed)
 	}
 	card.said, card.past = &said, false
-	row := &card.row
+	row, before := &card.row, card.row
 	row.CardType, row.Status = k.kind, k.status
 	row.NetworkIdentifier, row.ClosedAt = or(k.network, row.NetworkIdentifier), or(k.closed, row.ClosedAt)
+	return changed || !sameCard(row, &before)
 }
 
-// led tells the account, as it was read, what [ResolveAwaited] did for the customers that came with this call.
+// led tells the account, as it was read, what [awaiting.resolve] did for the customers that came with this call.
 func (a *foldedAccount) led(came map[SourceKey]uuid.UUID) {
 	for _, h := range a.holders {
 		id, ok := came[SourceKey{Source: h.Source, SourceID: h.SourceCustomerID}]
@@ -286,7 +305,7 @@ func (a *foldedAccount) settle(known func(SourceKey) *uuid.UUID, actor string, n
 		row.Version, row.CreatedAt, row.CreatedBy = 1, now, actor
 		a.changed = []string{"created"}
 	} else {
-		a.changed = a.changes()
+		a.changed = changesOf(&a.row, a.stored)
 	}
 	if holders := a.settleHolders(by, now, w); holders && a.stored != nil {
 		a.changed = append(a.changed, "holders")
@@ -345,9 +364,8 @@ func (a *foldedAccount) settleHolders(by func(string) *uuid.UUID, now time.Time,
 	return changed
 }
 
-// changes names what differs from the stored account: names of columns, without values, for the audit log.
-func (a *foldedAccount) changes() (out []string) {
-	x, y := &a.row, a.stored
+// changesOf names what differs between two states of an account: names of columns, without values, for the audit log.
+func changesOf(x, y *Account) (out []string) {
 	for _, f := range []struct {
 		name string
 		same bool

@@ -62,6 +62,9 @@ func decodeCreate(text []byte, source *string) bulk.Row {
 		in.SourceOrganizationID = graphql.OmittableOf(source)
 	}
 	row := readCreateRow(0, in, fault.NewCheck())
+	if len(errs) > 0 {
+		return bulk.Row{Key: row.result.Key, UserErrors: errs}
+	}
 	return bulk.Row{Key: row.result.Key, Value: in, Locks: row.locks()}
 }
 

@@ -38,6 +38,7 @@ func TestAFileOfCustomersWithAccounts(t *testing.T) {
 	require.Equal(t, []string{"INVALID accounts.0.cards.0.last4"}, results[1].Wrong())
 	require.Equal(t, []string{"INVALID accounts.0", "INVALID accounts.1"}, results[2].Wrong())
 	require.Equal(t, "R-1", *results[3].Key)
+	require.Equal(t, *results[0].Key, *results[2].Key, "a row of a wrong type is known by its key too")
 	require.Equal(t, []string{"REQUIRED sourceOrganizationId"}, results[4].Wrong())
 	for _, e := range results[1].UserErrors {
 		require.NotContains(t, e.Message, "4111")
@@ -119,7 +120,7 @@ func TestAnyFileIsLikeItsLinesOneByOne(t *testing.T) {
 		inFile, oneByOne := newWorld(t, true), newWorld(t, true)
 		lines := make([]string, 1+random.IntN(12))
 		for i := range lines {
-			lines[i] = anyCustomer(random)
+			lines[i] = anyCustomer(t, random)
 		}
 		policy := oneOf(random, batch.RejectFailedRows, batch.IgnoreFailed)
 		in := createFile
@@ -128,16 +129,33 @@ func TestAnyFileIsLikeItsLinesOneByOne(t *testing.T) {
 		for i, line := range lines {
 			one := oneByOne.create(t, policy, line).Results[0]
 			require.Equal(t, wrong(one), results[i].Wrong(), "line %d of\n%s", i, strings.Join(lines, "\n"))
-			require.Equal(t, one.Success(), results[i].Success, "line %d of\n%s", i, strings.Join(lines, "\n"))
+			require.Equal(t, one.Action, bulktest.Actions(results)[i], "line %d of\n%s", i, strings.Join(lines, "\n"))
 		}
-		require.Equal(t, oneByOne.storedBut(t, "version"), inFile.storedBut(t, "version"), "%s", strings.Join(lines, "\n"))
+		// Each organization has an index of numbers of its own.
+		require.Equal(t, oneByOne.storedBut(t, "version", "number_index"), inFile.storedBut(t, "version", "number_index"), "%s", strings.Join(lines, "\n"))
+		require.Equal(t, oneByOne.numbers(t), inFile.numbers(t), "%s", strings.Join(lines, "\n"))
+		require.Equal(t, oneByOne.marks(t) != "", inFile.marks(t) != "", "%s", strings.Join(lines, "\n"))
 	}
+}
+
+// numbers are the numbers of accounts, masked.
+func (w *world) numbers(t testing.TB) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	for _, a := range all(t, w, customer.Accounts) {
+		masked, err := a.NumberMasked(w.sealer)
+		require.NoError(t, err)
+		if masked != nil {
+			out[a.SourceAccountID] = *masked
+		}
+	}
+	return out
 }
 
 func oneOf[T any](random *rand.Rand, values ...T) T { return values[random.IntN(len(values))] }
 
 // anyCustomer is a line about one of a few customers and accounts.
-func anyCustomer(random *rand.Rand) string {
+func anyCustomer(t testing.TB, random *rand.Rand) string {
 	ids := []string{"A", "B", "C", "D"}
 	id := oneOf(random, ids...)
 	var accounts []map[string]any
@@ -148,11 +166,26 @@ func anyCustomer(random *rand.Rand) string {
 		}
 		slices.Sort(holders)
 		a := accountLine(oneOf(random, "X", "Y"), oneOf(random, "OPEN", "CLOSED"), oneOf(random, "", "2026-01-02T00:00:00Z", "2026-01-03T00:00:00Z"), slices.Compact(holders)...)
+		if opened := oneOf(random, "", "", "2025-01-01T00:00:00Z", "2026-01-03T00:00:00Z"); opened != "" {
+			a["accountOpenDate"] = opened
+		}
+		if number := oneOf(random, "", "", "ACC-0001", "ACC-0002"); number != "" {
+			a["accountNumber"] = number
+		}
 		if random.IntN(2) == 0 {
 			a["cards"] = []any{map[string]any{"sourceCustomerId": id, "last4": "1234", "iin": "123456", "cardType": oneOf(random, "CREDIT", "DEBIT"),
 				"status": "OPEN", "openDate": "2020-01-01T00:00:00Z", "networkIdentifier": fmt.Sprint(n)}}
 		}
 		accounts = append(accounts, a)
 	}
-	return customerLine(id, oneOf(random, append([]string{""}, ids...)...), accounts...)
+	line := customerLine(id, oneOf(random, append([]string{""}, ids...)...), accounts...)
+	for key, values := range map[string][]any{
+		"firstName": {"Ann", "Eve", nil}, "city": {"Austin", nil}, "targetingIndicator": {"TARGET", "CONTROL", nil},
+		"doNotCall": {true, false, nil}, "isTest": {true, nil}, "customerCreationDate": {"2017-01-01T08:00:00Z", "2018-01-01T08:00:00Z"},
+	} {
+		if random.IntN(4) == 0 {
+			line = edit(t, line, key, oneOf(random, values...))
+		}
+	}
+	return line
 }

@@ -70,7 +70,7 @@ func (r *createRow) readKeys() {
 			r.key.Source = *organization
 		}
 	}
-	if at := c.At(lookupSourceCustomerID); id != nil && checkSourceID(at, *id) && checkNoCard(at, *id) {
+	if at := c.At(lookupSourceCustomerID); id != nil && checkSourceID(at, *id) {
 		r.key.SourceID = *id
 	}
 	if reference != nil {
@@ -83,12 +83,12 @@ func (r *createRow) readKeys() {
 		c.At("sourceOrganizationId").Add(fault.Required, "Give the organization in the source system with sourceCustomerId.")
 	case id == nil && reference == nil:
 		c.At(lookupSourceCustomerID).Add(fault.Required, "Give sourceCustomerId and sourceOrganizationId, or referenceId.")
-	case id == nil && (in.Accounts.Value() != nil || in.SourceParentCustomerID.Value() != nil || in.CustomerCreationDate.Value() != nil):
+	case id == nil && (len(in.Accounts.Value()) > 0 || in.SourceParentCustomerID.Value() != nil || in.CustomerCreationDate.Value() != nil):
 		c.At(lookupSourceCustomerID).Add(fault.Required, "Give sourceCustomerId too: accounts, the parent and the date of creation belong to the customer in the source system.")
 	}
 	r.usable = c.OK()
 	if parent := in.SourceParentCustomerID.Value(); parent != nil {
-		if at := c.At("sourceParentCustomerId"); checkSourceID(at, *parent) && checkNoCard(at, *parent) {
+		if at := c.At("sourceParentCustomerId"); checkSourceID(at, *parent) {
 			if *parent == r.key.SourceID {
 				at.Add(fault.Invalid, "A customer is not its own parent.")
 			} else if r.usable {
@@ -123,11 +123,15 @@ func (b *createBatch) examine(row *createRow, c *created) error {
 	in, r := row.in, c.record
 	fields := Fields{
 		FirstName: in.FirstName, MiddleName: in.MiddleName, LastName: in.LastName, Email: in.Email, Birthday: in.Birthday, SSNLastFour: in.SSNLastFour,
-		SSN: in.SSN, PhoneNumber: in.PhoneNumber, Timezone: in.Timezone, Language: in.Language,
+		SSN: in.SSN, PhoneNumber: in.PhoneNumber, Timezone: in.Timezone, Language: in.Language, IsTest: in.IsTest, Test: in.Test, ExternalMetadata: in.ExternalMetadata,
 	}
 	if err := r.Merge(&fields, row.check, b.s.sealer, civil.DateIn(b.tx.Now, time.UTC)); err != nil {
 		return err
 	}
+	if (in.IsTest.IsSet() || in.Test.IsSet()) && in.IsTest.Value() == nil && in.Test.Value() == nil {
+		r.Customer.IsTest = false
+	}
+	c.marked.add(r.mergeConsent(row.check, b.v, b.tx.Now, &UpdateConsentInput{DoNotCall: in.DoNotCall, DoNotSMS: in.DoNotSMS, DoNotEmail: in.DoNotEmail, DoNotMail: in.DoNotMail}))
 	r.mergeRowAddress(row.check, &AddressInput{Line1: in.StreetAddress1, Line2: in.StreetAddress2, City: in.City, State: in.State, PostalCode: in.PostalCode, Country: in.Country})
 	c.program.merge(row.check, in)
 	made := instant(row.check, "customerCreationDate", in.CustomerCreationDate)
@@ -142,9 +146,7 @@ func (b *createBatch) examine(row *createRow, c *created) error {
 	}
 	switch sent := in.SourceParentCustomerID; {
 	case row.parent != nil:
-		if !b.family.adopt(r, row.key, *row.parent) {
-			row.check.At("sourceParentCustomerId").Add(fault.Invalid, "The parent stands below the customer already: parents must not form a circle.")
-		}
+		b.family.adopt(row.check.At("sourceParentCustomerId"), r, row.key, *row.parent)
 	case sent.IsSet() && sent.Value() == nil:
 		b.family.orphan(r)
 	}

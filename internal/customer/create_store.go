@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/lib/pq"
@@ -47,69 +48,168 @@ func sortedSources(keys map[SourceKey]bool) []SourceKey {
 	return slices.SortedFunc(maps.Keys(keys), SourceKey.compare)
 }
 
-// relatedSQL is who is known by the names of a call, with the parents they have.
-const relatedSQL = `
-	SELECT i.source, i.source_id, i.language, c.parent_source, c.parent_source_id, c.parent_language, c.parent_id
-	FROM unnest(CAST($2 AS text[]), CAST($3 AS text[]), CAST($4 AS text[])) AS k(source, source_id, language)
-		JOIN customer_identifiers i ON i.organization_id = $1 AND i.source = k.source AND i.source_id = k.source_id AND i.language = k.language
-		JOIN customers c ON c.organization_id = $1 AND c.id = i.customer_id`
-
-// announcement is how much of [lockArrivals] a call needs.
-type announcement int
-
-const (
-	silent announcement = iota
-	arrives
-	leavesNames
-)
-
-// announce tells what a call does when these are known, by the customers that they lead to.
-func (b *createBatch) announce(known map[SourceKey]*Customer, own map[SourceKey]bool, holders []SourceKey) announcement {
+// announce tells what a call does when these are known, by the names and the references that they are known by.
+func (b *createBatch) announce(known seen, references map[string]bool, waiting map[SourceKey][]*Record) announcement {
 	need := silent
-	for key := range own {
-		if known[key] == nil {
-			need = arrives
-		}
-	}
-	for _, key := range holders {
-		if known[key] == nil {
-			return leavesNames
-		}
-	}
 	for _, row := range b.rows {
-		if row.parent == nil {
+		if !row.usable || row.key.SourceID == "" {
 			continue
 		}
-		// Who has this parent already changes no link.
-		c := known[row.key]
-		if c == nil || c.ParentID == nil || !same(c.ParentSource, &row.parent.Source) || !same(c.ParentSourceID, &row.parent.SourceID) || c.ParentLanguage != nil {
+		isNew := known[row.key] == nil
+		isAdded := isNew && references[row.reference]
+		links := row.parent != nil && known.links(row.key, *row.parent)
+		switch {
+		case isAdded, links && (!isNew || known[*row.parent] == nil || len(waiting[row.key]) > 0):
 			return leavesNames
+		case isNew:
+			need = arrives
 		}
 	}
 	return need
 }
 
-// related looks up who is known by these names; of the customers it reads the parents only. It locks nothing.
-func (b *createBatch) related(ctx context.Context, keys []SourceKey) (map[SourceKey]*Customer, error) {
-	if len(keys) == 0 {
+// leftName is the name of a customer who is not known, as it stands at an account: as that of a holder, of the primary
+// holder, or of the owner of a card.
+type leftName struct {
+	account   AccountKey
+	holder    string
+	isPrimary bool
+	card      cardKey
+}
+
+// leftSQL are the names that accounts have left, of customers who did not come yet.
+const leftSQL = `
+	WITH a AS (
+		SELECT a.id, a.source, a.source_account_id, a.primary_source_customer_id
+		FROM unnest(CAST($2 AS text[]), CAST($3 AS text[])) AS k(source, source_account_id)
+			JOIN accounts a ON a.organization_id = $1 AND a.source = k.source AND a.source_account_id = k.source_account_id
+	)
+	SELECT a.source, a.source_account_id, h.source_customer_id, h.source_customer_id = a.primary_source_customer_id, '', '', CAST(NULL AS timestamptz)
+	FROM a JOIN account_holders h ON h.organization_id = $1 AND h.account_id = a.id AND h.customer_id IS NULL
+	UNION ALL
+	SELECT a.source, a.source_account_id, k.source_customer_id, false, k.iin, k.last_four, k.opened_at
+	FROM a JOIN cards k ON k.organization_id = $1 AND k.account_id = a.id AND k.customer_id IS NULL`
+
+// leaves tells whether accounts would leave the name of somebody who is not known and whose name they have not left
+// before. It locks nothing.
+func (b *createBatch) leaves(ctx context.Context, known seen, own map[SourceKey]bool) (bool, error) {
+	var names []leftName
+	accounts := map[AccountKey]bool{}
+	for _, row := range b.rows {
+		for _, m := range row.mentions {
+			for _, id := range m.holders {
+				if key := (SourceKey{Source: m.key.Source, SourceID: id}); m.ok && known[key] == nil && !own[key] {
+					names, accounts[m.key] = append(names, m.names(id)...), true
+				}
+			}
+		}
+	}
+	if len(names) == 0 {
+		return false, nil
+	}
+	sources, ids := accountColumnsOf(slices.Collect(maps.Keys(accounts)))
+	rows, err := b.tx.Query(ctx, leftSQL, b.v.OrganizationID, sources, ids)
+	if err != nil {
+		return false, fmt.Errorf("look up names of holders: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	left := map[leftName]bool{}
+	for rows.Next() {
+		var n leftName
+		var opened *time.Time
+		if err := rows.Scan(&n.account.Source, &n.account.SourceAccountID, &n.holder, &n.isPrimary, &n.card.iin, &n.card.lastFour, &opened); err != nil {
+			return false, fmt.Errorf("look up names of holders: %w", err)
+		}
+		if opened != nil {
+			n.card.sourceCustomerID, n.card.opened = n.holder, opened.UnixMicro()
+		}
+		left[n] = true
+		if n.isPrimary {
+			n.isPrimary = false
+			left[n] = true
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return false, fmt.Errorf("look up names of holders: %w", err)
+	}
+	return slices.ContainsFunc(names, func(n leftName) bool { return !left[n] }), nil
+}
+
+// names are those that the mention leaves when a holder is not known.
+func (m *accountMention) names(holder string) []leftName {
+	names := []leftName{{account: m.key, holder: holder, isPrimary: m.primary == holder}}
+	for _, k := range m.cards {
+		if k.ok && k.key.sourceCustomerID == holder {
+			names = append(names, leftName{account: m.key, holder: holder, card: k.key})
+		}
+	}
+	return names
+}
+
+// leavesName tells whether the account, as it is folded, leaves a name that it did not leave before.
+func (a *foldedAccount) leavesName(known func(SourceKey) *uuid.UUID) bool {
+	isNew := func(id string) bool { return known(SourceKey{Source: a.row.Source, SourceID: id}) == nil }
+	if id := a.row.PrimarySourceCustomerID; (a.stored == nil || a.stored.PrimarySourceCustomerID != id) && isNew(id) {
+		return true
+	}
+	for id := range a.named {
+		if a.holders[id] == nil && isNew(id) {
+			return true
+		}
+	}
+	for key, card := range a.cards {
+		if card.stored == nil && isNew(key.sourceCustomerID) {
+			return true
+		}
+	}
+	return false
+}
+
+// referenced finds which references of rows are known that bring an id of a source system. It locks nothing.
+func (b *createBatch) referenced(ctx context.Context, known seen) (map[string]bool, error) {
+	var references []string
+	for _, row := range b.rows {
+		if row.usable && row.reference != "" && row.key.SourceID != "" && known[row.key] == nil {
+			references = append(references, row.reference)
+		}
+	}
+	if len(references) == 0 {
 		return nil, nil
 	}
-	var found []*struct {
-		Identifier
-		ParentSource   *string    `db:"parent_source"`
-		ParentSourceID *string    `db:"parent_source_id"`
-		ParentLanguage *string    `db:"parent_language"`
-		ParentID       *uuid.UUID `db:"parent_id"`
+	var found []string
+	if err := b.tx.Select(ctx, &found, "SELECT reference_id FROM customers WHERE organization_id = $1 AND reference_id = ANY($2)",
+		b.v.OrganizationID, pq.Array(references)); err != nil {
+		return nil, fmt.Errorf("look up references: %w", err)
 	}
-	source, sourceID, language := columnsOf(keys)
-	if err := b.tx.Select(ctx, &found, relatedSQL, b.v.OrganizationID, source, sourceID, language); err != nil {
-		return nil, fmt.Errorf("look up customers: %w", err)
+	return setOf(found), nil
+}
+
+func setOf[T comparable](list []T) map[T]bool {
+	set := make(map[T]bool, len(list))
+	for _, x := range list {
+		set[x] = true
 	}
-	known := make(map[SourceKey]*Customer, len(found))
-	for _, f := range found {
-		known[f.SourceKey()] = &Customer{ParentSource: f.ParentSource, ParentSourceID: f.ParentSourceID, ParentLanguage: f.ParentLanguage, ParentID: f.ParentID}
+	return set
+}
+
+// look tells what the call will do, as far as that can be seen without a lock, and who is known.
+func (b *createBatch) look(ctx context.Context, own map[SourceKey]bool, names []SourceKey) (seen, announcement, error) {
+	known, err := lookUp(ctx, b.tx, b.v.Scope(), names)
+	if err != nil {
+		return nil, silent, err
 	}
-	return known, nil
+	references, err := b.referenced(ctx, known)
+	if err != nil {
+		return nil, silent, err
+	}
+	leaves, err := b.leaves(ctx, known, own)
+	if err != nil {
+		return nil, silent, err
+	}
+	if leaves {
+		return known, leavesNames, nil
+	}
+	return known, b.announce(known, references, nil), nil
 }
 
 // read locks and reads all that the rows name, in a fixed number of statements, in the one order of locks: arrivals,
@@ -117,42 +217,45 @@ func (b *createBatch) related(ctx context.Context, keys []SourceKey) (map[Source
 func (b *createBatch) read(ctx context.Context) error {
 	sc := b.v.Scope()
 	own, holders, parents, references := b.names()
-	keys := append(sortedSources(own), holders...)
-	held := leavesNames
-	if b.tx.Try == 0 {
-		known, err := b.related(ctx, keys)
-		if err != nil {
-			return err
-		}
-		held = b.announce(known, own, holders)
-	}
-	// Calls that bring the same customers or accounts beat each other again and again, each winning a part of them:
-	// those that were beaten once go alone.
-	if held > silent {
-		if err := lockArrivals(ctx, b.tx, sc, held == leavesNames); err != nil {
+	ids := sortedSources(own)
+	keys := slices.Concat(ids, holders)
+	if b.tx.Try > 0 {
+		// Calls that bring the same customers or accounts beat each other again and again, each winning a part of them:
+		// those that were beaten once go alone.
+		b.held = leavesNames
+		if err := lockArrivals(ctx, b.tx, sc, b.held); err != nil {
 			return err
 		}
 	}
-	var err error
-	if b.records, err = LockKnown(ctx, b.tx, sc, keys, references); err != nil {
+	known, need, err := b.look(ctx, own, distinct(slices.Concat(keys, parents)))
+	if err != nil {
 		return err
 	}
-	locked := make(map[SourceKey]*Customer, len(keys))
+	if b.tx.Try == 0 {
+		b.held = need
+		if err := lockArrivals(ctx, b.tx, sc, b.held); err != nil {
+			return err
+		}
+	}
+	if b.records, b.crowded, err = LockKnown(ctx, b.tx, sc, keys, known.missing(ids), references); err != nil {
+		return err
+	}
+	referenced := make(map[string]bool, len(references))
 	for _, r := range b.records {
 		c := &created{record: r}
 		for _, i := range r.Identifiers {
-			locked[i.SourceKey()], b.byKey[i.SourceKey()] = &r.Customer, c
+			b.byKey[i.SourceKey()] = c
 		}
 		if r.Customer.ReferenceID != nil {
-			b.byReference[*r.Customer.ReferenceID] = c
+			b.byReference[*r.Customer.ReferenceID], referenced[*r.Customer.ReferenceID] = c, true
 		}
-	}
-	if b.announce(locked, own, holders) > held {
-		// What was seen at first has changed before the locks were there.
-		return db.ErrRetry
 	}
 	if b.family, err = newFamily(ctx, b.tx, sc, b.records, parents); err != nil {
 		return err
+	}
+	if b.announce(b.family.seen(), referenced, b.family.waiting) > b.held {
+		// What was seen at first has changed before the locks were there.
+		return db.ErrRetry
 	}
 	if err := b.readPrograms(ctx); err != nil {
 		return err
@@ -254,9 +357,12 @@ func (p *program) changed() bool {
 	if p.stored == nil {
 		return !p.row.isBlank()
 	}
-	x, y := &p.row, p.stored
-	return !(sameTime(x.EnrollmentStartsAt, y.EnrollmentStartsAt) && sameTime(x.EnrollmentEndsAt, y.EnrollmentEndsAt) && same(x.OptInStatus, y.OptInStatus) &&
-		slices.Equal(x.AlertOptIns, y.AlertOptIns) && same(x.TargetingIndicator, y.TargetingIndicator))
+	return !sameProgram(&p.row, p.stored)
+}
+
+func sameProgram(x, y *AlertProgram) bool {
+	return sameTime(x.EnrollmentStartsAt, y.EnrollmentStartsAt) && sameTime(x.EnrollmentEndsAt, y.EnrollmentEndsAt) && same(x.OptInStatus, y.OptInStatus) &&
+		slices.Equal(x.AlertOptIns, y.AlertOptIns) && same(x.TargetingIndicator, y.TargetingIndicator)
 }
 
 // writePrograms stores the alert programs in at most two statements: a program of which nothing is left goes.

@@ -87,6 +87,25 @@ func TestCreateAgainChangesNothing(t *testing.T) {
 	}
 }
 
+// What became of a row is told of that row, also where others of the call mean the same customer or account.
+func TestEachRowOfACustomerIsToldByItself(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, true)
+	k := accounts(account("K", "A", "A", "B"))
+	r := w.create(t, batch.RejectFailedRows, person("A", k), person("A", k), person("A"), person("A", `"firstName": "Ann"`), person("A", `"firstName": "Ann"`), person("B", k))
+	require.Equal(t, []batch.Action{batch.Create, batch.Unchanged, batch.Unchanged, batch.Update, batch.Unchanged, batch.Create}, actions(r))
+	require.EqualValues(t, 1, r.Results[5].Customer.Version)
+	more := func(a string) string {
+		return strings.Replace(a, `"DDA"`, `"DDA", "accountOpenDate": "2020-01-01T00:00:00Z"`, 1)
+	}
+	holders := accounts(account("K", "A", "A", "B", "C"))
+	r = w.create(t, batch.RejectFailedRows, person("A"), person("A", more(k)), person("B", more(k)), person("A", holders), person("B", holders),
+		person("A", `"targetingIndicator": "TARGET"`), person("A", `"targetingIndicator": "TARGET"`),
+		person("A", `"customerCreationDate": "2017-01-01T08:00:00Z"`), person("A", `"customerCreationDate": "2017-01-01T08:00:00Z"`))
+	require.Equal(t, []batch.Action{batch.Unchanged, batch.Update, batch.Unchanged, batch.Update, batch.Unchanged, batch.Update, batch.Unchanged, batch.Update, batch.Unchanged}, actions(r))
+	require.Equal(t, []int32{9, 0, 4, 5}, []int32{r.Request.Total, r.Request.Created, r.Request.Updated, r.Request.Unchanged})
+}
+
 func ptr[T any](v T) *T { return &v }
 
 func (w *world) count(t testing.TB, table string) (n int) {
@@ -321,4 +340,32 @@ func TestCreateTellsOfItsCustomers(t *testing.T) {
 	h.events = nil
 	w.create(t, batch.RejectFailedRows, person("A"), person("B"), person("P"))
 	require.Empty(t, h.events)
+}
+
+// A child who was deleted while it waited keeps the link, but is no news to anybody.
+func TestNothingIsToldOfWhoIsDeleted(t *testing.T) {
+	t.Parallel()
+	for name, arrive := range map[string]func(t *testing.T, w *world){
+		"create": func(t *testing.T, w *world) { w.create(t, batch.RejectFailedRows, person("P")) },
+		"upsert": func(t *testing.T, w *world) {
+			_, err := w.BulkUpsert(t.Context(), w.v, customer.BulkUpsertInput{Source: "7", Customers: []*customer.UpsertRow{{SourceID: "P"}}})
+			require.NoError(t, err)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, true)
+			child := w.create(t, batch.RejectFailedRows, person("A", `"sourceParentCustomerId": "P"`)).Results[0].Customer
+			_, err := w.Delete(t.Context(), w.v, customer.DeleteInput{ID: child.ID()})
+			require.NoError(t, err)
+			h := &heard{}
+			w.Events = h
+			arrive(t, w)
+			require.Len(t, h.events, 1)
+			require.Equal(t, customer.EventCreated, h.events[0].Kind)
+			after, err := customer.Table.ByID(t.Context(), w.pool, w.v.Scope(), child.UUID)
+			require.NoError(t, err)
+			require.Equal(t, &h.events[0].Customer.UUID, after.ParentID)
+		})
+	}
 }

@@ -28,7 +28,8 @@ var (
 	lastFourForm     = regexp.MustCompile(`^[0-9]{4}$`)
 )
 
-// checkSourceID checks an id of a source system, which means nothing here and is kept as it is.
+// checkSourceID checks an id of a source system, which means nothing here and is kept as it is, unless it holds the number
+// of a card.
 func checkSourceID(c *fault.Check, id string) bool {
 	switch {
 	case strings.TrimSpace(id) == "":
@@ -38,17 +39,28 @@ func checkSourceID(c *fault.Check, id string) bool {
 	case strings.ContainsRune(id, 0) || !utf8.ValidString(id):
 		c.Add(fault.Invalid, "An id must be valid UTF-8 without the character NUL.")
 	default:
-		return true
+		return checkNoCard(c, id)
 	}
 	return false
 }
 
-// checkNoCard refuses the full number of a card: it must not be stored anywhere (PCI DSS, requirement 3).
+// checkNoCard refuses the full number of a card: it must not be stored anywhere (PCI DSS, requirement 3). Every id and code
+// of another system goes through it; docs/limits.md lists them.
 func checkNoCard(c *fault.Check, text string) bool {
 	if pii.HoldsCardNumber(text) {
 		c.Add(fault.Invalid, "The value %v.", pii.ErrCardNumber)
 		return false
 	}
+	return true
+}
+
+// idText reads an optional id or code of another system, as [text] does.
+func idText(c *fault.Check, field string, in graphql.Omittable[*string], limit int, to **string) bool {
+	id := *to
+	if !text(c, field, in, limit, &id) || in.Value() != nil && !checkNoCard(c.At(field), *id) {
+		return false
+	}
+	*to = id
 	return true
 }
 

@@ -2,6 +2,7 @@ package customer
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"caseload/internal/db"
@@ -39,8 +40,10 @@ type Events interface {
 }
 
 // Emit tells the service's listener, if there is one, of all events of a transaction. It is called once per
-// transaction; without events it does nothing.
+// transaction; without events it does nothing. What changes of a customer who is deleted, such as the parent
+// who was awaited, is kept from the listener: after [EventDeleted] comes nothing.
 func (s *Service) Emit(ctx context.Context, tx *db.Tx, v *viewer.Viewer, events ...Event) error {
+	events = slices.DeleteFunc(events, func(e Event) bool { return e.Kind == EventUpdated && e.Customer.DeletedAt != nil })
 	if s.Events == nil || len(events) == 0 {
 		return nil
 	}

@@ -17,8 +17,32 @@ type RetireFunc func(ctx context.Context, tx *db.Tx, v *viewer.Viewer, customers
 // MergeFunc gives what belongs to duplicates to the survivor. It runs in the transaction of the merge, under the
 // locks of all of them, after the plans of the duplicates were retired. Loans that the survivor lacked are its
 // own by then. Of a loan that both have, with the same external id, the duplicate's row still stands and is
-// removed afterwards: whatever points to it has to point to the survivor's.
-type MergeFunc func(ctx context.Context, tx *db.Tx, v *viewer.Viewer, from []uuid.UUID, into uuid.UUID) error
+// removed afterwards: whatever points to it has to point to the survivor's. What was done is added to moves.
+type MergeFunc func(ctx context.Context, tx *db.Tx, v *viewer.Viewer, from []uuid.UUID, into uuid.UUID, moves *Moves) error
+
+// Moves tells what a merge did with what belonged to the duplicates, for the audit log.
+type Moves struct {
+	// Moved belongs to the survivor now. The names are those of what changed of it.
+	Moved Tally
+	// Kept stays with the duplicates: the survivor has the same, or no place for it.
+	Kept Tally
+	// Removed is gone: the survivor's row, which is about the same, stands for it.
+	Removed Tally
+}
+
+// Tally counts rows by what they are.
+type Tally map[string]int64
+
+// Add counts n rows more; 0 leaves no trace.
+func (t *Tally) Add(name string, n int64) {
+	if n == 0 {
+		return
+	}
+	if *t == nil {
+		*t = Tally{}
+	}
+	(*t)[name] += n
+}
 
 // OnRetire registers what has to end with a customer. Register before the first request.
 func (s *Service) OnRetire(f RetireFunc) { s.retire = append(s.retire, f) }

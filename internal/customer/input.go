@@ -62,6 +62,8 @@ func CheckReference(c *fault.Check, ref string) {
 		c.Add(fault.TooLong, "A reference has at most %d characters.", maxReference)
 	case strings.ContainsRune(ref, 0) || !utf8.ValidString(ref):
 		c.Add(fault.Invalid, "A reference must be valid UTF-8 without the character NUL.")
+	default:
+		checkNoCard(c, ref)
 	}
 }
 
@@ -221,14 +223,25 @@ func (r *Record) mergePhone(c *fault.Check, field string, in graphql.Omittable[*
 	} else if e164, line, ok := ParsePhone(*number); !ok {
 		c.At(field).Add(fault.Invalid, "Give a valid phone number in E.164 form, such as +14155550123, or as dialed in the United States.")
 	} else if r.Phone == nil || r.Phone.Number != e164 {
-		// A block belongs to the number, so a new number starts without one.
-		r.Phone = &Phone{Label: Primary, Number: e164, LineType: line}
-		if r.stored != nil && r.stored.phone != nil && r.stored.phone.Number == e164 {
-			// An earlier row of the same batch took the stored number away: it comes back as it was.
-			known := *r.stored.phone
-			r.Phone = &known
+		r.Phone = r.primaryPhone(e164, line)
+	}
+}
+
+// primaryPhone makes the primary phone of a number that is not that of the record's.
+func (r *Record) primaryPhone(number string, line LineType) *Phone {
+	if r.stored != nil && r.stored.phone != nil && r.stored.phone.Number == number {
+		// An earlier row of the same batch took the stored number away: it comes back as it was.
+		known := *r.stored.phone
+		return &known
+	}
+	p := &Phone{Label: Primary, Number: number, LineType: line}
+	for _, other := range r.otherPhones {
+		// A block belongs to the number, under whatever label it was found wrong: a new number has none.
+		if other.Number == number && other.BlockedAt != nil {
+			p.BlockedAt, p.BlockedReason = other.BlockedAt, other.BlockedReason
 		}
 	}
+	return p
 }
 
 func (r *Record) mergeAddress(in *Fields, c *fault.Check) {

@@ -4,6 +4,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	"caseload/internal/batch"
+	"caseload/internal/db"
 )
 
 // CreateRow is one customer with accounts and cards.
@@ -34,6 +35,13 @@ type CreateRow struct {
 	EnrollmentOptInStatus  graphql.Omittable[*string]
 	AlertOptInStatus       graphql.Omittable[[]string]
 	TargetingIndicator     graphql.Omittable[*string]
+	DoNotCall              graphql.Omittable[*bool]
+	DoNotSMS               graphql.Omittable[*bool]
+	DoNotEmail             graphql.Omittable[*bool]
+	DoNotMail              graphql.Omittable[*bool]
+	IsTest                 graphql.Omittable[*bool]
+	Test                   graphql.Omittable[*bool]
+	ExternalMetadata       graphql.Omittable[db.JSON]
 	Accounts               graphql.Omittable[[]*AccountInput]
 }
 

@@ -24,15 +24,19 @@ type merging struct {
 	v    *viewer.Viewer
 	into uuid.UUID
 	// from are the duplicates in the order given: what the first has goes before what the second has.
-	from []uuid.UUID
-	// moved counts, by table, what came to the survivor, for the audit log.
-	moved map[string]int64
+	from  []uuid.UUID
+	moves Moves
+	// children were those of duplicates, and are the survivor's now.
+	children []*Customer
+	// mustNotCall tells that the survivor could be called before, and cannot be any more.
+	mustNotCall bool
 }
 
-// Merge gives all that duplicates have to one customer, in one transaction, and marks them as deleted. The survivor
+// Merge gives what duplicates have to one customer, in one transaction, and marks them as deleted. The survivor
 // keeps its own values and gets those that it lacks; a mark that one of them must not be contacted is the
-// survivor's too. What the duplicates had planned is cancelled. Merging again changes nothing. Wrong input comes
-// back as fault.UserErrors, all of it at once, with nothing written.
+// survivor's too. What it has no place for stays with the deleted duplicate. What the duplicates had planned is
+// cancelled. Merging again changes nothing. Wrong input comes back as fault.UserErrors, all of it at once, with
+// nothing written.
 func (s *Service) Merge(ctx context.Context, v *viewer.Viewer, in MergeInput) (*MergeResult, error) {
 	into, err := in.SurvivorID.As(Table.Prefix())
 	if err != nil {
@@ -63,7 +67,7 @@ func (s *Service) Merge(ctx context.Context, v *viewer.Viewer, in MergeInput) (*
 	var result *MergeResult
 	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
 		tx.Keep(&result)
-		m := &merging{s: s, tx: tx, v: v, into: into, moved: map[string]int64{}}
+		m := &merging{s: s, tx: tx, v: v, into: into}
 		stored, err := m.lock(ctx, named)
 		if err != nil {
 			return err
@@ -161,7 +165,7 @@ func (m *merging) run(ctx context.Context, reason string) error {
 		return err
 	}
 	survivor.Customer.inheritParent(parent)
-	survivor.also = append(append(survivor.also, sections...), slices.Sorted(maps.Keys(m.moved))...)
+	survivor.also = append(append(survivor.also, sections...), slices.Sorted(maps.Keys(m.moves.Moved))...)
 	if len(survivor.also) == 0 {
 		// The version rises with a merge even where the duplicates had nothing: somebody became part of the survivor.
 		survivor.also = []string{"merged"}
@@ -175,7 +179,7 @@ func (m *merging) run(ctx context.Context, reason string) error {
 	if err := WriteAll(ctx, m.tx, m.v, []*Record{survivor}); err != nil {
 		return fmt.Errorf("write survivor: %w", err)
 	}
-	if couldBeCalled && survivor.Customer.DoNotCall {
+	if m.mustNotCall = couldBeCalled && survivor.Customer.DoNotCall; m.mustNotCall {
 		if err := m.s.retireAll(ctx, m.tx, m.v, []uuid.UUID{m.into}, "the customer asked not to be called"); err != nil {
 			return err
 		}
@@ -209,18 +213,35 @@ func (m *merging) bury(ctx context.Context, records map[uuid.UUID]*Record) ([]*R
 func (m *merging) tell(ctx context.Context, survivor *Record, duplicates []*Record, fields []string, reason string) error {
 	row := &survivor.Customer
 	ids := make([]string, len(duplicates))
-	entries := make([]audit.Change, 0, len(duplicates)+1)
-	events := make([]Event, 0, len(duplicates)+1)
+	entries := make([]audit.Change, 0, len(duplicates)+len(m.children)+2)
+	events := make([]Event, 0, len(duplicates)+len(m.children)+1)
 	for i, d := range duplicates {
 		ids[i] = d.Customer.ID().String()
 		entries = append(entries, audit.Change{Action: "customer.merged_into", Target: d.Customer.ID(), CustomerID: d.Customer.UUID,
 			Fields: map[string]any{"into": row.ID().String()}, Reason: reason})
 		events = append(events, Event{Kind: EventMerged, Customer: &d.Customer, Into: row, Changed: d.changed, At: m.tx.Now})
 	}
-	entries = append(entries, audit.Change{Action: "customer.merged", Target: row.ID(), CustomerID: row.UUID,
-		Fields: map[string]any{"duplicates": ids, "fields": fields, "moved": m.moved}, Reason: reason})
+	done := map[string]any{"duplicates": ids, "fields": fields}
+	for name, rows := range map[string]Tally{"moved": m.moves.Moved, "kept": m.moves.Kept, "removed": m.moves.Removed} {
+		if len(rows) > 0 {
+			done[name] = rows
+		}
+	}
+	entries = append(entries, audit.Change{Action: "customer.merged", Target: row.ID(), CustomerID: row.UUID, Fields: done, Reason: reason})
+	if m.mustNotCall {
+		entries = append(entries, audit.Change{Action: "customer.do_not_call_set", Target: row.ID(), CustomerID: row.UUID, Reason: reason})
+	}
+	events = append(events, Event{Kind: EventUpdated, Customer: row, Changed: fields, At: m.tx.Now})
+	moved := []string{"parent_id"}
+	for _, child := range m.children {
+		entries = append(entries, audit.Change{Action: "customer.parent_changed", Target: child.ID(), CustomerID: child.UUID,
+			Fields: map[string]any{"fields": moved, "parent": row.ID().String()}, Reason: reason})
+		if !child.IsDeleted() {
+			events = append(events, Event{Kind: EventUpdated, Customer: child, Changed: moved, At: m.tx.Now})
+		}
+	}
 	if err := audit.Write(ctx, m.tx, m.v, entries...); err != nil {
 		return err
 	}
-	return m.s.Emit(ctx, m.tx, m.v, append(events, Event{Kind: EventUpdated, Customer: row, Changed: fields, At: m.tx.Now})...)
+	return m.s.Emit(ctx, m.tx, m.v, events...)
 }

@@ -3,9 +3,12 @@ package customer
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/lib/pq"
+
+	"caseload/internal/db"
 )
 
 // lockMergeSQL locks the customers of a merge, and all whose rows point to them, in the order of [lockOrder].
@@ -18,7 +21,7 @@ const lockMergeSQL = `
 func (m *merging) lock(ctx context.Context, named []uuid.UUID) (map[uuid.UUID]*Customer, error) {
 	// Parents change, and ids of source systems get another customer: who brings customers meanwhile would lead what
 	// they bring to a duplicate, or close a circle of parents that neither sees.
-	if err := lockArrivals(ctx, m.tx, m.v.Scope(), true); err != nil {
+	if err := lockArrivals(ctx, m.tx, m.v.Scope(), leavesNames); err != nil {
 		return nil, err
 	}
 	all := append([]uuid.UUID{m.into}, named...)
@@ -32,10 +35,24 @@ func (m *merging) lock(ctx context.Context, named []uuid.UUID) (map[uuid.UUID]*C
 // ids passes uuids as an array.
 func ids(list []uuid.UUID) any { return pq.Array(list) }
 
+// lockHeldSQL locks the accounts that a merge changes, in the order in which all lock accounts.
+const lockHeldSQL = `
+	SELECT c.id FROM accounts c
+	WHERE c.organization_id = $1 AND c.id IN (
+		SELECT h.account_id FROM account_holders h WHERE h.organization_id = $1 AND h.customer_id = ANY($2)
+		UNION
+		SELECT k.account_id FROM cards k WHERE k.organization_id = $1 AND k.customer_id = ANY($2)
+		UNION
+		SELECT a.id FROM accounts a WHERE a.organization_id = $1 AND a.primary_customer_id = ANY($2))
+	ORDER BY c.source, c.source_account_id FOR NO KEY UPDATE OF c`
+
+// childrenSQL leads the children of the duplicates, $2, to the survivor, $3.
+const childrenSQL = `UPDATE customers c SET parent_id = $3, version = c.version + 1, updated_at = $4, updated_by = $5
+	WHERE c.organization_id = $1 AND c.parent_id = ANY($2) AND c.id <> $3 AND c.id <> ALL($2)
+	RETURNING c.organization_id, c.id, c.reference_id, c.version, c.deleted_at`
+
 // The statements that give the survivor, $3, what the duplicates, $2 in their order, have.
 const (
-	childrenSQL = `UPDATE customers SET parent_id = $3, version = version + 1, updated_at = $4, updated_by = $5
-		WHERE organization_id = $1 AND parent_id = ANY($2) AND id <> $3 AND id <> ALL($2)`
 	mergedSQL      = `UPDATE customers SET merged_into_id = $3 WHERE organization_id = $1 AND merged_into_id = ANY($2)`
 	identifiersSQL = `UPDATE customer_identifiers SET customer_id = $3 WHERE organization_id = $1 AND customer_id = ANY($2)`
 	holdersSQL     = `UPDATE account_holders SET customer_id = $3, updated_at = $4 WHERE organization_id = $1 AND customer_id = ANY($2)`
@@ -51,70 +68,103 @@ const (
 				AND NOT EXISTS (SELECT FROM loans k WHERE k.organization_id = $1 AND k.customer_id = $3 AND k.external_id = l.external_id)
 			ORDER BY l.external_id, array_position($2, l.customer_id))`
 
-	// blocksSQL keeps a number from being called that was found wrong under one of the names.
+	// blocksSQL keeps a number from being called that was found wrong under one of the names: it looks at all of
+	// them, and comes after phonesSQL, since a number may be there twice by then.
 	blocksSQL = `UPDATE customer_phones p SET blocked_at = d.blocked_at, blocked_reason = d.blocked_reason, updated_at = $4
 		FROM (SELECT DISTINCT ON (number) number, blocked_at, blocked_reason FROM customer_phones
-			WHERE organization_id = $1 AND customer_id = ANY($2) AND blocked_at IS NOT NULL ORDER BY number, blocked_at) d
+			WHERE organization_id = $1 AND customer_id = ANY(array_append(CAST($2 AS uuid[]), CAST($3 AS uuid))) AND blocked_at IS NOT NULL
+			ORDER BY number, blocked_at) d
 		WHERE p.organization_id = $1 AND p.customer_id = $3 AND p.number = d.number AND p.blocked_at IS NULL`
-
-	// phonesSQL and addressesSQL move what the survivor has no such label for; the label OTHER takes one of the rest.
-	phonesSQL = `
-		WITH candidates AS (
-			SELECT DISTINCT ON (d.number) d.id, d.label, d.customer_id FROM customer_phones d
-			WHERE d.organization_id = $1 AND d.customer_id = ANY($2)
-				AND NOT EXISTS (SELECT FROM customer_phones k WHERE k.organization_id = $1 AND k.customer_id = $3 AND k.number = d.number)
-			ORDER BY d.number, d.blocked_at NULLS LAST, array_position($2, d.customer_id), d.label = 'PRIMARY' DESC, d.id
-		), own AS (
-			SELECT DISTINCT ON (label) id, label FROM candidates c
-			WHERE NOT EXISTS (SELECT FROM customer_phones k WHERE k.organization_id = $1 AND k.customer_id = $3 AND k.label = c.label)
-			ORDER BY label, array_position($2, customer_id), id
-		), other AS (
-			SELECT c.id, 'OTHER' AS label FROM candidates c
-			WHERE NOT EXISTS (SELECT FROM own WHERE own.id = c.id OR own.label = 'OTHER')
-				AND NOT EXISTS (SELECT FROM customer_phones k WHERE k.organization_id = $1 AND k.customer_id = $3 AND k.label = 'OTHER')
-			ORDER BY array_position($2, c.customer_id), c.label = 'PRIMARY' DESC, c.id LIMIT 1
-		)
-		UPDATE customer_phones p SET customer_id = $3, label = m.label, updated_at = $4
-		FROM (SELECT id, label FROM own UNION ALL SELECT id, label FROM other) m
-		WHERE p.organization_id = $1 AND p.id = m.id`
-	addressesSQL = `
-		WITH candidates AS (
-			SELECT DISTINCT ON (d.line1, d.line2, d.city, d.county, d.state, d.postal_code, d.country) d.id, d.label, d.customer_id FROM customer_addresses d
-			WHERE d.organization_id = $1 AND d.customer_id = ANY($2)
-				AND NOT EXISTS (SELECT FROM customer_addresses k WHERE k.organization_id = $1 AND k.customer_id = $3
-					AND (k.line1, k.line2, k.city, k.county, k.state, k.postal_code, k.country)
-						IS NOT DISTINCT FROM (d.line1, d.line2, d.city, d.county, d.state, d.postal_code, d.country))
-			ORDER BY d.line1, d.line2, d.city, d.county, d.state, d.postal_code, d.country, array_position($2, d.customer_id), d.label = 'PRIMARY' DESC, d.id
-		), own AS (
-			SELECT DISTINCT ON (label) id, label FROM candidates c
-			WHERE NOT EXISTS (SELECT FROM customer_addresses k WHERE k.organization_id = $1 AND k.customer_id = $3 AND k.label = c.label)
-			ORDER BY label, array_position($2, customer_id), id
-		), other AS (
-			SELECT c.id, 'OTHER' AS label FROM candidates c
-			WHERE NOT EXISTS (SELECT FROM own WHERE own.id = c.id OR own.label = 'OTHER')
-				AND NOT EXISTS (SELECT FROM customer_addresses k WHERE k.organization_id = $1 AND k.customer_id = $3 AND k.label = 'OTHER')
-			ORDER BY array_position($2, c.customer_id), c.label = 'PRIMARY' DESC, c.id LIMIT 1
-		)
-		UPDATE customer_addresses p SET customer_id = $3, label = m.label, updated_at = $4
-		FROM (SELECT id, label FROM own UNION ALL SELECT id, label FROM other) m
-		WHERE p.organization_id = $1 AND p.id = m.id`
 )
+
+var (
+	// A number that must not be called goes first: the survivor may be sent it again.
+	phonesSQL    = labelledSQL("customer_phones", "number", "blocked_at IS NULL, ")
+	addressesSQL = labelledSQL("customer_addresses", "line1, line2, city, county, state, postal_code, country", "")
+)
+
+// labelledSQL moves the rows of a table for whose labels the survivor has none; the label OTHER takes one of the rest,
+// the first by the order of urgent. What the survivor has already, by the columns of same, is left with the duplicates,
+// but for its lack of a primary one: that comes from a duplicate even when the survivor knows it under another label.
+func labelledSQL(table, same, urgent string) string {
+	of := func(alias string) string { return alias + strings.ReplaceAll(same, ", ", ", "+alias) }
+	return `
+		WITH mine AS (
+			SELECT label, ` + same + ` FROM ` + table + ` WHERE organization_id = $1 AND customer_id = $3
+		), theirs AS (
+			SELECT d.*, array_position($2, d.customer_id) AS turn,
+				EXISTS (SELECT FROM mine k WHERE k.label = d.label) AS taken,
+				EXISTS (SELECT FROM mine k WHERE (` + of("k.") + `) IS NOT DISTINCT FROM (` + of("d.") + `)) AS known
+			FROM ` + table + ` d WHERE d.organization_id = $1 AND d.customer_id = ANY($2)
+		), candidates AS (
+			SELECT DISTINCT ON (` + same + `) * FROM theirs
+			WHERE NOT known OR label = 'PRIMARY' AND NOT taken
+			ORDER BY ` + same + `, taken, label = 'PRIMARY' DESC, turn, id
+		), own AS (
+			SELECT DISTINCT ON (label) id, label FROM candidates WHERE NOT taken ORDER BY label, turn, id
+		), other AS (
+			SELECT id, 'OTHER' AS label FROM candidates
+			WHERE NOT known AND id NOT IN (SELECT id FROM own)
+				AND NOT EXISTS (SELECT FROM own WHERE label = 'OTHER') AND NOT EXISTS (SELECT FROM mine WHERE label = 'OTHER')
+			ORDER BY ` + urgent + `turn, label = 'PRIMARY' DESC, id LIMIT 1
+		)
+		UPDATE ` + table + ` p SET customer_id = $3, label = m.label, updated_at = $4
+		FROM (SELECT id, label FROM own UNION ALL SELECT id, label FROM other) m
+		WHERE p.organization_id = $1 AND p.id = m.id`
+}
+
+// leftBlocksSQL blocks phones, $2, whose numbers were found wrong under the name of a duplicate that kept them.
+const leftBlocksSQL = `
+	UPDATE customer_phones p SET blocked_at = x.blocked_at, blocked_reason = x.blocked_reason
+	FROM customers d JOIN customer_phones x ON x.organization_id = d.organization_id AND x.customer_id = d.id AND x.blocked_at IS NOT NULL
+	WHERE p.organization_id = $1 AND p.id = ANY($2) AND p.blocked_at IS NULL
+		AND d.organization_id = $1 AND d.merged_into_id = p.customer_id AND x.number = p.number`
+
+// takeLeftBlocks gives phones that were just written the blocks that [leftBlocksSQL] finds. Nothing is asked where no
+// number is new.
+func takeLeftBlocks(ctx context.Context, tx *db.Tx, s db.Scope, phones []*Phone) error {
+	var free []uuid.UUID
+	for _, p := range phones {
+		if p.BlockedAt == nil {
+			free = append(free, p.UUID)
+		}
+	}
+	if len(free) == 0 {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, leftBlocksSQL, s.OrganizationID, ids(free)); err != nil {
+		return fmt.Errorf("block phones: %w", err)
+	}
+	return nil
+}
+
+// keptSQL counts what stays with the duplicates: the survivor has the same, or has no label left for it.
+const keptSQL = `
+	SELECT (SELECT count(*) FROM customer_phones p WHERE p.organization_id = $1 AND p.customer_id = ANY($2)) AS phones,
+		(SELECT count(*) FROM customer_addresses a WHERE a.organization_id = $1 AND a.customer_id = ANY($2)) AS addresses`
 
 // move gives what points to the duplicates, or belongs to them, to the survivor.
 func (m *merging) move(ctx context.Context) error {
 	sc, from, into, now, actor := m.v.OrganizationID, ids(m.from), m.into, m.tx.Now, m.v.ActorText()
+	var held []uuid.UUID
+	if err := m.tx.Select(ctx, &held, lockHeldSQL, sc, from); err != nil {
+		return fmt.Errorf("lock accounts: %w", err)
+	}
+	if err := m.tx.Select(ctx, &m.children, childrenSQL, sc, from, into, now, actor); err != nil {
+		return fmt.Errorf("move children: %w", err)
+	}
+	m.moves.Moved.Add("children", int64(len(m.children)))
 	for _, step := range []struct {
 		name, sql string
 		args      []any
 	}{
-		{"children", childrenSQL, []any{sc, from, into, now, actor}},
 		{"merged", mergedSQL, []any{sc, from, into}},
 		{"identifiers", identifiersSQL, []any{sc, from, into}},
 		{"account_holders", holdersSQL, []any{sc, from, into, now}},
 		{"cards", cardsSQL, []any{sc, from, into, now}},
 		{"accounts", accountsSQL, []any{sc, from, into, now, actor}},
-		{"blocked_phones", blocksSQL, []any{sc, from, into, now}},
 		{"phones", phonesSQL, []any{sc, from, into, now}},
+		{"blocked_phones", blocksSQL, []any{sc, from, into, now}},
 		{"addresses", addressesSQL, []any{sc, from, into, now}},
 		{"loans", loansSQL, []any{sc, from, into}},
 	} {
@@ -122,20 +172,24 @@ func (m *merging) move(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("move %s: %w", step.name, err)
 		}
-		if n > 0 {
-			m.moved[step.name] = n
-		}
+		m.moves.Moved.Add(step.name, n)
 	}
 	for _, f := range m.s.merge {
-		if err := f(ctx, m.tx, m.v, m.from, m.into); err != nil {
+		if err := f(ctx, m.tx, m.v, m.from, m.into, &m.moves); err != nil {
 			return err
 		}
 	}
-	// The survivor has these already, or has no label left for them.
-	for _, table := range []string{"loans", "customer_phones", "customer_addresses"} {
-		if _, err := m.tx.Exec(ctx, "DELETE FROM "+table+" WHERE organization_id = $1 AND customer_id = ANY($2)", m.v.OrganizationID, ids(m.from)); err != nil {
-			return fmt.Errorf("remove %s of duplicates: %w", table, err)
-		}
+	// The survivor has these loans too, by the number that the lending system gave them, and all that was about them.
+	n, err := m.tx.Exec(ctx, "DELETE FROM loans WHERE organization_id = $1 AND customer_id = ANY($2)", sc, from)
+	if err != nil {
+		return fmt.Errorf("remove loans of duplicates: %w", err)
 	}
+	m.moves.Removed.Add("loans", n)
+	var kept struct{ Phones, Addresses int64 }
+	if err := m.tx.Get(ctx, &kept, keptSQL, sc, from); err != nil {
+		return fmt.Errorf("count what stays: %w", err)
+	}
+	m.moves.Kept.Add("phones", kept.Phones)
+	m.moves.Kept.Add("addresses", kept.Addresses)
 	return nil
 }

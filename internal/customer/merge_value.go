@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"caseload/internal/db"
+	"caseload/internal/fault"
 	"caseload/internal/pii"
 )
 
@@ -105,7 +106,7 @@ type place struct {
 	ParentLanguage *string    `db:"parent_language"`
 }
 
-// upSQL walks from customers up to those who have no parent. The bound is a guard: parents make no circles.
+// upSQL walks from customers up to those who have no parent, no further than a way that is allowed.
 const upSQL = `
 	WITH RECURSIVE up AS (
 		SELECT c.id AS start, 0 AS depth, c.id, c.parent_id, c.parent_source, c.parent_source_id, c.parent_language
@@ -113,7 +114,7 @@ const upSQL = `
 		UNION ALL
 		SELECT u.start, u.depth + 1, c.id, c.parent_id, c.parent_source, c.parent_source_id, c.parent_language
 		FROM up u JOIN customers c ON c.organization_id = $1 AND c.id = u.parent_id
-		WHERE u.depth < 1000
+		WHERE u.depth < $3
 	)
 	SELECT * FROM up ORDER BY start, depth`
 
@@ -156,11 +157,24 @@ func (m *merging) parent(ctx context.Context) (*place, error) {
 
 func (m *merging) waysUp(ctx context.Context) (map[uuid.UUID][]*place, error) {
 	var rows []*place
-	if err := m.tx.Select(ctx, &rows, upSQL, m.v.OrganizationID, ids(append([]uuid.UUID{m.into}, m.from...))); err != nil {
+	if err := m.tx.Select(ctx, &rows, upSQL, m.v.OrganizationID, ids(append([]uuid.UUID{m.into}, m.from...)), maxGenerations); err != nil {
 		return nil, fmt.Errorf("read parents: %w", err)
 	}
 	ways := map[uuid.UUID][]*place{}
 	for _, p := range rows {
+		if slices.ContainsFunc(ways[p.Start], func(below *place) bool { return below.ID == p.ID }) {
+			// A circle that should not be there: once around it is enough.
+			continue
+		}
+		if p.Depth == maxGenerations && p.ParentID != nil {
+			// Who is further up is not known, so a circle might close.
+			field := "duplicateIds"
+			if p.Start == m.into {
+				field = "survivorId"
+			}
+			return nil, fault.UserErrors{{Code: fault.LimitExceeded, Path: []string{"input", field},
+				Message: fmt.Sprintf("More than %d customers stand above it: its parent, the parent's parent, and so on. Take a parent away first.", maxGenerations)}}
+		}
 		ways[p.Start] = append(ways[p.Start], p)
 	}
 	return ways, nil
@@ -169,36 +183,43 @@ func (m *merging) waysUp(ctx context.Context) (map[uuid.UUID][]*place, error) {
 // mergeSections gives the survivor what it lacks in each section, and returns the names of the sections that changed.
 func (m *merging) mergeSections(ctx context.Context) ([]string, error) {
 	var changed []string
-	if err := inheritSection(ctx, m, "profile", Profiles, nil, &changed); err != nil {
+	if err := inheritSection(ctx, m, "profile", Profiles, together[Profile]{}, &changed); err != nil {
 		return nil, err
 	}
-	if err := inheritSection(ctx, m, "coverage", Coverages, nil, &changed); err != nil {
+	if err := inheritSection(ctx, m, "coverage", Coverages, together[Coverage]{}, &changed); err != nil {
 		return nil, err
 	}
-	if err := inheritSection(ctx, m, "medicare", Medicares, m.inheritMedicare, &changed); err != nil {
+	numbers := together[Medicare]{columns: []string{columnMBI, columnMedicaid, columnVA}, take: m.inheritNumbers}
+	if err := inheritSection(ctx, m, "medicare", Medicares, numbers, &changed); err != nil {
 		return nil, err
 	}
-	if err := inheritSection(ctx, m, "household", Households, nil, &changed); err != nil {
+	if err := inheritSection(ctx, m, "household", Households, together[Household]{}, &changed); err != nil {
 		return nil, err
 	}
-	if err := inheritSection(ctx, m, "enrollment", Enrollments, nil, &changed); err != nil {
+	if err := inheritSection(ctx, m, "enrollment", Enrollments, together[Enrollment]{}, &changed); err != nil {
 		return nil, err
 	}
-	if err := inheritSection(ctx, m, "agent", Agents, nil, &changed); err != nil {
+	if err := inheritSection(ctx, m, "agent", Agents, together[Agent]{}, &changed); err != nil {
 		return nil, err
 	}
-	if err := inheritSection(ctx, m, "alert_program", AlertPrograms, inheritAlertProgram, &changed); err != nil {
+	period := together[AlertProgram]{columns: []string{"enrollment_starts_at", "enrollment_ends_at"}, take: inheritPeriod}
+	if err := inheritSection(ctx, m, "alert_program", AlertPrograms, period, &changed); err != nil {
 		return nil, err
 	}
 	return changed, nil
 }
 
-// inheritSection merges one section, field by field, and removes those of the duplicates. special takes what cannot
-// be copied by itself, before the rest.
-func inheritSection[T any, P sectionRow[T]](ctx context.Context, m *merging, name string, table *db.Table[T], special func(to, from P) error, changed *[]string) error {
+// together are the columns of a section that cannot be copied each by itself, and what takes them.
+type together[T any] struct {
+	columns []string
+	take    func(to, from *T) error
+}
+
+// inheritSection merges one section, column by column. What the survivor knows otherwise stays with the duplicates.
+func inheritSection[T any, P sectionRow[T]](ctx context.Context, m *merging, name string, table *db.Table[T], special together[T], changed *[]string) error {
 	sc := m.v.Scope()
 	stored, err := sectionsOf[T, P](ctx, m.tx, sc, table, append([]uuid.UUID{m.into}, m.from...))
-	if err != nil || len(stored) == 0 || len(stored) == 1 && stored[m.into] != nil {
+	if err != nil {
 		return err
 	}
 	next := newSection[T, P](db.Row{OrganizationID: sc.OrganizationID, UUID: m.into})
@@ -206,35 +227,35 @@ func inheritSection[T any, P sectionRow[T]](ctx context.Context, m *merging, nam
 	if before != nil {
 		*next = *before
 	}
+	duplicates := int64(0)
 	for _, id := range m.from {
 		d := stored[id]
 		if d == nil {
 			continue
 		}
-		if special != nil {
-			if err := special(next, d); err != nil {
+		duplicates++
+		if special.take != nil {
+			if err := special.take(next, d); err != nil {
 				return err
 			}
 		}
-		if special == nil {
-			to, from := reflect.ValueOf(next).Elem(), reflect.ValueOf(d).Elem()
-			for _, column := range valueColumns(table) {
-				if f := to.FieldByIndex(table.Column(column).Index); isMissing(f.Interface()) {
-					f.Set(from.FieldByIndex(table.Column(column).Index))
-				}
+		to, from := reflect.ValueOf(next).Elem(), reflect.ValueOf(d).Elem()
+		for _, column := range valueColumns(table) {
+			if f := to.FieldByIndex(table.Column(column).Index); !slices.Contains(special.columns, column) && isMissing(f.Interface()) {
+				f.Set(from.FieldByIndex(table.Column(column).Index))
 			}
 		}
 	}
-	if before == nil || !sameSection(table, (*T)(before), (*T)(next)) {
-		if err := writeSection(ctx, m.tx, sc, table, next); err != nil {
-			return err
-		}
-		*changed = append(*changed, name)
+	m.moves.Kept.Add(name, duplicates)
+	if duplicates == 0 || before != nil && sameSection(table, (*T)(before), (*T)(next)) {
+		return nil
 	}
-	return removeSections(ctx, m.tx, sc, table, m.from)
+	*changed = append(*changed, name)
+	return writeSection(ctx, m.tx, sc, table, next)
 }
 
-func (m *merging) inheritMedicare(to, from *Medicare) error {
+// inheritNumbers seals numbers anew, since a sealed value belongs to its row.
+func (m *merging) inheritNumbers(to, from *Medicare) error {
 	for column, sealed := range to.sealed() {
 		if *sealed != nil || *from.sealed()[column] == nil {
 			continue
@@ -247,25 +268,13 @@ func (m *merging) inheritMedicare(to, from *Medicare) error {
 			return err
 		}
 	}
-	lacking(&to.HasCard, from.HasCard)
-	lacking(&to.PartAOn, from.PartAOn)
-	lacking(&to.PartBOn, from.PartBOn)
-	lacking(&to.HasMedicaid, from.HasMedicaid)
-	lacking(&to.HasDisabilityBenefits, from.HasDisabilityBenefits)
-	lacking(&to.IsVeteran, from.IsVeteran)
-	lacking(&to.HealthSherpaCustomerID, from.HealthSherpaCustomerID)
 	return nil
 }
 
-func inheritAlertProgram(to, from *AlertProgram) error {
+// inheritPeriod takes start and end of one enrollment: the start of one may come after the end of another.
+func inheritPeriod(to, from *AlertProgram) error {
 	if to.EnrollmentStartsAt == nil && to.EnrollmentEndsAt == nil {
-		// Together: the start of one enrollment may come after the end of another.
 		to.EnrollmentStartsAt, to.EnrollmentEndsAt = from.EnrollmentStartsAt, from.EnrollmentEndsAt
 	}
-	lacking(&to.OptInStatus, from.OptInStatus)
-	if len(to.AlertOptIns) == 0 {
-		to.AlertOptIns = from.AlertOptIns
-	}
-	lacking(&to.TargetingIndicator, from.TargetingIndicator)
 	return nil
 }

@@ -3,27 +3,41 @@ package customer
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/lib/pq"
 
 	"caseload/internal/db"
+	"caseload/internal/fault"
 )
+
+// maxGenerations is how many customers may stand above one that is given a parent. It bounds what a link costs: to find
+// out that no circle closes means to walk all the way up. Chains to whose top a parent comes may get longer than that.
+const maxGenerations = 100
 
 // family is who is whose parent among the customers that a transaction touches. A parent is named by its id in a source
 // system: the name is kept while nobody has it, and led to the customer who gets it. It must not be
 // the customer itself, and no circle may close, also not by way of customers that the transaction only looks at.
-// Who changes parents holds the exclusive lock of [lockArrivals]: two links made at once could close a circle
-// that neither sees.
+// Who gives a parent to a customer whom others may stand below holds the exclusive lock of [lockArrivals]: two links
+// made at once could close a circle that neither sees. Nobody stands below those who are new, so it takes none to lead
+// others to them; and no link closes a circle by going.
 type family struct {
 	// members are the records that the transaction holds, by id.
 	members map[uuid.UUID]*Record
 	// known leads from ids of source systems to customers.
 	known map[SourceKey]uuid.UUID
-	// above are the parents of stored customers that are not members.
-	above map[uuid.UUID]uuid.UUID
+	// above are stored customers that stand above members or are named, and are no members.
+	above map[uuid.UUID]link
 	// waiting are members whose parent was not known, by its name. Some may wait no longer.
 	waiting map[SourceKey][]*Record
+}
+
+// link is whose child a customer is: a customer's, or by the name of one who is not known, or nobody's.
+type link struct {
+	parent uuid.UUID
+	awaits SourceKey
 }
 
 const knownSQL = `
@@ -31,61 +45,68 @@ const knownSQL = `
 	FROM unnest(CAST($2 AS text[]), CAST($3 AS text[]), CAST($4 AS text[])) AS k(source, source_id, language)
 		JOIN customer_identifiers i ON i.organization_id = $1 AND i.source = k.source AND i.source_id = k.source_id AND i.language = k.language`
 
-// UNION drops what was seen before, so that it ends.
+// aboveSQL goes up from customers, no further than a way that is allowed.
 const aboveSQL = `
 	WITH RECURSIVE up AS (
-		SELECT c.id, c.parent_id FROM customers c WHERE c.organization_id = $1 AND c.id = ANY($2) AND c.parent_id IS NOT NULL
+		SELECT c.id, c.parent_id, c.parent_source, c.parent_source_id, c.parent_language, 1 AS generation
+		FROM customers c WHERE c.organization_id = $1 AND c.id = ANY($2)
 		UNION
-		SELECT c.id, c.parent_id FROM up JOIN customers c ON c.organization_id = $1 AND c.id = up.parent_id
-		WHERE c.parent_id IS NOT NULL
+		SELECT c.id, c.parent_id, c.parent_source, c.parent_source_id, c.parent_language, up.generation + 1
+		FROM up JOIN customers c ON c.organization_id = $1 AND c.id = up.parent_id
+		WHERE up.generation < $3
 	)
-	SELECT id, parent_id FROM up`
+	SELECT DISTINCT id, parent_id, parent_source, parent_source_id, parent_language FROM up`
 
 // newFamily gathers the records of a transaction, and reads who the named parents are and who is above them: two
-// statements, whatever their number, and none when no parent is named.
+// statements, whatever their number, and none when no parent is named and nobody waits for one.
 func newFamily(ctx context.Context, q db.Querier, s db.Scope, records map[uuid.UUID]*Record, named []SourceKey) (*family, error) {
-	f := &family{members: records, known: make(map[SourceKey]uuid.UUID, len(records)), above: map[uuid.UUID]uuid.UUID{}, waiting: map[SourceKey][]*Record{}}
-	var ids []uuid.UUID
+	f := &family{members: records, known: make(map[SourceKey]uuid.UUID, len(records)), above: map[uuid.UUID]link{}, waiting: map[SourceKey][]*Record{}}
+	parents := map[uuid.UUID]bool{}
 	for id, r := range records {
 		for _, i := range r.Identifiers {
 			f.known[i.SourceKey()] = id
 		}
-		if key, ok := r.awaits(); ok {
+		if key, ok := r.Customer.awaits(); ok {
 			f.waiting[key] = append(f.waiting[key], r)
 		}
 		if r.Customer.ParentID != nil {
-			ids = append(ids, *r.Customer.ParentID)
+			parents[*r.Customer.ParentID] = true
 		}
 	}
-	if len(named) == 0 {
+	if len(named) == 0 && len(f.waiting) == 0 {
 		return f, nil
 	}
-	var found []Identifier
-	source, sourceID, language := columnsOf(named)
-	if err := q.Select(ctx, &found, knownSQL, s.OrganizationID, source, sourceID, language); err != nil {
-		return nil, fmt.Errorf("look up parents: %w", err)
+	if len(named) > 0 {
+		var found []Identifier
+		if err := q.Select(ctx, &found, knownSQL, append([]any{s.OrganizationID}, columnsOf(named)...)...); err != nil {
+			return nil, fmt.Errorf("look up parents: %w", err)
+		}
+		for _, i := range found {
+			f.known[i.SourceKey()] = i.CustomerID
+			parents[i.CustomerID] = true
+		}
 	}
-	for _, i := range found {
-		f.known[i.SourceKey()] = i.CustomerID
-		ids = append(ids, i.CustomerID)
-	}
-	var links []struct {
-		ID       uuid.UUID `db:"id"`
-		ParentID uuid.UUID `db:"parent_id"`
-	}
-	if err := q.Select(ctx, &links, aboveSQL, s.OrganizationID, pq.Array(ids)); err != nil {
+	var links []Customer
+	if err := q.Select(ctx, &links, aboveSQL, s.OrganizationID, pq.Array(slices.Collect(maps.Keys(parents))), maxGenerations); err != nil {
 		return nil, fmt.Errorf("look up ancestors: %w", err)
 	}
-	for _, l := range links {
-		f.above[l.ID] = l.ParentID
+	for i := range links {
+		f.above[links[i].UUID] = links[i].link()
 	}
 	return f, nil
 }
 
 // awaits returns the name of a parent who is not known.
-func (r *Record) awaits() (SourceKey, bool) {
-	c := &r.Customer
-	if c.ParentID != nil || c.ParentSource == nil || c.ParentSourceID == nil {
+func (c *Customer) awaits() (SourceKey, bool) {
+	if c.ParentID != nil {
+		return SourceKey{}, false
+	}
+	return c.parentName()
+}
+
+// parentName returns the name by which the customer's parent was named.
+func (c *Customer) parentName() (SourceKey, bool) {
+	if c.ParentSource == nil || c.ParentSourceID == nil {
 		return SourceKey{}, false
 	}
 	key := SourceKey{Source: *c.ParentSource, SourceID: *c.ParentSourceID}
@@ -95,27 +116,53 @@ func (r *Record) awaits() (SourceKey, bool) {
 	return key, true
 }
 
-// adopt makes the customer of a name, who may not be known yet, the parent of r, which will be known by own. It returns
-// false, and changes nothing, when r would become its own ancestor.
-func (f *family) adopt(r *Record, own, parent SourceKey) bool {
+// isChildOf tells whether the customer has the parent of a name already; a nil id is one who is not known.
+func (c *Customer) isChildOf(name SourceKey, id *uuid.UUID) bool {
+	stored, named := c.parentName()
+	return named && stored == name && same(c.ParentID, id)
+}
+
+func (c *Customer) link() link {
+	if c.ParentID != nil {
+		return link{parent: *c.ParentID}
+	}
+	name, _ := c.awaits()
+	return link{awaits: name}
+}
+
+// adopt makes the customer of a name, who may not be known yet, the parent of r, which will be known by own. It records
+// below c, and changes nothing, when r would become its own ancestor, or too many would stand above it. Who has this
+// parent already keeps it.
+func (f *family) adopt(c *fault.Check, r *Record, own, parent SourceKey) {
+	var id *uuid.UUID
+	if known, ok := f.known[parent]; ok {
+		id = &known
+	}
+	cu := &r.Customer
+	if cu.isChildOf(parent, id) {
+		return
+	}
+	found := apart
 	if parent == own {
-		return false
+		found = inCircle
+	} else if id != nil {
+		found = f.wayUp(*id, cu.UUID, own)
 	}
-	id, known := f.known[parent]
-	if known && f.descends(id, r.Customer.UUID, own) {
-		return false
+	switch found {
+	case inCircle:
+		c.Add(fault.Invalid, "A customer must not be its own parent, and not the parent of one of its own parents.")
+		return
+	case tooHigh:
+		c.Add(fault.LimitExceeded, "More than %d customers would stand above this one: its parent, the parent's parent, and so on.", maxGenerations)
+		return
 	}
-	c := &r.Customer
-	c.ParentSource, c.ParentSourceID, c.ParentLanguage = &parent.Source, &parent.SourceID, nil
+	cu.ParentID, cu.ParentSource, cu.ParentSourceID, cu.ParentLanguage = id, &parent.Source, &parent.SourceID, nil
 	if parent.Language != "" {
-		c.ParentLanguage = &parent.Language
+		cu.ParentLanguage = &parent.Language
 	}
-	if c.ParentID = nil; known {
-		c.ParentID = &id
-	} else {
+	if id == nil {
 		f.waiting[parent] = append(f.waiting[parent], r)
 	}
-	return true
 }
 
 // orphan takes the parent of r away.
@@ -125,11 +172,11 @@ func (f *family) orphan(r *Record) {
 }
 
 // arrive tells that r is known by key from now on, and leads those who wait for that name to it. Who is an ancestor of r
-// goes on waiting, since a circle would close.
+// goes on waiting, since a circle would close, and so do all where too many stand above r.
 func (f *family) arrive(r *Record, key SourceKey) {
 	f.members[r.Customer.UUID], f.known[key] = r, r.Customer.UUID
 	for _, child := range f.waiting[key] {
-		if name, waits := child.awaits(); waits && name == key && !f.descends(r.Customer.UUID, child.Customer.UUID, SourceKey{}) {
+		if name, waits := child.Customer.awaits(); waits && name == key && f.wayUp(r.Customer.UUID, child.Customer.UUID, SourceKey{}) == apart {
 			id := r.Customer.UUID
 			child.Customer.ParentID = &id
 		}
@@ -137,26 +184,36 @@ func (f *family) arrive(r *Record, key SourceKey) {
 	delete(f.waiting, key)
 }
 
-// descends tells whether id is ancestor or has it above itself, by its id or by a name under which it is awaited.
-func (f *family) descends(id, ancestor uuid.UUID, name SourceKey) bool {
-	// As many steps as there are links: a circle that is stored already must not hold us.
-	for range len(f.members) + len(f.above) + 2 {
-		if id == ancestor {
-			return true
+// way is what was found on the way up to the one who has no parent.
+type way int
+
+const (
+	apart way = iota
+	inCircle
+	tooHigh
+)
+
+// wayUp goes up from id, as the parent of a new child: child must not be there, by its id or by a name under which it
+// is awaited.
+func (f *family) wayUp(id, child uuid.UUID, name SourceKey) way {
+	for range maxGenerations {
+		if id == child {
+			return inCircle
 		}
+		next := f.above[id]
 		if r := f.members[id]; r != nil {
-			if awaited, waits := r.awaits(); waits {
-				return name != SourceKey{} && awaited == name
-			}
-			if r.Customer.ParentID == nil {
-				return false
-			}
-			id = *r.Customer.ParentID
-		} else if parent, ok := f.above[id]; ok {
-			id = parent
-		} else {
-			return false
+			next = r.Customer.link()
 		}
+		switch {
+		case next.awaits != SourceKey{}:
+			if next.awaits == name {
+				return inCircle
+			}
+			return apart
+		case next.parent == uuid.Nil:
+			return apart
+		}
+		id = next.parent
 	}
-	return false
+	return tooHigh
 }

@@ -31,8 +31,8 @@ type Record struct {
 
 	stored       *stored
 	phoneRemoved bool
-	// otherPhones is what the search finds of the phones that are not in the record.
-	otherPhones string
+	// otherPhones are those with other labels, as they are stored.
+	otherPhones []*Phone
 	// changed are the names that [Record.Settle] returned.
 	changed []string
 	// also names what changes beside the record, such as a section: it raises the customer's version too.
@@ -228,8 +228,9 @@ func (r *Record) changes() []string {
 	return append(out, r.also...)
 }
 
-// differs tells whether something would be written for r that would not be for before, a copy made earlier.
-func (r *Record) differs(before *Record) bool {
+// Differs tells whether something would be written for r that would not be for before, a copy made earlier: what a row of several
+// about one customer has changed.
+func (r *Record) Differs(before *Record) bool {
 	for i := range told {
 		if !told[i].same(&r.Customer, &before.Customer) {
 			return true
@@ -366,7 +367,9 @@ func (r *Record) searchText() string {
 	if r.Phone != nil {
 		add(digitsOf(r.Phone.Number))
 	}
-	add(r.otherPhones)
+	for _, p := range r.otherPhones {
+		add(digitsOf(p.Number))
+	}
 	for _, i := range r.Identifiers {
 		add(i.SourceID)
 	}

@@ -18,39 +18,58 @@ const resealBatch = 500
 
 // Reseal seals again what an older key sealed, in one organization, and returns how many values that were. It
 // goes through the rows in batches under their locks, may be stopped and run again, and changes
-// nothing that a reader sees. After it has run for every organization the old key can be taken out.
+// nothing that a reader sees. Then it looks through them once more: a value that an older key sealed meanwhile is an
+// error, since it would be lost with the key. After it has run for every organization the old key can be taken out.
 func Reseal(ctx context.Context, pool *db.Pool, sealer *pii.Sealer, sc db.Scope, now time.Time) (int, error) {
 	r := &reseal{pool: pool, sealer: sealer, sc: sc, now: now}
-	err := resealTable(ctx, r, Table, func(c *Customer) (uuid.UUID, map[string]*[]byte) {
-		return c.UUID, map[string]*[]byte{"ssn_sealed": &c.SSNSealed, "ssn_last_four_sealed": &c.SSNLastFourSealed}
-	})
-	if err == nil {
-		err = resealTable(ctx, r, Medicares, func(m *Medicare) (uuid.UUID, map[string]*[]byte) { return m.UUID, m.sealed() })
-	}
-	if err == nil {
-		err = resealTable(ctx, r, Accounts, func(a *Account) (uuid.UUID, map[string]*[]byte) {
-			return a.UUID, map[string]*[]byte{"number_sealed": &a.NumberSealed}
-		})
-	}
-	if err != nil {
+	if err := r.tables(ctx); err != nil {
 		return r.total, err
 	}
 	n, err := resealLending(ctx, pool, sealer, sc, now)
-	return r.total + n, err
+	if err != nil {
+		return r.total + n, err
+	}
+	check := &reseal{pool: pool, sealer: sealer, sc: sc, now: now, only: true}
+	if err := check.tables(ctx); err != nil {
+		return r.total + n, err
+	}
+	if check.total > 0 {
+		return r.total + n, fmt.Errorf("reseal: values that an older key sealed meanwhile: %d; restart the processes that still seal with it, and run reseal again", check.total)
+	}
+	return r.total + n, nil
 }
 
-// reseal is one run of [Reseal].
+// reseal is one run through the tables.
 type reseal struct {
 	pool   *db.Pool
 	sealer *pii.Sealer
 	sc     db.Scope
 	now    time.Time
-	total  int
+	// only tells to count what is stale, without locks and writes.
+	only  bool
+	total int
+}
+
+func (r *reseal) tables(ctx context.Context) error {
+	err := resealTable(ctx, r, Table, "", func(c *Customer) (uuid.UUID, map[string]*[]byte) {
+		return c.UUID, map[string]*[]byte{"ssn_sealed": &c.SSNSealed, "ssn_last_four_sealed": &c.SSNLastFourSealed}
+	})
+	if err == nil {
+		// Who changes a section reads it under the lock of its customer only, and writes all of it back.
+		err = resealTable(ctx, r, Medicares, Table.Name(), func(m *Medicare) (uuid.UUID, map[string]*[]byte) { return m.UUID, m.sealed() })
+	}
+	if err == nil {
+		err = resealTable(ctx, r, Accounts, "", func(a *Account) (uuid.UUID, map[string]*[]byte) {
+			return a.UUID, map[string]*[]byte{"number_sealed": &a.NumberSealed}
+		})
+	}
+	return err
 }
 
 // resealTable seals again the sealed columns of a table: sealed gives a row's id and those columns by
-// name. Versions and times of change stay, since nothing changed that anybody can read.
-func resealTable[T any](ctx context.Context, r *reseal, table *db.Table[T], sealed func(*T) (uuid.UUID, map[string]*[]byte)) error {
+// name. Where there is an owner, a table whose rows have the same ids, its rows are locked before. Versions and times
+// of change stay, since nothing changed that anybody can read.
+func resealTable[T any](ctx context.Context, r *reseal, table *db.Table[T], owner string, sealed func(*T) (uuid.UUID, map[string]*[]byte)) error {
 	_, blank := sealed(new(T))
 	var columns, given, set []string
 	for _, c := range table.Columns() {
@@ -58,8 +77,15 @@ func resealTable[T any](ctx context.Context, r *reseal, table *db.Table[T], seal
 			columns, given, set = append(columns, c.Name), append(given, "c."+c.Name+" IS NOT NULL"), append(set, c.Name+" = r."+c.Name)
 		}
 	}
-	read := "SELECT " + table.Select() + " FROM " + table.Name() + " c WHERE c.organization_id = $1 AND c.id > $2 AND (" + strings.Join(given, " OR ") + `)
-		ORDER BY c.id LIMIT $3 FOR NO KEY UPDATE`
+	from, locks := table.Name()+" c", " FOR NO KEY UPDATE OF c"
+	if owner != "" {
+		from, locks = owner+" u JOIN "+from+" ON c.organization_id = u.organization_id AND c.id = u.id", " FOR NO KEY UPDATE OF u, c"
+	}
+	if r.only {
+		locks = ""
+	}
+	read := "SELECT " + table.Select() + " FROM " + from + " WHERE c.organization_id = $1 AND c.id > $2 AND (" + strings.Join(given, " OR ") + `)
+		ORDER BY c.id LIMIT $3` + locks
 	for after := uuid.Nil; ; {
 		var n int
 		var last uuid.UUID
@@ -80,7 +106,7 @@ func resealTable[T any](ctx context.Context, r *reseal, table *db.Table[T], seal
 					n, stale = n+changed, append(stale, row)
 				}
 			}
-			if len(stale) == 0 {
+			if len(stale) == 0 || r.only {
 				return nil
 			}
 			from, _, args := table.Unnest(stale, slices.Concat([]string{"id"}, columns), 2)
@@ -99,11 +125,15 @@ func resealTable[T any](ctx context.Context, r *reseal, table *db.Table[T], seal
 	}
 }
 
-// renew seals the stale values of one row again and returns how many those were.
+// renew seals the stale values of one row again, unless they are only counted, and returns how many those were.
 func (r *reseal) renew(table string, id uuid.UUID, values map[string]*[]byte) (int, error) {
 	n := 0
 	for column, value := range values {
 		if *value == nil || !r.sealer.Stale(*value) {
+			continue
+		}
+		n++
+		if r.only {
 			continue
 		}
 		at := pii.Location{OrganizationID: r.sc.OrganizationID, Table: table, Column: column, Row: id}
@@ -114,7 +144,6 @@ func (r *reseal) renew(table string, id uuid.UUID, values map[string]*[]byte) (i
 		if *value, err = r.sealer.Seal(at, text); err != nil {
 			return n, err
 		}
-		n++
 	}
 	return n, nil
 }

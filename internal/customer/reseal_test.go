@@ -89,3 +89,68 @@ func TestReseal(t *testing.T) {
 		require.Equal(t, "1234", *digits)
 	}
 }
+
+// A section that was read before the reseal, and is written back during it, is not left under the old key.
+func TestResealWaitsForWhoChangesASection(t *testing.T) {
+	t.Parallel()
+	ctx, now := context.Background(), time.Now()
+	pool := db.NewPool(dbtest.Open(t))
+	old, err := pii.GenerateKeys()
+	require.NoError(t, err)
+	rotated, err := old.Rotate()
+	require.NoError(t, err)
+	before, err := pii.NewSealer(old)
+	require.NoError(t, err)
+	after, err := pii.NewSealer(rotated)
+	require.NoError(t, err)
+	owner := db.Row{OrganizationID: uuid.New(), UUID: db.NewID()}
+	sc := db.Scope{OrganizationID: owner.OrganizationID}
+	require.NoError(t, customer.Table.Insert(ctx, pool, sc, &customer.Customer{Row: owner, Version: 1, CreatedAt: now, UpdatedAt: now, CreatedBy: "x", UpdatedBy: "x"}))
+	section := &customer.Medicare{Row: owner, CreatedAt: now, UpdatedAt: now}
+	require.NoError(t, section.SetMBI(before, "1EG4-TE5-MK73"))
+	require.NoError(t, customer.Medicares.Insert(ctx, pool, sc, section))
+
+	write := func(q db.Querier, row *customer.Medicare) error {
+		_, err := customer.Medicares.Upsert(ctx, q, sc, []*customer.Medicare{row}, []string{"organization_id", "id"}, []string{"mbi_sealed", "mbi_index", "has_card"})
+		return err
+	}
+
+	done := make(chan error, 1)
+	require.NoError(t, pool.InTx(ctx, now, func(tx *db.Tx) error {
+		if _, err := customer.LockByID(ctx, tx, sc, owner.UUID); err != nil {
+			return err
+		}
+		read, err := customer.Medicares.ByID(ctx, tx, sc, owner.UUID)
+		if err != nil {
+			return err
+		}
+		go func() {
+			_, err := customer.Reseal(ctx, pool, after, sc, now)
+			done <- err
+		}()
+		if err := waited(ctx, tx, done); err != nil {
+			return err
+		}
+		yes := true
+		read.HasCard = &yes
+		return write(tx, read)
+	}))
+	require.NoError(t, <-done)
+	read, err := customer.Medicares.ByID(ctx, pool, sc, owner.UUID)
+	require.NoError(t, err)
+	require.True(t, *read.HasCard)
+	require.False(t, after.Stale(read.MBISealed))
+	last, err := read.MBILastFour(after)
+	require.NoError(t, err)
+	require.Equal(t, "MK73", *last)
+
+	// Who goes on sealing with the old key is told of, before the key is taken out.
+	require.NoError(t, section.SetMBI(before, "1EG4-TE5-MK73"))
+	require.NoError(t, write(pool, section))
+	_, err = pool.Exec(ctx, `CREATE FUNCTION write_back() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN old; END'`)
+	require.NoError(t, err)
+	_, err = pool.Exec(ctx, `CREATE TRIGGER write_back BEFORE UPDATE ON customer_medicare FOR EACH ROW EXECUTE FUNCTION write_back()`)
+	require.NoError(t, err)
+	_, err = customer.Reseal(ctx, pool, after, sc, now)
+	require.ErrorContains(t, err, "an older key sealed meanwhile: 1")
+}

@@ -2,6 +2,7 @@ package customer
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"net/url"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/lib/pq"
+	"github.com/riverqueue/river"
 
 	"caseload/internal/audit"
 	"caseload/internal/db"
@@ -29,6 +31,9 @@ type Service struct {
 	now          func() time.Time
 	// Events hears of every change of a customer; nil is nobody. It is set once, before the first request.
 	Events Events
+	// Jobs takes what a transaction leaves to be done later; nil is nobody, for who needs none. It is set once, before
+	// the first request.
+	Jobs *river.Client[*sql.Tx]
 	// retire and merge are what other packages do with what they hold of customers.
 	retire []RetireFunc
 	merge  []MergeFunc

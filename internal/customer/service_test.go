@@ -33,7 +33,13 @@ type world struct {
 
 func newWorld(t testing.TB, allowPrivate bool) *world {
 	t.Helper()
-	pool, err := db.Open(dbtest.New(t), db.Settings{MaxOpen: 8})
+	return newWorldAt(t, dbtest.New(t), allowPrivate)
+}
+
+// newWorldAt is newWorld on a database that is there.
+func newWorldAt(t testing.TB, url string, allowPrivate bool) *world {
+	t.Helper()
+	pool, err := db.Open(url, db.Settings{MaxOpen: 8})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, pool.Close()) })
 	keys, err := pii.GenerateKeys()

@@ -49,34 +49,46 @@ func LockByID(ctx context.Context, tx *db.Tx, s db.Scope, id uuid.UUID) (*Record
 	return byID[id], err
 }
 
-// lockKnownSQL finds those who are known by keys or by references, and those who wait for one of the keys as their
-// parent.
+// lockKnownSQL finds those who are known by keys or by references, and those who wait for an arriving key as their
+// parent, up to a number.
 const lockKnownSQL = `c.id IN (
 	SELECT i.customer_id FROM unnest(CAST($2 AS text[]), CAST($3 AS text[]), CAST($4 AS text[])) AS k(source, source_id, language)
 		JOIN customer_identifiers i ON i.organization_id = $1 AND i.source = k.source AND i.source_id = k.source_id AND i.language = k.language
 	UNION
-	SELECT w.id FROM unnest(CAST($2 AS text[]), CAST($3 AS text[]), CAST($4 AS text[])) AS k(source, source_id, language)
+	(SELECT w.id FROM unnest(CAST($5 AS text[]), CAST($6 AS text[]), CAST($7 AS text[])) AS k(source, source_id, language)
 		JOIN customers w ON w.organization_id = $1 AND w.parent_source = k.source AND w.parent_source_id = k.source_id
 			AND coalesce(w.parent_language, '') = k.language AND w.parent_id IS NULL
+		LIMIT $8)
 	UNION
-	SELECT r.id FROM customers r WHERE r.organization_id = $1 AND r.reference_id = ANY($5))`
+	SELECT r.id FROM customers r WHERE r.organization_id = $1 AND r.reference_id = ANY($9))`
 
 // LockKnown locks, until the transaction ends, the customers that are known by these ids of source systems or by
-// these references, and those who wait for one of the ids as their parent, and returns their records by id. Who
-// gets an id meanwhile is not among them: inserting it again is [db.ErrRetry]. Five statements, one when nobody is
-// known.
-func LockKnown(ctx context.Context, tx *db.Tx, s db.Scope, keys []SourceKey, references []string) (map[uuid.UUID]*Record, error) {
-	source, sourceID, language := columnsOf(keys)
-	return lockRecords(ctx, tx, s, lockKnownSQL, source, sourceID, language, pq.Array(references))
+// these references, and those who wait for one of the arriving ids as their parent, and returns their records by id. Who
+// gets an id meanwhile is not among them: inserting it again is [db.ErrRetry]. Of those who wait it takes no more than
+// fit into one transaction, and crowded tells that there may be others. Five statements, one when nobody is known.
+func LockKnown(ctx context.Context, tx *db.Tx, s db.Scope, keys, arriving []SourceKey, references []string) (records map[uuid.UUID]*Record, crowded bool, err error) {
+	args := append(append(columnsOf(keys), columnsOf(arriving)...), 2*ledAtOnce, pq.Array(references))
+	if records, err = lockRecords(ctx, tx, s, lockKnownSQL, args...); err != nil || len(arriving) == 0 {
+		return records, false, err
+	}
+	waiting := 0
+	for _, r := range records {
+		if key, waits := r.Customer.awaits(); waits {
+			if _, arrives := slices.BinarySearchFunc(arriving, key, SourceKey.compare); arrives {
+				waiting++
+			}
+		}
+	}
+	return records, waiting >= ledAtOnce, nil
 }
 
-// columnsOf turns keys into one array per column.
-func columnsOf(keys []SourceKey) (source, sourceID, language any) {
+// columnsOf turns keys into one array per column: source, source id and language.
+func columnsOf(keys []SourceKey) []any {
 	columns := [3]pq.StringArray{make(pq.StringArray, len(keys)), make(pq.StringArray, len(keys)), make(pq.StringArray, len(keys))}
 	for i, k := range keys {
 		columns[0][i], columns[1][i], columns[2][i] = k.Source, k.SourceID, k.Language
 	}
-	return columns[0], columns[1], columns[2]
+	return []any{columns[0], columns[1], columns[2]}
 }
 
 func lockRecords(ctx context.Context, tx *db.Tx, s db.Scope, condition string, args ...any) (map[uuid.UUID]*Record, error) {
@@ -122,13 +134,10 @@ func readBeside(ctx context.Context, q db.Querier, s db.Scope, customers []*Cust
 	// Ids grow with time: sorted by them, the search text comes out the same each time.
 	slices.SortFunc(phones, func(a, b *Phone) int { return bytes.Compare(a.UUID[:], b.UUID[:]) })
 	for _, p := range phones {
-		switch r := records[p.CustomerID]; {
-		case p.Label == Primary:
+		if r := records[p.CustomerID]; p.Label == Primary {
 			r.Phone = p
-		case r.otherPhones == "":
-			r.otherPhones = digitsOf(p.Number)
-		default:
-			r.otherPhones += " " + digitsOf(p.Number)
+		} else {
+			r.otherPhones = append(r.otherPhones, p)
 		}
 	}
 	addresses, err := Addresses.ByKeys(ctx, q, s, "customer_id", ids)
@@ -168,6 +177,8 @@ func WriteAll(ctx context.Context, tx *db.Tx, v *viewer.Viewer, records []*Recor
 	for _, r := range records {
 		w.add(r)
 	}
+	// In the order of their references, for the reason for which identifiers are sorted.
+	slices.SortFunc(w.created, func(a, b *Customer) int { return strings.Compare(valueOf(a.ReferenceID), valueOf(b.ReferenceID)) })
 	if _, err := Table.InsertAll(ctx, tx, s, w.created, false); err != nil {
 		return beaten("create customers", err, "customers_reference_id_key")
 	}
@@ -183,6 +194,9 @@ func WriteAll(ctx context.Context, tx *db.Tx, v *viewer.Viewer, records []*Recor
 	if _, err := Phones.Upsert(ctx, tx, s, w.phones, []string{"organization_id", "customer_id", "label"},
 		[]string{"number", "line_type", "blocked_at", "blocked_reason", "updated_at"}); err != nil {
 		return fmt.Errorf("write phones: %w", err)
+	}
+	if err := takeLeftBlocks(ctx, tx, s, w.phones); err != nil {
+		return err
 	}
 	if len(w.unphoned) > 0 {
 		if _, err := tx.Exec(ctx, "DELETE FROM customer_phones WHERE organization_id = $1 AND customer_id = ANY($2) AND label = 'PRIMARY'",
@@ -204,6 +218,13 @@ func WriteAll(ctx context.Context, tx *db.Tx, v *viewer.Viewer, records []*Recor
 		return fmt.Errorf("write addresses: %w", err)
 	}
 	return nil
+}
+
+func valueOf(text *string) string {
+	if text == nil {
+		return ""
+	}
+	return *text
 }
 
 // beaten makes [db.ErrRetry] of the violation of a key: somebody else wrote it first, and will be found by the next try.
@@ -254,6 +275,11 @@ func (w *writes) add(r *Record) {
 
 // identify writes the ids of source systems.
 func (w *writes) identify(ctx context.Context, tx *db.Tx, v *viewer.Viewer) error {
+	// Accounts are locked before ids are written, as createCustomers does it: it has to read accounts first.
+	awaiting, err := lockAwaiting(ctx, tx, v, w.identified)
+	if err != nil {
+		return err
+	}
 	// In the order of their keys: two who bring the same ids wait for each other instead of deadlocking.
 	slices.SortFunc(w.identified, func(a, b *Identifier) int { return a.SourceKey().compare(b.SourceKey()) })
 	if _, err := Identifiers.InsertAll(ctx, tx, v.Scope(), w.identified, false); err != nil {
@@ -266,19 +292,23 @@ func (w *writes) identify(ctx context.Context, tx *db.Tx, v *viewer.Viewer) erro
 			return fmt.Errorf("date identifiers: %w", err)
 		}
 	}
-	return ResolveAwaited(ctx, tx, v, w.identified)
+	return awaiting.resolve(ctx, tx, v)
 }
 
-// BlockPhone marks the customer's phone of this number as not to be called. Safe to repeat.
-func BlockPhone(ctx context.Context, tx *db.Tx, s db.Scope, customerID uuid.UUID, number, reason string) error {
-	_, err := tx.Exec(ctx, `
-		UPDATE customer_phones SET blocked_at = $4, blocked_reason = $5, updated_at = $4
-		WHERE organization_id = $1 AND customer_id = $2 AND number = $3 AND blocked_at IS NULL`,
-		s.OrganizationID, customerID, number, tx.Now, reason)
+// BlockPhone marks the customer's phones of this number as not to be called, and tells whether one was not marked
+// yet. The caller holds the customer's lock. Safe to repeat.
+func BlockPhone(ctx context.Context, tx *db.Tx, v *viewer.Viewer, customerID uuid.UUID, number, reason string) (bool, error) {
+	n, err := tx.Exec(ctx, `
+		WITH blocked AS (
+			UPDATE customer_phones SET blocked_at = $4, blocked_reason = $5, updated_at = $4
+			WHERE organization_id = $1 AND customer_id = $2 AND number = $3 AND blocked_at IS NULL RETURNING 1)
+		UPDATE customers SET version = version + 1, updated_at = $4, updated_by = $6
+		WHERE organization_id = $1 AND id = $2 AND EXISTS (SELECT FROM blocked)`,
+		v.OrganizationID, customerID, number, tx.Now, reason, v.ActorText())
 	if err != nil {
-		return fmt.Errorf("block phone: %w", err)
+		return false, fmt.Errorf("block phone: %w", err)
 	}
-	return nil
+	return n > 0, nil
 }
 
 // SetDoNotCall marks a customer as not to be called, in effect at once (47 CFR 64.1200(a)(10) allows ten
@@ -320,7 +350,7 @@ func Which(id *uuid.UUID, referenceID *string, identifier *IdentifierInput) (db.
 		given++
 		language := ""
 		if l := identifier.Language.Value(); l != nil {
-			language = *l
+			language = languageKey(*l)
 		}
 		w = w.And(`c.id = (SELECT i.customer_id FROM customer_identifiers i
 			WHERE i.organization_id = c.organization_id AND i.source = ? AND i.source_id = ? AND i.language = ?)`,

@@ -65,8 +65,7 @@ type update struct {
 	sealer *pii.Sealer
 	// sections write what changed of the sections.
 	sections []func(ctx context.Context) error
-	// mustNotCall and mayCall tell that the do-not-call mark was set, or taken away.
-	mustNotCall, mayCall bool
+	marked   marked
 }
 
 func (s *Service) writeUpdate(ctx context.Context, u *update) error {
@@ -84,11 +83,8 @@ func (s *Service) writeUpdate(ctx context.Context, u *update) error {
 	}
 	row := &u.r.Customer
 	entries := []audit.Change{{Action: "customer.updated", Target: row.ID(), CustomerID: row.UUID, Fields: map[string]any{"fields": fields}}}
-	if u.mayCall {
-		entries = append(entries, audit.Change{Action: "customer.do_not_call_removed", Target: row.ID(), CustomerID: row.UUID})
-	}
-	if u.mustNotCall {
-		entries = append(entries, audit.Change{Action: "customer.do_not_call_set", Target: row.ID(), CustomerID: row.UUID})
+	entries = append(entries, u.marked.changes(row)...)
+	if u.marked.set {
 		if err := s.retireAll(ctx, u.tx, u.v, []uuid.UUID{row.UUID}, "the customer asked not to be called"); err != nil {
 			return err
 		}
@@ -109,7 +105,7 @@ func (u *update) merge(ctx context.Context, in *UpdateInput) error {
 		}
 		cu.ReferenceID = reference
 	}
-	text(c, "debtorId", in.DebtorID, maxText, &cu.DebtorID)
+	idText(c, "debtorId", in.DebtorID, maxText, &cu.DebtorID)
 	text(c, "abbreviation", in.Abbreviation, maxShort, &cu.Abbreviation)
 	text(c, "title", in.Title, maxShort, &cu.Title)
 	optional(in.Gender, &cu.Gender)
@@ -203,8 +199,7 @@ func (u *update) mergePhone(in graphql.Omittable[*UpdatePhoneInput]) {
 			return
 		}
 		if next.Number != e164 {
-			// A block belongs to the number, so a new number starts without one.
-			next = Phone{Label: Primary, Number: e164, LineType: line}
+			next = *u.r.primaryPhone(e164, line)
 		}
 	}
 	if next.Number == "" {
@@ -223,30 +218,8 @@ func (u *update) mergePhone(in graphql.Omittable[*UpdatePhoneInput]) {
 
 // mergeConsent changes what the customer agreed to.
 func (u *update) mergeConsent(in graphql.Omittable[*UpdateConsentInput]) {
-	c := u.c.At("consent")
-	if !notNull(c, in) {
-		return
-	}
-	sent, cu := in.Value(), &u.r.Customer
-	flag := func(name string, in graphql.Omittable[*bool], to *bool) {
-		if notNull(c.At(name), in) {
-			*to = *in.Value()
-		}
-	}
-	flag("doNotSms", sent.DoNotSMS, &cu.DoNotSMS)
-	flag("doNotEmail", sent.DoNotEmail, &cu.DoNotEmail)
-	flag("doNotMail", sent.DoNotMail, &cu.DoNotMail)
-	call := cu.DoNotCall
-	flag("doNotCall", sent.DoNotCall, &call)
-	switch {
-	case call == cu.DoNotCall:
-	case call:
-		// In effect at once (47 CFR 64.1200(a)(10) allows ten business days; we take none).
-		cu.DoNotCall, cu.DoNotCallAt, u.mustNotCall = true, &u.tx.Now, true
-	case !u.v.Has(viewer.DoNotCallRemove):
-		c.At("doNotCall").Add(fault.NotAllowed, "Removing a do-not-call mark needs the scope %s.", viewer.DoNotCallRemove)
-	default:
-		cu.DoNotCall, cu.DoNotCallAt, u.mayCall = false, nil, true
+	if c := u.c.At("consent"); notNull(c, in) {
+		u.marked = u.r.mergeConsent(c, u.v, u.tx.Now, in.Value())
 	}
 }
 

@@ -42,6 +42,8 @@ type field struct {
 	// cleared is what is read after null; required tells that null is refused.
 	cleared  any
 	required bool
+	// mark tells that null is false: the mark is taken away.
+	mark bool
 	// limit is how many code points a text may have, 0 for no text; form tells that not every text will do.
 	limit int
 	form  bool
@@ -59,6 +61,12 @@ func textField(in, out string, limit int) field {
 
 func flagField(in, out string) field {
 	return field{in: in, out: out, send: []any{true, false}, alien: []any{"yes", 1, map[string]any{}}}
+}
+
+func markField(in, out string) field {
+	f := flagField(in, out)
+	f.send, f.mark = []any{false, true}, true
+	return f
 }
 
 func intField(in, out string, wrong ...any) field {
@@ -118,9 +126,9 @@ func updateFields() []field {
 		textField("address.city", "primaryAddress.city", 255), textField("address.county", "primaryAddress.county", 255),
 		{in: "address.state", out: "primaryAddress.state", limit: 50, form: true, send: []any{"ca", "PR"}, want: []any{"CA", nil}, wrong: []any{"California", "XX", ""}, alien: []any{true}},
 		{in: "address.postalCode", out: "primaryAddress.postalCode", limit: 20, form: true, send: []any{"94102", "94102-1234"}, wrong: []any{"9410", "SW1A 1AA", ""}, alien: []any{true}},
-		{in: "address.country", out: "primaryAddress.country", required: true, send: []any{"ca", "US"}, want: []any{"CA", nil}, wrong: []any{"USA", "1", ""}, alien: []any{true}},
-		requiredFlag("consent.doNotCall", "doNotCall"), requiredFlag("consent.doNotSms", "doNotSms"), requiredFlag("consent.doNotEmail", "doNotEmail"),
-		requiredFlag("consent.doNotMail", "doNotMail"), requiredFlag("isTest", "isTest"),
+		{in: "address.country", out: "primaryAddress.country", required: true, send: []any{"ca", "US"}, want: []any{"CA", nil}, wrong: []any{"USA", "XX", "1", ""}, alien: []any{true}},
+		markField("consent.doNotCall", "doNotCall"), markField("consent.doNotSms", "doNotSms"), markField("consent.doNotEmail", "doNotEmail"),
+		markField("consent.doNotMail", "doNotMail"), requiredFlag("isTest", "isTest"),
 		{in: "externalMetadata", out: "externalMetadata", send: []any{map[string]any{"a": []any{1.0, nil}}, "text", 1.5, true, false, []any{}, map[string]any{}, ""},
 			wrong: []any{"a\x00b", map[string]any{"a\x00": 1}}},
 
@@ -159,7 +167,13 @@ func updateFields() []field {
 		textField("agent.name", "agent.name", 255), intField("agent.npn", "agent.npn", 0, -1),
 	}
 	for i := range list {
-		switch f := &list[i]; f.in {
+		f := &list[i]
+		switch f.in {
+		case "referenceId", "debtorId", "profile.clientCustomerId", "medicare.healthSherpaCustomerId", "enrollment.carrierAssignedCustomerId":
+			// Ids of other systems are no place for the number of a card.
+			f.wrong = append(f.wrong, card, "card 4111-1111-1111-1111")
+		}
+		switch f.in {
 		case "referenceId":
 			// A reference is taken as it is, white space included: it is another system's.
 			f.want = []any{"Some text", " an other "}
@@ -271,7 +285,9 @@ func TestUpdateFieldByField(t *testing.T) {
 				refused(input(f.in, nil), "REQUIRED", "null")
 				return
 			}
-			if f.cleared == false {
+			if f.mark {
+				require.Equal(t, last+1, taken(input(f.in, nil), false, "null"), "null takes the mark away")
+			} else if f.cleared == false {
 				// A section whose last value is cleared is gone as a whole.
 				r := update(input(f.in, nil))
 				require.NotEqual(t, true, r.At("updateCustomer.customer."+f.out), r.Body)

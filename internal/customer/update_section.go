@@ -88,7 +88,7 @@ func (u *update) mergeProfile(p *Profile, in *UpdateProfileInput, c *fault.Check
 	text(c, "preferredName", in.PreferredName, maxText, &p.PreferredName)
 	text(c, "ethnicity", in.Ethnicity, maxShort, &p.Ethnicity)
 	optional(in.MaritalStatus, &p.MaritalStatus)
-	text(c, "clientCustomerId", in.ClientCustomerID, maxText, &p.ClientCustomerID)
+	idText(c, "clientCustomerId", in.ClientCustomerID, maxText, &p.ClientCustomerID)
 	uuidText(c, "currentSourceId", in.CurrentSourceID, &p.CurrentSourceID)
 	uuidText(c, "originalSourceId", in.OriginalSourceID, &p.OriginalSourceID)
 	past(c, "lastContactedAt", in.LastContactedAt, u.tx.Now, &p.LastContactedAt)
@@ -111,7 +111,7 @@ func (u *update) mergeMedicare(m *Medicare, in *UpdateMedicareInput, c *fault.Ch
 	optional(in.HasMedicaid, &m.HasMedicaid)
 	optional(in.HasDisabilityBenefits, &m.HasDisabilityBenefits)
 	optional(in.IsVeteran, &m.IsVeteran)
-	text(c, "healthSherpaCustomerId", in.HealthSherpaCustomerID, maxText, &m.HealthSherpaCustomerID)
+	idText(c, "healthSherpaCustomerId", in.HealthSherpaCustomerID, maxText, &m.HealthSherpaCustomerID)
 	var number *string
 	if text(c, "mbi", in.MBI, maxText, &number) {
 		wrong := false
@@ -161,7 +161,7 @@ func mergeEnrollment(e *Enrollment, in *UpdateEnrollmentInput, c *fault.Check) e
 	text(c, "planCode", in.PlanCode, maxText, &e.PlanCode)
 	optional(in.EnrolledOn, &e.EnrolledOn)
 	optional(in.EffectiveOn, &e.EffectiveOn)
-	text(c, "carrierAssignedCustomerId", in.CarrierAssignedCustomerID, maxText, &e.CarrierAssignedCustomerID)
+	idText(c, "carrierAssignedCustomerId", in.CarrierAssignedCustomerID, maxText, &e.CarrierAssignedCustomerID)
 	return nil
 }
 

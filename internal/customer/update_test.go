@@ -135,9 +135,9 @@ func TestUpdateRefusals(t *testing.T) {
 	require.Equal(t, []string{"INVALID [input externalMetadata]"}, call(p[0].Customer.ID(), customer.UpdateInput{ExternalMetadata: graphql.OmittableOf(deep)}))
 	require.Empty(t, e.take())
 	require.Equal(t, p[0].Customer.Version, read(t, w, p[0].Customer.UUID).Version)
-	// The address of another country has no codes of ours, and its state stays with it.
+	// The address of another country has no codes of ours, and its state does not come along.
 	patchOf(t, w, p[0].Customer, customer.UpdateInput{Address: val(customer.UpdateAddressInput{Country: val("ca"), State: val("Ontario"), PostalCode: val("K1A 0B1")})})
-	require.Equal(t, []string{"INVALID [input address state]", "INVALID [input address postalCode]"}, call(p[0].Customer.ID(), customer.UpdateInput{Address: val(customer.UpdateAddressInput{Country: val("US")})}))
+	require.Equal(t, []string{"REQUIRED [input address state]", "REQUIRED [input address postalCode]"}, call(p[0].Customer.ID(), customer.UpdateInput{Address: val(customer.UpdateAddressInput{Country: val("US")})}))
 	patchOf(t, w, p[0].Customer, customer.UpdateInput{Address: graphql.OmittableOf[*customer.UpdateAddressInput](nil)})
 	require.Zero(t, number[int](t, w, "SELECT count(*) FROM customer_addresses WHERE customer_id = $1 AND label = 'PRIMARY'", p[0].Customer.UUID))
 }
@@ -165,6 +165,18 @@ func TestDoNotCallCancelsPlannedCallsAtOnce(t *testing.T) {
 	require.False(t, row.DoNotCall)
 	require.Nil(t, row.DoNotCallAt)
 	require.Equal(t, 1, number[int](t, w, "SELECT count(*) FROM audit_entries WHERE action = 'customer.do_not_call_removed'"))
+
+	// Null is what false is: it takes a mark away by the same right, with the same trace, and nothing where there is none.
+	null := customer.UpdateInput{Consent: val(customer.UpdateConsentInput{DoNotCall: graphql.OmittableOf[*bool](nil)})}
+	same, err := w.Customers.Update(t.Context(), &weak, p.Customer.ID(), null)
+	require.NoError(t, err)
+	require.Equal(t, row.Version, same.Version)
+	patchOf(t, w, p.Customer, customer.UpdateInput{Consent: val(customer.UpdateConsentInput{DoNotCall: val(true)})})
+	_, err = w.Customers.Update(t.Context(), &weak, p.Customer.ID(), null)
+	require.Equal(t, []string{"NOT_ALLOWED [input consent doNotCall]"}, refusedWith(t, err))
+	require.True(t, read(t, w, p.Customer.UUID).DoNotCall)
+	require.False(t, patchOf(t, w, p.Customer, null).DoNotCall)
+	require.Equal(t, 2, number[int](t, w, "SELECT count(*) FROM audit_entries WHERE action = 'customer.do_not_call_removed'"))
 }
 
 // A deleted customer is in no list, keeps what it has, and can neither be changed nor called until it is restored.

@@ -1,7 +1,6 @@
 package customer
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -108,7 +107,9 @@ type upsertBatch struct {
 	today civil.Date
 	// stored are the records that were locked, by id.
 	stored map[uuid.UUID]*Record
-	family *family
+	// crowded tells that there may be more who wait for one of the rows than are among them.
+	crowded bool
+	family  *family
 	// order are the records that rows apply to, in the order of their first row.
 	order   []*Record
 	touched map[*Record]bool
@@ -116,7 +117,45 @@ type upsertBatch struct {
 
 // lock locks and reads the customers of the batch and those who wait for one of them.
 func (b *upsertBatch) lock(ctx context.Context, tx *db.Tx) error {
-	var own, named []SourceKey
+	sc := b.v.Scope()
+	own, named := b.names()
+	held := leavesNames
+	if tx.Try > 0 {
+		// Batches that bring the same customers beat each other again and again, each winning a part of them: those that
+		// were beaten once go alone.
+		if err := lockArrivals(ctx, tx, sc, held); err != nil {
+			return err
+		}
+	}
+	known, err := lookUp(ctx, tx, sc, distinct(append(slices.Clone(own), named...)))
+	if err != nil {
+		return err
+	}
+	if tx.Try == 0 {
+		held = b.announce(known, nil)
+		if err := lockArrivals(ctx, tx, sc, held); err != nil {
+			return err
+		}
+	}
+	if b.stored, b.crowded, err = LockKnown(ctx, tx, sc, own, known.missing(own), nil); err != nil {
+		return err
+	}
+	members := make(map[uuid.UUID]*Record, len(b.stored))
+	for id, r := range b.stored {
+		members[id] = r
+	}
+	if b.family, err = newFamily(ctx, tx, sc, members, named); err != nil {
+		return err
+	}
+	if b.announce(b.family.seen(), b.family.waiting) > held {
+		// What was seen at first has changed before the locks were there.
+		return db.ErrRetry
+	}
+	return nil
+}
+
+// names are what the rows are known by, and the names of their parents.
+func (b *upsertBatch) names() (own, named []SourceKey) {
 	for i := range b.rows {
 		row := &b.rows[i]
 		if row.known {
@@ -126,21 +165,26 @@ func (b *upsertBatch) lock(ctx context.Context, tx *db.Tx) error {
 			named = append(named, row.parent)
 		}
 	}
-	// Batches that bring the same customers beat each other again and again, each winning a part of them: those that
-	// were beaten once go alone.
-	if err := lockArrivals(ctx, tx, b.v.Scope(), len(named) > 0 || tx.Try > 0); err != nil {
-		return err
+	return distinct(own), distinct(named)
+}
+
+// announce tells what the batch does when these are known, and these wait for one of its customers.
+func (b *upsertBatch) announce(known seen, waiting map[SourceKey][]*Record) announcement {
+	need := silent
+	for i := range b.rows {
+		row := &b.rows[i]
+		if !row.known {
+			continue
+		}
+		isNew := known[row.key] == nil
+		if row.parent != (SourceKey{}) && known.links(row.key, row.parent) && (!isNew || known[row.parent] == nil || len(waiting[row.key]) > 0) {
+			return leavesNames
+		}
+		if isNew {
+			need = arrives
+		}
 	}
-	var err error
-	if b.stored, err = LockKnown(ctx, tx, b.v.Scope(), distinct(own), nil); err != nil {
-		return err
-	}
-	members := make(map[uuid.UUID]*Record, len(b.stored))
-	for id, r := range b.stored {
-		members[id] = r
-	}
-	b.family, err = newFamily(ctx, tx, b.v.Scope(), members, distinct(named))
-	return err
+	return need
 }
 
 func distinct(keys []SourceKey) []SourceKey {
@@ -182,7 +226,7 @@ func (b *upsertBatch) apply(row *upsertRow) error {
 	case !isKnown:
 		row.result.Action = batch.Create
 		b.family.arrive(r, row.key)
-	case r.differs(&before):
+	case r.Differs(&before):
 		row.result.Action = batch.Update
 	default:
 		row.result.Action = batch.Unchanged
@@ -238,15 +282,7 @@ func rowsThat(n int, did string) string {
 
 // write stores the customers of the rows, and those who waited for them, in a fixed number of statements.
 func (b *upsertBatch) write(ctx context.Context, tx *db.Tx) error {
-	records := b.order
-	var waited []*Record
-	for _, r := range b.stored {
-		if !b.touched[r] && !same(r.Customer.ParentID, r.stored.customer.ParentID) {
-			waited = append(waited, r)
-		}
-	}
-	slices.SortFunc(waited, func(a, b *Record) int { return bytes.Compare(a.Customer.UUID[:], b.Customer.UUID[:]) })
-	records = append(records, waited...)
+	records := slices.Concat(b.order, led(b.stored, b.touched))
 	changes, events := make([]audit.Change, 0, len(records)), make([]Event, 0, len(records))
 	for _, r := range records {
 		fields := r.Settle(b.v, tx.Now)
@@ -266,6 +302,11 @@ func (b *upsertBatch) write(ctx context.Context, tx *db.Tx) error {
 	}
 	if err := audit.Write(ctx, tx, b.v, changes...); err != nil {
 		return err
+	}
+	if b.crowded {
+		if err := b.s.leadLater(ctx, tx, b.v, records); err != nil {
+			return err
+		}
 	}
 	return b.s.Emit(ctx, tx, b.v, events...)
 }

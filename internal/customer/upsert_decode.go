@@ -26,8 +26,9 @@ func UpsertKeys() []bulk.Key {
 }
 
 // DecodeUpsertRow reads a customer from a JSON object with [UpsertKeys]. What has the wrong type comes back as user
-// errors, with paths below the row; everything else is judged when the row is applied. A key that is not permitted is
-// passed over: a file with one is refused before.
+// errors, with paths below the row, beside a row that must not be applied; there is none where there is no object.
+// Everything else is judged when the row is applied. A key that is not permitted is passed over: a file with one is
+// refused before.
 func DecodeUpsertRow(text []byte) (*UpsertRow, fault.UserErrors) {
 	c := fault.NewCheck()
 	f, ok := bulk.ReadFields(text, c)
@@ -46,10 +47,7 @@ func DecodeUpsertRow(text []byte) (*UpsertRow, fault.UserErrors) {
 		row.Parent = graphql.OmittableOf(&ParentInput{Source: parent.Text("source"), SourceID: parent.Plain("sourceId"), Language: parent.Text("language")})
 	}
 	readAddresses(f, row)
-	if !c.OK() {
-		return nil, c.Errors()
-	}
-	return row, nil
+	return row, c.Errors()
 }
 
 // readAddresses reads the list of addresses, or the object that stands for a list of one: in CSV, where most

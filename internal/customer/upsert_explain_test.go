@@ -65,10 +65,10 @@ func TestStatementsOfAnUpsertUseIndexes(t *testing.T) {
 		args      []string
 		want      []string
 	}{
-		"lock": {"SELECT " + Table.Select() + " FROM customers c WHERE c.organization_id = $1 AND " + lockKnownSQL + lockOrder, []string{o.String(), "{crm,crm}", "{1,2}", "{}", "{ref-3}"},
+		"lock": {"SELECT " + Table.Select() + " FROM customers c WHERE c.organization_id = $1 AND " + lockKnownSQL + lockOrder, []string{o.String(), "{crm,crm}", "{1,2}", "{}", "{crm,crm}", "{1,2}", "{}", "2000", "{ref-3}"},
 			[]string{"customer_identifiers by customer_identifiers_key", "customers by customers_awaited_parent_idx", "customers by customers_reference_id_key", "customers by customers_pkey"}},
 		"known": {knownSQL, []string{o.String(), "{crm,crm}", "{1,2}", "{}"}, []string{"customer_identifiers by customer_identifiers_key"}},
-		"above": {aboveSQL, []string{o.String(), "{" + ids[0].String() + "}"}, []string{"customers by customers_pkey"}},
+		"above": {aboveSQL, []string{o.String(), "{" + ids[0].String() + "}", "100"}, []string{"customers by customers_pkey"}},
 	} {
 		scans := explain(t, x, row.statement, row.args...)
 		for _, scan := range scans {

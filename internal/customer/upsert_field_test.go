@@ -9,6 +9,7 @@ import (
 
 	"caseload/internal/batch"
 	"caseload/internal/customer"
+	"caseload/internal/graphtest"
 )
 
 // upsertRows reads customers as they stand in a file.
@@ -96,8 +97,15 @@ var fieldCases = []struct {
 	kept bool
 	// wrong are refused, with the code and the path below the row.
 	wrong map[string]string
+	// alien are values of a wrong type, which neither a file nor the graph takes; nil means those of a text.
+	alien []string
+	// misread are refused in a file alone: the graph reads an object as a list of one.
+	misread []string
 }{
-	{field: "debtorId", first: "D", value: wide(255), then: wide(255), wrong: map[string]string{`"` + wide(256) + `"`: "TOO_LONG debtorId", `" "`: "BLANK debtorId"}},
+	{field: "debtorId", first: "D", value: wide(255), then: wide(255), wrong: map[string]string{`"` + wide(256) + `"`: "TOO_LONG debtorId", `" "`: "BLANK debtorId",
+		`"` + card + `"`: "INVALID debtorId", `"D 4111-1111-1111-1111"`: "INVALID debtorId"}},
+	{field: "primaryLanguage", first: "en", value: "es-MX", then: "es-MX", wrong: map[string]string{
+		`"english"`: "INVALID primaryLanguage", `" "`: "BLANK primaryLanguage", `"` + strings.Repeat("en-", 12) + `"`: "TOO_LONG primaryLanguage"}},
 	{field: "firstName", first: "Ann", value: " Eve ", then: "Eve", wrong: map[string]string{`"` + wide(256) + `"`: "TOO_LONG firstName", `""`: "BLANK firstName"}},
 	{field: "middleName", first: "B.", value: wide(255), then: wide(255), wrong: map[string]string{`"` + wide(256) + `"`: "TOO_LONG middleName"}},
 	{field: "lastName", first: "Lee", value: wide(255), then: wide(255), wrong: map[string]string{`"` + wide(256) + `"`: "TOO_LONG lastName"}},
@@ -114,14 +122,17 @@ var fieldCases = []struct {
 		`"ann"`: "INVALID email", `"Ann <ann@example.com>"`: "INVALID email", `"` + strings.Repeat("a", 250) + `@example.com"`: "TOO_LONG email"}},
 	{field: "parent", first: "crm/0/en", value: json.RawMessage(`{"source": "erp", "sourceId": 77}`), then: "erp/77/en", wrong: map[string]string{
 		`{"sourceId": ""}`: "BLANK parent.sourceId", `{"sourceId": "1"}`: "INVALID parent", `{"sourceId": "2", "source": "` + wide(65) + `"}`: "TOO_LONG parent.source",
-		`{"sourceId": "2", "language": "x y"}`: "INVALID parent.language", `{"sourceId": "` + wide(256) + `"}`: "TOO_LONG parent.sourceId"}},
+		`{"sourceId": "2", "language": "x y"}`: "INVALID parent.language", `{"sourceId": "` + wide(256) + `"}`: "TOO_LONG parent.sourceId",
+		`{"sourceId": "` + card + `"}`: "INVALID parent.sourceId", `{"sourceId": "2", "source": "` + card + `"}`: "INVALID parent.source"},
+		alien: []string{`"2"`, `2`, `true`, `[1]`, `{"sourceId": true}`, `{"sourceId": 1.5}`, `{"sourceId": "2", "source": {}}`, `{"sourceId": "2", "language": []}`}},
 	{field: "addresses", first: "PRIMARY|1 Main St|Albany|NY|12207|US WORK|Toronto|Ontario|M5V 2T6|CA", value: json.RawMessage(`[{"label": "MAILING", "line1": "PO Box 1", "state": "AE", "postalCode": "09012-1234"}]`),
 		then: "MAILING|PO Box 1|AE|09012-1234|US", wrong: map[string]string{
 			`[{"state": "Ontario"}]`: "INVALID addresses.0.state", `[{"postalCode": "M5V 2T6"}]`: "INVALID addresses.0.postalCode", `[{"country": "USA", "city": "x"}]`: "INVALID addresses.0.country",
 			`[{"country": "CA", "postalCode": "` + wide(21) + `"}]`: "TOO_LONG addresses.0.postalCode", `[{}]`: "REQUIRED addresses.0", `[{"label": "HOME", "city": "x"}]`: "INVALID addresses.0.label",
 			`[{"city": "x"}, {"label": "PRIMARY", "city": "y"}]`:                          "DUPLICATE_INPUT_ITEM addresses.1.label",
 			`[{"city": "x"}, {"line1": "` + wide(256) + `", "label": "WORK"}]`:            "TOO_LONG addresses.1.line1",
-			`[{"city": "x"}, {"city": "x"}, {"city": "x"}, {"city": "x"}, {"city": "x"}]`: "LIMIT_EXCEEDED addresses"}},
+			`[{"city": "x"}, {"city": "x"}, {"city": "x"}, {"city": "x"}, {"city": "x"}]`: "LIMIT_EXCEEDED addresses"},
+		alien: []string{`"x"`, `1`, `true`, `[1]`, `[[]]`, `[{"city": {}}]`, `[{"city": true}]`, `[{"label": []}]`}, misread: []string{`{"city": "x"}`}},
 	{field: "sourceUpdatedAt", first: "2026-03-01 00:00:00+00", value: "2026-03-01T01:00:00.5-01:00", then: "2026-03-01 02:00:00.5+00", kept: true, wrong: map[string]string{
 		`"yesterday"`: "INVALID sourceUpdatedAt", `"2026-03-01"`: "INVALID sourceUpdatedAt", `"2026-03-04T00:00:00Z"`: "OUT_OF_RANGE sourceUpdatedAt", `"0000-01-01T00:00:00Z"`: "OUT_OF_RANGE sourceUpdatedAt"}},
 }
@@ -177,6 +188,39 @@ func TestEveryFieldOfAnUpsert(t *testing.T) {
 	}
 }
 
+// aliens are what no text is.
+var aliens = []string{`true`, `{}`, `{"a": "b"}`, `["a", "b"]`}
+
+// A value of the wrong type is refused before anything is judged: the line of a file, or the whole request.
+func TestEveryTypeOfAnUpsert(t *testing.T) {
+	t.Parallel()
+	w := graphtest.New(t)
+	const document = `mutation($input: BulkUpsertCustomersInput!) { bulkUpsertCustomers(input: $input) { total } }`
+	for _, test := range fieldCases {
+		in := func(value string) []string {
+			_, errs := customer.DecodeUpsertRow([]byte(`{"sourceId": "1", "` + test.field + `": ` + value + `}`))
+			return codesOf(errs)
+		}
+		values := test.alien
+		if values == nil {
+			values = aliens
+		}
+		for _, value := range values {
+			errs := in(value)
+			require.Len(t, errs, 1, "%s: %s", test.field, value)
+			require.True(t, strings.HasPrefix(errs[0], "INVALID "+test.field), "%s: %s: %s", test.field, value, errs[0])
+			row := map[string]any{"sourceId": "alien", test.field: json.RawMessage(value)}
+			r := w.Do(t, w.Harbor.Key, document, graphtest.Vars{"input": map[string]any{"source": "crm", "customers": []any{row}}})
+			require.Equal(t, "BAD_USER_INPUT", r.Code(), "%s: %s: %s", test.field, value, r.Body)
+		}
+		for _, value := range test.misread {
+			require.Equal(t, []string{"INVALID " + test.field}, in(value))
+		}
+		require.Empty(t, in("null"))
+	}
+	require.Nil(t, w.OK(t, w.Harbor.Key, `{ customer(identifier: {source: "crm", sourceId: "alien"}) { id } }`, nil).At("customer"))
+}
+
 // TestTheKeyOfAnUpsert judges what makes the identity of a row: without it nothing is written under any policy.
 func TestTheKeyOfAnUpsert(t *testing.T) {
 	t.Parallel()
@@ -184,6 +228,9 @@ func TestTheKeyOfAnUpsert(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"sourceId": ""}`:                                                          "BLANK sourceId",
 		`{"sourceId": "` + wide(256) + `"}`:                                         "TOO_LONG sourceId",
+		`{"sourceId": "` + card + `"}`:                                              "INVALID sourceId",
+		`{"sourceId": "card-4111-1111-1111-1111"}`:                                  "INVALID sourceId",
+		`{"sourceId": "1", "source": "` + card + `"}`:                               "INVALID source",
 		`{"sourceId": "1", "source": " "}`:                                          "BLANK source",
 		`{"sourceId": "1", "source": "` + wide(65) + `"}`:                           "TOO_LONG source",
 		`{"sourceId": "1", "primaryLanguage": "x y"}`:                               "INVALID primaryLanguage",
@@ -194,6 +241,7 @@ func TestTheKeyOfAnUpsert(t *testing.T) {
 			r := w.upsert(t, policy, text)
 			require.Equal(t, "FAILED", upsertActions(r), text)
 			require.Equal(t, []string{want}, wrong(r.Results[0]), text)
+			require.NotContains(t, string(asJSON(t, r)), "4111", "a key that is wrong is not repeated")
 		}
 	}
 	require.Empty(t, all(t, w, customer.Table))
@@ -207,4 +255,7 @@ func TestTheKeyOfAnUpsert(t *testing.T) {
 	require.Len(t, all(t, w, customer.Table), 3)
 	too := w.upsert(t, "", `{"sourceId": "9", "clientRef": "`+wide(256)+`"}`)
 	require.Equal(t, []string{"TOO_LONG clientRef"}, wrong(too.Results[0]))
+	hidden := w.upsert(t, batch.IgnoreFailed, `{"sourceId": "9", "clientRef": "4111 1111 1111 1111 123"}`)
+	require.Equal(t, []string{"INVALID clientRef"}, wrong(hidden.Results[0]))
+	require.Nil(t, hidden.Results[0].ClientRef)
 }

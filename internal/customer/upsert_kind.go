@@ -57,11 +57,11 @@ func decodeUpsert(text []byte, batchIn *BulkUpsertInput, created time.Time) bulk
 	var row upsertRow
 	c := fault.NewCheck()
 	row.read(in, batchIn, c, created)
-	r := bulk.Row{Value: in, Locks: []string{row.key.lock()}}
-	if !c.Has(lookupKey) {
-		// A key that is wrong may be anything, so it is not repeated in the results.
-		r.Key = in.SourceID
+	r := bulk.Row{Key: row.result.Key, UserErrors: errs}
+	if len(errs) > 0 {
+		return r
 	}
+	r.Value, r.Locks = in, []string{row.key.lock()}
 	if row.parent != (SourceKey{}) {
 		r.Locks = append(r.Locks, row.parent.lock())
 	}

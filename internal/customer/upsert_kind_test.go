@@ -55,6 +55,7 @@ func TestAFileOfUpserts(t *testing.T) {
 	}
 	require.Equal(t, []string{"1", "2"}, []string{*results[0].Key, *results[1].Key})
 	require.Nil(t, results[5].Key, "a key that is wrong is not repeated")
+	require.Equal(t, "4", *results[4].Key, "one that is right is, whatever else is wrong")
 	require.Equal(t, *results[1].ID, *results[7].ID)
 	require.Nil(t, results[2].ID)
 

@@ -38,7 +38,6 @@ func (row *upsertRow) read(in *UpsertRow, batchIn *BulkUpsertInput, c *fault.Che
 		c.Add(fault.Required, "Give a customer.")
 		return
 	}
-	row.result.Key, row.result.ClientRef = in.SourceID, in.ClientRef.Value()
 	row.key = SourceKey{Source: batchIn.Source, SourceID: in.SourceID}
 	if own := in.Source.Value(); own != nil {
 		row.key.Source = *own
@@ -46,23 +45,28 @@ func (row *upsertRow) read(in *UpsertRow, batchIn *BulkUpsertInput, c *fault.Che
 	language := batchIn.Language.Value()
 	if language == nil {
 		language = in.PrimaryLanguage.Value()
-		if language != nil && !languageForm.MatchString(strings.TrimSpace(*language)) {
-			// What is wrong with it is told when it is merged; which record is meant cannot be known.
-			row.known = false
-		} else {
-			row.known = true
-		}
+		// What is wrong with it is told when it is merged; which record is meant cannot be known.
+		row.known = isLanguage(language)
 	} else {
 		row.known = checkLanguage(c.At("language"), language)
 	}
 	if language != nil {
-		row.key.Language = strings.TrimSpace(*language)
+		row.key.Language = languageKey(*language)
 	}
-	row.known = checkSourceID(c.At(lookupKey), in.SourceID) && row.known
+	if checkSourceID(c.At(lookupKey), in.SourceID) {
+		row.result.Key = in.SourceID
+	} else {
+		// A key that is wrong may be anything, so it is not repeated.
+		row.known = false
+	}
 	row.known = checkSource(c.At("source"), row.key.Source) && row.known
-	if ref := in.ClientRef.Value(); ref != nil && utf8.RuneCountInString(*ref) > maxText {
-		c.At("clientRef").Add(fault.TooLong, "At most %d characters.", maxText)
-		row.result.ClientRef = nil
+	if ref := in.ClientRef.Value(); ref != nil {
+		switch at := c.At("clientRef"); {
+		case utf8.RuneCountInString(*ref) > maxText:
+			at.Add(fault.TooLong, "At most %d characters.", maxText)
+		case checkNoCard(at, *ref):
+			row.result.ClientRef = ref
+		}
 	}
 	if text := in.SourceUpdatedAt.Value(); text != nil {
 		// Without the time it cannot be known whether the row is late, so it is not written, not even in part.
@@ -92,7 +96,7 @@ func (row *upsertRow) readParent() {
 	if in.Language.IsSet() {
 		key.Language = ""
 		if language := in.Language.Value(); language != nil {
-			key.Language = strings.TrimSpace(*language)
+			key.Language = languageKey(*language)
 			ok = checkLanguage(c.At("language"), language) && ok
 		}
 	}
@@ -111,18 +115,38 @@ func checkSource(c *fault.Check, source string) bool {
 	case strings.ContainsRune(source, 0) || !utf8.ValidString(source):
 		c.Add(fault.Invalid, "The name must be valid UTF-8 without the character NUL.")
 	default:
-		return true
+		return checkNoCard(c, source)
 	}
 	return false
 }
 
 // checkLanguage checks the language of a record in its source system; nil is none.
 func checkLanguage(c *fault.Check, language *string) bool {
-	if language == nil || len(*language) <= maxLanguage && languageForm.MatchString(strings.TrimSpace(*language)) {
+	if isLanguage(language) {
 		return true
 	}
 	c.Add(fault.Invalid, "Give a BCP 47 language tag, such as en or es-MX, or leave it out.")
 	return false
+}
+
+// isLanguage tells whether a record can be known by this language, or by none.
+func isLanguage(language *string) bool {
+	return language == nil || len(*language) <= maxLanguage && languageForm.MatchString(strings.TrimSpace(*language))
+}
+
+// languageKey is a language as records are known by it: tags that differ in case only are the same (RFC 5646 2.1.1),
+// so they get the case that is recommended there.
+func languageKey(language string) string {
+	parts := strings.Split(strings.ToLower(strings.TrimSpace(language)), "-")
+	for i, p := range parts[1:] {
+		switch isWord := strings.Trim(p, "abcdefghijklmnopqrstuvwxyz") == ""; {
+		case len(p) == 2 && isWord:
+			parts[i+1] = strings.ToUpper(p)
+		case len(p) == 4 && isWord:
+			parts[i+1] = strings.ToUpper(p[:1]) + p[1:]
+		}
+	}
+	return strings.Join(parts, "-")
 }
 
 // isLate tells whether the stored record is newer in the source system than the row.
@@ -148,7 +172,7 @@ func (row *upsertRow) date(i *Identifier) {
 // merge applies the fields of the row to a record: stored ⊕ sent. A field with an error keeps its value.
 func (row *upsertRow) merge(b *upsertBatch, r *Record) error {
 	in, c, cu := row.in, row.check, &r.Customer
-	text(c, "debtorId", in.DebtorID, maxText, &cu.DebtorID)
+	idText(c, "debtorId", in.DebtorID, maxText, &cu.DebtorID)
 	text(c, "firstName", in.FirstName, maxText, &cu.FirstName)
 	text(c, "middleName", in.MiddleName, maxText, &cu.MiddleName)
 	text(c, "lastName", in.LastName, maxText, &cu.LastName)
@@ -191,8 +215,8 @@ func (row *upsertRow) mergeParent(f *family, r *Record) {
 	case row.in.Parent.Value() == nil:
 		f.orphan(r)
 	case row.parent == (SourceKey{}) || !row.known:
-	case !f.adopt(r, row.key, row.parent):
-		row.check.At("parent").Add(fault.Invalid, "A customer must not be its own parent, and not the parent of one of its own parents.")
+	default:
+		f.adopt(row.check.At("parent"), r, row.key, row.parent)
 	}
 }
 
