@@ -254,7 +254,7 @@ func (p *program) wire(ctx context.Context) (shutdown func(context.Context) erro
 	if err != nil {
 		return nil, err
 	}
-	if p.files, err = blob.Open(ctx, address); err != nil {
+	if p.files, err = blob.Open(ctx, address, p.sealer); err != nil {
 		return nil, err
 	}
 	p.links, err = download.NewLinks(download.LinksOptions{Secret: p.cfg.CursorKey(p.sealer), Lifetime: p.cfg.HTTP.LinkLifetime, PublicURL: string(p.cfg.HTTP.PublicURL)})
@@ -274,9 +274,15 @@ func (p *program) wire(ctx context.Context) (shutdown func(context.Context) erro
 // bulkLimits are the limits of bulk operations, where nothing is set those of the package.
 func (p *program) bulkLimits() bulk.Limits {
 	l, f := bulk.DefaultLimits, p.cfg.Files
-	l.FileBytes = min(l.FileBytes, int64(p.cfg.Limits.MaxUpload))
+	l.FileBytes, l.OrganizationBytes = int64(p.cfg.Limits.MaxUpload), int64(f.Bytes)
 	l.Open, l.PerOrganization, l.PerProcess, l.Chunks, l.Keep = f.Open, f.PerOrganization, f.Operations, f.Connections, f.Keep
 	return l
+}
+
+// backlog tells what bulk operations there are to do, for the metrics.
+func (p *program) backlog(ctx context.Context) (observe.Backlog, error) {
+	open, waiting, err := p.api.Bulk.Backlog(ctx)
+	return observe.Backlog{Open: open, Waiting: waiting}, err
 }
 
 // serve runs the server until ctx ends, then drains: no new work is taken, what runs may finish.
@@ -308,7 +314,7 @@ func (p *program) serve(ctx context.Context, role string) error {
 	if err != nil {
 		return err
 	}
-	if err := p.metrics.WatchPool("main", p.pool.SQL()); err != nil {
+	if err := errors.Join(p.metrics.WatchPool("main", p.pool.SQL()), p.metrics.WatchBacklog(p.backlog)); err != nil {
 		return err
 	}
 
@@ -344,6 +350,7 @@ func (p *program) serve(ctx context.Context, role string) error {
 	health := observe.NewHealth(p.log, 2*time.Second,
 		observe.Check{Name: "database", Run: p.pool.SQL().PingContext},
 		observe.Check{Name: "schema", Run: func(ctx context.Context) error { return migrations.Check(ctx, p.pool.SQL()) }},
+		observe.Check{Name: "files", Run: p.files.Reached},
 	)
 	var servers []*http.Server
 	if api != nil {
@@ -370,6 +377,9 @@ func (p *program) serve(ctx context.Context, role string) error {
 	health.Drain()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.cfg.HTTP.DrainTimeout)
 	defer cancel()
+	// Jobs end beside the requests, so that they too have all of the time, and none is taken meanwhile.
+	dismissed := make(chan error, 1)
+	go func() { dismissed <- force.dismiss(drain) }()
 	errs := []error{cause, p.api.Shutdown(drain)}
 	for _, s := range servers {
 		if err := s.Shutdown(drain); err != nil {
@@ -377,7 +387,7 @@ func (p *program) serve(ctx context.Context, role string) error {
 			errs = append(errs, fmt.Errorf("finish requests in progress (CASELOAD_DRAIN_TIMEOUT): %w", err), s.Close())
 		}
 	}
-	errs = append(errs, force.dismiss(drain), p.api.Keys.Flush(drain), p.stop(stopWork, &running, flush))
+	errs = append(errs, <-dismissed, p.api.Keys.Flush(drain), p.stop(stopWork, &running, flush))
 	p.log.Info("stopped")
 	return errors.Join(errs...)
 }

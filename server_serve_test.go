@@ -67,7 +67,7 @@ func production(t *testing.T, databaseURL string, more ...string) []string {
 	require.NoError(t, err)
 	text, err := keys.Text()
 	require.NoError(t, err)
-	return environment(t, databaseURL, append([]string{"CASELOAD_ENVIRONMENT=production", "CASELOAD_PII_KEYS=" + text}, more...)...)
+	return environment(t, databaseURL, append([]string{"CASELOAD_ENVIRONMENT=production", "CASELOAD_PII_KEYS=" + text, "CASELOAD_BLOB_URL=file://" + t.TempDir()}, more...)...)
 }
 
 func TestServeInProduction(t *testing.T) {
@@ -92,12 +92,13 @@ func TestProductionNeedsDatabaseAndKeys(t *testing.T) {
 	_, err := command(t, []string{"CASELOAD_ENVIRONMENT=production"}, "serve")
 	require.ErrorContains(t, err, "DATABASE_URL is required in production")
 	require.ErrorContains(t, err, "CASELOAD_PII_KEYS or CASELOAD_PII_KEYS_FILE is required in production")
+	require.ErrorContains(t, err, "CASELOAD_BLOB_URL is required in production")
 }
 
 func TestProductionDoesNotMakeKeys(t *testing.T) {
 	t.Parallel()
 	path := t.TempDir() + "/forgotten-volume/keys"
-	_, err := command(t, environment(t, dbtest.New(t), "CASELOAD_ENVIRONMENT=production", "CASELOAD_PII_KEYS_FILE="+path), "serve")
+	_, err := command(t, environment(t, dbtest.New(t), "CASELOAD_ENVIRONMENT=production", "CASELOAD_PII_KEYS_FILE="+path, "CASELOAD_BLOB_URL=file://"+t.TempDir()), "serve")
 	require.ErrorContains(t, err, "CASELOAD_PII_KEYS_FILE")
 	require.NoFileExists(t, path)
 }
@@ -236,9 +237,17 @@ func TestDrainFinishesWhatHasBegun(t *testing.T) {
 		results <- result{a, err}
 	}()
 	awaitBlocked(t, db)
+	// Whoever runs jobs is the leader, as there is nobody else; it resigns when it has stopped.
+	leads := func() bool {
+		var n int
+		require.NoError(t, db.Get(&n, `SELECT count(*) FROM river_leader`))
+		return n == 1
+	}
+	require.Eventually(t, leads, patience, 10*time.Millisecond)
 
 	s.stop()
 	s.await(s.log, `"msg":"draining"`)
+	require.Eventually(t, func() bool { return !leads() }, patience, 10*time.Millisecond, "no job is taken while requests run")
 	for {
 		// Events may come first; then the server says that it is going away.
 		if _, _, err = socket.Read(ctx); err != nil {

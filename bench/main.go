@@ -46,7 +46,7 @@ func main() {
 	flag.IntVar(&seconds, "seconds", 2, "seconds of each measurement")
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds; the table shows medians")
 	flag.StringVar(&o.only, "only", "", "what to measure, separated by commas, of Q1, Q2, Q3, W1, W2 and bulk; everything when empty")
-	flag.IntVar(&o.rows, "rows", 20_000, "customers of the bulk writes, W1; the targets are meant for 100000")
+	flag.IntVar(&o.rows, "rows", 100_000, "customers of the bulk writes, W1")
 	flag.BoolVar(&quick, "quick", false, "a short run that shows whether everything works: its figures mean little")
 	flag.BoolVar(&o.write, "out", false, "write the table into docs/performance.md and README.md of the current folder, between their marks")
 	flag.StringVar(&o.peers, "peers", "", "measure the servers that are installed in this `folder`, bench/peers, beside ours instead; see make bench/peers")

@@ -273,6 +273,18 @@ func TestCustomerExport(t *testing.T) {
 	require.NotContains(t, content, graphtest.ID(stranger.Customer))
 	require.NotRegexp(t, `219-?09-?\d{4}`, content)
 	require.NotContains(t, content, "1EG4TE5MK73")
+
+	// Where the rows went is in the audit log, once for each time.
+	fetched := func() *graphtest.Reply {
+		return w.OK(t, w.Harbor.Key, `{ auditEntries(filter: {action: {eq: "bulk_operation.export_fetched"}}) { nodes { actorKind actorName targetId } } }`, nil)
+	}
+	entries := fetched()
+	require.Equal(t, 1, entries.Len("auditEntries.nodes"), entries.Body)
+	require.Equal(t, []any{"API_KEY", "a key", id}, []any{entries.At("auditEntries.nodes.0.actorKind"), entries.At("auditEntries.nodes.0.actorName"), entries.At("auditEntries.nodes.0.targetId")}, entries.Body)
+	require.Equal(t, 200, w.Download(t, r.Text("bulkOperation.resultsUrl")).Status)
+	require.Equal(t, 2, fetched().Len("auditEntries.nodes"))
+	results(t, w, end(t, w, f, w.Harbor, begin(t, w, w.Harbor.Key, bulk.UpsertCustomers, bulk.JSONL, "LMS", file.Content)))
+	require.Equal(t, 2, fetched().Len("auditEntries.nodes"), "what became of an import holds no personal data")
 	require.Nil(t, w.OK(t, w.Harbor.KeyWithout(t, viewer.CustomersRead), operationNow, vars{"id": id}).At("bulkOperation.resultsUrl"))
 	require.Nil(t, w.OK(t, w.Summit.Key, operationNow, vars{"id": id}).At("bulkOperation"))
 }
@@ -323,4 +335,26 @@ func TestBulkSubscriptionPrincipals(t *testing.T) {
 		assert.Equal(t, id, r.At("bulkOperationChanged.bulkOperation.id"), r.Body)
 	}
 	assert.Nil(t, peeping.Within(0))
+}
+
+// An upload goes with the request that made no operation of it, but stays where that is not known: an operation may
+// have it.
+func TestUploadWhoseOperationIsNotKnown(t *testing.T) {
+	t.Parallel()
+	for statement, kept := range map[string]int{
+		`RAISE EXCEPTION 'no'`: 0,
+		`PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(60)`: 1,
+	} {
+		w := graphtest.New(t)
+		for _, prepare := range []string{
+			`CREATE FUNCTION at_commit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ` + statement + `; RETURN NULL; END $$`,
+			`CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON bulk_operations DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION at_commit()`,
+		} {
+			_, err := w.Pool.Exec(t.Context(), prepare)
+			require.NoError(t, err)
+		}
+		r := w.Upload(t, w.Harbor.Key, uploadLines, vars{"kind": "UPSERT_CUSTOMERS", "format": "JSONL", "source": "LMS"}, file)
+		require.NotEmpty(t, r.Code(), r.Body)
+		require.Len(t, objects(t, w), kept, statement)
+	}
 }

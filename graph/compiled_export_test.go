@@ -8,6 +8,9 @@ func NotCompiled() map[string]string { return notCompiled }
 // ReasonFailed is the reason of a plan that met an error.
 const ReasonFailed = reasonFailed
 
+// ReasonRefused is the reason of a plan whose arguments were refused.
+const ReasonRefused = reasonRefused
+
 // PlanNodes are the types that plans answer node with: GraphQL names by the prefix of ids.
 func PlanNodes() map[string]string {
 	out := map[string]string{}
@@ -20,5 +23,5 @@ func PlanNodes() map[string]string {
 // NewPlans makes a cache of plans of the whole graph.
 func NewPlans() *plan.Cache {
 	schema := Schema()
-	return newCompiled(schema, NewEdges(schema, nil), nil, nil).plans
+	return newCompiled(schema, NewEdges(schema, nil), nil, nil, 0).plans
 }

@@ -22,6 +22,7 @@ import (
 	"caseload/internal/httpapi/live"
 	"caseload/internal/idempotency"
 	"caseload/internal/identity"
+	"caseload/internal/jobs"
 	"caseload/internal/lending"
 	"caseload/internal/loader"
 	"caseload/internal/notify"
@@ -80,6 +81,7 @@ type API struct {
 	// HTTP is how requests are answered, for handlers beside the endpoint.
 	HTTP httpapi.Options
 
+	pool      *db.Pool
 	webSocket *live.WebSocket
 	sse       *live.SSE
 }
@@ -96,11 +98,14 @@ func New(o Options) (*API, error) {
 	if o.Limits != nil {
 		limits = *o.Limits
 	}
-	a := &API{Keys: identity.NewKeys(o.Pool, o.Bus, o.Now)}
+	a := &API{pool: o.Pool, Keys: identity.NewKeys(o.Pool, o.Bus, o.Now)}
 	a.Customers = customer.New(o.Pool, o.Sealer, o.Lending, o.AllowPrivate, o.Now)
 	a.Outcomes = idempotency.New(o.Pool, o.Sealer, o.Now)
 	a.Schedules = schedule.New(o.Pool, a.Customers, o.Bus, o.Now)
 	var err error
+	if a.Customers.Jobs, err = jobs.Inserter(o.Pool.SQL()); err != nil {
+		return nil, err
+	}
 	if a.Outbox, err = webhook.NewOutbox(o.Pool, o.Bus, o.Now); err != nil {
 		return nil, err
 	}
@@ -142,7 +147,7 @@ func New(o Options) (*API, error) {
 	inner := []graphql.HandlerExtension{repeatable{}, &loading{pool: o.Pool, cursors: relay.NewCursors(o.CursorKey), graph: edges.Graph, metrics: o.Metrics, loadersOnly: o.loadersOnly}}
 	if o.Compiled {
 		// Last, so that it runs right around the resolvers, where the loaders are.
-		inner = append(inner, newCompiled(schema, edges, o.Sealer, o.Metrics))
+		inner = append(inner, newCompiled(schema, edges, o.Sealer, o.Metrics, limits.MaxResponse))
 	}
 	var files httpapi.Spool
 	if o.Store != nil {

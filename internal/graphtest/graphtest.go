@@ -116,7 +116,7 @@ func New(t testing.TB, options ...Option) *World {
 	w := &World{URL: dbtest.New(t), Clock: &Clock{t: Morning}, Folder: t.TempDir(), sealer: sealer}
 	address, err := blob.Folder(w.Folder)
 	require.NoError(t, err)
-	w.Files, err = blob.Open(t.Context(), address)
+	w.Files, err = blob.Open(t.Context(), address, sealer)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = w.Files.Close() })
 	w.links, err = download.NewLinks(download.LinksOptions{Secret: secret, Now: w.Clock.Now})
