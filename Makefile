@@ -33,7 +33,7 @@ generate: ## Generate code from the schema
 .PHONY: test
 test: ## Run every test, with the race detector
 	@scripts/test-tools
-	$(GO) test -race -timeout 10m -p 3 ./... # a third package works while others wait for clocks and databases
+	$(GO) test -race -timeout 10m ./...
 	@$(MAKE) --no-print-directory -j2 test/compiled test/killed # the second mostly waits
 	@$(MAKE) --no-print-directory test/cheap
 
