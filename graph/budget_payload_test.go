@@ -56,7 +56,7 @@ func TestPayloadsOfManyCustomersCostOneStatementPerEdge(t *testing.T) {
 func TestPayloadOfMergeCostsOneStatementPerEdge(t *testing.T) {
 	t.Parallel()
 	h := newHall(t, 9)
-	// The people of a world are each other's parents in a circle, which nobody can be merged out of.
+	// The people of a world are each other's parents in a circle: a merge would change the parents of others, too.
 	_, err := h.Pool.Exec(t.Context(), "UPDATE customers SET parent_id = NULL")
 	require.NoError(t, err)
 	next := 0
