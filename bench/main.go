@@ -148,7 +148,7 @@ func run(ctx context.Context, o options, databaseURL string, out, progress io.Wr
 
 func say(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
 
-// wanted tells whether a cell is among those of -only.
+// wanted reports whether a cell is among those of -only.
 func wanted(only, name string) bool {
 	if only == "" {
 		return true

@@ -207,7 +207,7 @@ const upsertQuery = `mutation Upsert($input: BulkUpsertCustomersInput!) { bulkUp
 // counts are what became of rows.
 type counts struct{ Created, Updated, Unchanged, Failed int }
 
-// check tells whether all customers came to what the phase makes of them.
+// check reports whether all customers came to what the phase makes of them.
 func (c counts) check(p phase, n int) error {
 	if want := (counts{p.created(n), p.changed(n), p.same(n), 0}); c != want {
 		return fmt.Errorf("the server counted %+v instead of %+v", c, want)

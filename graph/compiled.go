@@ -144,7 +144,7 @@ func number(column string) plan.Computed {
 	}}
 }
 
-// provided tells whether a column has a value, without showing it.
+// provided reports whether a column has a value, without showing it.
 func provided(column string) plan.Computed {
 	return plan.Computed{Columns: []string{column}, Append: func(dst []byte, cells [][]byte) ([]byte, error) {
 		return fmt.Append(dst, cells[0] != nil), nil

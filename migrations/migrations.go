@@ -33,7 +33,7 @@ func Down(ctx context.Context, db *sql.DB, toVersion int64) error {
 // Status lists every migration, River's last, in the order in which they apply. It changes nothing.
 func Status(ctx context.Context, db *sql.DB) ([]Step, error) { return runner{files}.status(ctx, db) }
 
-// Check tells whether the program can work on the database: nil when it is at the newest version or
+// Check reports whether the program can work on the database: nil when it is at the newest version or
 // beyond, else an [OutdatedError]. Cheap enough for a readiness probe.
 func Check(ctx context.Context, db *sql.DB) error { return runner{files}.check(ctx, db) }
 
@@ -50,7 +50,7 @@ type Step struct {
 	AppliedAt time.Time
 }
 
-// Applied tells whether the database has the migration.
+// Applied reports whether the database has the migration.
 func (s Step) Applied() bool { return !s.AppliedAt.IsZero() }
 
 // OutdatedError is a database that lacks migrations.

@@ -17,7 +17,7 @@ const (
 // Actions lists every action, in the order of the schema.
 var Actions = []Action{Create, Update, Unchanged, Failed, Skipped}
 
-// Wrote tells whether what the row says is stored now.
+// Wrote reports whether what the row says is stored now.
 func (a Action) Wrote() bool { return a == Create || a == Update || a == Unchanged }
 
 // ErrorPolicy says what happens to the other rows, and to the right fields of a row, when something is wrong

@@ -99,7 +99,7 @@ func (s *Store) Reached(ctx context.Context) error {
 	return err
 }
 
-// Check tells whether the bucket can be reached and may be listed.
+// Check reports whether the bucket can be reached and may be listed.
 func (s *Store) Check(ctx context.Context) error {
 	ok, err := s.bucket.IsAccessible(ctx)
 	if err != nil {

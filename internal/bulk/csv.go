@@ -393,7 +393,7 @@ func listIndex(text string) (int, bool) {
 	return n, text != "" && (text == "0" || text[0] != '0')
 }
 
-// write writes the value of a record's column, and tells whether there was one: empty cells are absent, and so is
+// write writes the value of a record's column, and reports whether there was one: empty cells are absent, and so is
 // what only they make up.
 func (c *column) write(out *bytes.Buffer, cells []string) bool {
 	if c.at >= 0 {

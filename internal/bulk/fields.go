@@ -109,7 +109,7 @@ func (f Fields) value(key string) (v jsontext.Value, set bool) {
 	return nil, false
 }
 
-// Has tells whether the object has the key, be it with null.
+// Has reports whether the object has the key, be it with null.
 func (f Fields) Has(key string) bool {
 	_, ok := f.value(key)
 	return ok

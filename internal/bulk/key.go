@@ -164,7 +164,7 @@ func escapePointer(key string) string { return pointerEscapes.Replace(key) }
 // nul is U+0000 as JSON writes it.
 var nul = []byte(`\u0000`)
 
-// holdsNUL tells whether a JSON text has the escape of U+0000. The same letters after an escaped backslash are text.
+// holdsNUL reports whether a JSON text has the escape of U+0000. The same letters after an escaped backslash are text.
 func holdsNUL(text []byte) bool {
 	for from := 0; ; {
 		at := bytes.Index(text[from:], nul)

@@ -27,7 +27,7 @@ const (
 	Failed    State = "FAILED"
 )
 
-// Final tells whether nothing will change any more.
+// Final reports whether nothing will change any more.
 func (s State) Final() bool {
 	return s == Completed || s == Refused || s == Cancelled || s == Failed
 }
@@ -164,7 +164,7 @@ func (o *Operation) Progress() *float64 {
 	return &done
 }
 
-// CancelRequested tells whether the operation has been asked to end.
+// CancelRequested reports whether the operation has been asked to end.
 func (o *Operation) CancelRequested() bool { return o.CancelRequestedAt != nil }
 
 // actor is on whose behalf the operation works: the credential as it was when it asked.

@@ -78,7 +78,7 @@ func ParseDate(text string) (Date, error) {
 	return DateOf(year, time.Month(month), day)
 }
 
-// IsZero tells whether d is the zero value, 0001-01-01.
+// IsZero reports whether d is the zero value, 0001-01-01.
 func (d Date) IsZero() bool { return d.days == 0 }
 
 // UnixDay returns the number of days since 1970-01-01; it is negative before.
@@ -115,13 +115,13 @@ func (d Date) Compare(o Date) int {
 	return 0
 }
 
-// Before tells whether d is earlier than o.
+// Before reports whether d is earlier than o.
 func (d Date) Before(o Date) bool { return d.days < o.days }
 
-// After tells whether d is later than o.
+// After reports whether d is later than o.
 func (d Date) After(o Date) bool { return d.days > o.days }
 
-// Equal tells whether both are the same day; it is there for comparison libraries, == does the same.
+// Equal reports whether both are the same day; it is there for comparison libraries, == does the same.
 func (d Date) Equal(o Date) bool { return d == o }
 
 // In returns the first instant of the day in loc. That is midnight, except where a change to

@@ -87,13 +87,13 @@ func (t LocalTime) Compare(o LocalTime) int {
 	return 0
 }
 
-// Before tells whether t is earlier in the day than o.
+// Before reports whether t is earlier in the day than o.
 func (t LocalTime) Before(o LocalTime) bool { return t.minute < o.minute }
 
-// After tells whether t is later in the day than o.
+// After reports whether t is later in the day than o.
 func (t LocalTime) After(o LocalTime) bool { return t.minute > o.minute }
 
-// Equal tells whether both are the same; it is there for comparison libraries, == does the same.
+// Equal reports whether both are the same; it is there for comparison libraries, == does the same.
 func (t LocalTime) Equal(o LocalTime) bool { return t == o }
 
 // String returns HH:MM.

@@ -61,7 +61,7 @@ func ParseZone(name string) (Zone, error) {
 	return z, nil
 }
 
-// isPlaceName tells whether a name is spelled like Area/Place or Area/Region/Place. Stricter than
+// isPlaceName reports whether a name is spelled like Area/Place or Area/Region/Place. Stricter than
 // the file system, where America//Boise and America/./Boise would be found too.
 func isPlaceName(name string) bool {
 	parts := strings.Split(name, "/")
@@ -87,13 +87,13 @@ func (z Zone) Name() string { return z.name }
 // Location returns the zone's rules; the zero value has none and gives nil.
 func (z Zone) Location() *time.Location { return z.location }
 
-// IsZero tells whether z is no zone at all.
+// IsZero reports whether z is no zone at all.
 func (z Zone) IsZero() bool { return z.location == nil }
 
 // String returns the canonical name.
 func (z Zone) String() string { return z.name }
 
-// Equal tells whether both are the same place.
+// Equal reports whether both are the same place.
 func (z Zone) Equal(o Zone) bool { return z.name == o.name }
 
 // MarshalText returns the canonical name.

@@ -102,7 +102,7 @@ type Telemetry struct {
 	Endpoint HTTPURL `env:"OTEL_EXPORTER_OTLP_ENDPOINT" want:"an http or https URL" doc:"OTLP/HTTP endpoint for traces. Empty: no traces."`
 }
 
-// Production tells whether the environment is production.
+// Production reports whether the environment is production.
 func (c Config) Production() bool { return c.Environment == Production }
 
 // byEnvironment sets the defaults that differ between environments; the variables override them.

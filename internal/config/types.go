@@ -168,7 +168,7 @@ func (n Networks) Strings() []string {
 	return out
 }
 
-// Contains tells whether an address is in one of the networks; a mapped IPv4 address counts as IPv4.
+// Contains reports whether an address is in one of the networks; a mapped IPv4 address counts as IPv4.
 func (n Networks) Contains(a netip.Addr) bool {
 	for _, p := range n {
 		if p.Contains(a.Unmap()) {

@@ -12,7 +12,7 @@ import (
 	"caseload/internal/relay"
 )
 
-// AccountStatus tells whether an account or a card is open.
+// AccountStatus reports whether an account or a card is open.
 type AccountStatus string
 
 // The states of accounts and cards.
@@ -53,7 +53,7 @@ func (a *Account) ID() relay.ID { return relay.ID{Prefix: Accounts.Prefix(), UUI
 // IsNode marks the GraphQL interface.
 func (*Account) IsNode() {}
 
-// NumberProvided tells whether the account number is stored.
+// NumberProvided reports whether the account number is stored.
 func (a *Account) NumberProvided() bool { return a.NumberSealed != nil }
 
 // NumberMasked shows the last four characters of the account number, as in ••••1234; nil when none is stored.

@@ -17,7 +17,7 @@ var plainNames = addressNames{"line1", "line2", "city", "county", "state", "post
 
 // mergeInto applies what was sent to an address: absent keeps, null clears, and the country cannot be cleared. States
 // and ZIP codes are judged by the rules of the United States there, by length alone elsewhere. A field with an
-// error keeps its value. It tells whether something was sent without an error. The label is left alone.
+// error keeps its value. It reports whether something was sent without an error. The label is left alone.
 func (in *AddressInput) mergeInto(c *fault.Check, a *Address, names addressNames) bool {
 	set := text(c, names.line1, in.Line1, maxText, &a.Line1)
 	set = text(c, names.line2, in.Line2, maxText, &a.Line2) || set
@@ -74,7 +74,7 @@ func (in *AddressInput) mergeRegion(c *fault.Check, a *Address, names addressNam
 	return set
 }
 
-// isBlank tells whether an address says nothing but its label and country.
+// isBlank reports whether an address says nothing but its label and country.
 func (a *Address) isBlank() bool {
 	return a.Line1 == nil && a.Line2 == nil && a.City == nil && a.County == nil && a.State == nil && a.PostalCode == nil
 }

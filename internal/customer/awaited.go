@@ -104,7 +104,7 @@ func (k seen) missing(names []SourceKey) []SourceKey {
 	return slices.DeleteFunc(slices.Clone(names), func(name SourceKey) bool { return k[name] != nil })
 }
 
-// links tells whether the child gets another parent, or another name of one, when it is given the parent of this name.
+// links reports whether the child gets another parent, or another name of one, when it is given the parent of this name.
 func (k seen) links(child, parent SourceKey) bool {
 	var id *uuid.UUID
 	if p := k[parent]; p != nil {

@@ -15,7 +15,7 @@ var countries = strings.Fields(`
 	SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ
 	UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW`)
 
-// IsCountry tells whether a text is an ISO 3166-1 alpha-2 code, in capital letters.
+// IsCountry reports whether a text is an ISO 3166-1 alpha-2 code, in capital letters.
 func IsCountry(code string) bool {
 	_, found := slices.BinarySearch(countries, code)
 	return found

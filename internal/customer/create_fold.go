@@ -195,7 +195,7 @@ func (a *foldedAccount) pass() {
 	}
 }
 
-// apply adds a mention that was found right to what the call says, and tells whether it says anything new. It leaves wrong
+// apply adds a mention that was found right to what the call says, and reports whether it says anything new. It leaves wrong
 // cards out.
 func (a *foldedAccount) apply(m *accountMention, s *pii.Sealer) (changed bool, err error) {
 	before, holders := a.row, a.holderIDs()
@@ -338,7 +338,7 @@ func (a *foldedAccount) settle(known func(SourceKey) *uuid.UUID, actor string, n
 	row.UpdatedAt, row.UpdatedBy = now, actor
 }
 
-// settleHolders makes the stored holders those that the call names, and tells whether that is a change.
+// settleHolders makes the stored holders those that the call names, and reports whether that is a change.
 func (a *foldedAccount) settleHolders(by func(string) *uuid.UUID, now time.Time, w *accountWrites) (changed bool) {
 	for _, id := range slices.Sorted(maps.Keys(a.named)) {
 		h := AccountHolder{
@@ -382,7 +382,7 @@ func changesOf(x, y *Account) (out []string) {
 	return out
 }
 
-// changesCards tells whether a card of the account was written.
+// changesCards reports whether a card of the account was written.
 func (a *foldedAccount) changesCards() bool {
 	for _, card := range a.cards {
 		if card.changed {

@@ -105,7 +105,7 @@ func (r *createRow) readKeys() {
 	}
 }
 
-// changesAccounts tells whether an account that the row mentions, or a card of it, was written.
+// changesAccounts reports whether an account that the row mentions, or a card of it, was written.
 func (r *createRow) changesAccounts() bool {
 	for _, a := range r.accounts {
 		if len(a.changed) > 0 || a.changesCards() {

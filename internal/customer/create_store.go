@@ -90,7 +90,7 @@ const leftSQL = `
 	SELECT a.source, a.source_account_id, k.source_customer_id, false, k.iin, k.last_four, k.opened_at
 	FROM a JOIN cards k ON k.organization_id = $1 AND k.account_id = a.id AND k.customer_id IS NULL`
 
-// leaves tells whether accounts would leave the name of somebody who is not known and whose name they have not left
+// leaves reports whether accounts would leave the name of somebody who is not known and whose name they have not left
 // before. It locks nothing.
 func (b *createBatch) leaves(ctx context.Context, known seen, own map[SourceKey]bool) (bool, error) {
 	var names []leftName
@@ -146,7 +146,7 @@ func (m *accountMention) names(holder string) []leftName {
 	return names
 }
 
-// leavesName tells whether the account, as it is folded, leaves a name that it did not leave before.
+// leavesName reports whether the account, as it is folded, leaves a name that it did not leave before.
 func (a *foldedAccount) leavesName(known func(SourceKey) *uuid.UUID) bool {
 	isNew := func(id string) bool { return known(SourceKey{Source: a.row.Source, SourceID: id}) == nil }
 	if id := a.row.PrimarySourceCustomerID; (a.stored == nil || a.stored.PrimarySourceCustomerID != id) && isNew(id) {
@@ -347,12 +347,12 @@ func (b *createBatch) known() (known func(SourceKey) *uuid.UUID, came map[Source
 	}, came
 }
 
-// isBlank tells whether nothing is left of a program.
+// isBlank reports whether nothing is left of a program.
 func (p *AlertProgram) isBlank() bool {
 	return p.EnrollmentStartsAt == nil && p.EnrollmentEndsAt == nil && p.OptInStatus == nil && len(p.AlertOptIns) == 0 && p.TargetingIndicator == nil
 }
 
-// changed tells whether the program has to be written.
+// changed reports whether the program has to be written.
 func (p *program) changed() bool {
 	if p.stored == nil {
 		return !p.row.isBlank()

@@ -64,10 +64,10 @@ func (c *Customer) ID() relay.ID { return relay.ID{Prefix: Table.Prefix(), UUID:
 // IsNode marks the GraphQL interface.
 func (*Customer) IsNode() {}
 
-// IsDeleted tells whether the customer was deleted, or merged into another.
+// IsDeleted reports whether the customer was deleted, or merged into another.
 func (c *Customer) IsDeleted() bool { return c.DeletedAt != nil }
 
-// SSNProvided tells whether the full number is stored.
+// SSNProvided reports whether the full number is stored.
 func (c *Customer) SSNProvided() bool { return c.SSNSealed != nil }
 
 // Identifier is the id of a customer in a source system.

@@ -92,7 +92,7 @@ func (f *Filter) below(visit func(f *Filter, path ...string)) {
 	}
 }
 
-// asksDeleted tells whether the filter says anything of deleted customers, at any depth; see [liveUnlessAsked].
+// asksDeleted reports whether the filter says anything of deleted customers, at any depth; see [liveUnlessAsked].
 func (f *Filter) asksDeleted() bool {
 	asks := f.IsDeleted.IsSet()
 	f.below(func(sub *Filter, _ ...string) { asks = asks || sub.asksDeleted() })

@@ -161,7 +161,7 @@ func inOrder[T any](ctx context.Context, q db.Querier, sc db.Scope, table *db.Ta
 	return table.List(ctx, q, sc, db.Where{}.And("c.customer_id = ANY(?)", pq.Array(ids)), db.Page{Order: db.By()})
 }
 
-// line makes the line of a customer; personal tells whether birthdays and last digits may be in it.
+// line makes the line of a customer; personal reports whether birthdays and last digits may be in it.
 func (b *belongings) line(c *Customer, s *pii.Sealer, personal bool) (*exportLine, error) {
 	id := c.UUID
 	l := &exportLine{

@@ -60,7 +60,7 @@ func (r *ImportRow) ID() relay.ID { return relay.ID{Prefix: ImportRows.Prefix(),
 // IsNode marks the GraphQL interface.
 func (*ImportRow) IsNode() {}
 
-// Success tells whether what the row says is stored.
+// Success reports whether what the row says is stored.
 func (r *ImportRow) Success() bool { return r.Action.Wrote() }
 
 // Errors reads what was wrong; empty when nothing was.

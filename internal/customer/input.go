@@ -100,7 +100,7 @@ var (
 // usStates are the codes of the Postal Service: states, the district, territories and military mail.
 var usStates = strings.Fields(`AL AK AZ AR CA CO CT DE DC FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC ND OH OK OR PA RI SC SD TN TX UT VT VA WA WV WI WY AS GU MP PR VI AA AE AP`)
 
-// IsState tells whether a text is the two-letter code of a state, the district or a territory.
+// IsState reports whether a text is the two-letter code of a state, the district or a territory.
 func IsState(code string) bool { return slices.Contains(usStates, code) }
 
 // ParsePhone reads a number in E.164 form, or as dialed in the United States, and returns its E.164 form
@@ -401,7 +401,7 @@ func (r *Record) Require(c *fault.Check) {
 	}
 }
 
-// IsComplete tells whether the record has every field that [Record.Require] asks for.
+// IsComplete reports whether the record has every field that [Record.Require] asks for.
 func (r *Record) IsComplete() bool {
 	return !slices.ContainsFunc(r.required(), func(f requiredField) bool { return !f.has })
 }

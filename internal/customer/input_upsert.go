@@ -69,7 +69,7 @@ type UpsertResult struct {
 	UserErrors []*fault.UserError
 }
 
-// Success tells whether what the row says is stored.
+// Success reports whether what the row says is stored.
 func (r *UpsertResult) Success() bool { return r.Action.Wrote() }
 
 // BulkUpsertResult is what bulkUpsertCustomers answers.

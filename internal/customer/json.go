@@ -73,7 +73,7 @@ func checkJSON(j db.JSON) (fault.UserCode, string) {
 	return "", ""
 }
 
-// isDouble tells whether a number is near one that a double can hold, and is written with no more decimals than such
+// isDouble reports whether a number is near one that a double can hold, and is written with no more decimals than such
 // a number has.
 func isDouble(number string) bool {
 	// What is too small is read as 0, without an error.

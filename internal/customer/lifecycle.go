@@ -18,7 +18,7 @@ import (
 )
 
 // CheckLive records that a deleted customer cannot be changed, and how it can: by restoring it or, when it was
-// merged, by way of the survivor. It tells whether the customer lives.
+// merged, by way of the survivor. It reports whether the customer lives.
 func CheckLive(c *fault.Check, customer *Customer) bool {
 	switch {
 	case customer.DeletedAt == nil:
@@ -104,7 +104,7 @@ func (s *Service) Restore(ctx context.Context, v *viewer.Viewer, in RestoreInput
 	})
 }
 
-// changeLife deletes or restores one customer in one transaction. change tells whether there is anything to do.
+// changeLife deletes or restores one customer in one transaction. change reports whether there is anything to do.
 func (s *Service) changeLife(ctx context.Context, v *viewer.Viewer, id uuid.UUID, kind EventKind, entry audit.Change, change func(r *Record, now time.Time) (bool, error)) (*Customer, error) {
 	var row *Customer
 	err := s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {

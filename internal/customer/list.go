@@ -103,7 +103,7 @@ func liveUnlessAsked(raw map[string]any) db.Where {
 	return db.Where{}.And("c.deleted_at IS NULL")
 }
 
-// names tells whether a raw filter has a field at any depth.
+// names reports whether a raw filter has a field at any depth.
 func names(raw any, field string) bool {
 	switch v := raw.(type) {
 	case map[string]any:

@@ -116,7 +116,7 @@ func (c *Customer) parentName() (SourceKey, bool) {
 	return key, true
 }
 
-// isChildOf tells whether the customer has the parent of a name already; a nil id is one who is not known.
+// isChildOf reports whether the customer has the parent of a name already; a nil id is one who is not known.
 func (c *Customer) isChildOf(name SourceKey, id *uuid.UUID) bool {
 	stored, named := c.parentName()
 	return named && stored == name && same(c.ParentID, id)

@@ -228,7 +228,7 @@ func (r *Record) changes() []string {
 	return append(out, r.also...)
 }
 
-// Differs tells whether something would be written for r that would not be for before, a copy made earlier: what a row of several
+// Differs reports whether something would be written for r that would not be for before, a copy made earlier: what a row of several
 // about one customer has changed.
 func (r *Record) Differs(before *Record) bool {
 	for i := range told {

@@ -80,13 +80,13 @@ type Medicare struct {
 	UpdatedAt              time.Time   `db:"updated_at"`
 }
 
-// MBIProvided tells whether the Medicare Beneficiary Identifier is stored.
+// MBIProvided reports whether the Medicare Beneficiary Identifier is stored.
 func (m *Medicare) MBIProvided() bool { return m.MBISealed != nil }
 
-// MedicaidNumberProvided tells whether the Medicaid number is stored.
+// MedicaidNumberProvided reports whether the Medicaid number is stored.
 func (m *Medicare) MedicaidNumberProvided() bool { return m.MedicaidNumberSealed != nil }
 
-// VANumberProvided tells whether the number of the Department of Veterans Affairs is stored.
+// VANumberProvided reports whether the number of the Department of Veterans Affairs is stored.
 func (m *Medicare) VANumberProvided() bool { return m.VANumberSealed != nil }
 
 // Household is the income and the taxes of a customer's household; amounts are whole dollars a year.

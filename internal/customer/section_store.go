@@ -78,7 +78,7 @@ func valueColumns[T any](table *db.Table[T]) []string {
 	return out
 }
 
-// isBlank tells whether nothing is known in a section.
+// isBlank reports whether nothing is known in a section.
 func isBlank[T any](table *db.Table[T], row *T) bool {
 	for _, name := range valueColumns(table) {
 		if !isMissing(table.Value(row, name)) {
@@ -88,7 +88,7 @@ func isBlank[T any](table *db.Table[T], row *T) bool {
 	return true
 }
 
-// sameSection tells whether two rows say the same.
+// sameSection reports whether two rows say the same.
 func sameSection[T any](table *db.Table[T], a, b *T) bool {
 	for _, name := range valueColumns(table) {
 		x, y := table.Value(a, name), table.Value(b, name)
@@ -107,7 +107,7 @@ func sameSection[T any](table *db.Table[T], a, b *T) bool {
 	return true
 }
 
-// isMissing tells whether a value of a column is NULL or a list without elements.
+// isMissing reports whether a value of a column is NULL or a list without elements.
 func isMissing(value any) bool {
 	v := reflect.ValueOf(value)
 	switch v.Kind() {

@@ -129,7 +129,7 @@ func (s *Service) ConfigureLendingSystem(ctx context.Context, v *viewer.Viewer, 
 	return row, nil
 }
 
-// sameOrigin tells whether two addresses have the same scheme, host and port.
+// sameOrigin reports whether two addresses have the same scheme, host and port.
 func sameOrigin(a, b string) bool {
 	x, errX := url.Parse(a)
 	y, errY := url.Parse(b)

@@ -295,7 +295,7 @@ func (w *writes) identify(ctx context.Context, tx *db.Tx, v *viewer.Viewer) erro
 	return awaiting.resolve(ctx, tx, v)
 }
 
-// BlockPhone marks the customer's phones of this number as not to be called, and tells whether one was not marked
+// BlockPhone marks the customer's phones of this number as not to be called, and reports whether one was not marked
 // yet. The caller holds the customer's lock. Safe to repeat.
 func BlockPhone(ctx context.Context, tx *db.Tx, v *viewer.Viewer, customerID uuid.UUID, number, reason string) (bool, error) {
 	n, err := tx.Exec(ctx, `

@@ -129,7 +129,7 @@ func checkLanguage(c *fault.Check, language *string) bool {
 	return false
 }
 
-// isLanguage tells whether a record can be known by this language, or by none.
+// isLanguage reports whether a record can be known by this language, or by none.
 func isLanguage(language *string) bool {
 	return language == nil || len(*language) <= maxLanguage && languageForm.MatchString(strings.TrimSpace(*language))
 }
@@ -149,7 +149,7 @@ func languageKey(language string) string {
 	return strings.Join(parts, "-")
 }
 
-// isLate tells whether the stored record is newer in the source system than the row.
+// isLate reports whether the stored record is newer in the source system than the row.
 func (row *upsertRow) isLate(r *Record) bool {
 	if row.updated == nil {
 		return false

@@ -133,7 +133,7 @@ type index struct {
 	Condition            *string
 }
 
-// serves tells whether rows come out of the index in the order of these columns. The last one may be missing
+// serves reports whether rows come out of the index in the order of these columns. The last one may be missing
 // where those before it are unique already; a condition may only leave out rows without the parent.
 func (x index) serves(parent string, columns []string) bool {
 	have := strings.Join(columns, ",")

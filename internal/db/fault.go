@@ -73,7 +73,7 @@ func isNetwork(err error) bool {
 	return errors.As(err, &n)
 }
 
-// retryable tells whether running the same transaction again may succeed at once.
+// retryable reports whether running the same transaction again may succeed at once.
 func retryable(err error) bool {
 	if errors.Is(err, ErrRetry) {
 		return true

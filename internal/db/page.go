@@ -105,10 +105,10 @@ func (t Term) sql(backward bool) string {
 	return s
 }
 
-// oddNulls tells whether NULLs stand where no index of ours has them.
+// oddNulls reports whether NULLs stand where no index of ours has them.
 func (t Term) oddNulls() bool { return t.NullsFirst != t.Desc }
 
-// nullsOfOneIndex tells whether one index gives the order of the rows with a value in the first term, and of
+// nullsOfOneIndex reports whether one index gives the order of the rows with a value in the first term, and of
 // those without: only that term may be NULL, and all have one direction.
 func (o Order) nullsOfOneIndex() bool {
 	return o[0].Nullable && len(o) > 1 && o[1:].plain() && o[1].Desc == o[0].Desc
@@ -199,7 +199,7 @@ func (t Term) beyond(value string, before bool) string {
 	return col + op + value
 }
 
-// plain tells whether all terms have one direction and no NULLs.
+// plain reports whether all terms have one direction and no NULLs.
 func (o Order) plain() bool {
 	for _, t := range o {
 		if t.Nullable || t.Desc != o[0].Desc {

@@ -17,7 +17,7 @@ type condition struct {
 	args []any
 }
 
-// None tells whether there is no condition.
+// None reports whether there is no condition.
 func (w Where) None() bool { return len(w.conds) == 0 }
 
 // And adds a condition. The SQL is a constant of the program with one ? per argument; the jsonb

@@ -140,7 +140,7 @@ func clear(ctx context.Context, conn *sqlx.Conn) error {
 	return nil
 }
 
-// isOld tells whether a database of this package may go.
+// isOld reports whether a database of this package may go.
 func isOld(name string, now time.Time) bool {
 	hash := migrations.Hash()
 	for _, prefix := range []string{templatePrefix, buildPrefix, sharedPrefix} {

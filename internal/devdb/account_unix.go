@@ -84,7 +84,7 @@ func (a *account) own(path string) error {
 	return nil
 }
 
-// reaches tells whether the account can enter the folder. It tries, rather than adds up permission bits:
+// reaches reports whether the account can enter the folder. It tries, rather than adds up permission bits:
 // only the kernel knows about access lists, mounts and security modules.
 func (a *account) reaches(ctx context.Context, folder string) bool {
 	cmd := a.command(ctx, folder, "/bin/sh", "-c", ":")

@@ -66,7 +66,7 @@ func end(ctx context.Context, pid int, data string) error {
 	return fmt.Errorf("stop PostgreSQL of an earlier run: process %d does not end", pid)
 }
 
-// isPostmaster tells whether the process is the PostgreSQL of this data, and not another one that has got
+// isPostmaster reports whether the process is the PostgreSQL of this data, and not another one that has got
 // its number. A dead process that nobody has waited for has no command line and does not count.
 func isPostmaster(ctx context.Context, pid int, data string) bool {
 	args, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))

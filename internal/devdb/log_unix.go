@@ -70,7 +70,7 @@ func (f *startFailure) memoryHeld() bool {
 	return strings.Contains(f.log, "pre-existing shared memory block")
 }
 
-// passing tells whether another attempt may succeed.
+// passing reports whether another attempt may succeed.
 func (f *startFailure) passing(portIsGiven bool) bool {
 	return f.memoryHeld() || f.portTaken() && !portIsGiven
 }

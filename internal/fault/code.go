@@ -50,7 +50,7 @@ type CodeInfo struct {
 	Code Code
 	// Status is the HTTP status when the error ends the request before or instead of execution.
 	Status int
-	// Retryable tells whether the identical request may succeed later.
+	// Retryable reports whether the identical request may succeed later.
 	Retryable bool
 	// Meaning is one sentence for docs/errors.md.
 	Meaning string

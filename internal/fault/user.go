@@ -73,13 +73,13 @@ func (c *Check) Copy() *Check {
 	return &Check{errs: &errs, path: c.path}
 }
 
-// Has tells whether something was recorded at exactly this field below the path.
+// Has reports whether something was recorded at exactly this field below the path.
 func (c *Check) Has(field string) bool {
 	at := c.At(field).path
 	return slices.ContainsFunc(*c.errs, func(e *UserError) bool { return slices.Equal(e.Path, at) })
 }
 
-// OK tells whether nothing has been recorded, at any path of the collection.
+// OK reports whether nothing has been recorded, at any path of the collection.
 func (c *Check) OK() bool { return len(*c.errs) == 0 }
 
 // Errors returns what was recorded; it is empty, not nil, when nothing was.

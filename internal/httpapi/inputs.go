@@ -228,7 +228,7 @@ func (c *inputs) absent(v *ast.Value) bool {
 
 func isOneOf(def *ast.Definition) bool { return def.Directives.ForName("oneOf") != nil }
 
-// exactlyOne tells whether the object has one key and a value for it. A second key with null is refused
+// exactlyOne reports whether the object has one key and a value for it. A second key with null is refused
 // as well: that is the rule of the GraphQL specification.
 func exactlyOne(object map[string]any) bool {
 	for _, v := range object {

@@ -32,7 +32,7 @@ func (i *Introspection) UnmarshalText(text []byte) error {
 	}
 }
 
-// Allows tells whether the viewer may read the schema. Unknown settings allow nobody.
+// Allows reports whether the viewer may read the schema. Unknown settings allow nobody.
 func (i Introspection) Allows(v *viewer.Viewer) bool {
 	switch i {
 	case IntrospectionOpen:

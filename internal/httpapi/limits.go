@@ -114,7 +114,7 @@ func (l *Limits) timeout(schema *ast.Schema, op *ast.OperationDefinition) time.D
 	}
 }
 
-// isBulk tells whether a mutation is a bulk mutation: it takes rows, a list of input objects that must be given, as
+// isBulk reports whether a mutation is a bulk mutation: it takes rows, a list of input objects that must be given, as
 // an argument or right in its input.
 func isBulk(schema *ast.Schema, mutation *ast.FieldDefinition) bool {
 	if mutation == nil {

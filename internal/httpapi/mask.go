@@ -16,7 +16,7 @@ var (
 
 const masked = "…"
 
-// plainName tells whether a text that a client chose can be repeated to it and to the log: it looks like
+// plainName reports whether a text that a client chose can be repeated to it and to the log: it looks like
 // a name of the schema and holds no number that could identify a person.
 func plainName(s string) bool { return name.MatchString(s) && !digits.MatchString(s) }
 

@@ -62,7 +62,7 @@ func newUploads(o Options, limits *Limits) *Uploads {
 	return u
 }
 
-// supports tells whether the request is one with files, as far as its headers say.
+// supports reports whether the request is one with files, as far as its headers say.
 func (u *Uploads) supports(r *http.Request) bool {
 	if u == nil || r.Method != http.MethodPost {
 		return false

@@ -74,7 +74,7 @@ func isUTF8(charset string) bool {
 	return strings.EqualFold(charset, "utf-8") || strings.EqualFold(charset, "utf8")
 }
 
-// acceptsGzip tells whether the client takes gzip; "gzip;q=0" refuses it.
+// acceptsGzip reports whether the client takes gzip; "gzip;q=0" refuses it.
 func acceptsGzip(r *http.Request) bool {
 	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept-Encoding"), ","), ",") {
 		coding, params, _ := strings.Cut(strings.TrimSpace(part), ";")

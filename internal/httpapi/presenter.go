@@ -182,7 +182,7 @@ func (p *Presenter) explainVariable(e *gqlerror.Error) (*fault.Error, ast.Path) 
 	return fault.New(fault.BadUserInput, "The variable at %s %s.", dotted(path), reason), nil
 }
 
-// argumentsRefused tells whether the arguments of the field could not be read: gqlgen reports that
+// argumentsRefused reports whether the arguments of the field could not be read: gqlgen reports that
 // before it sets them, and everything a resolver returns after.
 func argumentsRefused(fc *graphql.FieldContext) bool {
 	return fc.Args == nil && fc.Field.Field != nil && fc.Field.Definition != nil && len(fc.Field.Definition.Arguments) > 0

@@ -169,7 +169,7 @@ func isConnection(def *ast.Definition) bool {
 // userError is the type of what is wrong with an input.
 const userError = "UserError"
 
-// isPayload tells whether a type is what a mutation answers; a test of the schema holds them to that name.
+// isPayload reports whether a type is what a mutation answers; a test of the schema holds them to that name.
 func isPayload(def *ast.Definition) bool { return strings.HasSuffix(def.Name, "Payload") }
 
 // page returns the page size of a connection field. Sizes over the maximum are priced as they are
@@ -227,7 +227,7 @@ func size(v any) int {
 	return int(min(max(n, 0), saturated))
 }
 
-// given tells whether a value is there and not null.
+// given reports whether a value is there and not null.
 func (p *pricer) given(v *ast.Value) bool {
 	switch {
 	case v == nil || v.Kind == ast.NullValue:
@@ -295,7 +295,7 @@ func (p *pricer) count(v *ast.Value) int {
 	return 1
 }
 
-// skipped tells whether @skip or @include leaves a selection out.
+// skipped reports whether @skip or @include leaves a selection out.
 func (p *pricer) skipped(list ast.DirectiveList) bool {
 	for _, d := range list {
 		if d.Name != "skip" && d.Name != "include" {

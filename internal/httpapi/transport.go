@@ -77,7 +77,7 @@ func (t *HTTP) run(a *answer, params *graphql.RawParams, exec graphql.GraphExecu
 	t.dispatch(ctx, a, op, exec)
 }
 
-// unfit answers an operation that may not run; ofOperation tells whether the fault is in the operation itself, not
+// unfit answers an operation that may not run; ofOperation reports whether the fault is in the operation itself, not
 // in the HTTP request around it.
 func (t *HTTP) unfit(ctx context.Context, a *answer, exec graphql.GraphExecutor, errs gqlerror.List, ofOperation bool) {
 	response := exec.DispatchError(ctx, errs)
@@ -124,7 +124,7 @@ func (t *HTTP) read(w http.ResponseWriter, r *http.Request) (params *graphql.Raw
 	return params, nil
 }
 
-// Preflighted tells whether the request carries a header that a browser does not let a page of another
+// Preflighted reports whether the request carries a header that a browser does not let a page of another
 // origin send without asking first, so that it was not made behind its user's back. Basic credentials do
 // not count: browsers add them of their own accord.
 func Preflighted(r *http.Request) bool {

@@ -83,7 +83,7 @@ func (u *Upload) Release() {
 	}
 }
 
-// drop tells whether the file has to be deleted, and keeps it from being taken from now on.
+// drop reports whether the file has to be deleted, and keeps it from being taken from now on.
 func (u *Upload) drop() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()

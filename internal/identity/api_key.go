@@ -51,7 +51,7 @@ func (k *APIKey) Scopes() []viewer.Scope {
 	return scopes
 }
 
-// usable tells whether the key opens anything at this moment.
+// usable reports whether the key opens anything at this moment.
 func (k *APIKey) usable(now time.Time) bool {
 	return k.RevokedAt == nil && (k.ExpiresAt == nil || now.Before(*k.ExpiresAt))
 }

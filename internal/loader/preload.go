@@ -181,7 +181,7 @@ func collect(oc *graphql.OperationContext, sel ast.SelectionSet, satisfies []str
 	return graphql.CollectFields(&graphql.OperationContext{Doc: oc.Doc, Variables: oc.Variables}, sel, satisfies)
 }
 
-// allowed tells whether the viewer may select the field at all; the resolver answers with the error.
+// allowed reports whether the viewer may select the field at all; the resolver answers with the error.
 func allowed(ctx context.Context, def *ast.FieldDefinition) bool {
 	d := def.Directives.ForName("auth")
 	if d == nil {
@@ -361,7 +361,7 @@ func (e *Many[P, C]) preloadCount(ctx context.Context, l *Loaders, args *relay.A
 	return nil
 }
 
-// connectionSelection joins what is selected of the nodes, by nodes and by edges, and tells whether
+// connectionSelection joins what is selected of the nodes, by nodes and by edges, and reports whether
 // rows or the total are selected at all.
 func connectionSelection(oc *graphql.OperationContext, fields []graphql.CollectedField) (nodes ast.SelectionSet, rows, total bool) {
 	for _, f := range fields {

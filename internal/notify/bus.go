@@ -85,7 +85,7 @@ func (b *Bus) OnMessage(topic string, f func(Message)) {
 	b.onMessage = append(b.onMessage, handler{topic, f})
 }
 
-// Connected tells whether messages of other processes arrive at this moment.
+// Connected reports whether messages of other processes arrive at this moment.
 func (b *Bus) Connected() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

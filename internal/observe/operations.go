@@ -77,7 +77,7 @@ type record struct {
 	outcome string
 	// counted is the last response whose errors were counted.
 	counted *graphql.Response
-	// statements is the count after the last response, and costed tells whether the cost was recorded.
+	// statements is the count after the last response, and costed reports whether the cost was recorded.
 	statements int
 	costed     bool
 }

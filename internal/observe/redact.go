@@ -104,7 +104,7 @@ func redactText(s string) string {
 	return shapes.ReplaceAllString(s, redacted)
 }
 
-// suspicious tells whether a text may hold one of the shapes. It never misses one; ids, paths and names, which are most
+// suspicious reports whether a text may hold one of the shapes. It never misses one; ids, paths and names, which are most
 // of what is logged, it lets pass without the expression, which would take a tenth of a short request's time.
 func suspicious(s string) bool {
 	for i := range len(s) {

@@ -41,7 +41,7 @@ var special = []netip.Prefix{
 	netip.MustParsePrefix("3fff::/20"),
 }
 
-// IsPublic tells whether an address belongs to the public internet.
+// IsPublic reports whether an address belongs to the public internet.
 func IsPublic(a netip.Addr) bool {
 	// A mapped address reaches the IPv4 host it names.
 	a = a.Unmap()

@@ -47,7 +47,7 @@ var cardRanges = []struct {
 // uuidForm is how UUIDs are written. Among so many digits with dashes between them some pass for a card.
 var uuidForm = regexp.MustCompile(`\b[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}\b`)
 
-// HoldsCardNumber tells whether a text is the full number of a payment card, or holds one among other words and numbers:
+// HoldsCardNumber reports whether a text is the full number of a payment card, or holds one among other words and numbers:
 // 13 to 19 digits that a card network gives out, with the right check digit (ISO/IEC 7812-1, the formula of Luhn), in
 // one or parted in any way by white space, dashes, dots, slashes and underscores. Digits that a letter or a further
 // digit touches belong to something else, and so do UUIDs.
@@ -104,12 +104,12 @@ func findCard(text string) bool {
 	return end()
 }
 
-// separatesDigits tells whether a number goes on behind a character.
+// separatesDigits reports whether a number goes on behind a character.
 func separatesDigits(r rune) bool {
 	return unicode.IsSpace(r) || unicode.In(r, unicode.Pd, unicode.Cf) || r == '.' || r == '/' || r == '_'
 }
 
-// endsCard tells whether the last groups of a run are the number of a card.
+// endsCard reports whether the last groups of a run are the number of a card.
 func endsCard(digits []byte, starts []int) bool {
 	for i := len(starts) - 1; i >= 0; i-- {
 		number := digits[starts[i]:]
@@ -141,7 +141,7 @@ func isCardNumber(digits []byte) bool {
 	return sum%10 == 0 && isGivenOut(digits)
 }
 
-// isGivenOut tells whether a network gives out such numbers.
+// isGivenOut reports whether a network gives out such numbers.
 func isGivenOut(digits []byte) bool {
 	first := 0
 	for _, d := range digits[:4] {

@@ -75,7 +75,7 @@ func (s *Sealer) Open(loc Location, sealed []byte) (string, error) {
 	return string(plaintext), nil
 }
 
-// Stale tells whether a value was sealed with another key than the primary one, and so has to be opened
+// Stale reports whether a value was sealed with another key than the primary one, and so has to be opened
 // and sealed again before the old key is taken out. It reads the first five bytes and proves nothing else.
 func (s *Sealer) Stale(sealed []byte) bool {
 	return len(sealed) < cryptofmt.NonRawPrefixSize ||

@@ -42,7 +42,7 @@ func ParseSSN(text string) (SSN, error) {
 	return SSN{Secret(text)}, nil
 }
 
-// ITIN tells whether the number is one the tax authority gives to those who cannot have a social security
+// ITIN reports whether the number is one the tax authority gives to those who cannot have a social security
 // number: its area is 900 to 999.
 func (s SSN) ITIN() bool { return s.Secret != "" && s.Secret[0] == '9' }
 

@@ -101,7 +101,7 @@ func AppendString[T ~string | ~[]byte](dst []byte, s T) []byte {
 	return append(dst, '"')
 }
 
-// utc tells whether raw is a timestamptz of a year with four digits, in UTC, and returns where its offset begins.
+// utc reports whether raw is a timestamptz of a year with four digits, in UTC, and returns where its offset begins.
 func utc(raw []byte) (int, bool) {
 	// 2026-03-09 15:00:00+00, with up to six decimals before the offset. Other years and infinity look otherwise.
 	n := len(raw) - 3

@@ -233,7 +233,7 @@ func RefuseNull(raw any) error {
 	return nil
 }
 
-// hasNull tells whether a filter holds a null at any depth. Leaving the condition out, as for an absent
+// hasNull reports whether a filter holds a null at any depth. Leaving the condition out, as for an absent
 // one, would show rows that the client meant to leave out.
 func hasNull(raw any) bool {
 	switch v := raw.(type) {
@@ -323,7 +323,7 @@ func (c *compiler[F]) compile(f *F, depth int) (db.Where, error) {
 	return w, nil
 }
 
-// group compiles the filters of a group, and tells whether the group was given at all.
+// group compiles the filters of a group, and reports whether the group was given at all.
 func (c *compiler[F]) group(v reflect.Value, name string, depth int) ([]db.Where, bool, error) {
 	list, ok := v.FieldByName(name).Interface().([]*F)
 	if !ok || list == nil {
@@ -339,7 +339,7 @@ func (c *compiler[F]) group(v reflect.Value, name string, depth int) ([]db.Where
 	return out, true, nil
 }
 
-// isGiven tells whether a field of a filter was sent.
+// isGiven reports whether a field of a filter was sent.
 func isGiven(v reflect.Value) bool {
 	if o, ok := v.Interface().(interface{ IsSet() bool }); ok {
 		return o.IsSet()

@@ -87,7 +87,7 @@ func agreesWithAny(zones []civil.Zone, z civil.Zone, at time.Time) bool {
 	return false
 }
 
-// sameClock tells whether both zones show the same wall clock from at to the end of the longest plan.
+// sameClock reports whether both zones show the same wall clock from at to the end of the longest plan.
 func sameClock(a, b civil.Zone, at time.Time) bool {
 	if a.Name() == b.Name() {
 		return true

@@ -220,7 +220,7 @@ func (d *dispatch) write(ctx context.Context, tx *db.Tx) error {
 	return audit.Write(ctx, tx, d.v, d.audit...)
 }
 
-// over tells whether a schedule's plan has an end and it has come.
+// over reports whether a schedule's plan has an end and it has come.
 func over(horizon map[uuid.UUID]time.Time, schedule uuid.UUID, now time.Time) bool {
 	end, known := horizon[schedule]
 	return known && !now.Before(end)

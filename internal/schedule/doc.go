@@ -12,7 +12,7 @@
 // Two questions are asked about a case, and one table of rules answers both. [Plan] asks in advance:
 // at which moments of the coming days may calls be made? [Eligibility] asks at the last moment: may
 // this call be made now, and if not, which rules forbid it, by what law, until when? A rule is a
-// function of an instant that tells whether it denies and when its answer changes. A plan is nothing
+// function of an instant that reports whether it denies and when its answer changes. A plan is nothing
 // but the earliest moments that all rules let through, so no rule can be forgotten in one of the two.
 // The plan is advice; the answer at dispatch counts, because a conversation, a wish or an opt-out may
 // have come in between.

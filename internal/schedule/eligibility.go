@@ -39,7 +39,7 @@ type EligibilityInput struct {
 // earliestNextDays is how far ahead a decision looks for the next allowed moment.
 const earliestNextDays = 60
 
-// Eligibility tells whether the customer may be called at in.At, by every rule, and if not, why and
+// Eligibility reports whether the customer may be called at in.At, by every rule, and if not, why and
 // until when. It is pure: the same input gives the same decision. Whoever dispatches a call asks
 // within the transaction that claims it; a plan is only advice from the past.
 func Eligibility(in EligibilityInput) Decision {

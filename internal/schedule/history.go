@@ -20,7 +20,7 @@ const (
 // Directions lists the directions.
 var Directions = []Direction{Outbound, Inbound}
 
-// IsValid tells whether d is a direction.
+// IsValid reports whether d is a direction.
 func (d Direction) IsValid() bool { return slices.Contains(Directions, d) }
 
 // MarshalGQL writes the enum ContactDirection.
@@ -41,7 +41,7 @@ const (
 // Channels lists the channels.
 var Channels = []Channel{Call, Message}
 
-// IsValid tells whether c is a channel.
+// IsValid reports whether c is a channel.
 func (c Channel) IsValid() bool { return slices.Contains(Channels, c) }
 
 // MarshalGQL writes the enum ContactChannel.
@@ -62,7 +62,7 @@ const (
 // Places lists the places.
 var Places = []Place{ResidenceOrCell, Elsewhere}
 
-// IsValid tells whether p is a place.
+// IsValid reports whether p is a place.
 func (p Place) IsValid() bool { return slices.Contains(Places, p) }
 
 // MarshalGQL writes the enum PhonePlace.
@@ -94,7 +94,7 @@ const (
 // Parties lists the parties.
 var Parties = []Party{Consumer, Attorney, ReportingAgency, CreditorOfTheirs}
 
-// IsValid tells whether p is a party.
+// IsValid reports whether p is a party.
 func (p Party) IsValid() bool { return slices.Contains(Parties, p) }
 
 // MarshalGQL writes the enum ContactParty.

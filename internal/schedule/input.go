@@ -24,7 +24,7 @@ type SyncInput struct {
 	LoanID   graphql.Omittable[*string]
 }
 
-// wantsLending tells whether the lending system is asked.
+// wantsLending reports whether the lending system is asked.
 func (in *SyncInput) wantsLending() bool { b := in.Sync.Value(); return b != nil && *b }
 
 // BulkSyncInput is what bulkSyncCustomerSchedules needs.

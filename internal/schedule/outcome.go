@@ -24,7 +24,7 @@ var Outcomes = []Outcome{
 	Conversation, NoAnswer, Busy, Voicemail, NotInService, WrongNumber, Refused, CallbackRequested, DNCRequested, PromiseToPay,
 }
 
-// IsValid tells whether o is an outcome.
+// IsValid reports whether o is an outcome.
 func (o Outcome) IsValid() bool { _, ok := consequences[o]; return ok }
 
 // MarshalGQL writes the enum CallOutcome.

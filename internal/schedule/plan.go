@@ -200,7 +200,7 @@ func (p *planner) finish(first int, blame *rule, at int64) Skip {
 	return Skip{blame.code, blame.text(p.e, at)}
 }
 
-// quiet tells whether the hours, not the history, forbid a call at an instant.
+// quiet reports whether the hours, not the history, forbid a call at an instant.
 func (p *planner) quiet(at int64) bool {
 	for i := range rules {
 		if r := &rules[i]; r.window && p.e.forceOf(r) == enforced {

@@ -24,7 +24,7 @@ var purposeList = [...]Purpose{Collection, Solicitation, Servicing}
 // Purposes lists the purposes of a call.
 var Purposes = purposeList[:]
 
-// IsValid tells whether p is a purpose.
+// IsValid reports whether p is a purpose.
 func (p Purpose) IsValid() bool { return slices.Contains(Purposes, p) }
 
 // MarshalGQL writes the enum CallPurpose.
@@ -47,7 +47,7 @@ const (
 // RegFModes lists the modes, strictest first.
 var RegFModes = []RegFMode{RegFEnforce, RegFWarn, RegFOff}
 
-// IsValid tells whether m is a mode.
+// IsValid reports whether m is a mode.
 func (m RegFMode) IsValid() bool { return slices.Contains(RegFModes, m) }
 
 // MarshalGQL writes the enum RegulationFMode.
@@ -69,7 +69,7 @@ const (
 // OnExhaustedValues lists what may happen.
 var OnExhaustedValues = []OnExhausted{ExhaustedNothing, ExhaustedCreateTask, ExhaustedEmitEvent}
 
-// IsValid tells whether o is one of them.
+// IsValid reports whether o is one of them.
 func (o OnExhausted) IsValid() bool { return slices.Contains(OnExhaustedValues, o) }
 
 // MarshalGQL writes the enum OnExhausted.
@@ -93,7 +93,7 @@ const (
 // QuietBehaviors lists what may become of it.
 var QuietBehaviors = []QuietBehavior{QuietNextAvailable, QuietAbort}
 
-// IsValid tells whether b is one of them.
+// IsValid reports whether b is one of them.
 func (b QuietBehavior) IsValid() bool { return slices.Contains(QuietBehaviors, b) }
 
 // MarshalGQL writes the enum QuietBehavior.

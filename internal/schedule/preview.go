@@ -78,7 +78,7 @@ func (s *Service) Preview(ctx context.Context, v *viewer.Viewer, in PreviewInput
 	return out, nil
 }
 
-// CallEligibility tells whether a customer may be called at a moment, by every rule, and if not, why and
+// CallEligibility reports whether a customer may be called at a moment, by every rule, and if not, why and
 // until when. It writes nothing and promises nothing: a claim asks again.
 func (s *Service) CallEligibility(ctx context.Context, v *viewer.Viewer, in EligibilityQuery) (*Decision, error) {
 	subject, r, _, err := s.subject(ctx, v, &in.Whose, in.TaskType)

@@ -45,7 +45,7 @@ var RuleCodes = []RuleCode{
 	ReasonMaxAttempts, ReasonQuietTime, ReasonPreferredTimes,
 }
 
-// IsValid tells whether c is a code.
+// IsValid reports whether c is a code.
 func (c RuleCode) IsValid() bool { return slices.Contains(RuleCodes, c) }
 
 // MarshalGQL writes the enum CallRule.

@@ -4,7 +4,7 @@ package schedule
 // only for a moment at which, as far as is known by then, it will be made.
 type rule struct {
 	code RuleCode
-	// check tells whether the rule denies a call at an instant, and when that changes: for a denial the
+	// check reports whether the rule denies a call at an instant, and when that changes: for a denial the
 	// first later instant that the rule allows, otherwise the first that it denies. never is neither.
 	// Between the instant and the change the answer stays the same, which is what lets a search jump.
 	check func(e *evaluation, at int64) (denied bool, change int64)

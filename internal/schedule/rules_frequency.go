@@ -24,7 +24,7 @@ func (e *evaluation) sevenInSeven(at int64) (bool, int64) {
 	return true, e.day(0, today.AddDays(limits.CallDays+1)).start
 }
 
-// tooManyCalls tells whether, for some debt, the consecutive dates that end with this one are full.
+// tooManyCalls reports whether, for some debt, the consecutive dates that end with this one are full.
 func (e *evaluation) tooManyCalls(date civil.Date) bool {
 	limits := &e.calendar.limits
 	total := 0
@@ -78,7 +78,7 @@ func (e *evaluation) afterConversation(at int64) (bool, int64) {
 	return true, e.day(0, date).start
 }
 
-// quietAfter tells whether the date lies in the days after a conversation, and the first date after
+// quietAfter reports whether the date lies in the days after a conversation, and the first date after
 // them. The date of the conversation is the first of these days.
 func (e *evaluation) quietAfter(a *attempt, date civil.Date) (civil.Date, bool) {
 	if !a.conversation || a.debts == 0 || date.Before(a.date) {

@@ -23,7 +23,7 @@ const (
 // States lists the states in the order of a task's life.
 var States = []State{Pending, Claimed, InProgress, Completed, Failed, Cancelled, Expired, Skipped}
 
-// IsValid tells whether s is a state.
+// IsValid reports whether s is a state.
 func (s State) IsValid() bool { return slices.Contains(States, s) }
 
 // MarshalGQL writes the enum CallTaskState.
@@ -32,7 +32,7 @@ func (s State) MarshalGQL(w io.Writer) { marshalEnum(w, s) }
 // UnmarshalGQL reads the enum CallTaskState.
 func (s *State) UnmarshalGQL(v any) error { return unmarshalEnum(s, v, States) }
 
-// IsFinal tells whether a task in this state never changes again.
+// IsFinal reports whether a task in this state never changes again.
 func (s State) IsFinal() bool { return len(s.Next()) == 0 }
 
 // Next returns the states that may follow s, none for a final or unknown state.
@@ -52,5 +52,5 @@ func (s State) Next() []State {
 	return nil
 }
 
-// MayBecome tells whether a task in state s may go to state next.
+// MayBecome reports whether a task in state s may go to state next.
 func (s State) MayBecome(next State) bool { return slices.Contains(s.Next(), next) }

@@ -37,7 +37,7 @@ type SyncResult struct {
 	UserErrors           fault.UserErrors
 }
 
-// Success tells whether the row was written.
+// Success reports whether the row was written.
 func (r *SyncResult) Success() bool {
 	return r.Action.Wrote()
 }

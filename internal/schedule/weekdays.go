@@ -25,7 +25,7 @@ const (
 // AllWeekdays lists the days of the week, Monday first.
 var AllWeekdays = []Weekday{Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday}
 
-// IsValid tells whether d is a day of the week.
+// IsValid reports whether d is a day of the week.
 func (d Weekday) IsValid() bool { return d.index() >= 0 }
 
 // MarshalGQL writes the enum Weekday.
@@ -80,13 +80,13 @@ func (s Weekdays) List() []Weekday {
 	return days
 }
 
-// Has tells whether the day is in the set.
+// Has reports whether the day is in the set.
 func (s Weekdays) Has(d time.Weekday) bool { return s&(1<<((d+6)%7)) != 0 }
 
 // Without returns the days of s that are not in o.
 func (s Weekdays) Without(o Weekdays) Weekdays { return s &^ o }
 
-// IsValid tells whether s holds no bits besides the seven days.
+// IsValid reports whether s holds no bits besides the seven days.
 func (s Weekdays) IsValid() bool { return s <= EveryDay }
 
 // String lists the days, for messages.

@@ -14,13 +14,13 @@ type Window struct {
 	To   civil.LocalTime
 }
 
-// IsValid tells whether the window opens before it closes.
+// IsValid reports whether the window opens before it closes.
 func (w Window) IsValid() bool { return w.From.Before(w.To) }
 
-// Contains tells whether the clock lies in the window.
+// Contains reports whether the clock lies in the window.
 func (w Window) Contains(t civil.LocalTime) bool { return !t.Before(w.From) && t.Before(w.To) }
 
-// Within tells whether w opens no earlier and closes no later than o.
+// Within reports whether w opens no earlier and closes no later than o.
 func (w Window) Within(o Window) bool { return !w.From.Before(o.From) && !w.To.After(o.To) }
 
 // String returns "HH:MM to HH:MM".

@@ -81,7 +81,7 @@ func From(ctx context.Context) *Viewer {
 	return Nobody
 }
 
-// Has tells whether the viewer holds the scope.
+// Has reports whether the viewer holds the scope.
 func (v *Viewer) Has(s Scope) bool {
 	_, ok := slices.BinarySearch(v.Scopes, s)
 	return ok

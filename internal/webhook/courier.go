@@ -110,7 +110,7 @@ func (c *Courier) Close() { c.http.CloseIdleConnections() }
 // given back.
 func (c *Courier) Stop() { c.stopped.Store(true) }
 
-// mayBegin tells whether attempts may be begun.
+// mayBegin reports whether attempts may be begun.
 func (c *Courier) mayBegin(ctx context.Context) bool { return ctx.Err() == nil && !c.stopped.Load() }
 
 // Drain delivers what is due at one endpoint, the oldest first, and enqueues a job for what is due later. It
@@ -200,7 +200,7 @@ func (t *tally) count(d *Delivery, o outcome) {
 	}
 }
 
-// allFailed tells whether something was tried, and nothing arrived.
+// allFailed reports whether something was tried, and nothing arrived.
 func (t tally) allFailed() bool { return t.failures > 0 && t.successes == 0 }
 
 // disables returns why the endpoint is to be disabled, or "". Time alone is no reason: a delivery must have come to

@@ -64,7 +64,7 @@ const (
 // States lists the states.
 var States = []State{Pending, Delivered, Failed}
 
-// IsValid tells whether s is a state.
+// IsValid reports whether s is a state.
 func (s State) IsValid() bool { return slices.Contains(States, s) }
 
 // MarshalGQL writes the enum WebhookDeliveryState.
@@ -102,7 +102,7 @@ const (
 // Failures lists the failures.
 var Failures = []Failure{FailureStatus, FailureRedirect, FailureGone, FailureTimeout, FailureUnreachable, FailureCertificate, FailurePrivateAddress, FailureDisabled, FailureExpired}
 
-// IsValid tells whether f is a failure.
+// IsValid reports whether f is a failure.
 func (f Failure) IsValid() bool { return slices.Contains(Failures, f) }
 
 // MarshalGQL writes the enum WebhookFailure.

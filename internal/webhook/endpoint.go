@@ -59,7 +59,7 @@ func (e *Endpoint) turn() turn {
 	return turn{OrganizationID: e.OrganizationID, EndpointID: e.UUID, Failing: e.FailingSince != nil}
 }
 
-// wants tells whether the endpoint is to be told of an event.
+// wants reports whether the endpoint is to be told of an event.
 func (e *Endpoint) wants(t EventType) bool { return slices.Contains(e.EventNames, string(t)) }
 
 // disable ends deliveries at a time, for a reason.
@@ -92,7 +92,7 @@ const (
 // DisabledReasons lists the reasons.
 var DisabledReasons = []DisabledReason{DisabledByHand, DisabledFailing, DisabledGone}
 
-// IsValid tells whether r is a reason.
+// IsValid reports whether r is a reason.
 func (r DisabledReason) IsValid() bool { return slices.Contains(DisabledReasons, r) }
 
 // MarshalGQL writes the enum WebhookDisabledReason.

@@ -36,7 +36,7 @@ var EventTypes = []EventType{CustomerCreated, CustomerUpdated, CustomerDeleted, 
 // Wire is the name that receivers see, such as customer.created.
 func (e EventType) Wire() string { return strings.ToLower(strings.ReplaceAll(string(e), "_", ".")) }
 
-// IsValid tells whether e is a kind of event.
+// IsValid reports whether e is a kind of event.
 func (e EventType) IsValid() bool { return slices.Contains(EventTypes, e) }
 
 // MarshalGQL writes the enum WebhookEventType.

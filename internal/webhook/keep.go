@@ -35,7 +35,7 @@ func (c *Courier) Purge(ctx context.Context) error {
 	return nil
 }
 
-// Forget removes the log of an endpoint that was deleted, and tells whether all of it is gone.
+// Forget removes the log of an endpoint that was deleted, and reports whether all of it is gone.
 func (c *Courier) Forget(ctx context.Context, organizationID, endpointID uuid.UUID) (bool, error) {
 	done, err := c.pool.InRounds(ctx, purgeBatch, forgetSQL, organizationID, endpointID)
 	if err != nil {

@@ -81,7 +81,7 @@ func (o *Outbox) Emit(ctx context.Context, tx *db.Tx, v *viewer.Viewer, events .
 	return o.put(ctx, tx, v.Scope(), rows, turns...)
 }
 
-// wanted tells whether some endpoint of the viewer's organization wants one of the events.
+// wanted reports whether some endpoint of the viewer's organization wants one of the events.
 func (o *Outbox) wanted(ctx context.Context, tx *db.Tx, v *viewer.Viewer, events []Event) (bool, error) {
 	if len(events) == 0 {
 		return false, nil

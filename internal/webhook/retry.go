@@ -35,7 +35,7 @@ func pause(since, now time.Time) time.Duration {
 	return min(max(now.Sub(since)/10, shortestPause), longestPause)
 }
 
-// isHopeless tells whether an endpoint has failed for so long that it is to be disabled.
+// isHopeless reports whether an endpoint has failed for so long that it is to be disabled.
 func (e *Endpoint) isHopeless(now time.Time) bool {
 	return e.FailingSince != nil && now.Sub(*e.FailingSince) >= disableAfter
 }
@@ -100,7 +100,7 @@ func (d *Delivery) settle(o outcome, now time.Time, random float64) {
 	d.NextAttemptAt = &next
 }
 
-// isExpired tells whether it is too late for a first or another attempt.
+// isExpired reports whether it is too late for a first or another attempt.
 func (d *Delivery) isExpired(now time.Time) bool { return !now.Before(d.CreatedAt.Add(giveUpAfter)) }
 
 // expire ends a delivery for which it is too late; the attempt that was counted did not begin.
