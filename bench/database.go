@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/lib/pq"
 
+	"caseload/internal/calling"
 	"caseload/internal/civil"
 	"caseload/internal/db"
 	"caseload/internal/devdb"
@@ -122,7 +123,7 @@ func (d *database) organize(ctx context.Context) (key string, err error) {
 		}
 		v := system(id)
 		bus := notify.New(d.pool, d.url, slog.New(slog.DiscardHandler))
-		if _, err := schedule.New(d.pool, nil, bus, time.Now).CreateTaskType(ctx, v, schedule.CreateTaskTypeInput{Name: taskType, Purpose: schedule.Collection}); err != nil {
+		if _, err := schedule.New(d.pool, nil, bus, time.Now).CreateTaskType(ctx, v, schedule.CreateTaskTypeInput{Name: taskType, Purpose: calling.Collection}); err != nil {
 			return "", fmt.Errorf("create task type: %w", err)
 		}
 		if id == big {

@@ -16,6 +16,7 @@ import (
 
 	"caseload/internal/batch"
 	"caseload/internal/bulk"
+	"caseload/internal/calling"
 	"caseload/internal/customer"
 	"caseload/internal/db"
 	"caseload/internal/fault"
@@ -108,7 +109,7 @@ func appendDays(dst []byte, cells [][]byte) ([]byte, error) {
 	if _, err := fmt.Sscan(string(cells[0]), &bits); err != nil {
 		return dst, err
 	}
-	var set schedule.Weekdays
+	var set calling.Weekdays
 	if err := set.Scan(bits); err != nil {
 		return dst, err
 	}

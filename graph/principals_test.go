@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"caseload/internal/calling"
 	"caseload/internal/graphtest"
 	"caseload/internal/schedule"
 )
@@ -356,7 +357,7 @@ func taskTypeID(s *scene) vars {
 
 func ownTaskType(name string) func(s *scene) vars {
 	return func(s *scene) vars {
-		row, err := s.Schedules.CreateTaskType(s.t.Context(), s.Harbor.System, schedule.CreateTaskTypeInput{Name: name, Purpose: schedule.Servicing})
+		row, err := s.Schedules.CreateTaskType(s.t.Context(), s.Harbor.System, schedule.CreateTaskTypeInput{Name: name, Purpose: calling.Servicing})
 		require.NoError(s.t, err)
 		return vars{"id": graphtest.ID(row)}
 	}

@@ -8,6 +8,7 @@ package graph
 import (
 	"caseload/graph/generated"
 	"caseload/graph/model"
+	"caseload/internal/calling"
 	"caseload/internal/civil"
 	"caseload/internal/customer"
 	"caseload/internal/relay"
@@ -133,14 +134,14 @@ func (r *mutationResolver) ClaimCallTasks(ctx context.Context, input schedule.Cl
 }
 
 func (r *mutationResolver) ClaimCallTask(ctx context.Context, input schedule.ClaimOneInput) (*model.ClaimCallTaskPayload, error) {
-	var denials []*schedule.Denial
+	var denials []*calling.Denial
 	claim, err := once(ctx, r.Resolver, func(ctx context.Context) (claim *schedule.Claim, err error) {
 		claim, denials, err = r.schedules.ClaimOne(ctx, viewer.From(ctx), input)
 		return claim, err
 	})
 	errs, err := refused(err)
 	if denials == nil {
-		denials = []*schedule.Denial{}
+		denials = []*calling.Denial{}
 	}
 	return &model.ClaimCallTaskPayload{Claim: claim, Denials: denials, UserErrors: errs}, err
 }
@@ -217,7 +218,7 @@ func (r *queryResolver) SchedulePreview(ctx context.Context, input schedule.Prev
 	return r.schedules.Preview(ctx, viewer.From(ctx), input)
 }
 
-func (r *queryResolver) CallEligibility(ctx context.Context, input schedule.EligibilityQuery) (*schedule.Decision, error) {
+func (r *queryResolver) CallEligibility(ctx context.Context, input schedule.EligibilityQuery) (*calling.Decision, error) {
 	return r.schedules.CallEligibility(ctx, viewer.From(ctx), input)
 }
 

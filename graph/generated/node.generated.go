@@ -7,6 +7,7 @@ import (
 	"caseload/internal/audit"
 	"caseload/internal/batch"
 	"caseload/internal/bulk"
+	"caseload/internal/calling"
 	"caseload/internal/civil"
 	"caseload/internal/customer"
 	"caseload/internal/fault"
@@ -84,7 +85,7 @@ type QueryResolver interface {
 	Schedules(ctx context.Context, first *int32, after *string, last *int32, before *string, filter *schedule.Filter) (*relay.Connection[*schedule.Schedule], error)
 	CallTasks(ctx context.Context, first *int32, after *string, last *int32, before *string, filter *schedule.CallTaskFilter) (*relay.Connection[*schedule.CallTask], error)
 	SchedulePreview(ctx context.Context, input schedule.PreviewInput) (*schedule.Preview, error)
-	CallEligibility(ctx context.Context, input schedule.EligibilityQuery) (*schedule.Decision, error)
+	CallEligibility(ctx context.Context, input schedule.EligibilityQuery) (*calling.Decision, error)
 	CallingWindows(ctx context.Context, state *string) ([]*schedule.CallingWindow, error)
 	CallingHolidays(ctx context.Context, state *string, from *civil.Date, to *civil.Date) ([]*schedule.CallingHoliday, error)
 	WebhookEndpoints(ctx context.Context, first *int32, after *string, last *int32, before *string, filter *webhook.EndpointFilter) (*relay.Connection[*webhook.Endpoint], error)
@@ -4648,11 +4649,11 @@ func (ec *executionContext) _Query_callEligibility(ctx context.Context, field gr
 			directive1 := func(ctx context.Context) (any, error) {
 				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"SCHEDULES_READ"})
 				if err != nil {
-					var zeroVal *schedule.Decision
+					var zeroVal *calling.Decision
 					return zeroVal, err
 				}
 				if ec.Directives.Auth == nil {
-					var zeroVal *schedule.Decision
+					var zeroVal *calling.Decision
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
 				return ec.Directives.Auth(ctx, nil, directive0, requires)
@@ -4661,8 +4662,8 @@ func (ec *executionContext) _Query_callEligibility(ctx context.Context, field gr
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *schedule.Decision) graphql.Marshaler {
-			return ec.marshalOCallEligibility2ᚖcaseloadᚋinternalᚋscheduleᚐDecision(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *calling.Decision) graphql.Marshaler {
+			return ec.marshalOCallEligibility2ᚖcaseloadᚋinternalᚋcallingᚐDecision(ctx, selections, v)
 		},
 		true,
 		false,

@@ -5,6 +5,7 @@ package generated
 import (
 	"caseload/graph/model"
 	"caseload/internal/batch"
+	"caseload/internal/calling"
 	"caseload/internal/civil"
 	"caseload/internal/customer"
 	"caseload/internal/fault"
@@ -437,8 +438,8 @@ func (ec *executionContext) _BulkSyncCustomerScheduleResult_notScheduledBecause(
 			return obj.NotScheduledBecause, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *schedule.RuleCode) graphql.Marshaler {
-			return ec.marshalOCallRule2ᚖcaseloadᚋinternalᚋscheduleᚐRuleCode(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *calling.RuleCode) graphql.Marshaler {
+			return ec.marshalOCallRule2ᚖcaseloadᚋinternalᚋcallingᚐRuleCode(ctx, selections, v)
 		},
 		true,
 		false,
@@ -694,8 +695,8 @@ func (ec *executionContext) _CallAttempt_direction(ctx context.Context, field gr
 			return obj.Direction, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v schedule.Direction) graphql.Marshaler {
-			return ec.marshalNCallDirection2caseloadᚋinternalᚋscheduleᚐDirection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v calling.Direction) graphql.Marshaler {
+			return ec.marshalNCallDirection2caseloadᚋinternalᚋcallingᚐDirection(ctx, selections, v)
 		},
 		true,
 		true,
@@ -740,8 +741,8 @@ func (ec *executionContext) _CallAttempt_outcome(ctx context.Context, field grap
 			return obj.Outcome, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *schedule.Outcome) graphql.Marshaler {
-			return ec.marshalOCallOutcome2ᚖcaseloadᚋinternalᚋscheduleᚐOutcome(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *calling.Outcome) graphql.Marshaler {
+			return ec.marshalOCallOutcome2ᚖcaseloadᚋinternalᚋcallingᚐOutcome(ctx, selections, v)
 		},
 		true,
 		false,
@@ -1030,7 +1031,7 @@ func (ec *executionContext) fieldContext_CallAttemptEdge_cursor(_ context.Contex
 	return graphql.NewScalarFieldContext("CallAttemptEdge", field, true, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _CallDenial_rule(ctx context.Context, field graphql.CollectedField, obj *schedule.Denial) (ret graphql.Marshaler) {
+func (ec *executionContext) _CallDenial_rule(ctx context.Context, field graphql.CollectedField, obj *calling.Denial) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1042,8 +1043,8 @@ func (ec *executionContext) _CallDenial_rule(ctx context.Context, field graphql.
 			return obj.Rule, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v schedule.RuleCode) graphql.Marshaler {
-			return ec.marshalNCallRule2caseloadᚋinternalᚋscheduleᚐRuleCode(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v calling.RuleCode) graphql.Marshaler {
+			return ec.marshalNCallRule2caseloadᚋinternalᚋcallingᚐRuleCode(ctx, selections, v)
 		},
 		true,
 		true,
@@ -1053,7 +1054,7 @@ func (ec *executionContext) fieldContext_CallDenial_rule(_ context.Context, fiel
 	return graphql.NewScalarFieldContext("CallDenial", field, false, false, errors.New("field of type CallRule does not have child fields"))
 }
 
-func (ec *executionContext) _CallDenial_message(ctx context.Context, field graphql.CollectedField, obj *schedule.Denial) (ret graphql.Marshaler) {
+func (ec *executionContext) _CallDenial_message(ctx context.Context, field graphql.CollectedField, obj *calling.Denial) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1076,7 +1077,7 @@ func (ec *executionContext) fieldContext_CallDenial_message(_ context.Context, f
 	return graphql.NewScalarFieldContext("CallDenial", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _CallDenial_source(ctx context.Context, field graphql.CollectedField, obj *schedule.Denial) (ret graphql.Marshaler) {
+func (ec *executionContext) _CallDenial_source(ctx context.Context, field graphql.CollectedField, obj *calling.Denial) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1099,7 +1100,7 @@ func (ec *executionContext) fieldContext_CallDenial_source(_ context.Context, fi
 	return graphql.NewScalarFieldContext("CallDenial", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _CallDenial_until(ctx context.Context, field graphql.CollectedField, obj *schedule.Denial) (ret graphql.Marshaler) {
+func (ec *executionContext) _CallDenial_until(ctx context.Context, field graphql.CollectedField, obj *calling.Denial) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1122,7 +1123,7 @@ func (ec *executionContext) fieldContext_CallDenial_until(_ context.Context, fie
 	return graphql.NewScalarFieldContext("CallDenial", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func (ec *executionContext) _CallEligibility_allowed(ctx context.Context, field graphql.CollectedField, obj *schedule.Decision) (ret graphql.Marshaler) {
+func (ec *executionContext) _CallEligibility_allowed(ctx context.Context, field graphql.CollectedField, obj *calling.Decision) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1145,7 +1146,7 @@ func (ec *executionContext) fieldContext_CallEligibility_allowed(_ context.Conte
 	return graphql.NewScalarFieldContext("CallEligibility", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
-func (ec *executionContext) _CallEligibility_denials(ctx context.Context, field graphql.CollectedField, obj *schedule.Decision) (ret graphql.Marshaler) {
+func (ec *executionContext) _CallEligibility_denials(ctx context.Context, field graphql.CollectedField, obj *calling.Decision) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1157,8 +1158,8 @@ func (ec *executionContext) _CallEligibility_denials(ctx context.Context, field 
 			return obj.Denials, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []schedule.Denial) graphql.Marshaler {
-			return ec.marshalNCallDenial2ᚕcaseloadᚋinternalᚋscheduleᚐDenialᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []calling.Denial) graphql.Marshaler {
+			return ec.marshalNCallDenial2ᚕcaseloadᚋinternalᚋcallingᚐDenialᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -1177,7 +1178,7 @@ func (ec *executionContext) fieldContext_CallEligibility_denials(_ context.Conte
 	return fc, nil
 }
 
-func (ec *executionContext) _CallEligibility_warnings(ctx context.Context, field graphql.CollectedField, obj *schedule.Decision) (ret graphql.Marshaler) {
+func (ec *executionContext) _CallEligibility_warnings(ctx context.Context, field graphql.CollectedField, obj *calling.Decision) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1189,8 +1190,8 @@ func (ec *executionContext) _CallEligibility_warnings(ctx context.Context, field
 			return obj.Warnings, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []schedule.Denial) graphql.Marshaler {
-			return ec.marshalNCallDenial2ᚕcaseloadᚋinternalᚋscheduleᚐDenialᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []calling.Denial) graphql.Marshaler {
+			return ec.marshalNCallDenial2ᚕcaseloadᚋinternalᚋcallingᚐDenialᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -1209,7 +1210,7 @@ func (ec *executionContext) fieldContext_CallEligibility_warnings(_ context.Cont
 	return fc, nil
 }
 
-func (ec *executionContext) _CallEligibility_allowedUntil(ctx context.Context, field graphql.CollectedField, obj *schedule.Decision) (ret graphql.Marshaler) {
+func (ec *executionContext) _CallEligibility_allowedUntil(ctx context.Context, field graphql.CollectedField, obj *calling.Decision) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1232,7 +1233,7 @@ func (ec *executionContext) fieldContext_CallEligibility_allowedUntil(_ context.
 	return graphql.NewScalarFieldContext("CallEligibility", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func (ec *executionContext) _CallEligibility_earliestNext(ctx context.Context, field graphql.CollectedField, obj *schedule.Decision) (ret graphql.Marshaler) {
+func (ec *executionContext) _CallEligibility_earliestNext(ctx context.Context, field graphql.CollectedField, obj *calling.Decision) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1290,8 +1291,8 @@ func (ec *executionContext) _CallTask_state(ctx context.Context, field graphql.C
 			return obj.State, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v schedule.State) graphql.Marshaler {
-			return ec.marshalNCallTaskState2caseloadᚋinternalᚋscheduleᚐState(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v calling.State) graphql.Marshaler {
+			return ec.marshalNCallTaskState2caseloadᚋinternalᚋcallingᚐState(ctx, selections, v)
 		},
 		true,
 		true,
@@ -1566,8 +1567,8 @@ func (ec *executionContext) _CallTask_outcome(ctx context.Context, field graphql
 			return obj.Outcome, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *schedule.Outcome) graphql.Marshaler {
-			return ec.marshalOCallOutcome2ᚖcaseloadᚋinternalᚋscheduleᚐOutcome(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *calling.Outcome) graphql.Marshaler {
+			return ec.marshalOCallOutcome2ᚖcaseloadᚋinternalᚋcallingᚐOutcome(ctx, selections, v)
 		},
 		true,
 		false,
@@ -1969,8 +1970,8 @@ func (ec *executionContext) _CallTaskClaim_warnings(ctx context.Context, field g
 			return obj.Warnings, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*schedule.Denial) graphql.Marshaler {
-			return ec.marshalNCallDenial2ᚕᚖcaseloadᚋinternalᚋscheduleᚐDenialᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*calling.Denial) graphql.Marshaler {
+			return ec.marshalNCallDenial2ᚕᚖcaseloadᚋinternalᚋcallingᚐDenialᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2400,8 +2401,8 @@ func (ec *executionContext) _CallingWindow_days(ctx context.Context, field graph
 			return obj.Days(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []schedule.Weekday) graphql.Marshaler {
-			return ec.marshalNWeekday2ᚕcaseloadᚋinternalᚋscheduleᚐWeekdayᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []calling.Weekday) graphql.Marshaler {
+			return ec.marshalNWeekday2ᚕcaseloadᚋinternalᚋcallingᚐWeekdayᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2515,8 +2516,8 @@ func (ec *executionContext) _CallingWindow_purposes(ctx context.Context, field g
 			return obj.Purposes, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []schedule.Purpose) graphql.Marshaler {
-			return ec.marshalNCallPurpose2ᚕcaseloadᚋinternalᚋscheduleᚐPurposeᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []calling.Purpose) graphql.Marshaler {
+			return ec.marshalNCallPurpose2ᚕcaseloadᚋinternalᚋcallingᚐPurposeᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2639,8 +2640,8 @@ func (ec *executionContext) _ClaimCallTaskPayload_denials(ctx context.Context, f
 			return obj.Denials, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*schedule.Denial) graphql.Marshaler {
-			return ec.marshalNCallDenial2ᚕᚖcaseloadᚋinternalᚋscheduleᚐDenialᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*calling.Denial) graphql.Marshaler {
+			return ec.marshalNCallDenial2ᚕᚖcaseloadᚋinternalᚋcallingᚐDenialᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -3060,8 +3061,8 @@ func (ec *executionContext) _InconvenientTime_days(ctx context.Context, field gr
 			return obj.Days(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []schedule.Weekday) graphql.Marshaler {
-			return ec.marshalNWeekday2ᚕcaseloadᚋinternalᚋscheduleᚐWeekdayᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []calling.Weekday) graphql.Marshaler {
+			return ec.marshalNWeekday2ᚕcaseloadᚋinternalᚋcallingᚐWeekdayᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -3445,8 +3446,8 @@ func (ec *executionContext) _PreviewDay_skippedBy(ctx context.Context, field gra
 			return obj.SkippedBy, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *schedule.RuleCode) graphql.Marshaler {
-			return ec.marshalOCallRule2ᚖcaseloadᚋinternalᚋscheduleᚐRuleCode(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *calling.RuleCode) graphql.Marshaler {
+			return ec.marshalOCallRule2ᚖcaseloadᚋinternalᚋcallingᚐRuleCode(ctx, selections, v)
 		},
 		true,
 		false,
@@ -4583,8 +4584,8 @@ func (ec *executionContext) _SchedulePreview_blockedBy(ctx context.Context, fiel
 			return obj.BlockedBy, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *schedule.RuleCode) graphql.Marshaler {
-			return ec.marshalOCallRule2ᚖcaseloadᚋinternalᚋscheduleᚐRuleCode(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *calling.RuleCode) graphql.Marshaler {
+			return ec.marshalOCallRule2ᚖcaseloadᚋinternalᚋcallingᚐRuleCode(ctx, selections, v)
 		},
 		true,
 		false,
@@ -4812,8 +4813,8 @@ func (ec *executionContext) _SyncCustomerSchedulePayload_notScheduledBecause(ctx
 			return obj.NotScheduledBecause, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *schedule.RuleCode) graphql.Marshaler {
-			return ec.marshalOCallRule2ᚖcaseloadᚋinternalᚋscheduleᚐRuleCode(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *calling.RuleCode) graphql.Marshaler {
+			return ec.marshalOCallRule2ᚖcaseloadᚋinternalᚋcallingᚐRuleCode(ctx, selections, v)
 		},
 		true,
 		false,
@@ -5005,8 +5006,8 @@ func (ec *executionContext) _TaskType_purpose(ctx context.Context, field graphql
 			return obj.Purpose, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v schedule.Purpose) graphql.Marshaler {
-			return ec.marshalNCallPurpose2caseloadᚋinternalᚋscheduleᚐPurpose(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v calling.Purpose) graphql.Marshaler {
+			return ec.marshalNCallPurpose2caseloadᚋinternalᚋcallingᚐPurpose(ctx, selections, v)
 		},
 		true,
 		true,
@@ -5120,8 +5121,8 @@ func (ec *executionContext) _TaskType_days(ctx context.Context, field graphql.Co
 			return obj.Days(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []schedule.Weekday) graphql.Marshaler {
-			return ec.marshalNWeekday2ᚕcaseloadᚋinternalᚋscheduleᚐWeekdayᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []calling.Weekday) graphql.Marshaler {
+			return ec.marshalNWeekday2ᚕcaseloadᚋinternalᚋcallingᚐWeekdayᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -5281,8 +5282,8 @@ func (ec *executionContext) _TaskType_regulationF(ctx context.Context, field gra
 			return obj.RegulationF, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v schedule.RegFMode) graphql.Marshaler {
-			return ec.marshalNRegulationFMode2caseloadᚋinternalᚋscheduleᚐRegFMode(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v calling.RegFMode) graphql.Marshaler {
+			return ec.marshalNRegulationFMode2caseloadᚋinternalᚋcallingᚐRegFMode(ctx, selections, v)
 		},
 		true,
 		true,
@@ -5327,8 +5328,8 @@ func (ec *executionContext) _TaskType_onExhausted(ctx context.Context, field gra
 			return obj.OnExhausted, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v schedule.OnExhausted) graphql.Marshaler {
-			return ec.marshalNOnExhausted2caseloadᚋinternalᚋscheduleᚐOnExhausted(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v calling.OnExhausted) graphql.Marshaler {
+			return ec.marshalNOnExhausted2caseloadᚋinternalᚋcallingᚐOnExhausted(ctx, selections, v)
 		},
 		true,
 		true,
@@ -5350,8 +5351,8 @@ func (ec *executionContext) _TaskType_quietBehavior(ctx context.Context, field g
 			return obj.QuietBehavior, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v schedule.QuietBehavior) graphql.Marshaler {
-			return ec.marshalNQuietBehavior2caseloadᚋinternalᚋscheduleᚐQuietBehavior(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v calling.QuietBehavior) graphql.Marshaler {
+			return ec.marshalNQuietBehavior2caseloadᚋinternalᚋcallingᚐQuietBehavior(ctx, selections, v)
 		},
 		true,
 		true,
@@ -5911,7 +5912,7 @@ func (ec *executionContext) unmarshalInputAddInconvenientTimeInput(ctx context.C
 			it.ReferenceID = graphql.OmittableOf(data)
 		case "days":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("days"))
-			data, err := ec.unmarshalNWeekday2ᚕcaseloadᚋinternalᚋscheduleᚐWeekdayᚄ(ctx, v)
+			data, err := ec.unmarshalNWeekday2ᚕcaseloadᚋinternalᚋcallingᚐWeekdayᚄ(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -6136,8 +6137,8 @@ func (ec *executionContext) unmarshalInputCallTaskFilter(ctx context.Context, ob
 	return it, nil
 }
 
-func (ec *executionContext) unmarshalInputCallTaskStateFilter(ctx context.Context, obj any) (relay.EnumFilter[schedule.State], error) {
-	var it relay.EnumFilter[schedule.State]
+func (ec *executionContext) unmarshalInputCallTaskStateFilter(ctx context.Context, obj any) (relay.EnumFilter[calling.State], error) {
+	var it relay.EnumFilter[calling.State]
 	if obj == nil {
 		return it, nil
 	}
@@ -6156,21 +6157,21 @@ func (ec *executionContext) unmarshalInputCallTaskStateFilter(ctx context.Contex
 		switch k {
 		case "eq":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("eq"))
-			data, err := ec.unmarshalOCallTaskState2ᚖcaseloadᚋinternalᚋscheduleᚐState(ctx, v)
+			data, err := ec.unmarshalOCallTaskState2ᚖcaseloadᚋinternalᚋcallingᚐState(ctx, v)
 			if err != nil {
 				return it, err
 			}
 			it.Eq = graphql.OmittableOf(data)
 		case "neq":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("neq"))
-			data, err := ec.unmarshalOCallTaskState2ᚖcaseloadᚋinternalᚋscheduleᚐState(ctx, v)
+			data, err := ec.unmarshalOCallTaskState2ᚖcaseloadᚋinternalᚋcallingᚐState(ctx, v)
 			if err != nil {
 				return it, err
 			}
 			it.Neq = graphql.OmittableOf(data)
 		case "in":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("in"))
-			data, err := ec.unmarshalOCallTaskState2ᚕcaseloadᚋinternalᚋscheduleᚐStateᚄ(ctx, v)
+			data, err := ec.unmarshalOCallTaskState2ᚕcaseloadᚋinternalᚋcallingᚐStateᚄ(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -6332,7 +6333,7 @@ func (ec *executionContext) unmarshalInputCompleteCallTaskInput(ctx context.Cont
 			it.ID = data
 		case "outcome":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("outcome"))
-			data, err := ec.unmarshalNCallOutcome2caseloadᚋinternalᚋscheduleᚐOutcome(ctx, v)
+			data, err := ec.unmarshalNCallOutcome2caseloadᚋinternalᚋcallingᚐOutcome(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -6404,7 +6405,7 @@ func (ec *executionContext) unmarshalInputCreateTaskTypeInput(ctx context.Contex
 			it.Description = graphql.OmittableOf(data)
 		case "purpose":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("purpose"))
-			data, err := ec.unmarshalNCallPurpose2caseloadᚋinternalᚋscheduleᚐPurpose(ctx, v)
+			data, err := ec.unmarshalNCallPurpose2caseloadᚋinternalᚋcallingᚐPurpose(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -6439,7 +6440,7 @@ func (ec *executionContext) unmarshalInputCreateTaskTypeInput(ctx context.Contex
 			it.HorizonDays = graphql.OmittableOf(data)
 		case "days":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("days"))
-			data, err := ec.unmarshalOWeekday2ᚕcaseloadᚋinternalᚋscheduleᚐWeekdayᚄ(ctx, v)
+			data, err := ec.unmarshalOWeekday2ᚕcaseloadᚋinternalᚋcallingᚐWeekdayᚄ(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -6488,7 +6489,7 @@ func (ec *executionContext) unmarshalInputCreateTaskTypeInput(ctx context.Contex
 			it.EndGuardMinutes = graphql.OmittableOf(data)
 		case "regulationF":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("regulationF"))
-			data, err := ec.unmarshalORegulationFMode2ᚖcaseloadᚋinternalᚋscheduleᚐRegFMode(ctx, v)
+			data, err := ec.unmarshalORegulationFMode2ᚖcaseloadᚋinternalᚋcallingᚐRegFMode(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -6502,14 +6503,14 @@ func (ec *executionContext) unmarshalInputCreateTaskTypeInput(ctx context.Contex
 			it.PerPhone24hLimit = graphql.OmittableOf(data)
 		case "onExhausted":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("onExhausted"))
-			data, err := ec.unmarshalOOnExhausted2ᚖcaseloadᚋinternalᚋscheduleᚐOnExhausted(ctx, v)
+			data, err := ec.unmarshalOOnExhausted2ᚖcaseloadᚋinternalᚋcallingᚐOnExhausted(ctx, v)
 			if err != nil {
 				return it, err
 			}
 			it.OnExhausted = graphql.OmittableOf(data)
 		case "quietBehavior":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("quietBehavior"))
-			data, err := ec.unmarshalOQuietBehavior2ᚖcaseloadᚋinternalᚋscheduleᚐQuietBehavior(ctx, v)
+			data, err := ec.unmarshalOQuietBehavior2ᚖcaseloadᚋinternalᚋcallingᚐQuietBehavior(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -6560,7 +6561,7 @@ func (ec *executionContext) unmarshalInputRecordCallInput(ctx context.Context, o
 			it.ReferenceID = graphql.OmittableOf(data)
 		case "direction":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("direction"))
-			data, err := ec.unmarshalNCallDirection2caseloadᚋinternalᚋscheduleᚐDirection(ctx, v)
+			data, err := ec.unmarshalNCallDirection2caseloadᚋinternalᚋcallingᚐDirection(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -6574,7 +6575,7 @@ func (ec *executionContext) unmarshalInputRecordCallInput(ctx context.Context, o
 			it.PhoneNumber = graphql.OmittableOf(data)
 		case "outcome":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("outcome"))
-			data, err := ec.unmarshalNCallOutcome2caseloadᚋinternalᚋscheduleᚐOutcome(ctx, v)
+			data, err := ec.unmarshalNCallOutcome2caseloadᚋinternalᚋcallingᚐOutcome(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -7078,7 +7079,7 @@ func (ec *executionContext) unmarshalInputTightenCallingWindowInput(ctx context.
 			it.State = data
 		case "days":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("days"))
-			data, err := ec.unmarshalNWeekday2ᚕcaseloadᚋinternalᚋscheduleᚐWeekdayᚄ(ctx, v)
+			data, err := ec.unmarshalNWeekday2ᚕcaseloadᚋinternalᚋcallingᚐWeekdayᚄ(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -7113,7 +7114,7 @@ func (ec *executionContext) unmarshalInputTightenCallingWindowInput(ctx context.
 			it.ClosesAt = graphql.OmittableOf(data)
 		case "purposes":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("purposes"))
-			data, err := ec.unmarshalOCallPurpose2ᚕcaseloadᚋinternalᚋscheduleᚐPurposeᚄ(ctx, v)
+			data, err := ec.unmarshalOCallPurpose2ᚕcaseloadᚋinternalᚋcallingᚐPurposeᚄ(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -7164,7 +7165,7 @@ func (ec *executionContext) unmarshalInputUpdateTaskTypeInput(ctx context.Contex
 			it.Description = graphql.OmittableOf(data)
 		case "purpose":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("purpose"))
-			data, err := ec.unmarshalOCallPurpose2ᚖcaseloadᚋinternalᚋscheduleᚐPurpose(ctx, v)
+			data, err := ec.unmarshalOCallPurpose2ᚖcaseloadᚋinternalᚋcallingᚐPurpose(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -7199,7 +7200,7 @@ func (ec *executionContext) unmarshalInputUpdateTaskTypeInput(ctx context.Contex
 			it.HorizonDays = graphql.OmittableOf(data)
 		case "days":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("days"))
-			data, err := ec.unmarshalOWeekday2ᚕcaseloadᚋinternalᚋscheduleᚐWeekdayᚄ(ctx, v)
+			data, err := ec.unmarshalOWeekday2ᚕcaseloadᚋinternalᚋcallingᚐWeekdayᚄ(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -7248,7 +7249,7 @@ func (ec *executionContext) unmarshalInputUpdateTaskTypeInput(ctx context.Contex
 			it.EndGuardMinutes = graphql.OmittableOf(data)
 		case "regulationF":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("regulationF"))
-			data, err := ec.unmarshalORegulationFMode2ᚖcaseloadᚋinternalᚋscheduleᚐRegFMode(ctx, v)
+			data, err := ec.unmarshalORegulationFMode2ᚖcaseloadᚋinternalᚋcallingᚐRegFMode(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -7262,14 +7263,14 @@ func (ec *executionContext) unmarshalInputUpdateTaskTypeInput(ctx context.Contex
 			it.PerPhone24hLimit = graphql.OmittableOf(data)
 		case "onExhausted":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("onExhausted"))
-			data, err := ec.unmarshalOOnExhausted2ᚖcaseloadᚋinternalᚋscheduleᚐOnExhausted(ctx, v)
+			data, err := ec.unmarshalOOnExhausted2ᚖcaseloadᚋinternalᚋcallingᚐOnExhausted(ctx, v)
 			if err != nil {
 				return it, err
 			}
 			it.OnExhausted = graphql.OmittableOf(data)
 		case "quietBehavior":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("quietBehavior"))
-			data, err := ec.unmarshalOQuietBehavior2ᚖcaseloadᚋinternalᚋscheduleᚐQuietBehavior(ctx, v)
+			data, err := ec.unmarshalOQuietBehavior2ᚖcaseloadᚋinternalᚋcallingᚐQuietBehavior(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -7786,7 +7787,7 @@ func (ec *executionContext) _CallAttemptEdge(ctx context.Context, sel ast.Select
 
 var callDenialImplementors = []string{"CallDenial"}
 
-func (ec *executionContext) _CallDenial(ctx context.Context, sel ast.SelectionSet, obj *schedule.Denial) graphql.Marshaler {
+func (ec *executionContext) _CallDenial(ctx context.Context, sel ast.SelectionSet, obj *calling.Denial) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, callDenialImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -7839,7 +7840,7 @@ func (ec *executionContext) _CallDenial(ctx context.Context, sel ast.SelectionSe
 
 var callEligibilityImplementors = []string{"CallEligibility"}
 
-func (ec *executionContext) _CallEligibility(ctx context.Context, sel ast.SelectionSet, obj *schedule.Decision) graphql.Marshaler {
+func (ec *executionContext) _CallEligibility(ctx context.Context, sel ast.SelectionSet, obj *calling.Decision) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, callEligibilityImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -10343,15 +10344,15 @@ func (ec *executionContext) marshalNCallAttemptEdge2ᚖcaseloadᚋinternalᚋrel
 	return ec._CallAttemptEdge(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNCallDenial2caseloadᚋinternalᚋscheduleᚐDenial(ctx context.Context, sel ast.SelectionSet, v schedule.Denial) graphql.Marshaler {
+func (ec *executionContext) marshalNCallDenial2caseloadᚋinternalᚋcallingᚐDenial(ctx context.Context, sel ast.SelectionSet, v calling.Denial) graphql.Marshaler {
 	return ec._CallDenial(ctx, sel, &v)
 }
 
-func (ec *executionContext) marshalNCallDenial2ᚕcaseloadᚋinternalᚋscheduleᚐDenialᚄ(ctx context.Context, sel ast.SelectionSet, v []schedule.Denial) graphql.Marshaler {
+func (ec *executionContext) marshalNCallDenial2ᚕcaseloadᚋinternalᚋcallingᚐDenialᚄ(ctx context.Context, sel ast.SelectionSet, v []calling.Denial) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 100, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNCallDenial2caseloadᚋinternalᚋscheduleᚐDenial(ctx, sel, v[i])
+		return ec.marshalNCallDenial2caseloadᚋinternalᚋcallingᚐDenial(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -10363,11 +10364,11 @@ func (ec *executionContext) marshalNCallDenial2ᚕcaseloadᚋinternalᚋschedule
 	return ret
 }
 
-func (ec *executionContext) marshalNCallDenial2ᚕᚖcaseloadᚋinternalᚋscheduleᚐDenialᚄ(ctx context.Context, sel ast.SelectionSet, v []*schedule.Denial) graphql.Marshaler {
+func (ec *executionContext) marshalNCallDenial2ᚕᚖcaseloadᚋinternalᚋcallingᚐDenialᚄ(ctx context.Context, sel ast.SelectionSet, v []*calling.Denial) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 100, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNCallDenial2ᚖcaseloadᚋinternalᚋscheduleᚐDenial(ctx, sel, v[i])
+		return ec.marshalNCallDenial2ᚖcaseloadᚋinternalᚋcallingᚐDenial(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -10379,7 +10380,7 @@ func (ec *executionContext) marshalNCallDenial2ᚕᚖcaseloadᚋinternalᚋsched
 	return ret
 }
 
-func (ec *executionContext) marshalNCallDenial2ᚖcaseloadᚋinternalᚋscheduleᚐDenial(ctx context.Context, sel ast.SelectionSet, v *schedule.Denial) graphql.Marshaler {
+func (ec *executionContext) marshalNCallDenial2ᚖcaseloadᚋinternalᚋcallingᚐDenial(ctx context.Context, sel ast.SelectionSet, v *calling.Denial) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -10389,13 +10390,13 @@ func (ec *executionContext) marshalNCallDenial2ᚖcaseloadᚋinternalᚋschedule
 	return ec._CallDenial(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalNCallDirection2caseloadᚋinternalᚋscheduleᚐDirection(ctx context.Context, v any) (schedule.Direction, error) {
-	var res schedule.Direction
+func (ec *executionContext) unmarshalNCallDirection2caseloadᚋinternalᚋcallingᚐDirection(ctx context.Context, v any) (calling.Direction, error) {
+	var res calling.Direction
 	err := res.UnmarshalGQL(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNCallDirection2caseloadᚋinternalᚋscheduleᚐDirection(ctx context.Context, sel ast.SelectionSet, v schedule.Direction) graphql.Marshaler {
+func (ec *executionContext) marshalNCallDirection2caseloadᚋinternalᚋcallingᚐDirection(ctx context.Context, sel ast.SelectionSet, v calling.Direction) graphql.Marshaler {
 	return v
 }
 
@@ -10404,33 +10405,33 @@ func (ec *executionContext) unmarshalNCallEligibilityInput2caseloadᚋinternal�
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) unmarshalNCallOutcome2caseloadᚋinternalᚋscheduleᚐOutcome(ctx context.Context, v any) (schedule.Outcome, error) {
-	var res schedule.Outcome
+func (ec *executionContext) unmarshalNCallOutcome2caseloadᚋinternalᚋcallingᚐOutcome(ctx context.Context, v any) (calling.Outcome, error) {
+	var res calling.Outcome
 	err := res.UnmarshalGQL(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNCallOutcome2caseloadᚋinternalᚋscheduleᚐOutcome(ctx context.Context, sel ast.SelectionSet, v schedule.Outcome) graphql.Marshaler {
+func (ec *executionContext) marshalNCallOutcome2caseloadᚋinternalᚋcallingᚐOutcome(ctx context.Context, sel ast.SelectionSet, v calling.Outcome) graphql.Marshaler {
 	return v
 }
 
-func (ec *executionContext) unmarshalNCallPurpose2caseloadᚋinternalᚋscheduleᚐPurpose(ctx context.Context, v any) (schedule.Purpose, error) {
-	var res schedule.Purpose
+func (ec *executionContext) unmarshalNCallPurpose2caseloadᚋinternalᚋcallingᚐPurpose(ctx context.Context, v any) (calling.Purpose, error) {
+	var res calling.Purpose
 	err := res.UnmarshalGQL(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNCallPurpose2caseloadᚋinternalᚋscheduleᚐPurpose(ctx context.Context, sel ast.SelectionSet, v schedule.Purpose) graphql.Marshaler {
+func (ec *executionContext) marshalNCallPurpose2caseloadᚋinternalᚋcallingᚐPurpose(ctx context.Context, sel ast.SelectionSet, v calling.Purpose) graphql.Marshaler {
 	return v
 }
 
-func (ec *executionContext) unmarshalNCallPurpose2ᚕcaseloadᚋinternalᚋscheduleᚐPurposeᚄ(ctx context.Context, v any) ([]schedule.Purpose, error) {
+func (ec *executionContext) unmarshalNCallPurpose2ᚕcaseloadᚋinternalᚋcallingᚐPurposeᚄ(ctx context.Context, v any) ([]calling.Purpose, error) {
 	vSlice := graphql.CoerceList(v)
 	var err error
-	res := make([]schedule.Purpose, len(vSlice))
+	res := make([]calling.Purpose, len(vSlice))
 	for i := range vSlice {
 		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
-		res[i], err = ec.unmarshalNCallPurpose2caseloadᚋinternalᚋscheduleᚐPurpose(ctx, vSlice[i])
+		res[i], err = ec.unmarshalNCallPurpose2caseloadᚋinternalᚋcallingᚐPurpose(ctx, vSlice[i])
 		if err != nil {
 			return nil, err
 		}
@@ -10438,11 +10439,11 @@ func (ec *executionContext) unmarshalNCallPurpose2ᚕcaseloadᚋinternalᚋsched
 	return res, nil
 }
 
-func (ec *executionContext) marshalNCallPurpose2ᚕcaseloadᚋinternalᚋscheduleᚐPurposeᚄ(ctx context.Context, sel ast.SelectionSet, v []schedule.Purpose) graphql.Marshaler {
+func (ec *executionContext) marshalNCallPurpose2ᚕcaseloadᚋinternalᚋcallingᚐPurposeᚄ(ctx context.Context, sel ast.SelectionSet, v []calling.Purpose) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 100, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNCallPurpose2caseloadᚋinternalᚋscheduleᚐPurpose(ctx, sel, v[i])
+		return ec.marshalNCallPurpose2caseloadᚋinternalᚋcallingᚐPurpose(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -10454,13 +10455,13 @@ func (ec *executionContext) marshalNCallPurpose2ᚕcaseloadᚋinternalᚋschedul
 	return ret
 }
 
-func (ec *executionContext) unmarshalNCallRule2caseloadᚋinternalᚋscheduleᚐRuleCode(ctx context.Context, v any) (schedule.RuleCode, error) {
-	var res schedule.RuleCode
+func (ec *executionContext) unmarshalNCallRule2caseloadᚋinternalᚋcallingᚐRuleCode(ctx context.Context, v any) (calling.RuleCode, error) {
+	var res calling.RuleCode
 	err := res.UnmarshalGQL(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNCallRule2caseloadᚋinternalᚋscheduleᚐRuleCode(ctx context.Context, sel ast.SelectionSet, v schedule.RuleCode) graphql.Marshaler {
+func (ec *executionContext) marshalNCallRule2caseloadᚋinternalᚋcallingᚐRuleCode(ctx context.Context, sel ast.SelectionSet, v calling.RuleCode) graphql.Marshaler {
 	return v
 }
 
@@ -10575,13 +10576,13 @@ func (ec *executionContext) marshalNCallTaskPayload2ᚖcaseloadᚋgraphᚋmodel�
 	return ec._CallTaskPayload(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalNCallTaskState2caseloadᚋinternalᚋscheduleᚐState(ctx context.Context, v any) (schedule.State, error) {
-	var res schedule.State
+func (ec *executionContext) unmarshalNCallTaskState2caseloadᚋinternalᚋcallingᚐState(ctx context.Context, v any) (calling.State, error) {
+	var res calling.State
 	err := res.UnmarshalGQL(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNCallTaskState2caseloadᚋinternalᚋscheduleᚐState(ctx context.Context, sel ast.SelectionSet, v schedule.State) graphql.Marshaler {
+func (ec *executionContext) marshalNCallTaskState2caseloadᚋinternalᚋcallingᚐState(ctx context.Context, sel ast.SelectionSet, v calling.State) graphql.Marshaler {
 	return v
 }
 
@@ -10724,13 +10725,13 @@ func (ec *executionContext) marshalNInconvenientTimeEdge2ᚖcaseloadᚋinternal�
 	return ec._InconvenientTimeEdge(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalNOnExhausted2caseloadᚋinternalᚋscheduleᚐOnExhausted(ctx context.Context, v any) (schedule.OnExhausted, error) {
-	var res schedule.OnExhausted
+func (ec *executionContext) unmarshalNOnExhausted2caseloadᚋinternalᚋcallingᚐOnExhausted(ctx context.Context, v any) (calling.OnExhausted, error) {
+	var res calling.OnExhausted
 	err := res.UnmarshalGQL(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNOnExhausted2caseloadᚋinternalᚋscheduleᚐOnExhausted(ctx context.Context, sel ast.SelectionSet, v schedule.OnExhausted) graphql.Marshaler {
+func (ec *executionContext) marshalNOnExhausted2caseloadᚋinternalᚋcallingᚐOnExhausted(ctx context.Context, sel ast.SelectionSet, v calling.OnExhausted) graphql.Marshaler {
 	return v
 }
 
@@ -10786,13 +10787,13 @@ func (ec *executionContext) marshalNPreviewSlot2ᚖcaseloadᚋinternalᚋschedul
 	return ec._PreviewSlot(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalNQuietBehavior2caseloadᚋinternalᚋscheduleᚐQuietBehavior(ctx context.Context, v any) (schedule.QuietBehavior, error) {
-	var res schedule.QuietBehavior
+func (ec *executionContext) unmarshalNQuietBehavior2caseloadᚋinternalᚋcallingᚐQuietBehavior(ctx context.Context, v any) (calling.QuietBehavior, error) {
+	var res calling.QuietBehavior
 	err := res.UnmarshalGQL(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNQuietBehavior2caseloadᚋinternalᚋscheduleᚐQuietBehavior(ctx context.Context, sel ast.SelectionSet, v schedule.QuietBehavior) graphql.Marshaler {
+func (ec *executionContext) marshalNQuietBehavior2caseloadᚋinternalᚋcallingᚐQuietBehavior(ctx context.Context, sel ast.SelectionSet, v calling.QuietBehavior) graphql.Marshaler {
 	return v
 }
 
@@ -10815,13 +10816,13 @@ func (ec *executionContext) marshalNRecordCallPayload2ᚖcaseloadᚋgraphᚋmode
 	return ec._RecordCallPayload(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalNRegulationFMode2caseloadᚋinternalᚋscheduleᚐRegFMode(ctx context.Context, v any) (schedule.RegFMode, error) {
-	var res schedule.RegFMode
+func (ec *executionContext) unmarshalNRegulationFMode2caseloadᚋinternalᚋcallingᚐRegFMode(ctx context.Context, v any) (calling.RegFMode, error) {
+	var res calling.RegFMode
 	err := res.UnmarshalGQL(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNRegulationFMode2caseloadᚋinternalᚋscheduleᚐRegFMode(ctx context.Context, sel ast.SelectionSet, v schedule.RegFMode) graphql.Marshaler {
+func (ec *executionContext) marshalNRegulationFMode2caseloadᚋinternalᚋcallingᚐRegFMode(ctx context.Context, sel ast.SelectionSet, v calling.RegFMode) graphql.Marshaler {
 	return v
 }
 
@@ -11087,23 +11088,23 @@ func (ec *executionContext) unmarshalNUpdateTaskTypeInput2caseloadᚋinternalᚋ
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) unmarshalNWeekday2caseloadᚋinternalᚋscheduleᚐWeekday(ctx context.Context, v any) (schedule.Weekday, error) {
-	var res schedule.Weekday
+func (ec *executionContext) unmarshalNWeekday2caseloadᚋinternalᚋcallingᚐWeekday(ctx context.Context, v any) (calling.Weekday, error) {
+	var res calling.Weekday
 	err := res.UnmarshalGQL(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNWeekday2caseloadᚋinternalᚋscheduleᚐWeekday(ctx context.Context, sel ast.SelectionSet, v schedule.Weekday) graphql.Marshaler {
+func (ec *executionContext) marshalNWeekday2caseloadᚋinternalᚋcallingᚐWeekday(ctx context.Context, sel ast.SelectionSet, v calling.Weekday) graphql.Marshaler {
 	return v
 }
 
-func (ec *executionContext) unmarshalNWeekday2ᚕcaseloadᚋinternalᚋscheduleᚐWeekdayᚄ(ctx context.Context, v any) ([]schedule.Weekday, error) {
+func (ec *executionContext) unmarshalNWeekday2ᚕcaseloadᚋinternalᚋcallingᚐWeekdayᚄ(ctx context.Context, v any) ([]calling.Weekday, error) {
 	vSlice := graphql.CoerceList(v)
 	var err error
-	res := make([]schedule.Weekday, len(vSlice))
+	res := make([]calling.Weekday, len(vSlice))
 	for i := range vSlice {
 		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
-		res[i], err = ec.unmarshalNWeekday2caseloadᚋinternalᚋscheduleᚐWeekday(ctx, vSlice[i])
+		res[i], err = ec.unmarshalNWeekday2caseloadᚋinternalᚋcallingᚐWeekday(ctx, vSlice[i])
 		if err != nil {
 			return nil, err
 		}
@@ -11111,11 +11112,11 @@ func (ec *executionContext) unmarshalNWeekday2ᚕcaseloadᚋinternalᚋschedule�
 	return res, nil
 }
 
-func (ec *executionContext) marshalNWeekday2ᚕcaseloadᚋinternalᚋscheduleᚐWeekdayᚄ(ctx context.Context, sel ast.SelectionSet, v []schedule.Weekday) graphql.Marshaler {
+func (ec *executionContext) marshalNWeekday2ᚕcaseloadᚋinternalᚋcallingᚐWeekdayᚄ(ctx context.Context, sel ast.SelectionSet, v []calling.Weekday) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 100, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNWeekday2caseloadᚋinternalᚋscheduleᚐWeekday(ctx, sel, v[i])
+		return ec.marshalNWeekday2caseloadᚋinternalᚋcallingᚐWeekday(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -11141,39 +11142,39 @@ func (ec *executionContext) marshalOCallAttemptConnection2ᚖcaseloadᚋinternal
 	return ec._CallAttemptConnection(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalOCallEligibility2ᚖcaseloadᚋinternalᚋscheduleᚐDecision(ctx context.Context, sel ast.SelectionSet, v *schedule.Decision) graphql.Marshaler {
+func (ec *executionContext) marshalOCallEligibility2ᚖcaseloadᚋinternalᚋcallingᚐDecision(ctx context.Context, sel ast.SelectionSet, v *calling.Decision) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._CallEligibility(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalOCallOutcome2ᚖcaseloadᚋinternalᚋscheduleᚐOutcome(ctx context.Context, v any) (*schedule.Outcome, error) {
+func (ec *executionContext) unmarshalOCallOutcome2ᚖcaseloadᚋinternalᚋcallingᚐOutcome(ctx context.Context, v any) (*calling.Outcome, error) {
 	if v == nil {
 		return nil, nil
 	}
-	var res = new(schedule.Outcome)
+	var res = new(calling.Outcome)
 	err := res.UnmarshalGQL(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalOCallOutcome2ᚖcaseloadᚋinternalᚋscheduleᚐOutcome(ctx context.Context, sel ast.SelectionSet, v *schedule.Outcome) graphql.Marshaler {
+func (ec *executionContext) marshalOCallOutcome2ᚖcaseloadᚋinternalᚋcallingᚐOutcome(ctx context.Context, sel ast.SelectionSet, v *calling.Outcome) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return v
 }
 
-func (ec *executionContext) unmarshalOCallPurpose2ᚕcaseloadᚋinternalᚋscheduleᚐPurposeᚄ(ctx context.Context, v any) ([]schedule.Purpose, error) {
+func (ec *executionContext) unmarshalOCallPurpose2ᚕcaseloadᚋinternalᚋcallingᚐPurposeᚄ(ctx context.Context, v any) ([]calling.Purpose, error) {
 	if v == nil {
 		return nil, nil
 	}
 	vSlice := graphql.CoerceList(v)
 	var err error
-	res := make([]schedule.Purpose, len(vSlice))
+	res := make([]calling.Purpose, len(vSlice))
 	for i := range vSlice {
 		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
-		res[i], err = ec.unmarshalNCallPurpose2caseloadᚋinternalᚋscheduleᚐPurpose(ctx, vSlice[i])
+		res[i], err = ec.unmarshalNCallPurpose2caseloadᚋinternalᚋcallingᚐPurpose(ctx, vSlice[i])
 		if err != nil {
 			return nil, err
 		}
@@ -11181,14 +11182,14 @@ func (ec *executionContext) unmarshalOCallPurpose2ᚕcaseloadᚋinternalᚋsched
 	return res, nil
 }
 
-func (ec *executionContext) marshalOCallPurpose2ᚕcaseloadᚋinternalᚋscheduleᚐPurposeᚄ(ctx context.Context, sel ast.SelectionSet, v []schedule.Purpose) graphql.Marshaler {
+func (ec *executionContext) marshalOCallPurpose2ᚕcaseloadᚋinternalᚋcallingᚐPurposeᚄ(ctx context.Context, sel ast.SelectionSet, v []calling.Purpose) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 100, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNCallPurpose2caseloadᚋinternalᚋscheduleᚐPurpose(ctx, sel, v[i])
+		return ec.marshalNCallPurpose2caseloadᚋinternalᚋcallingᚐPurpose(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -11200,32 +11201,32 @@ func (ec *executionContext) marshalOCallPurpose2ᚕcaseloadᚋinternalᚋschedul
 	return ret
 }
 
-func (ec *executionContext) unmarshalOCallPurpose2ᚖcaseloadᚋinternalᚋscheduleᚐPurpose(ctx context.Context, v any) (*schedule.Purpose, error) {
+func (ec *executionContext) unmarshalOCallPurpose2ᚖcaseloadᚋinternalᚋcallingᚐPurpose(ctx context.Context, v any) (*calling.Purpose, error) {
 	if v == nil {
 		return nil, nil
 	}
-	var res = new(schedule.Purpose)
+	var res = new(calling.Purpose)
 	err := res.UnmarshalGQL(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalOCallPurpose2ᚖcaseloadᚋinternalᚋscheduleᚐPurpose(ctx context.Context, sel ast.SelectionSet, v *schedule.Purpose) graphql.Marshaler {
+func (ec *executionContext) marshalOCallPurpose2ᚖcaseloadᚋinternalᚋcallingᚐPurpose(ctx context.Context, sel ast.SelectionSet, v *calling.Purpose) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return v
 }
 
-func (ec *executionContext) unmarshalOCallRule2ᚖcaseloadᚋinternalᚋscheduleᚐRuleCode(ctx context.Context, v any) (*schedule.RuleCode, error) {
+func (ec *executionContext) unmarshalOCallRule2ᚖcaseloadᚋinternalᚋcallingᚐRuleCode(ctx context.Context, v any) (*calling.RuleCode, error) {
 	if v == nil {
 		return nil, nil
 	}
-	var res = new(schedule.RuleCode)
+	var res = new(calling.RuleCode)
 	err := res.UnmarshalGQL(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalOCallRule2ᚖcaseloadᚋinternalᚋscheduleᚐRuleCode(ctx context.Context, sel ast.SelectionSet, v *schedule.RuleCode) graphql.Marshaler {
+func (ec *executionContext) marshalOCallRule2ᚖcaseloadᚋinternalᚋcallingᚐRuleCode(ctx context.Context, sel ast.SelectionSet, v *calling.RuleCode) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
@@ -11278,16 +11279,16 @@ func (ec *executionContext) unmarshalOCallTaskFilter2ᚖcaseloadᚋinternalᚋsc
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) unmarshalOCallTaskState2ᚕcaseloadᚋinternalᚋscheduleᚐStateᚄ(ctx context.Context, v any) ([]schedule.State, error) {
+func (ec *executionContext) unmarshalOCallTaskState2ᚕcaseloadᚋinternalᚋcallingᚐStateᚄ(ctx context.Context, v any) ([]calling.State, error) {
 	if v == nil {
 		return nil, nil
 	}
 	vSlice := graphql.CoerceList(v)
 	var err error
-	res := make([]schedule.State, len(vSlice))
+	res := make([]calling.State, len(vSlice))
 	for i := range vSlice {
 		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
-		res[i], err = ec.unmarshalNCallTaskState2caseloadᚋinternalᚋscheduleᚐState(ctx, vSlice[i])
+		res[i], err = ec.unmarshalNCallTaskState2caseloadᚋinternalᚋcallingᚐState(ctx, vSlice[i])
 		if err != nil {
 			return nil, err
 		}
@@ -11295,14 +11296,14 @@ func (ec *executionContext) unmarshalOCallTaskState2ᚕcaseloadᚋinternalᚋsch
 	return res, nil
 }
 
-func (ec *executionContext) marshalOCallTaskState2ᚕcaseloadᚋinternalᚋscheduleᚐStateᚄ(ctx context.Context, sel ast.SelectionSet, v []schedule.State) graphql.Marshaler {
+func (ec *executionContext) marshalOCallTaskState2ᚕcaseloadᚋinternalᚋcallingᚐStateᚄ(ctx context.Context, sel ast.SelectionSet, v []calling.State) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 100, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNCallTaskState2caseloadᚋinternalᚋscheduleᚐState(ctx, sel, v[i])
+		return ec.marshalNCallTaskState2caseloadᚋinternalᚋcallingᚐState(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -11314,23 +11315,23 @@ func (ec *executionContext) marshalOCallTaskState2ᚕcaseloadᚋinternalᚋsched
 	return ret
 }
 
-func (ec *executionContext) unmarshalOCallTaskState2ᚖcaseloadᚋinternalᚋscheduleᚐState(ctx context.Context, v any) (*schedule.State, error) {
+func (ec *executionContext) unmarshalOCallTaskState2ᚖcaseloadᚋinternalᚋcallingᚐState(ctx context.Context, v any) (*calling.State, error) {
 	if v == nil {
 		return nil, nil
 	}
-	var res = new(schedule.State)
+	var res = new(calling.State)
 	err := res.UnmarshalGQL(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalOCallTaskState2ᚖcaseloadᚋinternalᚋscheduleᚐState(ctx context.Context, sel ast.SelectionSet, v *schedule.State) graphql.Marshaler {
+func (ec *executionContext) marshalOCallTaskState2ᚖcaseloadᚋinternalᚋcallingᚐState(ctx context.Context, sel ast.SelectionSet, v *calling.State) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return v
 }
 
-func (ec *executionContext) unmarshalOCallTaskStateFilter2ᚖcaseloadᚋinternalᚋrelayᚐEnumFilter(ctx context.Context, v any) (*relay.EnumFilter[schedule.State], error) {
+func (ec *executionContext) unmarshalOCallTaskStateFilter2ᚖcaseloadᚋinternalᚋrelayᚐEnumFilter(ctx context.Context, v any) (*relay.EnumFilter[calling.State], error) {
 	if v == nil {
 		return nil, nil
 	}
@@ -11404,48 +11405,48 @@ func (ec *executionContext) marshalOInconvenientTimeConnection2ᚖcaseloadᚋint
 	return ec._InconvenientTimeConnection(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalOOnExhausted2ᚖcaseloadᚋinternalᚋscheduleᚐOnExhausted(ctx context.Context, v any) (*schedule.OnExhausted, error) {
+func (ec *executionContext) unmarshalOOnExhausted2ᚖcaseloadᚋinternalᚋcallingᚐOnExhausted(ctx context.Context, v any) (*calling.OnExhausted, error) {
 	if v == nil {
 		return nil, nil
 	}
-	var res = new(schedule.OnExhausted)
+	var res = new(calling.OnExhausted)
 	err := res.UnmarshalGQL(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalOOnExhausted2ᚖcaseloadᚋinternalᚋscheduleᚐOnExhausted(ctx context.Context, sel ast.SelectionSet, v *schedule.OnExhausted) graphql.Marshaler {
+func (ec *executionContext) marshalOOnExhausted2ᚖcaseloadᚋinternalᚋcallingᚐOnExhausted(ctx context.Context, sel ast.SelectionSet, v *calling.OnExhausted) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return v
 }
 
-func (ec *executionContext) unmarshalOQuietBehavior2ᚖcaseloadᚋinternalᚋscheduleᚐQuietBehavior(ctx context.Context, v any) (*schedule.QuietBehavior, error) {
+func (ec *executionContext) unmarshalOQuietBehavior2ᚖcaseloadᚋinternalᚋcallingᚐQuietBehavior(ctx context.Context, v any) (*calling.QuietBehavior, error) {
 	if v == nil {
 		return nil, nil
 	}
-	var res = new(schedule.QuietBehavior)
+	var res = new(calling.QuietBehavior)
 	err := res.UnmarshalGQL(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalOQuietBehavior2ᚖcaseloadᚋinternalᚋscheduleᚐQuietBehavior(ctx context.Context, sel ast.SelectionSet, v *schedule.QuietBehavior) graphql.Marshaler {
+func (ec *executionContext) marshalOQuietBehavior2ᚖcaseloadᚋinternalᚋcallingᚐQuietBehavior(ctx context.Context, sel ast.SelectionSet, v *calling.QuietBehavior) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return v
 }
 
-func (ec *executionContext) unmarshalORegulationFMode2ᚖcaseloadᚋinternalᚋscheduleᚐRegFMode(ctx context.Context, v any) (*schedule.RegFMode, error) {
+func (ec *executionContext) unmarshalORegulationFMode2ᚖcaseloadᚋinternalᚋcallingᚐRegFMode(ctx context.Context, v any) (*calling.RegFMode, error) {
 	if v == nil {
 		return nil, nil
 	}
-	var res = new(schedule.RegFMode)
+	var res = new(calling.RegFMode)
 	err := res.UnmarshalGQL(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalORegulationFMode2ᚖcaseloadᚋinternalᚋscheduleᚐRegFMode(ctx context.Context, sel ast.SelectionSet, v *schedule.RegFMode) graphql.Marshaler {
+func (ec *executionContext) marshalORegulationFMode2ᚖcaseloadᚋinternalᚋcallingᚐRegFMode(ctx context.Context, sel ast.SelectionSet, v *calling.RegFMode) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
@@ -11582,16 +11583,16 @@ func (ec *executionContext) marshalOTaskTypeConnection2ᚖcaseloadᚋinternalᚋ
 	return ec._TaskTypeConnection(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalOWeekday2ᚕcaseloadᚋinternalᚋscheduleᚐWeekdayᚄ(ctx context.Context, v any) ([]schedule.Weekday, error) {
+func (ec *executionContext) unmarshalOWeekday2ᚕcaseloadᚋinternalᚋcallingᚐWeekdayᚄ(ctx context.Context, v any) ([]calling.Weekday, error) {
 	if v == nil {
 		return nil, nil
 	}
 	vSlice := graphql.CoerceList(v)
 	var err error
-	res := make([]schedule.Weekday, len(vSlice))
+	res := make([]calling.Weekday, len(vSlice))
 	for i := range vSlice {
 		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
-		res[i], err = ec.unmarshalNWeekday2caseloadᚋinternalᚋscheduleᚐWeekday(ctx, vSlice[i])
+		res[i], err = ec.unmarshalNWeekday2caseloadᚋinternalᚋcallingᚐWeekday(ctx, vSlice[i])
 		if err != nil {
 			return nil, err
 		}
@@ -11599,14 +11600,14 @@ func (ec *executionContext) unmarshalOWeekday2ᚕcaseloadᚋinternalᚋschedule�
 	return res, nil
 }
 
-func (ec *executionContext) marshalOWeekday2ᚕcaseloadᚋinternalᚋscheduleᚐWeekdayᚄ(ctx context.Context, sel ast.SelectionSet, v []schedule.Weekday) graphql.Marshaler {
+func (ec *executionContext) marshalOWeekday2ᚕcaseloadᚋinternalᚋcallingᚐWeekdayᚄ(ctx context.Context, sel ast.SelectionSet, v []calling.Weekday) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 100, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNWeekday2caseloadᚋinternalᚋscheduleᚐWeekday(ctx, sel, v[i])
+		return ec.marshalNWeekday2caseloadᚋinternalᚋcallingᚐWeekday(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {

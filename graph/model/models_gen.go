@@ -5,6 +5,7 @@ package model
 import (
 	"caseload/internal/batch"
 	"caseload/internal/bulk"
+	"caseload/internal/calling"
 	"caseload/internal/customer"
 	"caseload/internal/fault"
 	"caseload/internal/httpapi"
@@ -47,7 +48,7 @@ type BulkSyncCustomerScheduleResult struct {
 	// Whether a new plan was made.
 	ScheduleCreated bool `json:"scheduleCreated"`
 	// Why no plan was made although the customer was written; null when one was.
-	NotScheduledBecause *schedule.RuleCode `json:"notScheduledBecause,omitempty"`
+	NotScheduledBecause *calling.RuleCode `json:"notScheduledBecause,omitempty"`
 	// How many tasks the plan has.
 	TasksCreated int32 `json:"tasksCreated"`
 	// How many pending tasks were removed before.
@@ -115,7 +116,7 @@ type ClaimCallTaskPayload struct {
 	// The task with the phone to call; null when it was not given out.
 	Claim *schedule.Claim `json:"claim,omitempty"`
 	// The rules that forbid the call at this moment; the task stays pending.
-	Denials []*schedule.Denial `json:"denials"`
+	Denials []*calling.Denial `json:"denials"`
 	// What was wrong; empty when it worked.
 	UserErrors []*fault.UserError `json:"userErrors"`
 }
@@ -335,7 +336,7 @@ type SyncCustomerSchedulePayload struct {
 	// Whether a new plan was made: the customer has a valid time zone and phone and may be called.
 	ScheduleCreated bool `json:"scheduleCreated"`
 	// Why no plan was made although the customer was written; null when one was.
-	NotScheduledBecause *schedule.RuleCode `json:"notScheduledBecause,omitempty"`
+	NotScheduledBecause *calling.RuleCode `json:"notScheduledBecause,omitempty"`
 	// How many tasks the plan has.
 	TasksCreated int32 `json:"tasksCreated"`
 	// How many pending tasks were removed before.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"caseload/internal/calling"
 	"caseload/internal/civil"
 	"caseload/internal/customer"
 	"caseload/internal/graphtest"
@@ -24,12 +25,12 @@ func TestWhatIsToldOfADuplicateCountsForTheSurvivor(t *testing.T) {
 
 	id := p[1].Customer.ID()
 	noted, err := w.Schedules.AddInconvenientTime(t.Context(), o.System, schedule.AddInconvenientTimeInput{
-		Whose: schedule.Whose{CustomerID: val(id)}, Days: []schedule.Weekday{"MONDAY"}, StartsAt: civil.MustLocalTime(12, 0), EndsAt: civil.MustLocalTime(13, 0)})
+		Whose: schedule.Whose{CustomerID: val(id)}, Days: []calling.Weekday{"MONDAY"}, StartsAt: civil.MustLocalTime(12, 0), EndsAt: civil.MustLocalTime(13, 0)})
 	require.NoError(t, err)
 	require.Equal(t, p[0].Customer.UUID, noted.Inconvenience.CustomerID)
 
 	result, err := w.Schedules.RecordCall(t.Context(), o.System, schedule.RecordInput{Whose: schedule.Whose{ReferenceID: val(p[1].ReferenceID)},
-		Direction: schedule.Inbound, Outcome: schedule.DNCRequested, PhoneNumber: val("+12125550123")})
+		Direction: calling.Inbound, Outcome: calling.DNCRequested, PhoneNumber: val("+12125550123")})
 	require.NoError(t, err)
 	require.Equal(t, p[0].Customer.UUID, result.Customer.UUID)
 	require.Equal(t, p[0].Customer.UUID, result.Attempt.CustomerID)

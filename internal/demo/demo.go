@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"caseload/internal/batch"
+	"caseload/internal/calling"
 	"caseload/internal/customer"
 	"caseload/internal/db"
 	"caseload/internal/identity"
@@ -120,12 +121,12 @@ func (l *Loader) fill(ctx context.Context, v *viewer.Viewer, n int, name string)
 func (l *Loader) taskTypes(ctx context.Context, v *viewer.Viewer) error {
 	some := func(n int32) graphql.Omittable[*int32] { return graphql.OmittableOf(&n) }
 	text := func(s string) graphql.Omittable[*string] { return graphql.OmittableOf(&s) }
-	off := schedule.RegFOff
+	off := calling.RegFOff
 	for _, t := range []schedule.CreateTaskTypeInput{
-		{Name: "collections", Purpose: schedule.Collection, Description: text("Past-due accounts: one call a day for a week, under Regulation F.")},
-		{Name: "welcome", Purpose: schedule.Servicing, Description: text("New borrowers: two calls in the first three days."),
+		{Name: "collections", Purpose: calling.Collection, Description: text("Past-due accounts: one call a day for a week, under Regulation F.")},
+		{Name: "welcome", Purpose: calling.Servicing, Description: text("New borrowers: two calls in the first three days."),
 			Cadence: schedule.Cadence{MaxAttempts: some(2), HorizonDays: some(3), RegulationF: graphql.OmittableOf(&off)}},
-		{Name: "refinance-offer", Purpose: schedule.Solicitation, Description: text("Offers: the hours of the states apply."),
+		{Name: "refinance-offer", Purpose: calling.Solicitation, Description: text("Offers: the hours of the states apply."),
 			Cadence: schedule.Cadence{MaxAttempts: some(3), HorizonDays: some(14), MinIntervalMinutes: some(2880), Priority: some(8)}},
 	} {
 		name := t.Name

@@ -17,6 +17,7 @@ import (
 
 	"caseload/graph"
 	"caseload/internal/blob"
+	"caseload/internal/calling"
 	"caseload/internal/db"
 	"caseload/internal/dbtest"
 	"caseload/internal/httpapi"
@@ -134,7 +135,7 @@ func (w *World) tenant(t testing.TB, name, zone string) *Tenant {
 	require.NoError(t, err)
 	o := &Tenant{world: w, TaskType: "collections", keys: map[string]string{}, System: &viewer.Viewer{
 		Kind: viewer.System, OrganizationID: id, ActorName: "test", Scopes: viewer.AllScopes(), RequestID: "test-request"}}
-	_, err = w.Schedules.CreateTaskType(t.Context(), o.System, schedule.CreateTaskTypeInput{Name: o.TaskType, Purpose: schedule.Collection})
+	_, err = w.Schedules.CreateTaskType(t.Context(), o.System, schedule.CreateTaskTypeInput{Name: o.TaskType, Purpose: calling.Collection})
 	require.NoError(t, err)
 	o.Key = o.KeyWith(t, viewer.AllScopes()...)
 	return o

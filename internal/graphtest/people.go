@@ -13,6 +13,7 @@ import (
 
 	"caseload/internal/batch"
 	"caseload/internal/bulk"
+	"caseload/internal/calling"
 	"caseload/internal/civil"
 	"caseload/internal/customer"
 	"caseload/internal/db"
@@ -140,7 +141,7 @@ func (o *Tenant) secondTaskType(t testing.TB) {
 	if _, err := schedule.FindTaskType(t.Context(), o.world.Pool, o.System.Scope(), nil, &name); err == nil {
 		return
 	}
-	_, err := o.world.Schedules.CreateTaskType(t.Context(), o.System, schedule.CreateTaskTypeInput{Name: name, Purpose: schedule.Servicing})
+	_, err := o.world.Schedules.CreateTaskType(t.Context(), o.System, schedule.CreateTaskTypeInput{Name: name, Purpose: calling.Servicing})
 	require.NoError(t, err)
 }
 
@@ -161,7 +162,7 @@ func (o *Tenant) surround(t testing.TB, people []*Person, byID map[uuid.UUID]*Pe
 		p.Identifier = &customer.Identifier{Row: row(), CustomerID: ids[i], Source: "LMS", SourceID: "S-" + p.ReferenceID, CreatedAt: now}
 		p.Phone = &customer.Phone{Row: row(), CustomerID: ids[i], Label: "CELL", Number: "+17165550123", LineType: "MOBILE", CreatedAt: now, UpdatedAt: now}
 		p.Address = &customer.Address{Row: row(), CustomerID: ids[i], Label: "MAILING", City: &city, Country: "US", CreatedAt: now, UpdatedAt: now}
-		sunday, err := schedule.WeekdaysOf("SUNDAY")
+		sunday, err := calling.WeekdaysOf("SUNDAY")
 		require.NoError(t, err)
 		from, err := civil.ParseLocalTime("08:00")
 		require.NoError(t, err)
@@ -176,12 +177,12 @@ func (o *Tenant) surround(t testing.TB, people []*Person, byID map[uuid.UUID]*Pe
 		p := byID[task.CustomerID]
 		p.Tasks = append(p.Tasks, task)
 	}
-	outcome := schedule.Busy
+	outcome := calling.Busy
 	for _, p := range people {
 		require.NotEmpty(t, p.Tasks)
 		// Busy, long ago: it must not count for any rule.
-		p.Attempt = &schedule.CallAttempt{Row: row(), CustomerID: p.Customer.UUID, TaskID: &p.Tasks[0].UUID, Direction: schedule.Outbound, PhoneNumber: "+12125550100",
-			Place: schedule.ResidenceOrCell, LoanIDs: db.UUIDs{}, Outcome: &outcome, OccurredAt: now.Add(-90 * 24 * time.Hour), CreatedAt: now, CreatedBy: "system"}
+		p.Attempt = &schedule.CallAttempt{Row: row(), CustomerID: p.Customer.UUID, TaskID: &p.Tasks[0].UUID, Direction: calling.Outbound, PhoneNumber: "+12125550100",
+			Place: calling.ResidenceOrCell, LoanIDs: db.UUIDs{}, Outcome: &outcome, OccurredAt: now.Add(-90 * 24 * time.Hour), CreatedAt: now, CreatedBy: "system"}
 		attempts = append(attempts, p.Attempt)
 	}
 	require.NoError(t, w.Pool.InTx(ctx, now, func(tx *db.Tx) error {

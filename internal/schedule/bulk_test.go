@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"caseload/internal/batch"
+	"caseload/internal/calling"
 	"caseload/internal/customer"
 	"caseload/internal/db"
 	"caseload/internal/fault"
@@ -109,7 +110,7 @@ func TestTheSameReferenceTwiceActsInSequence(t *testing.T) {
 	without, with := short("C-2"), short("C-2")
 	without.PhoneNumber, with.PhoneNumber = null[string](), val("+12125551212")
 	results = w.bulk(t, batch.RejectFailedRows, []*schedule.SyncInput{&without, &with})
-	require.Equal(t, schedule.RulePhoneBlocked, *results[1].NotScheduledBecause)
+	require.Equal(t, calling.RulePhoneBlocked, *results[1].NotScheduledBecause)
 	require.Equal(t, "+12125551212", w.record(t, id).Phone.Number)
 	require.NotNil(t, w.record(t, id).Phone.BlockedAt)
 }

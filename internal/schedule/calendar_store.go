@@ -10,6 +10,7 @@ import (
 	"github.com/lib/pq"
 
 	"caseload/internal/audit"
+	"caseload/internal/calling"
 	"caseload/internal/civil"
 	"caseload/internal/customer"
 	"caseload/internal/db"
@@ -23,19 +24,19 @@ const everywhere = "US"
 // CallingWindow is a window of the law or of the organization, as clients see it.
 type CallingWindow struct {
 	State      string
-	DaySet     Weekdays
+	DaySet     calling.Weekdays
 	OnHolidays bool
 	IsClosed   bool
 	OpensAt    *civil.LocalTime
 	ClosesAt   *civil.LocalTime
-	Purposes   []Purpose
+	Purposes   []calling.Purpose
 	IsOwn      bool
 	Source     string
 	AsOf       civil.Date
 }
 
 // Days returns the days of the week, Monday first.
-func (w *CallingWindow) Days() []Weekday { return w.DaySet.List() }
+func (w *CallingWindow) Days() []calling.Weekday { return w.DaySet.List() }
 
 // CallingHoliday is a holiday of the law or of the organization, as clients see it.
 type CallingHoliday struct {
@@ -51,7 +52,7 @@ type CallingHoliday struct {
 // windowRow is a row of state_windows or organization_windows.
 type windowRow struct {
 	State      string           `db:"state"`
-	Days       Weekdays         `db:"days"`
+	Days       calling.Weekdays `db:"days"`
 	OnHolidays bool             `db:"on_holidays"`
 	IsClosed   bool             `db:"is_closed"`
 	OpensAt    *civil.LocalTime `db:"opens_at"`
@@ -62,17 +63,17 @@ type windowRow struct {
 	AsOf       civil.Date       `db:"as_of"`
 }
 
-func (r *windowRow) purposes() []Purpose {
-	out := make([]Purpose, len(r.Purposes))
+func (r *windowRow) purposes() []calling.Purpose {
+	out := make([]calling.Purpose, len(r.Purposes))
 	for i, p := range r.Purposes {
-		out[i] = Purpose(p)
+		out[i] = calling.Purpose(p)
 	}
 	return out
 }
 
 // window returns the row as the rules take it.
-func (r *windowRow) window() StateWindow {
-	w := StateWindow{State: federalAsEmpty(r.State), Weekdays: r.Days, Holiday: r.OnHolidays, Closed: r.IsClosed, AppliesTo: r.purposes(), Source: r.Source, AsOf: r.AsOf}
+func (r *windowRow) window() calling.StateWindow {
+	w := calling.StateWindow{State: ruleState(r.State), Weekdays: r.Days, Holiday: r.OnHolidays, Closed: r.IsClosed, AppliesTo: r.purposes(), Source: r.Source, AsOf: r.AsOf}
 	if r.OpensAt != nil && r.ClosesAt != nil {
 		w.From, w.To = *r.OpensAt, *r.ClosesAt
 	}
@@ -96,13 +97,13 @@ const holidaysSQL = `
 const calendarYears = 2
 
 // calendar returns the compiled law with the organization's own tightening.
-func (s *Service) calendar(ctx context.Context, organizationID uuid.UUID) (*Calendar, error) {
-	return s.calendars.Get(ctx, organizationID, func(ctx context.Context) (*Calendar, error) {
+func (s *Service) calendar(ctx context.Context, organizationID uuid.UUID) (*calling.Calendar, error) {
+	return s.calendars.Get(ctx, organizationID, func(ctx context.Context) (*calling.Calendar, error) {
 		var rows []*windowRow
 		if err := s.pool.Select(ctx, &rows, windowsSQL, organizationID); err != nil {
 			return nil, fmt.Errorf("read calling windows: %w", err)
 		}
-		windows := make([]StateWindow, len(rows))
+		windows := make([]calling.StateWindow, len(rows))
 		for i, r := range rows {
 			windows[i] = r.window()
 		}
@@ -111,11 +112,11 @@ func (s *Service) calendar(ctx context.Context, organizationID uuid.UUID) (*Cale
 		if err != nil {
 			return nil, err
 		}
-		holidays := make([]Holiday, len(found))
+		holidays := make([]calling.Holiday, len(found))
 		for i, h := range found {
-			holidays[i] = Holiday{State: h.State, Date: h.Date, Name: h.Name, ClosesCalls: h.ClosesCalls, Source: h.Source, AsOf: h.AsOf}
+			holidays[i] = calling.Holiday{State: h.State, Date: h.Date, Name: h.Name, ClosesCalls: h.ClosesCalls, Source: h.Source, AsOf: h.AsOf}
 		}
-		return NewCalendar(FederalLimits(), windows, holidays)
+		return calling.NewCalendar(calling.FederalLimits(), windows, holidays)
 	})
 }
 
@@ -147,7 +148,7 @@ func clientWindow(r *windowRow) *CallingWindow {
 	w := &CallingWindow{State: r.State, DaySet: r.Days, OnHolidays: r.OnHolidays, IsClosed: r.IsClosed, OpensAt: r.OpensAt, ClosesAt: r.ClosesAt,
 		Purposes: r.purposes(), IsOwn: r.IsOwn, Source: r.Source, AsOf: r.AsOf}
 	if len(w.Purposes) == 0 {
-		w.Purposes = Purposes
+		w.Purposes = calling.Purposes
 	}
 	return w
 }
@@ -206,8 +207,8 @@ func (s *Service) TightenCallingWindow(ctx context.Context, v *viewer.Viewer, in
 	if note != nil {
 		row.Source = *note
 	}
-	days, err := WeekdaysOf(in.Days...)
-	if err != nil || days == NoDays {
+	days, err := calling.WeekdaysOf(in.Days...)
+	if err != nil || days == calling.NoDays {
 		c.At("days").Add(fault.Required, "Name at least one day of the week.")
 	}
 	row.Days = days
@@ -229,12 +230,12 @@ func (s *Service) TightenCallingWindow(ctx context.Context, v *viewer.Viewer, in
 		c.At("opensAt").Add(fault.Invalid, "%v.", err)
 		return nil, c.Err()
 	}
-	base := []StateWindow{{Weekdays: EveryDay, Holiday: own.Holiday, From: FederalLimits().Window.From, To: FederalLimits().Window.To, Source: FederalLimits().WindowCitation.Source}}
+	base := []calling.StateWindow{{Weekdays: calling.EveryDay, Holiday: own.Holiday, From: calling.FederalLimits().Window.From, To: calling.FederalLimits().Window.To, Source: calling.FederalLimits().WindowCitation.Source}}
 	for _, l := range law {
 		base = append(base, l.window())
 	}
 	for _, b := range base {
-		if err := Stricter(b, own); err != nil {
+		if err := calling.Stricter(b, own); err != nil {
 			c.Add(fault.NotAllowed, "%v.", err)
 			return nil, c.Err()
 		}
@@ -297,7 +298,7 @@ func (s *Service) lawChanged(ctx context.Context, tx *db.Tx, v *viewer.Viewer, a
 // LoadLaw writes the standard windows and holidays into their tables, for the years around a date. Rows
 // that were changed or added by hand stay. Safe to repeat; the server does it at start.
 func LoadLaw(ctx context.Context, pool *db.Pool, now time.Time) error {
-	for _, w := range StandardStateWindows() {
+	for _, w := range calling.StandardStateWindows() {
 		purposes := pq.StringArray{}
 		for _, p := range w.AppliesTo {
 			purposes = append(purposes, string(p))
@@ -313,7 +314,7 @@ func LoadLaw(ctx context.Context, pool *db.Pool, now time.Time) error {
 			return fmt.Errorf("load state windows: %w", err)
 		}
 	}
-	for _, h := range StandardHolidays(now.Year()-1, now.Year()+calendarYears+1) {
+	for _, h := range calling.StandardHolidays(now.Year()-1, now.Year()+calendarYears+1) {
 		if _, err := pool.Exec(ctx, `
 			INSERT INTO state_holidays (state, on_date, name, closes_calls, source, as_of)
 			VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`,
@@ -327,6 +328,14 @@ func LoadLaw(ctx context.Context, pool *db.Pool, now time.Time) error {
 func lawState(state string) string {
 	if state == "" {
 		return everywhere
+	}
+	return state
+}
+
+// ruleState is the opposite of lawState.
+func ruleState(state string) string {
+	if state == everywhere {
+		return ""
 	}
 	return state
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"caseload/internal/calling"
 	"caseload/internal/civil"
 	"caseload/internal/schedule"
 )
@@ -15,7 +16,7 @@ func TestLoadLawKeepsWhatWasChangedByHand(t *testing.T) {
 	w := newWorld(t)
 	require.NoError(t, schedule.LoadLaw(t.Context(), w.pool, monday))
 	windows := get[int](t, w, "SELECT count(*) FROM state_windows")
-	require.Len(t, schedule.StandardStateWindows(), windows)
+	require.Len(t, calling.StandardStateWindows(), windows)
 	require.Positive(t, get[int](t, w, "SELECT count(*) FROM state_holidays WHERE state = 'US' AND on_date = '2026-07-04'"))
 	w.exec(t, "UPDATE state_windows SET closes_at = '19:00', source = 'by hand' WHERE state = 'CT' AND NOT on_holidays")
 	w.exec(t, "INSERT INTO state_holidays VALUES ('LA', '2026-03-03', 'Mardi Gras', true, 'by hand', '2026-01-01')")
@@ -56,14 +57,14 @@ func TestHoursCanOnlyBeTightened(t *testing.T) {
 	w := newWorld(t)
 	require.NoError(t, schedule.LoadLaw(t.Context(), w.pool, monday))
 	tighten := func(state string, change ...func(*schedule.TightenCallingWindowInput)) (*schedule.CallingWindow, error) {
-		in := schedule.TightenCallingWindowInput{State: state, Days: schedule.AllWeekdays}
+		in := schedule.TightenCallingWindowInput{State: state, Days: calling.AllWeekdays}
 		for _, c := range change {
 			c(&in)
 		}
 		return w.TightenCallingWindow(t.Context(), w.v, in)
 	}
 	all := w.dump(t)
-	solicitations := func(in *schedule.TightenCallingWindowInput) { in.Purposes = list(schedule.Solicitation) }
+	solicitations := func(in *schedule.TightenCallingWindowInput) { in.Purposes = list(calling.Solicitation) }
 	for _, row := range []struct {
 		state   string
 		change  []func(*schedule.TightenCallingWindowInput)
@@ -86,14 +87,14 @@ func TestHoursCanOnlyBeTightened(t *testing.T) {
 	}
 	require.Equal(t, all, w.dump(t))
 	// Collections are not what Connecticut's hours are about.
-	_, err := tighten("CT", clocks(t, "08:00", "21:00"), func(in *schedule.TightenCallingWindowInput) { in.Purposes = list(schedule.Collection) })
+	_, err := tighten("CT", clocks(t, "08:00", "21:00"), func(in *schedule.TightenCallingWindowInput) { in.Purposes = list(calling.Collection) })
 	require.NoError(t, err)
 	for range 2 {
 		got, err := tighten("NY", clocks(t, "10:00", "17:00"), func(in *schedule.TightenCallingWindowInput) { in.Note = val("our choice") })
 		require.NoError(t, err)
 		require.True(t, got.IsOwn)
 		require.Equal(t, "our choice", got.Source)
-		require.Equal(t, schedule.Purposes, got.Purposes)
+		require.Equal(t, calling.Purposes, got.Purposes)
 	}
 	require.Equal(t, 2, get[int](t, w, "SELECT count(*) FROM organization_windows"))
 	require.Equal(t, 3, get[int](t, w, "SELECT count(*) FROM audit_entries WHERE action = 'calling_window.tightened'"))
@@ -115,7 +116,7 @@ func TestTighterRulesHoldAtOnceEverywhere(t *testing.T) {
 	}
 	require.True(t, allowed(w))
 	require.True(t, allowed(other), "the other process has the rules in its cache now")
-	_, err := w.TightenCallingWindow(t.Context(), w.v, schedule.TightenCallingWindowInput{State: "US", Days: schedule.AllWeekdays, OpensAt: val(clock(t, "12:00")), ClosesAt: val(clock(t, "18:00"))})
+	_, err := w.TightenCallingWindow(t.Context(), w.v, schedule.TightenCallingWindowInput{State: "US", Days: calling.AllWeekdays, OpensAt: val(clock(t, "12:00")), ClosesAt: val(clock(t, "18:00"))})
 	require.NoError(t, err)
 	require.False(t, allowed(w))
 	require.Eventually(t, func() bool { return !allowed(other) }, 20*time.Second, time.Millisecond)
@@ -136,14 +137,14 @@ func TestTighterRulesHoldAtOnceEverywhere(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, h.ClosesCalls)
 	}
-	denied := func() []schedule.RuleCode {
+	denied := func() []calling.RuleCode {
 		d, err := other.CallEligibility(t.Context(), w.v, schedule.EligibilityQuery{Whose: schedule.Whose{ReferenceID: val("C-1")}, TaskType: "collections"})
 		require.NoError(t, err)
 		return codes(d.Denials)
 	}
 	require.Eventually(t, func() bool {
 		for _, c := range denied() {
-			if c == schedule.RuleStateHoliday {
+			if c == calling.RuleStateHoliday {
 				return true
 			}
 		}

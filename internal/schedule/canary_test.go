@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"caseload/internal/batch"
+	"caseload/internal/calling"
 	"caseload/internal/customer"
 	"caseload/internal/dbtest"
 	"caseload/internal/fault"
@@ -93,11 +94,11 @@ func TestNoSecretIsLeftInTheClear(t *testing.T) {
 	for i, c := range claims {
 		_, err = w.Renew(t.Context(), dialer, schedule.RenewInput{ID: c.Task.ID(), CallStarted: val(true)})
 		require.NoError(t, err)
-		w.complete(t, dialer, c.Task, []schedule.Outcome{schedule.Conversation, schedule.WrongNumber, schedule.DNCRequested, schedule.NoAnswer, schedule.PromiseToPay}[i])
+		w.complete(t, dialer, c.Task, []calling.Outcome{calling.Conversation, calling.WrongNumber, calling.DNCRequested, calling.NoAnswer, calling.PromiseToPay}[i])
 	}
-	_, err = w.RecordCall(t.Context(), w.v, schedule.RecordInput{Whose: schedule.Whose{ReferenceID: val("C-1")}, Direction: schedule.Inbound, Outcome: schedule.Conversation, PhoneNumber: val(phone)})
+	_, err = w.RecordCall(t.Context(), w.v, schedule.RecordInput{Whose: schedule.Whose{ReferenceID: val("C-1")}, Direction: calling.Inbound, Outcome: calling.Conversation, PhoneNumber: val(phone)})
 	require.NoError(t, err)
-	_, err = w.RecordCall(t.Context(), w.v, schedule.RecordInput{Whose: schedule.Whose{ReferenceID: val(ssn)}, Direction: schedule.Inbound, Outcome: schedule.Conversation})
+	_, err = w.RecordCall(t.Context(), w.v, schedule.RecordInput{Whose: schedule.Whose{ReferenceID: val(ssn)}, Direction: calling.Inbound, Outcome: calling.Conversation})
 	note(err)
 	l.set(func(l *lendingSystem) { l.borrower["ssnLastFour"] = ssn })
 	_, err = w.Sync(t.Context(), w.v, fromLending("C-3", nil))

@@ -9,6 +9,7 @@ import (
 	"github.com/lib/pq"
 
 	"caseload/internal/audit"
+	"caseload/internal/calling"
 	"caseload/internal/customer"
 	"caseload/internal/db"
 	"caseload/internal/fault"
@@ -21,7 +22,7 @@ type Claim struct {
 	Task        *CallTask
 	PhoneNumber string
 	CallBefore  time.Time
-	Warnings    []*Denial
+	Warnings    []*calling.Denial
 }
 
 // ClaimResult is what a dialer got.
@@ -121,7 +122,7 @@ func (s *Service) ClaimTasks(ctx context.Context, v *viewer.Viewer, in ClaimInpu
 type dispatch struct {
 	s      *Service
 	v      *viewer.Viewer
-	cal    *Calendar
+	cal    *calling.Calendar
 	lease  time.Duration
 	result *ClaimResult
 	audit  []audit.Change
@@ -163,22 +164,22 @@ func (d *dispatch) judge(ctx context.Context, tx *db.Tx, due []*CallTask) error 
 	actor := d.v.ActorText()
 	for _, t := range due {
 		r, typ := records[t.CustomerID], types[t.TaskTypeID]
-		input := EligibilityInput{Case: caseOf(r, typ, t.LoanID, d.cal, f, tx.Now), At: tx.Now}
+		input := calling.EligibilityInput{Case: caseOf(r, typ, t.LoanID, d.cal, f, tx.Now), At: tx.Now}
 		input.OverrideRegF = t.OverrideReason != nil
-		decision := Eligibility(input)
+		decision := calling.Eligibility(input)
 		t.UpdatedAt = tx.Now
 		switch {
 		case over(horizon, t.ScheduleID, tx.Now):
 			// The job that ends such tasks has not come by yet.
 			reason := planOver
-			t.State, t.FinishedAt, t.SkipReason = Expired, &tx.Now, &reason
+			t.State, t.FinishedAt, t.SkipReason = calling.Expired, &tx.Now, &reason
 			d.result.Skipped++
 			d.s.changed(tx, d.v.OrganizationID, t.CustomerID, ChangeTaskFinished)
-		case decision.Allowed && (t.WindowEndsAt.After(tx.Now) || typ.QuietBehavior == QuietNextAvailable):
+		case decision.Allowed && (t.WindowEndsAt.After(tx.Now) || typ.QuietBehavior == calling.QuietNextAvailable):
 			expires := tx.Now.Add(d.lease)
-			t.State, t.ClaimedBy, t.ClaimedAt, t.LeaseExpiresAt, t.DialedNumber = Claimed, &actor, &tx.Now, &expires, &r.Phone.Number
+			t.State, t.ClaimedBy, t.ClaimedAt, t.LeaseExpiresAt, t.DialedNumber = calling.Claimed, &actor, &tx.Now, &expires, &r.Phone.Number
 			// From now on this call counts, for the next task of the same customer too.
-			given := Attempt{At: tx.Now, Direction: Outbound, Phone: r.Phone.Number}
+			given := calling.Attempt{At: tx.Now, Direction: calling.Outbound, Phone: r.Phone.Number}
 			if t.LoanID != nil {
 				given.Debts = []uuid.UUID{*t.LoanID}
 			}
@@ -190,12 +191,12 @@ func (d *dispatch) judge(ctx context.Context, tx *db.Tx, due []*CallTask) error 
 			d.result.Claims = append(d.result.Claims, claim)
 			d.s.changed(tx, d.v.OrganizationID, t.CustomerID, ChangeTaskClaimed)
 			d.audit = append(d.audit, audit.Change{Action: "call_task.claimed", Target: t.ID(), CustomerID: t.CustomerID})
-		case typ.QuietBehavior == QuietNextAvailable && decision.EarliestNext != nil && decision.EarliestNext.Before(horizon[t.ScheduleID]):
-			t.moveTo(wholeMinute(input.Case, *decision.EarliestNext))
+		case typ.QuietBehavior == calling.QuietNextAvailable && decision.EarliestNext != nil && decision.EarliestNext.Before(horizon[t.ScheduleID]):
+			t.moveTo(calling.WholeMinute(input.Case, *decision.EarliestNext))
 			d.result.Postponed++
 			d.s.changed(tx, d.v.OrganizationID, t.CustomerID, ChangeSynced)
 		default:
-			t.State, t.FinishedAt = Skipped, &tx.Now
+			t.State, t.FinishedAt = calling.Skipped, &tx.Now
 			reason := "the time of the call passed"
 			if len(decision.Denials) > 0 {
 				reason = string(decision.Denials[0].Rule)
@@ -226,8 +227,8 @@ func over(horizon map[uuid.UUID]time.Time, schedule uuid.UUID, now time.Time) bo
 	return known && !now.Before(end)
 }
 
-func pointers(ds []Denial) []*Denial {
-	out := make([]*Denial, len(ds))
+func pointers(ds []calling.Denial) []*calling.Denial {
+	out := make([]*calling.Denial, len(ds))
 	for i := range ds {
 		out[i] = &ds[i]
 	}
@@ -267,7 +268,7 @@ func (s *Service) Renew(ctx context.Context, v *viewer.Viewer, in RenewInput) (*
 		result = &RenewResult{Task: t}
 		expires := tx.Now.Add(lease)
 		t.LeaseExpiresAt, t.UpdatedAt = &expires, tx.Now
-		if p := in.CallStarted.Value(); p != nil && *p && t.State == Claimed {
+		if p := in.CallStarted.Value(); p != nil && *p && t.State == calling.Claimed {
 			typ, err := TaskTypes.ByID(ctx, tx, v.Scope(), t.TaskTypeID)
 			if err != nil {
 				return err
@@ -276,10 +277,10 @@ func (s *Service) Renew(ctx context.Context, v *viewer.Viewer, in RenewInput) (*
 			if err != nil {
 				return err
 			}
-			t.State = InProgress
-			input := EligibilityInput{Case: caseOf(r, typ, t.LoanID, cal, f, tx.Now), At: tx.Now}
+			t.State = calling.InProgress
+			input := calling.EligibilityInput{Case: caseOf(r, typ, t.LoanID, cal, f, tx.Now), At: tx.Now}
 			input.OverrideRegF = t.OverrideReason != nil
-			decision := Eligibility(input)
+			decision := calling.Eligibility(input)
 			reason, message := "", ""
 			if r.Customer.IsDeleted() {
 				reason, message = customerDeleted, customerDeleted
@@ -287,7 +288,7 @@ func (s *Service) Renew(ctx context.Context, v *viewer.Viewer, in RenewInput) (*
 				reason, message = string(decision.Denials[0].Rule), decision.Denials[0].Message
 			}
 			if reason != "" {
-				t.State, t.LeaseExpiresAt, t.FinishedAt, t.SkipReason = Skipped, nil, &tx.Now, &reason
+				t.State, t.LeaseExpiresAt, t.FinishedAt, t.SkipReason = calling.Skipped, nil, &tx.Now, &reason
 				result.UserErrors = fault.UserErrors{{Code: fault.CallNotAllowed, Message: "Do not call: " + message + ".", Path: []string{"input", "callStarted"}}}
 				s.changed(tx, v.OrganizationID, t.CustomerID, ChangeTaskFinished)
 				if err := audit.Write(ctx, tx, v, audit.Change{Action: "call_task.skipped", Target: t.ID(), CustomerID: t.CustomerID, Reason: reason}); err != nil {
@@ -310,7 +311,7 @@ func (s *Service) lockHeld(ctx context.Context, tx *db.Tx, v *viewer.Viewer, id 
 	if err != nil {
 		return nil, nil, err
 	}
-	if t.State != Claimed && t.State != InProgress {
+	if t.State != calling.Claimed && t.State != calling.InProgress {
 		return nil, nil, fault.UserErrors{{Code: fault.InvalidState, Message: fmt.Sprintf("The task is %s; only a claimed task can be worked on.", t.State), Path: []string{"input", "id"}}}
 	}
 	if t.ClaimedBy == nil || *t.ClaimedBy != v.ActorText() {
@@ -355,13 +356,13 @@ func (s *Service) Cancel(ctx context.Context, v *viewer.Viewer, in CancelInput) 
 			return err
 		}
 		task = t
-		if t.State == Cancelled {
+		if t.State == calling.Cancelled {
 			return nil
 		}
-		if !t.State.MayBecome(Cancelled) {
+		if !t.State.MayBecome(calling.Cancelled) {
 			return fault.UserErrors{{Code: fault.InvalidState, Message: fmt.Sprintf("The task is %s and can no longer be cancelled.", t.State), Path: []string{"input", "id"}}}
 		}
-		t.State, t.FinishedAt, t.LeaseExpiresAt, t.SkipReason, t.UpdatedAt = Cancelled, &tx.Now, nil, &in.Reason, tx.Now
+		t.State, t.FinishedAt, t.LeaseExpiresAt, t.SkipReason, t.UpdatedAt = calling.Cancelled, &tx.Now, nil, &in.Reason, tx.Now
 		if err := CallTasks.Update(ctx, tx, v.Scope(), t); err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"caseload/internal/audit"
+	"caseload/internal/calling"
 	"caseload/internal/customer"
 	"caseload/internal/db"
 	"caseload/internal/fault"
@@ -18,7 +19,7 @@ import (
 // ClaimOne gives the caller one pending task, due or not, if every rule allows a call at this moment. With
 // a reason and the permission, the frequencies of Regulation F become warnings for this task: they are
 // presumptions that a supervisor may rebut; the reason is audited. Denials leave the task pending.
-func (s *Service) ClaimOne(ctx context.Context, v *viewer.Viewer, in ClaimOneInput) (*Claim, []*Denial, error) {
+func (s *Service) ClaimOne(ctx context.Context, v *viewer.Viewer, in ClaimOneInput) (*Claim, []*calling.Denial, error) {
 	c := fault.NewCheck("input")
 	lease := checkLease(c, in.LeaseSeconds)
 	reason := in.OverrideReason.Value()
@@ -38,9 +39,9 @@ func (s *Service) ClaimOne(ctx context.Context, v *viewer.Viewer, in ClaimOneInp
 		return nil, nil, err
 	}
 	var claim *Claim
-	var denials []*Denial
+	var denials []*calling.Denial
 	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
-		claim, denials = nil, []*Denial{}
+		claim, denials = nil, []*calling.Denial{}
 		t, r, err := lockTask(ctx, tx, v, in.ID)
 		if err != nil {
 			return err
@@ -52,22 +53,22 @@ func (s *Service) ClaimOne(ctx context.Context, v *viewer.Viewer, in ClaimOneInp
 		if err != nil {
 			return fmt.Errorf("read task type: %w", err)
 		}
-		if t.State != Pending || typ.ArchivedAt != nil {
+		if t.State != calling.Pending || typ.ArchivedAt != nil {
 			return fault.UserErrors{{Code: fault.InvalidState, Message: fmt.Sprintf("The task is %s; only a pending task of a task type in use can be claimed.", t.State), Path: []string{"input", "id"}}}
 		}
 		f, err := readFacts(ctx, tx, v.Scope(), []uuid.UUID{t.CustomerID}, tx.Now, nil)
 		if err != nil {
 			return err
 		}
-		input := EligibilityInput{Case: caseOf(r, typ, t.LoanID, cal, f, tx.Now), At: tx.Now}
+		input := calling.EligibilityInput{Case: caseOf(r, typ, t.LoanID, cal, f, tx.Now), At: tx.Now}
 		input.OverrideRegF = reason != nil
-		decision := Eligibility(input)
+		decision := calling.Eligibility(input)
 		if !decision.Allowed {
 			denials = pointers(decision.Denials)
 			return nil
 		}
 		actor, expires := v.ActorText(), tx.Now.Add(lease)
-		t.State, t.ClaimedBy, t.ClaimedAt, t.LeaseExpiresAt, t.OverrideReason, t.UpdatedAt = Claimed, &actor, &tx.Now, &expires, reason, tx.Now
+		t.State, t.ClaimedBy, t.ClaimedAt, t.LeaseExpiresAt, t.OverrideReason, t.UpdatedAt = calling.Claimed, &actor, &tx.Now, &expires, reason, tx.Now
 		t.DialedNumber = &r.Phone.Number
 		if err := CallTasks.Update(ctx, tx, v.Scope(), t); err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"caseload/internal/calling"
 	"caseload/internal/schedule"
 )
 
@@ -82,7 +83,7 @@ func TestClaimOrderAndFilter(t *testing.T) {
 	for _, c := range w.claim(t, dialer, 3).Claims {
 		got = append(got, c.Task.CustomerID)
 		require.Equal(t, "+12125551212", c.PhoneNumber)
-		require.Equal(t, schedule.Claimed, c.Task.State)
+		require.Equal(t, calling.Claimed, c.Task.State)
 		require.Equal(t, dialer.ActorText(), *c.Task.ClaimedBy)
 		require.Equal(t, w.clock().Add(2*time.Minute), *c.Task.LeaseExpiresAt)
 		require.Equal(t, "2026-03-03 01:55", c.CallBefore.UTC().Format("2006-01-02 15:04"), "21:00 in New York less the guard")
@@ -120,7 +121,7 @@ func TestRulesAreAskedAgainAtTheClaim(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.taskType(t, "collections", nil)
-	w.taskType(t, "once", func(in *schedule.CreateTaskTypeInput) { in.QuietBehavior = val(schedule.QuietAbort) })
+	w.taskType(t, "once", func(in *schedule.CreateTaskTypeInput) { in.QuietBehavior = val(calling.QuietAbort) })
 	mark := func(statement string) func(id uuid.UUID) {
 		return func(id uuid.UUID) { w.exec(t, statement, id) }
 	}
@@ -128,22 +129,22 @@ func TestRulesAreAskedAgainAtTheClaim(t *testing.T) {
 		taskType  string
 		change    func(id uuid.UUID)
 		at        time.Time
-		state     schedule.State
+		state     calling.State
 		reason    string
 		postponed string
 	}{
-		"nothing happened":  {"collections", nil, monday, schedule.Claimed, "", ""},
-		"do not call":       {"collections", mark("UPDATE customers SET do_not_call = true WHERE id = $1"), monday, schedule.Skipped, "DO_NOT_CALL", ""},
-		"phone blocked":     {"collections", mark("UPDATE customer_phones SET blocked_at = now() WHERE customer_id = $1"), monday, schedule.Skipped, "PHONE_BLOCKED", ""},
-		"phone removed":     {"collections", mark("DELETE FROM customer_phones WHERE customer_id = $1"), monday, schedule.Skipped, "NO_PHONE", ""},
-		"zone removed":      {"collections", mark("UPDATE customers SET time_zone = NULL WHERE id = $1"), monday, schedule.Skipped, "NO_ZONE", ""},
-		"moved to Honolulu": {"collections", mark("UPDATE customers SET time_zone = 'Pacific/Honolulu' WHERE id = $1"), monday, schedule.Pending, "", "2026-03-02 18:00"},
-		"night":             {"collections", nil, monday.Add(14 * time.Hour), schedule.Pending, "", "2026-03-03 13:00"},
-		"night, abort":      {"once", nil, monday.Add(14 * time.Hour), schedule.Skipped, "FEDERAL_WINDOW", ""},
-		"window over":       {"once", mark("UPDATE call_tasks SET window_ends_at = due_at + interval '1 minute' WHERE customer_id = $1"), monday.Add(time.Hour), schedule.Skipped, "the time of the call passed", ""},
-		"plan over":         {"collections", nil, monday.Add(8 * 24 * time.Hour), schedule.Expired, "the plan is over", ""},
-		"inconvenient":      {"collections", mark("INSERT INTO inconvenient_times SELECT organization_id, gen_random_uuid(), id, 127, '09:00', '12:00', NULL, now(), 'x' FROM customers WHERE id = $1"), monday, schedule.Pending, "", "2026-03-02 17:00"},
-		"called by hand":    {"collections", mark("INSERT INTO call_attempts SELECT organization_id, gen_random_uuid(), id, NULL, 'OUTBOUND', '+13475550101', 'RESIDENCE_OR_CELL', '{}', 'NO_ANSWER', '2026-03-02 14:50:30Z', now(), 'x' FROM customers WHERE id = $1"), monday, schedule.Pending, "", "2026-03-03 13:00"},
+		"nothing happened":  {"collections", nil, monday, calling.Claimed, "", ""},
+		"do not call":       {"collections", mark("UPDATE customers SET do_not_call = true WHERE id = $1"), monday, calling.Skipped, "DO_NOT_CALL", ""},
+		"phone blocked":     {"collections", mark("UPDATE customer_phones SET blocked_at = now() WHERE customer_id = $1"), monday, calling.Skipped, "PHONE_BLOCKED", ""},
+		"phone removed":     {"collections", mark("DELETE FROM customer_phones WHERE customer_id = $1"), monday, calling.Skipped, "NO_PHONE", ""},
+		"zone removed":      {"collections", mark("UPDATE customers SET time_zone = NULL WHERE id = $1"), monday, calling.Skipped, "NO_ZONE", ""},
+		"moved to Honolulu": {"collections", mark("UPDATE customers SET time_zone = 'Pacific/Honolulu' WHERE id = $1"), monday, calling.Pending, "", "2026-03-02 18:00"},
+		"night":             {"collections", nil, monday.Add(14 * time.Hour), calling.Pending, "", "2026-03-03 13:00"},
+		"night, abort":      {"once", nil, monday.Add(14 * time.Hour), calling.Skipped, "FEDERAL_WINDOW", ""},
+		"window over":       {"once", mark("UPDATE call_tasks SET window_ends_at = due_at + interval '1 minute' WHERE customer_id = $1"), monday.Add(time.Hour), calling.Skipped, "the time of the call passed", ""},
+		"plan over":         {"collections", nil, monday.Add(8 * 24 * time.Hour), calling.Expired, "the plan is over", ""},
+		"inconvenient":      {"collections", mark("INSERT INTO inconvenient_times SELECT organization_id, gen_random_uuid(), id, 127, '09:00', '12:00', NULL, now(), 'x' FROM customers WHERE id = $1"), monday, calling.Pending, "", "2026-03-02 17:00"},
+		"called by hand":    {"collections", mark("INSERT INTO call_attempts SELECT organization_id, gen_random_uuid(), id, NULL, 'OUTBOUND', '+13475550101', 'RESIDENCE_OR_CELL', '{}', 'NO_ANSWER', '2026-03-02 14:50:30Z', now(), 'x' FROM customers WHERE id = $1"), monday, calling.Pending, "", "2026-03-03 13:00"},
 	} {
 		w.at(monday)
 		r := w.syncWith(t, name, row.taskType, nil)
@@ -158,9 +159,9 @@ func TestRulesAreAskedAgainAtTheClaim(t *testing.T) {
 		task := w.task(t, first.UUID)
 		require.Equal(t, row.state, task.State, name)
 		switch row.state {
-		case schedule.Claimed:
+		case calling.Claimed:
 			require.Len(t, result.Claims, 1, name)
-		case schedule.Pending:
+		case calling.Pending:
 			require.Equal(t, 1, result.Postponed, name)
 			require.Equal(t, row.postponed, task.DueAt.UTC().Format("2006-01-02 15:04"), name)
 			require.True(t, task.DueAt.Before(*w.active(t, id).PlannedUntil), name)
@@ -184,7 +185,7 @@ func TestPostponedOnlyWithinThePlan(t *testing.T) {
 	r := w.claim(t, w.dialer(), 10)
 	require.Equal(t, 1, r.Skipped)
 	require.Zero(t, r.Postponed)
-	require.Equal(t, schedule.Skipped, w.tasks(t, id)[0].State, "tomorrow is not part of the plan")
+	require.Equal(t, calling.Skipped, w.tasks(t, id)[0].State, "tomorrow is not part of the plan")
 }
 
 func TestArchivedTaskTypesAreNotGivenOut(t *testing.T) {
@@ -199,7 +200,7 @@ func TestArchivedTaskTypesAreNotGivenOut(t *testing.T) {
 		require.NotNil(t, got.ArchivedAt)
 	}
 	require.Empty(t, w.claim(t, w.dialer(), 10).Claims)
-	require.Equal(t, schedule.Pending, w.task(t, task.UUID).State)
+	require.Equal(t, calling.Pending, w.task(t, task.UUID).State)
 	_, _, err := w.ClaimOne(t.Context(), w.v, schedule.ClaimOneInput{ID: task.ID()})
 	require.Equal(t, []string{"INVALID_STATE input.id"}, refused(t, err))
 }
@@ -219,17 +220,17 @@ func TestACustomerWhoseCallIsUnderWayWaits(t *testing.T) {
 	r := w.claim(t, w.dialer(), 10)
 	require.Empty(t, r.Claims)
 	require.Zero(t, r.Skipped+r.Postponed, "nothing becomes of the other tasks")
-	w.complete(t, first, task, schedule.NoAnswer)
+	w.complete(t, first, task, calling.NoAnswer)
 	w.pass(20 * time.Minute)
 	require.Len(t, w.claim(t, w.dialer(), 10).Claims, 1)
-	require.Len(t, w.tasks(t, id, schedule.Claimed), 1)
+	require.Len(t, w.tasks(t, id, calling.Claimed), 1)
 }
 
 func TestExpiredLeases(t *testing.T) {
 	t.Parallel()
 	for _, reap := range []bool{true, false} {
 		w := newWorld(t)
-		w.taskType(t, "collections", func(in *schedule.CreateTaskTypeInput) { in.RegulationF = val(schedule.RegFOff) })
+		w.taskType(t, "collections", func(in *schedule.CreateTaskTypeInput) { in.RegulationF = val(calling.RegFOff) })
 		var ids []uuid.UUID
 		for i := range 4 {
 			ids = append(ids, w.syncWith(t, fmt.Sprint("C-", i), "collections", nil).Customer.UUID)
@@ -248,7 +249,7 @@ func TestExpiredLeases(t *testing.T) {
 
 		w.pass(119 * time.Second)
 		require.NoError(t, w.Reap(t.Context()))
-		require.Equal(t, schedule.Claimed, w.task(t, held[ids[0]].UUID).State, "the lease still runs")
+		require.Equal(t, calling.Claimed, w.task(t, held[ids[0]].UUID).State, "the lease still runs")
 		w.pass(time.Second)
 		if reap {
 			require.NoError(t, w.Reap(t.Context()))
@@ -257,14 +258,14 @@ func TestExpiredLeases(t *testing.T) {
 			require.Empty(t, must(w.ClaimTasks(t.Context(), w.dialer(), schedule.ClaimInput{TaskTypes: list[string]()})).Claims)
 		}
 		back := w.task(t, held[ids[0]].UUID)
-		require.Equal(t, schedule.Pending, back.State)
+		require.Equal(t, calling.Pending, back.State)
 		require.Nil(t, back.FinishedAt)
 		require.Nil(t, back.OverrideReason, "an override is for one claim")
 		failed := w.task(t, held[ids[1]].UUID)
-		require.Equal(t, schedule.Failed, failed.State)
+		require.Equal(t, calling.Failed, failed.State)
 		require.Nil(t, failed.Outcome)
-		require.Equal(t, schedule.Expired, w.task(t, held[ids[2]].UUID).State, "a newer plan is in force")
-		require.Equal(t, schedule.Expired, w.task(t, held[ids[3]].UUID).State, "the schedule was stopped")
+		require.Equal(t, calling.Expired, w.task(t, held[ids[2]].UUID).State, "a newer plan is in force")
+		require.Equal(t, calling.Expired, w.task(t, held[ids[3]].UUID).State, "the schedule was stopped")
 
 		attempts := w.attempts(t, ids[1])
 		require.Len(t, attempts, 1, "the call may have reached the consumer")
@@ -274,7 +275,7 @@ func TestExpiredLeases(t *testing.T) {
 		require.Equal(t, int32(1), w.active(t, ids[1]).AttemptsMade)
 		d, err := w.CallEligibility(t.Context(), w.v, schedule.EligibilityQuery{Whose: schedule.Whose{ReferenceID: val("C-1")}, TaskType: "collections"})
 		require.NoError(t, err)
-		require.Contains(t, codes(d.Denials), schedule.RuleMinInterval, "the attempt counts")
+		require.Contains(t, codes(d.Denials), calling.RuleMinInterval, "the attempt counts")
 		require.Empty(t, w.attempts(t, ids[0]))
 	}
 }
@@ -329,23 +330,23 @@ func TestRenew(t *testing.T) {
 	task := w.claimOne(t, dialer)
 	_, err := w.Renew(t.Context(), w.dialer(), schedule.RenewInput{ID: task.ID()})
 	require.Equal(t, []string{"NOT_ALLOWED input.id"}, refused(t, err))
-	_, err = w.Complete(t.Context(), w.dialer(), schedule.CompleteInput{ID: task.ID(), Outcome: schedule.NoAnswer})
+	_, err = w.Complete(t.Context(), w.dialer(), schedule.CompleteInput{ID: task.ID(), Outcome: calling.NoAnswer})
 	require.Equal(t, []string{"NOT_ALLOWED input.id"}, refused(t, err))
 	_, err = w.Renew(t.Context(), dialer, schedule.RenewInput{ID: task.ID(), LeaseSeconds: val[int32](5)})
 	require.Equal(t, []string{"OUT_OF_RANGE input.leaseSeconds"}, refused(t, err))
 	w.pass(time.Minute)
 	got, err := w.Renew(t.Context(), dialer, schedule.RenewInput{ID: task.ID(), LeaseSeconds: val[int32](300)})
 	require.NoError(t, err)
-	require.Equal(t, schedule.Claimed, got.Task.State)
+	require.Equal(t, calling.Claimed, got.Task.State)
 	require.Equal(t, w.clock().Add(5*time.Minute), *got.Task.LeaseExpiresAt)
 	got, err = w.Renew(t.Context(), dialer, schedule.RenewInput{ID: task.ID(), CallStarted: val(true)})
 	require.NoError(t, err)
-	require.Equal(t, schedule.InProgress, got.Task.State)
+	require.Equal(t, calling.InProgress, got.Task.State)
 	// A call that began is not judged any more.
 	w.exec(t, "UPDATE customers SET do_not_call = true WHERE id = $1", id)
 	got, err = w.Renew(t.Context(), dialer, schedule.RenewInput{ID: task.ID(), CallStarted: val(true)})
 	require.NoError(t, err)
-	require.Equal(t, schedule.InProgress, got.Task.State)
+	require.Equal(t, calling.InProgress, got.Task.State)
 	require.Equal(t, got.Task.Version, w.task(t, task.UUID).Version)
 	_, err = w.Cancel(t.Context(), w.v, schedule.CancelInput{ID: task.ID(), Reason: "too late"})
 	require.Equal(t, []string{"INVALID_STATE input.id"}, refused(t, err))
@@ -363,9 +364,9 @@ func TestAnOptOutBetweenClaimAndCall(t *testing.T) {
 	got, err := w.Renew(t.Context(), dialer, schedule.RenewInput{ID: task.ID(), CallStarted: val(true)})
 	require.NoError(t, err)
 	require.Equal(t, []string{"CALL_NOT_ALLOWED input.callStarted"}, refused(t, got.UserErrors))
-	require.Equal(t, schedule.Skipped, got.Task.State)
+	require.Equal(t, calling.Skipped, got.Task.State)
 	stored := w.task(t, task.UUID)
-	require.Equal(t, schedule.Skipped, stored.State)
+	require.Equal(t, calling.Skipped, stored.State)
 	require.Equal(t, "DO_NOT_CALL", *stored.SkipReason)
 	require.Equal(t, 1, w.audited(t, "call_task.skipped", id))
 	require.Empty(t, w.attempts(t, id))
@@ -386,7 +387,7 @@ func TestCancel(t *testing.T) {
 	for range 2 {
 		got, err := w.Cancel(t.Context(), w.v, schedule.CancelInput{ID: tasks[0].ID(), Reason: "the customer paid"})
 		require.NoError(t, err)
-		require.Equal(t, schedule.Cancelled, got.State)
+		require.Equal(t, calling.Cancelled, got.State)
 		require.Equal(t, "the customer paid", *got.SkipReason)
 	}
 	require.Equal(t, 1, w.audited(t, "call_task.cancelled", id))
@@ -394,7 +395,7 @@ func TestCancel(t *testing.T) {
 	stranger := viewerWith(uuid.New())
 	_, err := w.Cancel(t.Context(), stranger, schedule.CancelInput{ID: tasks[1].ID(), Reason: "not mine"})
 	require.Equal(t, []string{"NOT_FOUND input.id"}, refused(t, err))
-	require.Equal(t, schedule.Pending, w.task(t, tasks[1].UUID).State)
+	require.Equal(t, calling.Pending, w.task(t, tasks[1].UUID).State)
 }
 
 func TestOverduePlansExpire(t *testing.T) {
@@ -405,10 +406,10 @@ func TestOverduePlansExpire(t *testing.T) {
 	until := *w.active(t, id).PlannedUntil
 	w.at(until.Add(-time.Second))
 	require.NoError(t, w.Reap(t.Context()))
-	require.Len(t, w.tasks(t, id, schedule.Pending), 7, "late, but the plan is not over")
+	require.Len(t, w.tasks(t, id, calling.Pending), 7, "late, but the plan is not over")
 	w.at(until)
 	require.NoError(t, w.Reap(t.Context()))
-	require.Len(t, w.tasks(t, id, schedule.Expired), 7)
+	require.Len(t, w.tasks(t, id, calling.Expired), 7)
 }
 
 func TestChangesAreToldAfterTheCommit(t *testing.T) {
@@ -421,7 +422,7 @@ func TestChangesAreToldAfterTheCommit(t *testing.T) {
 	changes := other.Changes(t.Context(), w.v, nil)
 	id := w.syncWith(t, "C-1", "collections", nil).Customer.UUID
 	dialer := w.dialer()
-	w.complete(t, dialer, w.claimOne(t, dialer), schedule.DNCRequested)
+	w.complete(t, dialer, w.claimOne(t, dialer), calling.DNCRequested)
 	var kinds []schedule.ChangeKind
 	for len(kinds) < 4 {
 		select {

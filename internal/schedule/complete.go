@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"caseload/internal/audit"
-	"caseload/internal/civil"
+	"caseload/internal/calling"
 	"caseload/internal/customer"
 	"caseload/internal/db"
 	"caseload/internal/fault"
@@ -88,7 +88,7 @@ func completedBefore(ctx context.Context, tx *db.Tx, v *viewer.Viewer, t *CallTa
 // call is a call that was made, with what the consequences need.
 type call struct {
 	attempt    *CallAttempt
-	outcome    Outcome
+	outcome    calling.Outcome
 	callbackAt *time.Time
 	task       *CallTask
 }
@@ -119,14 +119,14 @@ func (in *CompleteInput) call(ctx context.Context, tx *db.Tx, v *viewer.Viewer, 
 	if err := c.Err(); err != nil {
 		return nil, err
 	}
-	return &call{outcome: in.Outcome, callbackAt: back, task: t, attempt: newAttempt(tx, v, t.CustomerID, &t.UUID, Outbound, loans, in.Outcome, at)}, nil
+	return &call{outcome: in.Outcome, callbackAt: back, task: t, attempt: newAttempt(tx, v, t.CustomerID, &t.UUID, calling.Outbound, loans, in.Outcome, at)}, nil
 }
 
-func checkCallback(c *fault.Check, outcome Outcome, at *time.Time, now time.Time) {
+func checkCallback(c *fault.Check, outcome calling.Outcome, at *time.Time, now time.Time) {
 	switch {
-	case outcome == CallbackRequested && at == nil:
+	case outcome == calling.CallbackRequested && at == nil:
 		c.At("callbackAt").Add(fault.Required, "Say when the customer wants to be called.")
-	case outcome != CallbackRequested && at != nil:
+	case outcome != calling.CallbackRequested && at != nil:
 		c.At("callbackAt").Add(fault.Invalid, "callbackAt goes with the outcome CALLBACK_REQUESTED only.")
 	case at != nil && (!at.After(now) || at.After(now.Add(maxCallback))):
 		c.At("callbackAt").Add(fault.OutOfRange, "A callback lies within the next 90 days.")
@@ -135,9 +135,9 @@ func checkCallback(c *fault.Check, outcome Outcome, at *time.Time, now time.Time
 
 const maxCallback = 90 * 24 * time.Hour
 
-func newAttempt(tx *db.Tx, v *viewer.Viewer, customerID uuid.UUID, task *uuid.UUID, d Direction, loans []uuid.UUID, o Outcome, at time.Time) *CallAttempt {
+func newAttempt(tx *db.Tx, v *viewer.Viewer, customerID uuid.UUID, task *uuid.UUID, d calling.Direction, loans []uuid.UUID, o calling.Outcome, at time.Time) *CallAttempt {
 	return &CallAttempt{Row: db.Row{OrganizationID: v.OrganizationID, UUID: db.NewID()}, CustomerID: customerID, TaskID: task, Direction: d,
-		Place: ResidenceOrCell, LoanIDs: loans, Outcome: &o, OccurredAt: at, CreatedAt: tx.Now, CreatedBy: v.ActorText()}
+		Place: calling.ResidenceOrCell, LoanIDs: loans, Outcome: &o, OccurredAt: at, CreatedAt: tx.Now, CreatedBy: v.ActorText()}
 }
 
 // loansOf checks that ids are loans of the customer.
@@ -221,7 +221,7 @@ func (s *Service) RecordCall(ctx context.Context, v *viewer.Viewer, in RecordInp
 }
 
 // consequences carries out what an outcome brings about. The caller holds the customer's lock.
-func (s *Service) consequences(ctx context.Context, tx *db.Tx, v *viewer.Viewer, cal *Calendar, r *customer.Record, c *call, result *CallResult) error {
+func (s *Service) consequences(ctx context.Context, tx *db.Tx, v *viewer.Viewer, cal *calling.Calendar, r *customer.Record, c *call, result *CallResult) error {
 	sc, id := v.Scope(), r.Customer.UUID
 	if err := CallAttempts.Insert(ctx, tx, sc, c.attempt); err != nil {
 		return db.Refused(err, "input")
@@ -284,7 +284,7 @@ func (s *Service) consequences(ctx context.Context, tx *db.Tx, v *viewer.Viewer,
 
 // replan makes the rest of the customer's active plan anew, since the rules now allow other times, and returns what is
 // to be told of it.
-func (s *Service) replan(ctx context.Context, tx *db.Tx, v *viewer.Viewer, cal *Calendar, r *customer.Record, c *call, result *CallResult) ([]Synced, error) {
+func (s *Service) replan(ctx context.Context, tx *db.Tx, v *viewer.Viewer, cal *calling.Calendar, r *customer.Record, c *call, result *CallResult) ([]Synced, error) {
 	sch, typ, err := activePlan(ctx, tx, v.Scope(), r.Customer.UUID)
 	if err != nil || sch == nil {
 		return nil, err
@@ -300,16 +300,16 @@ func (s *Service) replan(ctx context.Context, tx *db.Tx, v *viewer.Viewer, cal *
 	result.TasksRemoved = removed[r.Customer.UUID]
 	subject := caseOf(r, typ, sch.LoanID, cal, f, tx.Now)
 	from := tx.Now
-	if d := Eligibility(EligibilityInput{Case: subject, At: from}); !d.Allowed && d.EarliestNext != nil {
+	if d := calling.Eligibility(calling.EligibilityInput{Case: subject, At: from}); !d.Allowed && d.EarliestNext != nil {
 		// After a conversation the next week is closed; a horizon counted from today would end with it.
 		from = *d.EarliestNext
 	}
-	plan := Plan(PlanInput{Case: subject, Now: from, Seed: SeedOf(r.Customer.UUID, typ.UUID), AttemptsMade: int(sch.AttemptsMade)})
+	plan := calling.Plan(calling.PlanInput{Case: subject, Now: from, Seed: calling.SeedOf(r.Customer.UUID, typ.UUID), AttemptsMade: int(sch.AttemptsMade)})
 	if c.callbackAt != nil {
-		back, ok := callback(subject, typ, *c.callbackAt, int(sch.AttemptsMade)+1)
+		back, ok := calling.CallbackSlot(subject, *c.callbackAt, int(sch.AttemptsMade)+1)
 		if ok {
 			// The callback takes the place of the cadence: the customer said when.
-			plan.Slots, plan.Denials = []Slot{back}, nil
+			plan.Slots, plan.Denials = []calling.Slot{back}, nil
 		}
 	}
 	if len(plan.Slots) == 0 && len(plan.Denials) == 0 && int(sch.AttemptsMade) >= int(typ.MaxAttempts) {
@@ -337,44 +337,6 @@ func (s *Service) replan(ctx context.Context, tx *db.Tx, v *viewer.Viewer, cal *
 	return synced, nil
 }
 
-// callback returns the slot of a callback, at the time that was asked for or, when a rule forbids that, at
-// the next that is allowed. Callbacks do not bypass the law.
-func callback(subject Case, typ *TaskType, at time.Time, attempt int) (Slot, bool) {
-	d := Eligibility(EligibilityInput{Case: subject, At: at})
-	if d.EarliestNext == nil || len(subject.Zones) == 0 {
-		return Slot{}, false
-	}
-	next, ends := wholeMinute(subject, *d.EarliestNext)
-	zone := subject.Zones[0]
-	return Slot{At: next.UTC(), LocalDate: civil.DateIn(next, zone.Location()), LocalTime: civil.LocalTimeIn(next, zone.Location()), Zone: zone, Attempt: attempt, WindowEnd: ends}, true
-}
-
-// wholeMinute returns the first whole minute from an allowed instant on at which the call is allowed too, as
-// due times are kept in minutes, and when that ends. Where there is none in reach the instant stays.
-func wholeMinute(subject Case, at time.Time) (due, ends time.Time) {
-	allowed := func(at time.Time) Decision { return Eligibility(EligibilityInput{Case: subject, At: at}) }
-	end := func(d Decision, at time.Time) time.Time {
-		if d.AllowedUntil != nil {
-			return *d.AllowedUntil
-		}
-		return at.Add(time.Minute)
-	}
-	next := at
-	// One step is enough unless a window ends within its minute.
-	for range 3 {
-		minute := time.Unix(ceilMinute(ceilSecond(next)), 0).UTC()
-		d := allowed(minute)
-		if d.Allowed {
-			return minute, end(d, minute)
-		}
-		if d.EarliestNext == nil {
-			break
-		}
-		next = *d.EarliestNext
-	}
-	return at.UTC(), end(allowed(at), at)
-}
-
 // activePlan returns the customer's active schedule with its task type; a nil schedule means that none is
 // active.
 func activePlan(ctx context.Context, q db.Querier, sc db.Scope, customerID uuid.UUID) (*Schedule, *TaskType, error) {
@@ -394,7 +356,7 @@ func activePlan(ctx context.Context, q db.Querier, sc db.Scope, customerID uuid.
 
 // exhaust ends the active plan when its last call was made, as its task type wants, and returns what is to be told of a
 // new one.
-func (s *Service) exhaust(ctx context.Context, tx *db.Tx, v *viewer.Viewer, cal *Calendar, r *customer.Record, result *CallResult) ([]Synced, error) {
+func (s *Service) exhaust(ctx context.Context, tx *db.Tx, v *viewer.Viewer, cal *calling.Calendar, r *customer.Record, result *CallResult) ([]Synced, error) {
 	sc, id := v.Scope(), r.Customer.UUID
 	open, err := CallTasks.Count(ctx, tx, sc, db.Where{}.And("c.customer_id = ?", id).And("c.state IN ('PENDING', 'CLAIMED', 'IN_PROGRESS')"))
 	if err != nil {
@@ -408,7 +370,7 @@ func (s *Service) exhaust(ctx context.Context, tx *db.Tx, v *viewer.Viewer, cal 
 		// A sync has made another plan since this call was given out.
 		return nil, err
 	}
-	if typ.OnExhausted == ExhaustedCreateTask && sch.PlannedUntil != nil {
+	if typ.OnExhausted == calling.ExhaustedCreateTask && sch.PlannedUntil != nil {
 		f, err := readFacts(ctx, tx, sc, []uuid.UUID{id}, tx.Now, nil)
 		if err != nil {
 			return nil, err
@@ -417,7 +379,7 @@ func (s *Service) exhaust(ctx context.Context, tx *db.Tx, v *viewer.Viewer, cal 
 		if from.Before(tx.Now) {
 			from = tx.Now
 		}
-		plan := Plan(PlanInput{Case: caseOf(r, typ, sch.LoanID, cal, f, from), Now: from, Seed: SeedOf(id, typ.UUID)})
+		plan := calling.Plan(calling.PlanInput{Case: caseOf(r, typ, sch.LoanID, cal, f, from), Now: from, Seed: calling.SeedOf(id, typ.UUID)})
 		schedules, err := writePlans(ctx, tx, v, []newPlan{{customer: id, taskType: typ, loan: sch.LoanID, zone: r.Customer.TimeZone, plan: &plan}})
 		if err != nil {
 			return nil, err
@@ -429,7 +391,7 @@ func (s *Service) exhaust(ctx context.Context, tx *db.Tx, v *viewer.Viewer, cal 
 	if _, err := stopActive(ctx, tx, v, id, Exhausted); err != nil {
 		return nil, err
 	}
-	if typ.OnExhausted == ExhaustedEmitEvent {
+	if typ.OnExhausted == calling.ExhaustedEmitEvent {
 		s.changed(tx, v.OrganizationID, id, ChangeExhausted)
 	}
 	return nil, nil

@@ -8,6 +8,7 @@ import (
 	"github.com/lib/pq"
 
 	"caseload/internal/audit"
+	"caseload/internal/calling"
 	"caseload/internal/civil"
 	"caseload/internal/customer"
 	"caseload/internal/db"
@@ -25,8 +26,8 @@ type InconvenienceResult struct {
 // in it are removed.
 func (s *Service) AddInconvenientTime(ctx context.Context, v *viewer.Viewer, in AddInconvenientTimeInput) (*InconvenienceResult, error) {
 	c := fault.NewCheck("input")
-	days, err := WeekdaysOf(in.Days...)
-	if err != nil || days == NoDays {
+	days, err := calling.WeekdaysOf(in.Days...)
+	if err != nil || days == calling.NoDays {
 		c.At("days").Add(fault.Required, "Name at least one day of the week.")
 	}
 	row := &Inconvenience{Row: db.Row{OrganizationID: v.OrganizationID, UUID: db.NewID()}, DaySet: days, StartsAt: in.StartsAt, EndsAt: in.EndsAt, CreatedBy: v.ActorText()}
@@ -73,10 +74,10 @@ func removeInside(ctx context.Context, tx *db.Tx, sc db.Scope, customerID uuid.U
 			continue
 		}
 		// The same rule that a claim asks, with nothing else in the case.
-		d := Eligibility(EligibilityInput{At: task.DueAt, Case: Case{Zones: []civil.Zone{z}, Phone: "+", Policy: Default(),
-			Inconvenient: []InconvenientTime{{Weekdays: t.DaySet, From: t.StartsAt, To: t.EndsAt}}}})
+		d := calling.Eligibility(calling.EligibilityInput{At: task.DueAt, Case: calling.Case{Zones: []civil.Zone{z}, Phone: "+", Policy: calling.Default(),
+			Inconvenient: []calling.InconvenientTime{{Weekdays: t.DaySet, From: t.StartsAt, To: t.EndsAt}}}})
 		for _, denial := range d.Denials {
-			if denial.Rule == RuleConsumerInconvenientTime {
+			if denial.Rule == calling.RuleConsumerInconvenientTime {
 				inside = append(inside, task.UUID)
 			}
 		}

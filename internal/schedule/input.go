@@ -9,6 +9,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	"caseload/internal/batch"
+	"caseload/internal/calling"
 	"caseload/internal/civil"
 	"caseload/internal/customer"
 	"caseload/internal/fault"
@@ -36,22 +37,22 @@ type BulkSyncInput struct {
 // Cadence is the part of a task type's input that creating and changing share. Absent keeps what is
 // stored, or the default.
 type Cadence struct {
-	Purpose            graphql.Omittable[*Purpose]
+	Purpose            graphql.Omittable[*calling.Purpose]
 	MaxAttempts        graphql.Omittable[*int32]
 	MaxAttemptsPerDay  graphql.Omittable[*int32]
 	MinIntervalMinutes graphql.Omittable[*int32]
 	HorizonDays        graphql.Omittable[*int32]
-	Days               graphql.Omittable[[]Weekday]
+	Days               graphql.Omittable[[]calling.Weekday]
 	WindowFrom         graphql.Omittable[*civil.LocalTime]
 	WindowTo           graphql.Omittable[*civil.LocalTime]
 	PreferredTimes     graphql.Omittable[[]civil.LocalTime]
 	SkipHolidays       graphql.Omittable[*bool]
 	JitterMinutes      graphql.Omittable[*int32]
 	EndGuardMinutes    graphql.Omittable[*int32]
-	RegulationF        graphql.Omittable[*RegFMode]
+	RegulationF        graphql.Omittable[*calling.RegFMode]
 	PerPhone24hLimit   graphql.Omittable[*int32]
-	OnExhausted        graphql.Omittable[*OnExhausted]
-	QuietBehavior      graphql.Omittable[*QuietBehavior]
+	OnExhausted        graphql.Omittable[*calling.OnExhausted]
+	QuietBehavior      graphql.Omittable[*calling.QuietBehavior]
 	Priority           graphql.Omittable[*int32]
 }
 
@@ -60,7 +61,7 @@ type CreateTaskTypeInput struct {
 	Cadence
 	Name        string
 	Description graphql.Omittable[*string]
-	Purpose     Purpose
+	Purpose     calling.Purpose
 }
 
 // UpdateTaskTypeInput is what updateTaskType needs.
@@ -73,7 +74,7 @@ type UpdateTaskTypeInput struct {
 var taskTypeName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,63}$`)
 
 // apply merges the input into a policy; null is refused, as no rule of a cadence can be empty.
-func (in *Cadence) apply(p *Policy, c *fault.Check) {
+func (in *Cadence) apply(p *calling.Policy, c *fault.Check) {
 	setInt(c, "maxAttempts", in.MaxAttempts, &p.MaxAttempts)
 	setInt(c, "maxAttemptsPerDay", in.MaxAttemptsPerDay, &p.MaxAttemptsPerDay)
 	setInt(c, "minIntervalMinutes", in.MinIntervalMinutes, &p.MinIntervalMinutes)
@@ -99,7 +100,7 @@ func (in *Cadence) apply(p *Policy, c *fault.Check) {
 	if in.Days.IsSet() && in.Days.Value() == nil {
 		c.At("days").Add(fault.Required, "days cannot be null; leave it out to keep what is stored.")
 	} else if in.Days.IsSet() {
-		days, err := WeekdaysOf(in.Days.Value()...)
+		days, err := calling.WeekdaysOf(in.Days.Value()...)
 		if err != nil {
 			c.At("days").Add(fault.Invalid, "%v", err)
 			return
@@ -152,12 +153,12 @@ type ArchiveTaskTypeInput struct{ ID relay.ID }
 // TightenCallingWindowInput is what tightenCallingWindow needs.
 type TightenCallingWindowInput struct {
 	State      string
-	Days       []Weekday
+	Days       []calling.Weekday
 	OnHolidays graphql.Omittable[*bool]
 	IsClosed   graphql.Omittable[*bool]
 	OpensAt    graphql.Omittable[*civil.LocalTime]
 	ClosesAt   graphql.Omittable[*civil.LocalTime]
-	Purposes   graphql.Omittable[[]Purpose]
+	Purposes   graphql.Omittable[[]calling.Purpose]
 	Note       graphql.Omittable[*string]
 }
 
@@ -233,7 +234,7 @@ type RenewInput struct {
 // CompleteInput is what completeCallTask needs.
 type CompleteInput struct {
 	ID         relay.ID
-	Outcome    Outcome
+	Outcome    calling.Outcome
 	StartedAt  graphql.Omittable[*time.Time]
 	LoanIDs    graphql.Omittable[[]relay.ID]
 	CallbackAt graphql.Omittable[*time.Time]
@@ -249,9 +250,9 @@ type CancelInput struct {
 // RecordInput is what recordCall needs.
 type RecordInput struct {
 	Whose
-	Direction   Direction
+	Direction   calling.Direction
 	PhoneNumber graphql.Omittable[*string]
-	Outcome     Outcome
+	Outcome     calling.Outcome
 	OccurredAt  graphql.Omittable[*time.Time]
 	LoanIDs     graphql.Omittable[[]relay.ID]
 }
@@ -259,7 +260,7 @@ type RecordInput struct {
 // AddInconvenientTimeInput is what addInconvenientTime needs.
 type AddInconvenientTimeInput struct {
 	Whose
-	Days     []Weekday
+	Days     []calling.Weekday
 	StartsAt civil.LocalTime
 	EndsAt   civil.LocalTime
 	Note     graphql.Omittable[*string]

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"caseload/internal/batch"
+	"caseload/internal/calling"
 	"caseload/internal/customer"
 	"caseload/internal/dbtest"
 	"caseload/internal/lending"
@@ -180,7 +181,7 @@ func TestAnOptOutThatTheLendingSystemKnowsOf(t *testing.T) {
 	l.set(func(l *lendingSystem) { l.borrower["doNotCall"] = true })
 	r := w.sync(t, fromLending("C-1", nil))
 	require.True(t, r.Customer.DoNotCall)
-	require.Equal(t, schedule.RuleDoNotCall, *r.NotScheduledBecause)
+	require.Equal(t, calling.RuleDoNotCall, *r.NotScheduledBecause)
 	require.Equal(t, first.TasksCreated, r.ExistingTasksRemoved)
 	require.Empty(t, w.tasks(t, r.Customer.UUID))
 	// The lending system's "false" is no permission.

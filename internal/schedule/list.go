@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"caseload/internal/calling"
 	"caseload/internal/db"
 	"caseload/internal/fault"
 	"caseload/internal/relay"
@@ -19,10 +20,10 @@ type Filter struct {
 
 // CallTaskFilter narrows a list of call tasks.
 type CallTaskFilter struct {
-	State    *relay.EnumFilter[State] `filter:"state"`
-	DueAt    *relay.DateTimeFilter    `filter:"due_at"`
-	TaskType *relay.IDFilter          `filter:"task_type_id,tt"`
-	Customer *relay.IDFilter          `filter:"customer_id,cust"`
+	State    *relay.EnumFilter[calling.State] `filter:"state"`
+	DueAt    *relay.DateTimeFilter            `filter:"due_at"`
+	TaskType *relay.IDFilter                  `filter:"task_type_id,tt"`
+	Customer *relay.IDFilter                  `filter:"customer_id,cust"`
 	And      []*CallTaskFilter
 	Or       []*CallTaskFilter
 	Not      *CallTaskFilter
@@ -31,7 +32,7 @@ type CallTaskFilter struct {
 // The filters of enums, named for GraphQL.
 type (
 	StatusFilter = relay.EnumFilter[Status]
-	StateFilter  = relay.EnumFilter[State]
+	StateFilter  = relay.EnumFilter[calling.State]
 )
 
 // Lists are the lists of this domain. They are made once, at start.

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"caseload/internal/calling"
 	"caseload/internal/customer"
 	"caseload/internal/relay"
 	"caseload/internal/schedule"
@@ -41,32 +42,32 @@ func TestConsequencesOfEveryOutcome(t *testing.T) {
 		replans        // the rest is planned anew
 		stops          // the schedule ends
 	)
-	rows := map[schedule.Outcome]struct {
-		state        schedule.State
+	rows := map[calling.Outcome]struct {
+		state        calling.State
 		effect       int
 		conversation bool
 		blocked      bool
 	}{
-		schedule.Conversation:      {schedule.Completed, replans, true, false},
-		schedule.NoAnswer:          {schedule.Completed, keeps, false, false},
-		schedule.Busy:              {schedule.Completed, keeps, false, false},
-		schedule.Voicemail:         {schedule.Completed, keeps, false, false},
-		schedule.NotInService:      {schedule.Failed, stops, false, true},
-		schedule.WrongNumber:       {schedule.Failed, stops, false, true},
-		schedule.Refused:           {schedule.Completed, replans, true, false},
-		schedule.CallbackRequested: {schedule.Completed, replans, true, false},
-		schedule.DNCRequested:      {schedule.Completed, stops, true, false},
-		schedule.PromiseToPay:      {schedule.Completed, replans, true, false},
+		calling.Conversation:      {calling.Completed, replans, true, false},
+		calling.NoAnswer:          {calling.Completed, keeps, false, false},
+		calling.Busy:              {calling.Completed, keeps, false, false},
+		calling.Voicemail:         {calling.Completed, keeps, false, false},
+		calling.NotInService:      {calling.Failed, stops, false, true},
+		calling.WrongNumber:       {calling.Failed, stops, false, true},
+		calling.Refused:           {calling.Completed, replans, true, false},
+		calling.CallbackRequested: {calling.Completed, replans, true, false},
+		calling.DNCRequested:      {calling.Completed, stops, true, false},
+		calling.PromiseToPay:      {calling.Completed, replans, true, false},
 	}
-	require.Len(t, rows, len(schedule.Outcomes))
-	for _, mode := range []schedule.RegFMode{schedule.RegFEnforce, schedule.RegFOff} {
+	require.Len(t, rows, len(calling.Outcomes))
+	for _, mode := range []calling.RegFMode{calling.RegFEnforce, calling.RegFOff} {
 		w := newWorld(t)
 		w.taskType(t, "collections", func(in *schedule.CreateTaskTypeInput) { in.RegulationF = val(mode) })
 		for outcome, row := range rows {
 			name := fmt.Sprint(mode, " ", outcome)
 			w.at(monday)
 			in := schedule.CompleteInput{Outcome: outcome, Note: val("what was said")}
-			if outcome == schedule.CallbackRequested {
+			if outcome == calling.CallbackRequested {
 				in.CallbackAt = val(monday.Add(3 * time.Hour))
 			}
 			task, complete := called(t, w, name, "collections")
@@ -83,12 +84,12 @@ func TestConsequencesOfEveryOutcome(t *testing.T) {
 			require.Len(t, attempts, 1, name)
 			require.Equal(t, outcome, *attempts[0].Outcome, name)
 			require.Equal(t, "+12125551212", attempts[0].PhoneNumber, name)
-			require.Equal(t, schedule.Outbound, attempts[0].Direction, name)
+			require.Equal(t, calling.Outbound, attempts[0].Direction, name)
 			require.Equal(t, 1, w.audited(t, "call_task.completed", id), name)
 			require.Equal(t, row.blocked, w.record(t, id).Phone.BlockedAt != nil, name)
-			require.Equal(t, outcome == schedule.DNCRequested, w.record(t, id).Customer.DoNotCall, name)
-			require.Equal(t, outcome == schedule.DNCRequested, w.audited(t, "customer.do_not_call_set", id) == 1, name)
-			pending := w.tasks(t, id, schedule.Pending)
+			require.Equal(t, outcome == calling.DNCRequested, w.record(t, id).Customer.DoNotCall, name)
+			require.Equal(t, outcome == calling.DNCRequested, w.audited(t, "customer.do_not_call_set", id) == 1, name)
+			pending := w.tasks(t, id, calling.Pending)
 			switch row.effect {
 			case keeps:
 				require.Len(t, pending, 6, name)
@@ -105,7 +106,7 @@ func TestConsequencesOfEveryOutcome(t *testing.T) {
 				active := w.active(t, id)
 				require.Equal(t, int32(2), active.PlanNumber, name)
 				require.Equal(t, int32(1), active.AttemptsMade, name)
-				if outcome == schedule.CallbackRequested {
+				if outcome == calling.CallbackRequested {
 					require.Len(t, pending, 1, name)
 					require.Equal(t, pending[0].UUID, r.Callback.UUID, name)
 					want := monday.Add(3 * time.Hour)
@@ -119,7 +120,7 @@ func TestConsequencesOfEveryOutcome(t *testing.T) {
 				require.Len(t, pending, 6, name)
 				require.Equal(t, int32(2), pending[0].AttemptNumber, name)
 				first := "2026-03-03"
-				if mode == schedule.RegFEnforce {
+				if mode == calling.RegFEnforce {
 					first = "2026-03-09" // the Monday after the Monday of the conversation
 				}
 				require.Equal(t, first, pending[0].DueLocal.Date.String(), name)
@@ -148,9 +149,9 @@ func TestCallbacks(t *testing.T) {
 		at, err := time.ParseInLocation("2006-01-02 15:04:05", asked, time.UTC)
 		require.NoError(t, err)
 		task, complete := called(t, w, asked, "collections")
-		r := complete(schedule.CompleteInput{Outcome: schedule.CallbackRequested, CallbackAt: val(at)})
+		r := complete(schedule.CompleteInput{Outcome: calling.CallbackRequested, CallbackAt: val(at)})
 		require.NotNil(t, r.Callback, asked)
-		pending := w.tasks(t, task.CustomerID, schedule.Pending)
+		pending := w.tasks(t, task.CustomerID, calling.Pending)
 		require.Len(t, pending, 1, asked)
 		require.Equal(t, want, pending[0].DueAt.UTC().Format("2006-01-02 15:04"), asked)
 		require.True(t, pending[0].DueAt.Before(*w.active(t, task.CustomerID).PlannedUntil), asked)
@@ -168,14 +169,14 @@ func TestCallbacks(t *testing.T) {
 	task := w.claimOne(t, dialer)
 	all := w.dump(t)
 	for want, in := range map[string]schedule.CompleteInput{
-		"REQUIRED input.callbackAt":      {Outcome: schedule.CallbackRequested},
-		"INVALID input.callbackAt":       {Outcome: schedule.NoAnswer, CallbackAt: val(monday.Add(time.Hour))},
-		"OUT_OF_RANGE input.callbackAt":  {Outcome: schedule.CallbackRequested, CallbackAt: val(monday)},
-		"OUT_OF_RANGE input.callbackAt ": {Outcome: schedule.CallbackRequested, CallbackAt: val(monday.Add(91 * 24 * time.Hour))},
-		"OUT_OF_RANGE input.startedAt":   {Outcome: schedule.NoAnswer, StartedAt: val(monday.Add(time.Second))},
-		"OUT_OF_RANGE input.startedAt ":  {Outcome: schedule.NoAnswer, StartedAt: val(monday.Add(-time.Second))},
-		"TOO_LONG input.note":            {Outcome: schedule.NoAnswer, Note: val(string(make([]rune, 2001)))},
-		"NOT_FOUND input.loanIds.0":      {Outcome: schedule.NoAnswer, LoanIDs: list(relay.ID{Prefix: customer.Loans.Prefix(), UUID: uuid.New()})},
+		"REQUIRED input.callbackAt":      {Outcome: calling.CallbackRequested},
+		"INVALID input.callbackAt":       {Outcome: calling.NoAnswer, CallbackAt: val(monday.Add(time.Hour))},
+		"OUT_OF_RANGE input.callbackAt":  {Outcome: calling.CallbackRequested, CallbackAt: val(monday)},
+		"OUT_OF_RANGE input.callbackAt ": {Outcome: calling.CallbackRequested, CallbackAt: val(monday.Add(91 * 24 * time.Hour))},
+		"OUT_OF_RANGE input.startedAt":   {Outcome: calling.NoAnswer, StartedAt: val(monday.Add(time.Second))},
+		"OUT_OF_RANGE input.startedAt ":  {Outcome: calling.NoAnswer, StartedAt: val(monday.Add(-time.Second))},
+		"TOO_LONG input.note":            {Outcome: calling.NoAnswer, Note: val(string(make([]rune, 2001)))},
+		"NOT_FOUND input.loanIds.0":      {Outcome: calling.NoAnswer, LoanIDs: list(relay.ID{Prefix: customer.Loans.Prefix(), UUID: uuid.New()})},
 	} {
 		in.ID = task.ID()
 		_, err := w.Complete(t.Context(), dialer, in)
@@ -194,10 +195,10 @@ func TestTheDialedNumberIsTheOneThatWasGivenOut(t *testing.T) {
 	task := w.claimOne(t, dialer)
 	r := w.syncWith(t, "C-1", "collections", func(in *schedule.SyncInput) { in.PhoneNumber = val("+17185551234") })
 	require.True(t, r.ScheduleCreated)
-	w.complete(t, dialer, task, schedule.WrongNumber)
+	w.complete(t, dialer, task, calling.WrongNumber)
 	require.Nil(t, w.record(t, id).Phone.BlockedAt, "nobody dialed this number")
 	require.Equal(t, "+12125551212", w.attempts(t, id)[0].PhoneNumber)
-	require.NotEmpty(t, w.tasks(t, id, schedule.Pending))
+	require.NotEmpty(t, w.tasks(t, id, calling.Pending))
 }
 
 func TestCompletingAgain(t *testing.T) {
@@ -205,20 +206,20 @@ func TestCompletingAgain(t *testing.T) {
 	w := newWorld(t)
 	w.taskType(t, "collections", nil)
 	task, complete := called(t, w, "C-1", "collections")
-	complete(schedule.CompleteInput{Outcome: schedule.NoAnswer})
-	_, err := w.Complete(t.Context(), w.dialer(), schedule.CompleteInput{ID: task.ID(), Outcome: schedule.NoAnswer})
+	complete(schedule.CompleteInput{Outcome: calling.NoAnswer})
+	_, err := w.Complete(t.Context(), w.dialer(), schedule.CompleteInput{ID: task.ID(), Outcome: calling.NoAnswer})
 	require.Equal(t, []string{"INVALID_STATE input.id"}, refused(t, err), "another caller did not make this call")
-	_, err = w.Complete(t.Context(), w.dialer(), schedule.CompleteInput{ID: task.ID(), Outcome: schedule.Busy})
+	_, err = w.Complete(t.Context(), w.dialer(), schedule.CompleteInput{ID: task.ID(), Outcome: calling.Busy})
 	require.Equal(t, []string{"INVALID_STATE input.id"}, refused(t, err))
 	require.Len(t, w.attempts(t, task.CustomerID), 1)
-	pending := w.tasks(t, task.CustomerID, schedule.Pending)[0]
-	_, err = w.Complete(t.Context(), w.dialer(), schedule.CompleteInput{ID: pending.ID(), Outcome: schedule.Busy})
+	pending := w.tasks(t, task.CustomerID, calling.Pending)[0]
+	_, err = w.Complete(t.Context(), w.dialer(), schedule.CompleteInput{ID: pending.ID(), Outcome: calling.Busy})
 	require.Equal(t, []string{"INVALID_STATE input.id"}, refused(t, err))
 }
 
 func TestExhaustion(t *testing.T) {
 	t.Parallel()
-	for _, what := range schedule.OnExhaustedValues {
+	for _, what := range calling.OnExhaustedValues {
 		w := newWorld(t)
 		w.run(t)
 		changes := w.Changes(t.Context(), w.v, nil)
@@ -228,22 +229,22 @@ func TestExhaustion(t *testing.T) {
 		first := w.syncWith(t, "C-1", "collections", nil)
 		id := first.Customer.UUID
 		dialer := w.dialer()
-		w.complete(t, dialer, w.claimOne(t, dialer), schedule.NoAnswer)
+		w.complete(t, dialer, w.claimOne(t, dialer), calling.NoAnswer)
 		require.Equal(t, int32(1), w.active(t, id).AttemptsMade)
-		w.at(w.tasks(t, id, schedule.Pending)[0].DueAt)
+		w.at(w.tasks(t, id, calling.Pending)[0].DueAt)
 		until := *w.active(t, id).PlannedUntil
-		r := w.complete(t, dialer, w.claimOne(t, dialer), schedule.Voicemail)
+		r := w.complete(t, dialer, w.claimOne(t, dialer), calling.Voicemail)
 		status := get[string](t, w, "SELECT status FROM schedules WHERE id = $1", first.Schedule.UUID)
-		if what == schedule.ExhaustedCreateTask {
+		if what == calling.ExhaustedCreateTask {
 			require.Equal(t, "ACTIVE", status)
 			require.Equal(t, 2, r.TasksCreated)
-			pending := w.tasks(t, id, schedule.Pending)
+			pending := w.tasks(t, id, calling.Pending)
 			require.Len(t, pending, 2)
 			require.False(t, pending[0].DueAt.Before(until), "after the horizon")
 			require.Zero(t, w.active(t, id).AttemptsMade)
 		} else {
 			require.Equal(t, "EXHAUSTED", status)
-			require.Empty(t, w.tasks(t, id, schedule.Pending))
+			require.Empty(t, w.tasks(t, id, calling.Pending))
 		}
 		// The last message of all is the one that a sync sends now.
 		w.syncWith(t, "C-2", "collections", nil)
@@ -254,7 +255,7 @@ func TestExhaustion(t *testing.T) {
 				break
 			}
 		}
-		require.Equal(t, what == schedule.ExhaustedEmitEvent, told, what)
+		require.Equal(t, what == calling.ExhaustedEmitEvent, told, what)
 	}
 }
 
@@ -262,10 +263,10 @@ func TestAConversationInTheLastCallEndsThePlan(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.taskType(t, "collections", func(in *schedule.CreateTaskTypeInput) {
-		in.MaxAttempts, in.OnExhausted = val[int32](1), val(schedule.ExhaustedCreateTask)
+		in.MaxAttempts, in.OnExhausted = val[int32](1), val(calling.ExhaustedCreateTask)
 	})
 	task, complete := called(t, w, "C-1", "collections")
-	r := complete(schedule.CompleteInput{Outcome: schedule.PromiseToPay})
+	r := complete(schedule.CompleteInput{Outcome: calling.PromiseToPay})
 	require.Zero(t, r.TasksCreated, "the customer was reached")
 	require.Nil(t, w.active(t, task.CustomerID))
 	require.Equal(t, "EXHAUSTED", get[string](t, w, "SELECT status FROM schedules"))
@@ -275,12 +276,12 @@ func TestRecordedCalls(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.taskType(t, "collections", nil)
-	record := func(reference string, d schedule.Direction, o schedule.Outcome) *schedule.CallResult {
+	record := func(reference string, d calling.Direction, o calling.Outcome) *schedule.CallResult {
 		r, err := w.RecordCall(t.Context(), w.v, schedule.RecordInput{Whose: schedule.Whose{ReferenceID: val(reference)}, Direction: d, Outcome: o})
 		require.NoError(t, err)
 		return r
 	}
-	denials := func(reference string) []schedule.RuleCode {
+	denials := func(reference string) []calling.RuleCode {
 		d, err := w.CallEligibility(t.Context(), w.v, schedule.EligibilityQuery{Whose: schedule.Whose{ReferenceID: val(reference)}, TaskType: "collections"})
 		require.NoError(t, err)
 		return codes(d.Denials)
@@ -288,21 +289,21 @@ func TestRecordedCalls(t *testing.T) {
 	id := w.syncWith(t, "in", "collections", nil).Customer.UUID
 	// Seven calls that the customer made, without a conversation, forbid nothing.
 	for range 7 {
-		require.Empty(t, record("in", schedule.Inbound, schedule.NoAnswer).TasksRemoved)
+		require.Empty(t, record("in", calling.Inbound, calling.NoAnswer).TasksRemoved)
 	}
 	require.Empty(t, denials("in"))
-	r := record("in", schedule.Inbound, schedule.Conversation)
+	r := record("in", calling.Inbound, calling.Conversation)
 	require.Equal(t, 7, r.TasksRemoved)
-	require.Equal(t, []schedule.RuleCode{schedule.RuleSevenDaysAfterConversation}, denials("in"))
-	require.Equal(t, "2026-03-09", w.tasks(t, id, schedule.Pending)[0].DueLocal.Date.String())
+	require.Equal(t, []calling.RuleCode{calling.RuleSevenDaysAfterConversation}, denials("in"))
+	require.Equal(t, "2026-03-09", w.tasks(t, id, calling.Pending)[0].DueLocal.Date.String())
 	require.Zero(t, w.active(t, id).AttemptsMade, "only the plan's own calls use it up")
 
 	w.syncWith(t, "out", "collections", nil)
-	record("out", schedule.Outbound, schedule.NoAnswer)
-	require.ElementsMatch(t, []schedule.RuleCode{schedule.RuleDailyCap, schedule.RuleMinInterval}, denials("out"))
+	record("out", calling.Outbound, calling.NoAnswer)
+	require.ElementsMatch(t, []calling.RuleCode{calling.RuleDailyCap, calling.RuleMinInterval}, denials("out"))
 
 	dnc := w.syncWith(t, "dnc", "collections", nil).Customer.UUID
-	require.Equal(t, 7, record("dnc", schedule.Inbound, schedule.DNCRequested).TasksRemoved)
+	require.Equal(t, 7, record("dnc", calling.Inbound, calling.DNCRequested).TasksRemoved)
 	require.True(t, w.record(t, dnc).Customer.DoNotCall)
 	require.Nil(t, w.active(t, dnc))
 
@@ -316,13 +317,13 @@ func TestRecordedCalls(t *testing.T) {
 		"INVALID input.phoneNumber":     {Whose: schedule.Whose{ReferenceID: val("in")}, PhoneNumber: val("12")},
 		"NOT_FOUND input.loanIds.0":     {Whose: schedule.Whose{ReferenceID: val("in")}, LoanIDs: list(relay.ID{Prefix: customer.Loans.Prefix(), UUID: uuid.New()})},
 	} {
-		in.Direction, in.Outcome = schedule.Outbound, schedule.NoAnswer
+		in.Direction, in.Outcome = calling.Outbound, calling.NoAnswer
 		_, err := w.RecordCall(t.Context(), w.v, in)
 		require.Equal(t, []string{trim(want)}, refused(t, err), want)
 	}
 	require.Equal(t, all, w.dump(t))
 	w.syncWith(t, "mute", "collections", func(in *schedule.SyncInput) { in.PhoneNumber = null[string]() })
-	_, err := w.RecordCall(t.Context(), w.v, schedule.RecordInput{Whose: schedule.Whose{ReferenceID: val("mute")}, Direction: schedule.Outbound, Outcome: schedule.NoAnswer})
+	_, err := w.RecordCall(t.Context(), w.v, schedule.RecordInput{Whose: schedule.Whose{ReferenceID: val("mute")}, Direction: calling.Outbound, Outcome: calling.NoAnswer})
 	require.Equal(t, []string{"REQUIRED input.phoneNumber"}, refused(t, err))
 }
 
@@ -340,13 +341,13 @@ func TestAConversationAboutSeveralDebts(t *testing.T) {
 	}
 	w.exec(t, "DELETE FROM call_tasks")
 	_, err := w.RecordCall(t.Context(), w.v, schedule.RecordInput{
-		Whose: schedule.Whose{ReferenceID: val("C-1")}, Direction: schedule.Inbound, Outcome: schedule.Conversation, LoanIDs: list(loans["A"], loans["B"]),
+		Whose: schedule.Whose{ReferenceID: val("C-1")}, Direction: calling.Inbound, Outcome: calling.Conversation, LoanIDs: list(loans["A"], loans["B"]),
 	})
 	require.NoError(t, err)
 	for number, days := range map[string]int{"A": 7, "B": 7, "C": 0} {
 		r := w.syncWith(t, "C-1", "collections", func(in *schedule.SyncInput) { in.LoanID = val(number) })
 		require.Equal(t, loans[number].UUID, *r.Schedule.LoanID)
-		pending := w.tasks(t, id, schedule.Pending)
+		pending := w.tasks(t, id, calling.Pending)
 		if days == 7 {
 			require.Empty(t, pending, "the horizon of seven days is closed")
 			continue
@@ -370,21 +371,21 @@ func TestClaimOneWithAnOverride(t *testing.T) {
 	w := newWorld(t)
 	w.taskType(t, "collections", nil)
 	id := w.syncWith(t, "C-1", "collections", nil).Customer.UUID
-	_, err := w.RecordCall(t.Context(), w.v, schedule.RecordInput{Whose: schedule.Whose{ReferenceID: val("C-1")}, Direction: schedule.Inbound, Outcome: schedule.Conversation})
+	_, err := w.RecordCall(t.Context(), w.v, schedule.RecordInput{Whose: schedule.Whose{ReferenceID: val("C-1")}, Direction: calling.Inbound, Outcome: calling.Conversation})
 	require.NoError(t, err)
-	task := w.tasks(t, id, schedule.Pending)[0]
+	task := w.tasks(t, id, calling.Pending)[0]
 	claim, denials, err := w.ClaimOne(t.Context(), w.v, schedule.ClaimOneInput{ID: task.ID()})
 	require.NoError(t, err)
 	require.Nil(t, claim)
-	require.Equal(t, schedule.RuleSevenDaysAfterConversation, denials[0].Rule)
-	require.Equal(t, schedule.Pending, w.task(t, task.UUID).State)
+	require.Equal(t, calling.RuleSevenDaysAfterConversation, denials[0].Rule)
+	require.Equal(t, calling.Pending, w.task(t, task.UUID).State)
 	weak := viewerWith(w.v.OrganizationID)
 	_, _, err = w.ClaimOne(t.Context(), weak, schedule.ClaimOneInput{ID: task.ID(), OverrideReason: val("short")})
 	require.Equal(t, []string{"INVALID input.overrideReason", "NOT_ALLOWED input.overrideReason"}, refused(t, err))
 	claim, denials, err = w.ClaimOne(t.Context(), w.v, schedule.ClaimOneInput{ID: task.ID(), OverrideReason: val("the customer asked for this call by letter")})
 	require.NoError(t, err)
 	require.Empty(t, denials)
-	require.Equal(t, schedule.RuleSevenDaysAfterConversation, claim.Warnings[0].Rule)
+	require.Equal(t, calling.RuleSevenDaysAfterConversation, claim.Warnings[0].Rule)
 	require.Equal(t, 1, w.audited(t, "call_task.claimed_by_override", id))
 	_, err = w.Renew(t.Context(), w.v, schedule.RenewInput{ID: task.ID(), CallStarted: val(true)})
 	require.NoError(t, err, "the override holds for the call itself")

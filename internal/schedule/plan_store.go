@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/lib/pq"
 
+	"caseload/internal/calling"
 	"caseload/internal/civil"
 	"caseload/internal/db"
 	"caseload/internal/viewer"
@@ -19,7 +20,7 @@ type newPlan struct {
 	taskType *TaskType
 	loan     *uuid.UUID
 	zone     *string
-	plan     *PlanResult
+	plan     *calling.PlanResult
 	// attemptsMade continues the count of the plan before; a sync begins at zero.
 	attemptsMade int32
 }
@@ -102,7 +103,7 @@ func end(s *Schedule, status Status, now time.Time, actor string) *Schedule {
 
 // horizonEnd is the midnight after the last day of the plan, at the customer's place, or the end of its last
 // call if that is later, as a callback may be.
-func horizonEnd(p *PlanResult, zone string) *time.Time {
+func horizonEnd(p *calling.PlanResult, zone string) *time.Time {
 	z, err := civil.ParseZone(zone)
 	if err != nil || len(p.Days) == 0 {
 		return nil
@@ -115,13 +116,13 @@ func horizonEnd(p *PlanResult, zone string) *time.Time {
 }
 
 // tasksOf makes the tasks of planned slots.
-func tasksOf(s *Schedule, t *TaskType, slots []Slot, now time.Time) []*CallTask {
+func tasksOf(s *Schedule, t *TaskType, slots []calling.Slot, now time.Time) []*CallTask {
 	tasks := make([]*CallTask, len(slots))
 	for i, slot := range slots {
 		tasks[i] = &CallTask{
 			Row: db.Row{OrganizationID: s.OrganizationID, UUID: db.NewID()}, CustomerID: s.CustomerID, ScheduleID: s.UUID, TaskTypeID: t.UUID,
-			LoanID: s.LoanID, PlanNumber: s.PlanNumber, AttemptNumber: int32(slot.Attempt), State: Pending, Priority: t.Priority,
-			DueAt: slot.At, DueLocal: WallTime{slot.LocalDate, slot.LocalTime}, TimeZone: slot.Zone.Name(), WindowEndsAt: slot.WindowEnd,
+			LoanID: s.LoanID, PlanNumber: s.PlanNumber, AttemptNumber: int32(slot.Attempt), State: calling.Pending, Priority: t.Priority,
+			DueAt: slot.At, DueLocal: calling.WallTime{Date: slot.LocalDate, Clock: slot.LocalTime}, TimeZone: slot.Zone.Name(), WindowEndsAt: slot.WindowEnd,
 			Version: 1, CreatedAt: now, UpdatedAt: now,
 		}
 	}
@@ -132,7 +133,7 @@ func tasksOf(s *Schedule, t *TaskType, slots []Slot, now time.Time) []*CallTask 
 func (t *CallTask) moveTo(at, windowEnds time.Time) {
 	t.DueAt, t.WindowEndsAt = at, windowEnds
 	if z, err := civil.ParseZone(t.TimeZone); err == nil {
-		t.DueLocal = WallTime{civil.DateIn(at, z.Location()), civil.LocalTimeIn(at, z.Location())}
+		t.DueLocal = calling.WallTime{Date: civil.DateIn(at, z.Location()), Clock: civil.LocalTimeIn(at, z.Location())}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"caseload/internal/calling"
 	"caseload/internal/civil"
 	"caseload/internal/customer"
 	"caseload/internal/fault"
@@ -17,7 +18,7 @@ import (
 type Preview struct {
 	CustomerID uuid.UUID
 	Customer   *customer.Customer
-	BlockedBy  *RuleCode
+	BlockedBy  *calling.RuleCode
 	TimeZones  []string
 	Slots      []*PreviewSlot
 	Days       []*PreviewDay
@@ -25,11 +26,13 @@ type Preview struct {
 
 // PreviewSlot is one call of a preview.
 type PreviewSlot struct {
-	Slot
+	calling.Slot
 }
 
 // Local is the wall clock at the customer's place.
-func (s *PreviewSlot) Local() string { return WallTime{s.LocalDate, s.LocalTime}.String() }
+func (s *PreviewSlot) Local() string {
+	return calling.WallTime{Date: s.LocalDate, Clock: s.LocalTime}.String()
+}
 
 // TimeZone is the zone of Local.
 func (s *PreviewSlot) TimeZone() string { return s.Zone.Name() }
@@ -41,7 +44,7 @@ func (s *PreviewSlot) WindowEndsAt() time.Time { return s.WindowEnd }
 type PreviewDay struct {
 	Date      civil.Date
 	Slots     int32
-	SkippedBy *RuleCode
+	SkippedBy *calling.RuleCode
 	Reason    *string
 }
 
@@ -57,7 +60,7 @@ func (s *Service) Preview(ctx context.Context, v *viewer.Viewer, in PreviewInput
 		now = *p
 	}
 	subject.Zones = zonesOf(r, subject, now)
-	plan := Plan(PlanInput{Case: *subject, Now: now, Seed: SeedOf(r.Customer.UUID, typ.UUID)})
+	plan := calling.Plan(calling.PlanInput{Case: *subject, Now: now, Seed: calling.SeedOf(r.Customer.UUID, typ.UUID)})
 	out := &Preview{CustomerID: r.Customer.UUID, Customer: &r.Customer, TimeZones: []string{}, Slots: []*PreviewSlot{}, Days: []*PreviewDay{}}
 	if len(plan.Denials) > 0 {
 		out.BlockedBy = &plan.Denials[0].Rule
@@ -80,7 +83,7 @@ func (s *Service) Preview(ctx context.Context, v *viewer.Viewer, in PreviewInput
 
 // CallEligibility reports whether a customer may be called at a moment, by every rule, and if not, why and
 // until when. It writes nothing and promises nothing: a claim asks again.
-func (s *Service) CallEligibility(ctx context.Context, v *viewer.Viewer, in EligibilityQuery) (*Decision, error) {
+func (s *Service) CallEligibility(ctx context.Context, v *viewer.Viewer, in EligibilityQuery) (*calling.Decision, error) {
 	subject, r, _, err := s.subject(ctx, v, &in.Whose, in.TaskType)
 	if err != nil {
 		return nil, err
@@ -90,13 +93,13 @@ func (s *Service) CallEligibility(ctx context.Context, v *viewer.Viewer, in Elig
 		at = *p
 	}
 	subject.Zones = zonesOf(r, subject, at)
-	d := Eligibility(EligibilityInput{Case: *subject, At: at})
+	d := calling.Eligibility(calling.EligibilityInput{Case: *subject, At: at})
 	return &d, nil
 }
 
 // subject reads what the rules look at. A customer or task type that does not exist is BAD_USER_INPUT, as
 // queries have no user errors.
-func (s *Service) subject(ctx context.Context, v *viewer.Viewer, whose *Whose, taskType string) (*Case, *customer.Record, *TaskType, error) {
+func (s *Service) subject(ctx context.Context, v *viewer.Viewer, whose *Whose, taskType string) (*calling.Case, *customer.Record, *TaskType, error) {
 	named, err := whose.find(ctx, s.pool, v.Scope(), "input")
 	if err != nil {
 		return nil, nil, nil, err
@@ -131,9 +134,9 @@ func (s *Service) subject(ctx context.Context, v *viewer.Viewer, whose *Whose, t
 }
 
 // zonesOf returns where the customer may be at a moment: clocks that agree today may part later.
-func zonesOf(r *customer.Record, c *Case, at time.Time) []civil.Zone {
+func zonesOf(r *customer.Record, c *calling.Case, at time.Time) []civil.Zone {
 	if len(c.Zones) == 0 {
 		return nil
 	}
-	return CandidateZones(c.Zones[0], c.Phone, c.State, at)
+	return calling.CandidateZones(c.Zones[0], c.Phone, c.State, at)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"caseload/internal/calling"
 	"caseload/internal/schedule"
 )
 
@@ -17,7 +18,7 @@ func TestPreviewAndEligibilityAgreeWithSyncAndClaim(t *testing.T) {
 	require.NoError(t, schedule.LoadLaw(t.Context(), w.pool, monday))
 	w.taskType(t, "collections", nil)
 	w.taskType(t, "offers", func(in *schedule.CreateTaskTypeInput) {
-		in.Purpose, in.MaxAttempts, in.MaxAttemptsPerDay, in.MinIntervalMinutes, in.JitterMinutes = schedule.Solicitation, val[int32](12), val[int32](3), val[int32](90), val[int32](45)
+		in.Purpose, in.MaxAttempts, in.MaxAttemptsPerDay, in.MinIntervalMinutes, in.JitterMinutes = calling.Solicitation, val[int32](12), val[int32](3), val[int32](90), val[int32](45)
 		in.PreferredTimes, in.SkipHolidays, in.HorizonDays = list(clock(t, "12:00"), clock(t, "18:30")), val(true), val[int32](10)
 	})
 	places := []struct{ zone, phone, state string }{
@@ -37,7 +38,7 @@ func TestPreviewAndEligibilityAgreeWithSyncAndClaim(t *testing.T) {
 				first := w.syncWith(t, reference, taskType, change)
 				whose := schedule.Whose{ReferenceID: val(reference)}
 				if n%3 == 0 {
-					_, err := w.RecordCall(t.Context(), w.v, schedule.RecordInput{Whose: whose, Direction: schedule.Outbound, Outcome: schedule.Voicemail})
+					_, err := w.RecordCall(t.Context(), w.v, schedule.RecordInput{Whose: whose, Direction: calling.Outbound, Outcome: calling.Voicemail})
 					require.NoError(t, err)
 				}
 				w.pass(time.Duration(n) * 37 * time.Minute)
@@ -48,7 +49,7 @@ func TestPreviewAndEligibilityAgreeWithSyncAndClaim(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, all, w.dump(t), "a preview writes nothing")
 				r := w.syncWith(t, reference, taskType, change)
-				tasks := w.tasks(t, id, schedule.Pending)
+				tasks := w.tasks(t, id, calling.Pending)
 				require.Equal(t, r.TasksCreated, len(preview.Slots))
 				require.Len(t, tasks, len(preview.Slots))
 				for i, slot := range preview.Slots {
@@ -70,7 +71,7 @@ func TestPreviewAndEligibilityAgreeWithSyncAndClaim(t *testing.T) {
 					before := w.clock()
 					w.pass(later)
 					w.exec(t, "DELETE FROM call_tasks WHERE customer_id <> $1 OR due_at > $2", id, w.clock())
-					if len(w.tasks(t, id, schedule.Pending)) == 0 {
+					if len(w.tasks(t, id, calling.Pending)) == 0 {
 						w.at(before)
 						continue
 					}
@@ -97,7 +98,7 @@ func TestPreviewAndEligibilityAgreeWithSyncAndClaim(t *testing.T) {
 	w.syncWith(t, "blocked", "offers", func(in *schedule.SyncInput) { in.DoNotCall = val(true) })
 	preview, err := w.Preview(t.Context(), w.v, schedule.PreviewInput{Whose: schedule.Whose{ReferenceID: val("blocked")}, TaskType: "offers"})
 	require.NoError(t, err)
-	require.Equal(t, schedule.RuleDoNotCall, *preview.BlockedBy)
+	require.Equal(t, calling.RuleDoNotCall, *preview.BlockedBy)
 	require.Empty(t, preview.Slots)
 }
 
@@ -110,7 +111,7 @@ func TestInconvenientTimes(t *testing.T) {
 	_, err := w.AddInconvenientTime(t.Context(), w.v, schedule.AddInconvenientTimeInput{Whose: whose, StartsAt: clock(t, "08:00"), EndsAt: clock(t, "09:00")})
 	require.Equal(t, []string{"REQUIRED input.days"}, refused(t, err))
 	added, err := w.AddInconvenientTime(t.Context(), w.v, schedule.AddInconvenientTimeInput{
-		Whose: whose, Days: schedule.AllWeekdays, StartsAt: clock(t, "22:00"), EndsAt: clock(t, "09:00"), Note: val("works at night"),
+		Whose: whose, Days: calling.AllWeekdays, StartsAt: clock(t, "22:00"), EndsAt: clock(t, "09:00"), Note: val("works at night"),
 	})
 	require.NoError(t, err)
 	require.Equal(t, 6, added.TasksRemoved, "all but the one of today at 10:00 were due at 08:00")

@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"caseload/internal/calling"
 	"caseload/internal/civil"
 	"caseload/internal/db"
 	"caseload/internal/relay"
@@ -53,26 +54,26 @@ func (*Schedule) IsNode() {}
 // CallTask is one planned call.
 type CallTask struct {
 	db.Row
-	CustomerID     uuid.UUID  `db:"customer_id"`
-	ScheduleID     uuid.UUID  `db:"schedule_id"`
-	TaskTypeID     uuid.UUID  `db:"task_type_id"`
-	LoanID         *uuid.UUID `db:"loan_id"`
-	PlanNumber     int32      `db:"plan_number"`
-	AttemptNumber  int32      `db:"attempt_number"`
-	State          State      `db:"state"`
-	Priority       int32      `db:"priority"`
-	DueAt          time.Time  `db:"due_at"`
-	DueLocal       WallTime   `db:"due_local"`
-	TimeZone       string     `db:"time_zone"`
-	WindowEndsAt   time.Time  `db:"window_ends_at"`
-	ClaimedBy      *string    `db:"claimed_by"`
-	ClaimedAt      *time.Time `db:"claimed_at"`
-	LeaseExpiresAt *time.Time `db:"lease_expires_at"`
-	FinishedAt     *time.Time `db:"finished_at"`
-	Outcome        *Outcome   `db:"outcome"`
-	Note           *string    `db:"note"`
-	SkipReason     *string    `db:"skip_reason"`
-	OverrideReason *string    `db:"override_reason"`
+	CustomerID     uuid.UUID        `db:"customer_id"`
+	ScheduleID     uuid.UUID        `db:"schedule_id"`
+	TaskTypeID     uuid.UUID        `db:"task_type_id"`
+	LoanID         *uuid.UUID       `db:"loan_id"`
+	PlanNumber     int32            `db:"plan_number"`
+	AttemptNumber  int32            `db:"attempt_number"`
+	State          calling.State    `db:"state"`
+	Priority       int32            `db:"priority"`
+	DueAt          time.Time        `db:"due_at"`
+	DueLocal       calling.WallTime `db:"due_local"`
+	TimeZone       string           `db:"time_zone"`
+	WindowEndsAt   time.Time        `db:"window_ends_at"`
+	ClaimedBy      *string          `db:"claimed_by"`
+	ClaimedAt      *time.Time       `db:"claimed_at"`
+	LeaseExpiresAt *time.Time       `db:"lease_expires_at"`
+	FinishedAt     *time.Time       `db:"finished_at"`
+	Outcome        *calling.Outcome `db:"outcome"`
+	Note           *string          `db:"note"`
+	SkipReason     *string          `db:"skip_reason"`
+	OverrideReason *string          `db:"override_reason"`
 	// DialedNumber is the number that the dialer was given; nil while nobody claimed the task.
 	DialedNumber *string   `db:"dialed_number"`
 	Version      int32     `db:"version"`
@@ -95,16 +96,16 @@ func (t *CallTask) DueLocalText() string { return t.DueLocal.String() }
 // CallAttempt is a call that was really tried. Attempts outlive plans: the frequency rules count them.
 type CallAttempt struct {
 	db.Row
-	CustomerID  uuid.UUID  `db:"customer_id"`
-	TaskID      *uuid.UUID `db:"task_id"`
-	Direction   Direction  `db:"direction"`
-	PhoneNumber string     `db:"phone_number"`
-	Place       Place      `db:"place"`
-	LoanIDs     db.UUIDs   `db:"loan_ids"`
-	Outcome     *Outcome   `db:"outcome"`
-	OccurredAt  time.Time  `db:"occurred_at"`
-	CreatedAt   time.Time  `db:"created_at"`
-	CreatedBy   string     `db:"created_by"`
+	CustomerID  uuid.UUID         `db:"customer_id"`
+	TaskID      *uuid.UUID        `db:"task_id"`
+	Direction   calling.Direction `db:"direction"`
+	PhoneNumber string            `db:"phone_number"`
+	Place       calling.Place     `db:"place"`
+	LoanIDs     db.UUIDs          `db:"loan_ids"`
+	Outcome     *calling.Outcome  `db:"outcome"`
+	OccurredAt  time.Time         `db:"occurred_at"`
+	CreatedAt   time.Time         `db:"created_at"`
+	CreatedBy   string            `db:"created_by"`
 }
 
 // CallAttempts declares the call attempts.
@@ -117,8 +118,8 @@ func (a *CallAttempt) ID() relay.ID { return relay.ID{Prefix: CallAttempts.Prefi
 func (*CallAttempt) IsNode() {}
 
 // attempt returns the attempt as the rules take it.
-func (a *CallAttempt) attempt() Attempt {
-	out := Attempt{At: a.OccurredAt, Direction: a.Direction, Phone: a.PhoneNumber, Place: a.Place, Debts: a.LoanIDs}
+func (a *CallAttempt) attempt() calling.Attempt {
+	out := calling.Attempt{At: a.OccurredAt, Direction: a.Direction, Phone: a.PhoneNumber, Place: a.Place, Debts: a.LoanIDs}
 	if a.Outcome != nil {
 		out.Outcome = *a.Outcome
 	}
@@ -128,13 +129,13 @@ func (a *CallAttempt) attempt() Attempt {
 // Inconvenience is a time of the week that a customer called inconvenient, as it is stored.
 type Inconvenience struct {
 	db.Row
-	CustomerID uuid.UUID       `db:"customer_id"`
-	DaySet     Weekdays        `db:"days"`
-	StartsAt   civil.LocalTime `db:"starts_at"`
-	EndsAt     civil.LocalTime `db:"ends_at"`
-	Note       *string         `db:"note"`
-	CreatedAt  time.Time       `db:"created_at"`
-	CreatedBy  string          `db:"created_by"`
+	CustomerID uuid.UUID        `db:"customer_id"`
+	DaySet     calling.Weekdays `db:"days"`
+	StartsAt   civil.LocalTime  `db:"starts_at"`
+	EndsAt     civil.LocalTime  `db:"ends_at"`
+	Note       *string          `db:"note"`
+	CreatedAt  time.Time        `db:"created_at"`
+	CreatedBy  string           `db:"created_by"`
 }
 
 // Inconveniences declares the inconvenient times.
@@ -147,4 +148,4 @@ func (i *Inconvenience) ID() relay.ID { return relay.ID{Prefix: Inconveniences.P
 func (*Inconvenience) IsNode() {}
 
 // Days returns the days of the week, Monday first.
-func (i *Inconvenience) Days() []Weekday { return i.DaySet.List() }
+func (i *Inconvenience) Days() []calling.Weekday { return i.DaySet.List() }

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/lib/pq"
 
+	"caseload/internal/calling"
 	"caseload/internal/civil"
 	"caseload/internal/customer"
 	"caseload/internal/db"
@@ -39,7 +40,7 @@ type Service struct {
 	pool      *db.Pool
 	customers *customer.Service
 	bus       *notify.Bus
-	calendars *notify.Cache[*Calendar]
+	calendars *notify.Cache[*calling.Calendar]
 	now       func() time.Time
 	// Events hears of new plans; nil means that nobody listens. Set it before the first request.
 	Events Events
@@ -50,7 +51,7 @@ type Service struct {
 func New(pool *db.Pool, customers *customer.Service, bus *notify.Bus, now func() time.Time) *Service {
 	s := &Service{
 		pool: pool, customers: customers, bus: bus, now: now,
-		calendars: notify.NewCache[*Calendar](bus, calendarTopic, calendarsKept, calendarTTL, now),
+		calendars: notify.NewCache[*calling.Calendar](bus, calendarTopic, calendarsKept, calendarTTL, now),
 	}
 	if customers != nil {
 		customers.OnRetire(s.retire)
@@ -101,9 +102,9 @@ func (s *Service) Changes(ctx context.Context, v *viewer.Viewer, customerID *uui
 
 // facts is what the rules look at of customers, beside their records.
 type facts struct {
-	attempts     map[uuid.UUID][]Attempt
-	consents     map[uuid.UUID][]Consent
-	inconvenient map[uuid.UUID][]InconvenientTime
+	attempts     map[uuid.UUID][]calling.Attempt
+	consents     map[uuid.UUID][]calling.Consent
+	inconvenient map[uuid.UUID][]calling.InconvenientTime
 }
 
 // openCallSQL finds calls that are under way: they count as attempts until their outcome is known.
@@ -114,20 +115,20 @@ const openCallSQL = `
 // readFacts reads the facts of customers in three statements, whatever their number. except are tasks
 // that are being judged themselves.
 func readFacts(ctx context.Context, q db.Querier, sc db.Scope, ids []uuid.UUID, now time.Time, except []uuid.UUID) (*facts, error) {
-	f := &facts{attempts: map[uuid.UUID][]Attempt{}, consents: map[uuid.UUID][]Consent{}, inconvenient: map[uuid.UUID][]InconvenientTime{}}
+	f := &facts{attempts: map[uuid.UUID][]calling.Attempt{}, consents: map[uuid.UUID][]calling.Consent{}, inconvenient: map[uuid.UUID][]calling.InconvenientTime{}}
 	if len(ids) == 0 {
 		return f, nil
 	}
 	var attempts []*CallAttempt
 	if err := q.Select(ctx, &attempts, "SELECT "+CallAttempts.Select()+" FROM call_attempts c WHERE c.organization_id = $1 AND c.customer_id = ANY($2) AND c.occurred_at > $3",
-		sc.OrganizationID, pq.Array(ids), now.Add(-HistorySpan)); err != nil {
+		sc.OrganizationID, pq.Array(ids), now.Add(-calling.HistorySpan)); err != nil {
 		return nil, fmt.Errorf("read call attempts: %w", err)
 	}
 	for _, a := range attempts {
 		f.attempts[a.CustomerID] = append(f.attempts[a.CustomerID], a.attempt())
-		if a.Outcome != nil && *a.Outcome == CallbackRequested {
+		if a.Outcome != nil && *a.Outcome == calling.CallbackRequested {
 			// Asking for a call is direct prior consent, for seven days at most (12 CFR 1006.14(b)(3)(i)).
-			f.consents[a.CustomerID] = append(f.consents[a.CustomerID], Consent{GivenAt: a.OccurredAt, Days: 7, Debts: a.LoanIDs})
+			f.consents[a.CustomerID] = append(f.consents[a.CustomerID], calling.Consent{GivenAt: a.OccurredAt, Days: 7, Debts: a.LoanIDs})
 		}
 	}
 	var open []struct {
@@ -142,7 +143,7 @@ func readFacts(ctx context.Context, q db.Querier, sc db.Scope, ids []uuid.UUID, 
 		return nil, fmt.Errorf("read open calls: %w", err)
 	}
 	for _, o := range open {
-		a := Attempt{At: o.ClaimedAt, Direction: Outbound, Phone: o.Number}
+		a := calling.Attempt{At: o.ClaimedAt, Direction: calling.Outbound, Phone: o.Number}
 		if o.LoanID != nil {
 			a.Debts = []uuid.UUID{*o.LoanID}
 		}
@@ -153,17 +154,17 @@ func readFacts(ctx context.Context, q db.Querier, sc db.Scope, ids []uuid.UUID, 
 		return nil, fmt.Errorf("read inconvenient times: %w", err)
 	}
 	for _, i := range inconvenient {
-		f.inconvenient[i.CustomerID] = append(f.inconvenient[i.CustomerID], InconvenientTime{Weekdays: i.DaySet, From: i.StartsAt, To: i.EndsAt})
+		f.inconvenient[i.CustomerID] = append(f.inconvenient[i.CustomerID], calling.InconvenientTime{Weekdays: i.DaySet, From: i.StartsAt, To: i.EndsAt})
 	}
 	return f, nil
 }
 
 // caseOf puts together what the rules look at.
-func caseOf(r *customer.Record, t *TaskType, loan *uuid.UUID, cal *Calendar, f *facts, at time.Time) Case {
+func caseOf(r *customer.Record, t *TaskType, loan *uuid.UUID, cal *calling.Calendar, f *facts, at time.Time) calling.Case {
 	id := r.Customer.UUID
-	c := Case{
+	c := calling.Case{
 		DoNotCall: r.Customer.DoNotCall, Policy: t.Policy(), Calendar: cal, Inconvenient: f.inconvenient[id],
-		History: History{Attempts: f.attempts[id], Consents: f.consents[id]},
+		History: calling.History{Attempts: f.attempts[id], Consents: f.consents[id]},
 	}
 	if r.Address != nil && r.Address.State != nil {
 		c.State = *r.Address.State
@@ -174,7 +175,7 @@ func caseOf(r *customer.Record, t *TaskType, loan *uuid.UUID, cal *Calendar, f *
 	if r.Customer.TimeZone != nil {
 		// A stored zone was canonical when it was stored; one that has left the database since is no zone.
 		if z, err := civil.ParseZone(*r.Customer.TimeZone); err == nil {
-			c.Zones = CandidateZones(z, c.Phone, c.State, at)
+			c.Zones = calling.CandidateZones(z, c.Phone, c.State, at)
 		}
 	}
 	if loan != nil {
@@ -183,11 +184,11 @@ func caseOf(r *customer.Record, t *TaskType, loan *uuid.UUID, cal *Calendar, f *
 	return c
 }
 
-func placeOf(p *customer.Phone) Place {
+func placeOf(p *customer.Phone) calling.Place {
 	if p.Label == "WORK" {
-		return Elsewhere
+		return calling.Elsewhere
 	}
-	return ResidenceOrCell
+	return calling.ResidenceOrCell
 }
 
 // taskTypesByName returns the organization's task types that are not archived.

@@ -2,7 +2,6 @@ package schedule
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -15,6 +14,7 @@ import (
 
 	"caseload/internal/audit"
 	"caseload/internal/batch"
+	"caseload/internal/calling"
 	"caseload/internal/civil"
 	"caseload/internal/customer"
 	"caseload/internal/db"
@@ -30,7 +30,7 @@ type SyncResult struct {
 	Schedule             *Schedule
 	TaskType             *TaskType
 	ScheduleCreated      bool
-	NotScheduledBecause  *RuleCode
+	NotScheduledBecause  *calling.RuleCode
 	TasksCreated         int
 	ExistingTasksRemoved int
 	LoansImported        int
@@ -91,7 +91,7 @@ type syncBatch struct {
 	check  func(i int) *fault.Check
 	rows   []*syncRow
 	types  map[string]*TaskType
-	cal    *Calendar
+	cal    *calling.Calendar
 	// kept leads to the results, for a repetition of the request.
 	kept any
 }
@@ -158,18 +158,21 @@ type folded struct {
 	// last is the row whose plan stands.
 	last    *syncRow
 	written []*syncRow
-	plan    *PlanResult
+	plan    *calling.PlanResult
 	loan    *string
 	loans   []lending.Loan
 	removal bool
 }
+
+// batchLockSQL lets one batch of an organization run at a time.
+const batchLockSQL = `SELECT pg_advisory_xact_lock(hashtextextended('syncs of ' || CAST($1 AS text), 0))`
 
 func (b *syncBatch) transact(ctx context.Context, tx *db.Tx) error {
 	sc := b.v.Scope()
 	if tx.Try > 0 && len(b.rows) > 1 {
 		// Batches that create the same customers beat each other again and again, each winning a part of them.
 		// Those that were beaten once go one after the other, before they lock any row.
-		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", turnOf(sc.OrganizationID)); err != nil {
+		if _, err := tx.Exec(ctx, batchLockSQL, sc.OrganizationID); err != nil {
 			return fmt.Errorf("wait for other batches: %w", err)
 		}
 	}
@@ -265,12 +268,6 @@ func (b *syncBatch) examine(row *syncRow, r *customer.Record, now time.Time) err
 // maxLoanNumber is the longest text of the lending system's contract.
 const maxLoanNumber = 255
 
-// turnOf is the key of the advisory lock of an organization's batches.
-func turnOf(organizationID uuid.UUID) int64 {
-	const batches = 0x73796e63 // other uses of advisory locks must not meet this one
-	return int64(mix(binary.BigEndian.Uint64(organizationID[:8])+batches) ^ mix(binary.BigEndian.Uint64(organizationID[8:])))
-}
-
 // merge applies one row to its customer, in memory. A wrong row leaves the customer as it was, but all that
 // is wrong with it is found.
 func (b *syncBatch) merge(row *syncRow, c *folded, f *facts, loans map[customer.LoanKey]uuid.UUID, now time.Time) error {
@@ -293,8 +290,8 @@ func (b *syncBatch) merge(row *syncRow, c *folded, f *facts, loans map[customer.
 		return nil
 	}
 	c.loan = in.LoanID.Value()
-	plan := Plan(PlanInput{
-		Case: caseOf(r, row.taskType, c.debt(row, loans), b.cal, f, now), Now: now, Seed: SeedOf(r.Customer.UUID, row.taskType.UUID),
+	plan := calling.Plan(calling.PlanInput{
+		Case: caseOf(r, row.taskType, c.debt(row, loans), b.cal, f, now), Now: now, Seed: calling.SeedOf(r.Customer.UUID, row.taskType.UUID),
 	})
 	c.last, c.plan, c.removal = row, &plan, c.removal || removed
 	c.written = append(c.written, row)

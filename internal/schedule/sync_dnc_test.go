@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"caseload/internal/calling"
 	"caseload/internal/schedule"
 	"caseload/internal/viewer"
 )
@@ -92,7 +93,7 @@ func TestDoNotCallTable(t *testing.T) {
 					require.Nil(t, r.NotScheduledBecause, name)
 					require.Equal(t, r.Schedule.UUID, w.active(t, id).UUID, name)
 				} else {
-					require.Equal(t, schedule.RuleDoNotCall, *r.NotScheduledBecause, name)
+					require.Equal(t, calling.RuleDoNotCall, *r.NotScheduledBecause, name)
 					require.Nil(t, r.Schedule, name)
 					require.Nil(t, w.active(t, id), name)
 				}

@@ -11,6 +11,7 @@ import (
 	"caseload/internal/batch"
 	"caseload/internal/bulk"
 	"caseload/internal/bulk/bulktest"
+	"caseload/internal/calling"
 	"caseload/internal/customer"
 	"caseload/internal/fault"
 	"caseload/internal/schedule"
@@ -67,7 +68,7 @@ func TestAFileOfSyncs(t *testing.T) {
 	require.NoError(t, w.pool.Get(t.Context(), &c, "SELECT "+customer.Table.Select()+" FROM customers c"))
 	require.Equal(t, []any{"C-1", "B.", true, true}, []any{*c.ReferenceID, *c.MiddleName, c.DoNotCall, c.IsTest})
 	require.JSONEq(t, `{"home_phone": "+14155555555", "pay": [1.50, null]}`, string(c.ExternalMetadata))
-	require.Empty(t, w.tasks(t, c.UUID, schedule.Pending), "the last right line takes all calls away")
+	require.Empty(t, w.tasks(t, c.UUID, calling.Pending), "the last right line takes all calls away")
 
 	// CSV, with what the mutation plans for the same.
 	_, results = b.Import(t, w.v, syncFile(bulk.CSV), `id,taskType,firstName,lastName,email,birthday,ssnLastFour,phoneNumber,timezone,streetAddress1,city,state,zipCode,isTest,externalMetadata,loanIds
@@ -77,7 +78,7 @@ C-5,collections,Ann,Lee,ann@example.com,1985-06-15,1234,+12125551212,America/New
 	require.NoError(t, w.pool.Get(t.Context(), &c, "SELECT "+customer.Table.Select()+" FROM customers c WHERE reference_id = 'C-5'"))
 	require.True(t, c.IsTest)
 	require.Equal(t, "02134", *w.record(t, c.UUID).Address.PostalCode)
-	require.NotEmpty(t, w.tasks(t, c.UUID, schedule.Pending))
+	require.NotEmpty(t, w.tasks(t, c.UUID, calling.Pending))
 	require.NotNil(t, w.active(t, c.UUID))
 
 	o, _ = b.Import(t, w.v, syncFile(bulk.JSONL), `{"id": "C-6", "taskType": "welcome", "company": "Acme", "externalMetadata": {"company": "Acme"}}`)

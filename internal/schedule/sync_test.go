@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"caseload/internal/batch"
+	"caseload/internal/calling"
 	"caseload/internal/customer"
 	"caseload/internal/db"
 	"caseload/internal/schedule"
@@ -258,11 +259,11 @@ func TestWithoutPhoneOrZoneTheCustomerIsWrittenButNotScheduled(t *testing.T) {
 	w.taskType(t, "collections", nil)
 	for reference, change := range map[string]struct {
 		do     func(*schedule.SyncInput)
-		reason schedule.RuleCode
+		reason calling.RuleCode
 	}{
-		"no phone":   {func(in *schedule.SyncInput) { in.PhoneNumber = graphql.Omittable[*string]{} }, schedule.RuleNoPhone},
-		"null phone": {func(in *schedule.SyncInput) { in.PhoneNumber = null[string]() }, schedule.RuleNoPhone},
-		"no zone":    {func(in *schedule.SyncInput) { in.Timezone = graphql.Omittable[*string]{} }, schedule.RuleNoZone},
+		"no phone":   {func(in *schedule.SyncInput) { in.PhoneNumber = graphql.Omittable[*string]{} }, calling.RuleNoPhone},
+		"null phone": {func(in *schedule.SyncInput) { in.PhoneNumber = null[string]() }, calling.RuleNoPhone},
+		"no zone":    {func(in *schedule.SyncInput) { in.Timezone = graphql.Omittable[*string]{} }, calling.RuleNoZone},
 	} {
 		r := w.syncWith(t, reference, "collections", change.do)
 		require.False(t, r.ScheduleCreated, reference)
@@ -282,7 +283,7 @@ func TestWithoutPhoneOrZoneTheCustomerIsWrittenButNotScheduled(t *testing.T) {
 	id := w.syncWith(t, "C-2", "collections", nil).Customer.UUID
 	w.exec(t, "UPDATE customer_phones SET blocked_at = now(), blocked_reason = 'WRONG_NUMBER' WHERE customer_id = $1", id)
 	r = w.syncWith(t, "C-2", "collections", nil)
-	require.Equal(t, schedule.RulePhoneBlocked, *r.NotScheduledBecause)
+	require.Equal(t, calling.RulePhoneBlocked, *r.NotScheduledBecause)
 	require.Equal(t, batch.Unchanged, r.Action)
 	require.NotNil(t, w.record(t, id).Phone.BlockedAt, "the same number again does not lift the block")
 	r = w.syncWith(t, "C-2", "collections", func(in *schedule.SyncInput) { in.PhoneNumber = val("+17185551234") })
@@ -437,19 +438,19 @@ func TestHeldTasksAreNeverRemoved(t *testing.T) {
 	for i := range ids {
 		r := w.syncWith(t, fmt.Sprint("C-", i), "welcome", nil)
 		require.Equal(t, 6, r.ExistingTasksRemoved)
-		require.Len(t, w.tasks(t, r.Customer.UUID, schedule.Claimed, schedule.InProgress), 1)
+		require.Len(t, w.tasks(t, r.Customer.UUID, calling.Claimed, calling.InProgress), 1)
 	}
-	require.Equal(t, schedule.InProgress, w.task(t, claims[0].Task.UUID).State)
-	require.Equal(t, schedule.Claimed, w.task(t, claims[1].Task.UUID).State)
+	require.Equal(t, calling.InProgress, w.task(t, claims[0].Task.UUID).State)
+	require.Equal(t, calling.Claimed, w.task(t, claims[1].Task.UUID).State)
 
 	// The leases end; nothing of the old plan returns to the queue.
 	w.pass(10 * time.Minute)
 	require.NoError(t, w.Reap(t.Context()))
-	require.Equal(t, schedule.Failed, w.task(t, claims[0].Task.UUID).State)
-	require.Equal(t, schedule.Expired, w.task(t, claims[1].Task.UUID).State)
+	require.Equal(t, calling.Failed, w.task(t, claims[0].Task.UUID).State)
+	require.Equal(t, calling.Expired, w.task(t, claims[1].Task.UUID).State)
 	for _, id := range ids {
 		active := w.active(t, id)
-		for _, task := range w.tasks(t, id, schedule.Pending) {
+		for _, task := range w.tasks(t, id, calling.Pending) {
 			require.Equal(t, active.UUID, task.ScheduleID)
 			require.Equal(t, active.PlanNumber, task.PlanNumber)
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/lib/pq"
 
+	"caseload/internal/calling"
 	"caseload/internal/civil"
 	"caseload/internal/db"
 	"caseload/internal/relay"
@@ -14,31 +15,31 @@ import (
 // TaskType is an organization's kind of call task: a cadence and its rules. Integrators name it as taskType.
 type TaskType struct {
 	db.Row
-	Name               string          `db:"name"`
-	Description        *string         `db:"description"`
-	Purpose            Purpose         `db:"purpose"`
-	MaxAttempts        int32           `db:"max_attempts"`
-	MaxAttemptsPerDay  int32           `db:"max_attempts_per_day"`
-	MinIntervalMinutes int32           `db:"min_interval_minutes"`
-	HorizonDays        int32           `db:"horizon_days"`
-	DaySet             Weekdays        `db:"days"`
-	WindowFrom         civil.LocalTime `db:"window_from"`
-	WindowTo           civil.LocalTime `db:"window_to"`
-	Preferred          LocalTimes      `db:"preferred_times"`
-	SkipHolidays       bool            `db:"skip_holidays"`
-	JitterMinutes      int32           `db:"jitter_minutes"`
-	EndGuardMinutes    int32           `db:"end_guard_minutes"`
-	RegulationF        RegFMode        `db:"reg_f_mode"`
-	PerPhone24hLimit   int32           `db:"per_phone_24h_limit"`
-	OnExhausted        OnExhausted     `db:"on_exhausted"`
-	QuietBehavior      QuietBehavior   `db:"quiet_behavior"`
-	Priority           int32           `db:"priority"`
-	ArchivedAt         *time.Time      `db:"archived_at"`
-	Version            int32           `db:"version"`
-	CreatedAt          time.Time       `db:"created_at"`
-	UpdatedAt          time.Time       `db:"updated_at"`
-	CreatedBy          string          `db:"created_by"`
-	UpdatedBy          string          `db:"updated_by"`
+	Name               string                `db:"name"`
+	Description        *string               `db:"description"`
+	Purpose            calling.Purpose       `db:"purpose"`
+	MaxAttempts        int32                 `db:"max_attempts"`
+	MaxAttemptsPerDay  int32                 `db:"max_attempts_per_day"`
+	MinIntervalMinutes int32                 `db:"min_interval_minutes"`
+	HorizonDays        int32                 `db:"horizon_days"`
+	DaySet             calling.Weekdays      `db:"days"`
+	WindowFrom         civil.LocalTime       `db:"window_from"`
+	WindowTo           civil.LocalTime       `db:"window_to"`
+	Preferred          LocalTimes            `db:"preferred_times"`
+	SkipHolidays       bool                  `db:"skip_holidays"`
+	JitterMinutes      int32                 `db:"jitter_minutes"`
+	EndGuardMinutes    int32                 `db:"end_guard_minutes"`
+	RegulationF        calling.RegFMode      `db:"reg_f_mode"`
+	PerPhone24hLimit   int32                 `db:"per_phone_24h_limit"`
+	OnExhausted        calling.OnExhausted   `db:"on_exhausted"`
+	QuietBehavior      calling.QuietBehavior `db:"quiet_behavior"`
+	Priority           int32                 `db:"priority"`
+	ArchivedAt         *time.Time            `db:"archived_at"`
+	Version            int32                 `db:"version"`
+	CreatedAt          time.Time             `db:"created_at"`
+	UpdatedAt          time.Time             `db:"updated_at"`
+	CreatedBy          string                `db:"created_by"`
+	UpdatedBy          string                `db:"updated_by"`
 }
 
 // TaskTypes declares the task types.
@@ -51,7 +52,7 @@ func (t *TaskType) ID() relay.ID { return relay.ID{Prefix: TaskTypes.Prefix(), U
 func (*TaskType) IsNode() {}
 
 // Days returns the days of the week on which calls are made, Monday first.
-func (t *TaskType) Days() []Weekday { return t.DaySet.List() }
+func (t *TaskType) Days() []calling.Weekday { return t.DaySet.List() }
 
 // PreferredTimes returns the times of the day that are tried first.
 func (t *TaskType) PreferredTimes() []*civil.LocalTime {
@@ -63,18 +64,18 @@ func (t *TaskType) PreferredTimes() []*civil.LocalTime {
 }
 
 // Policy returns the cadence as the planner takes it.
-func (t *TaskType) Policy() Policy {
-	return Policy{
+func (t *TaskType) Policy() calling.Policy {
+	return calling.Policy{
 		Purpose: t.Purpose, MaxAttempts: int(t.MaxAttempts), MaxAttemptsPerDay: int(t.MaxAttemptsPerDay),
 		MinIntervalMinutes: int(t.MinIntervalMinutes), HorizonDays: int(t.HorizonDays), Days: t.DaySet,
-		Window: Window{t.WindowFrom, t.WindowTo}, PreferredTimes: t.Preferred, SkipHolidays: t.SkipHolidays,
+		Window: calling.Window{From: t.WindowFrom, To: t.WindowTo}, PreferredTimes: t.Preferred, SkipHolidays: t.SkipHolidays,
 		JitterMinutes: int(t.JitterMinutes), RegF: t.RegulationF, PerPhone24hLimit: int(t.PerPhone24hLimit),
 		OnExhausted: t.OnExhausted, QuietBehavior: t.QuietBehavior, Priority: int(t.Priority), EndGuardMinutes: int(t.EndGuardMinutes),
 	}
 }
 
 // put takes the cadence over from a policy.
-func (t *TaskType) put(p Policy) {
+func (t *TaskType) put(p calling.Policy) {
 	t.Purpose, t.MaxAttempts, t.MaxAttemptsPerDay = p.Purpose, int32(p.MaxAttempts), int32(p.MaxAttemptsPerDay)
 	t.MinIntervalMinutes, t.HorizonDays, t.DaySet = int32(p.MinIntervalMinutes), int32(p.HorizonDays), p.Days
 	t.WindowFrom, t.WindowTo, t.Preferred, t.SkipHolidays = p.Window.From, p.Window.To, p.PreferredTimes, p.SkipHolidays

@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"caseload/internal/audit"
+	"caseload/internal/calling"
 	"caseload/internal/db"
 	"caseload/internal/fault"
 	"caseload/internal/relay"
@@ -26,7 +27,7 @@ func (s *Service) CreateTaskType(ctx context.Context, v *viewer.Viewer, in Creat
 	}
 	t := &TaskType{Row: db.Row{OrganizationID: v.OrganizationID, UUID: db.NewID()}, Name: in.Name, Version: 1, CreatedBy: v.ActorText(), UpdatedBy: v.ActorText()}
 	optionalText(c, "description", in.Description, 1000, &t.Description)
-	p := Default()
+	p := calling.Default()
 	p.Purpose = in.Purpose
 	in.apply(&p, c)
 	validatePolicy(p, c)
@@ -119,7 +120,7 @@ func (s *Service) ArchiveTaskType(ctx context.Context, v *viewer.Viewer, in Arch
 }
 
 // validatePolicy checks a cadence and names the fields as the input does.
-func validatePolicy(p Policy, c *fault.Check) {
+func validatePolicy(p calling.Policy, c *fault.Check) {
 	own := fault.NewCheck()
 	p.Validate(own)
 	for _, e := range own.Errors() {

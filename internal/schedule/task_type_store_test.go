@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"caseload/internal/calling"
 	"caseload/internal/civil"
 	"caseload/internal/fault"
 	"caseload/internal/relay"
@@ -22,7 +23,7 @@ func TestTaskTypeFields(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	typ := w.taskType(t, "collections", nil)
-	require.Equal(t, schedule.Default(), withoutTimes(typ.Policy()))
+	require.Equal(t, calling.Default(), withoutTimes(typ.Policy()))
 	type number struct {
 		name      string
 		field     func(*schedule.Cadence) *graphql.Omittable[*int32]
@@ -62,16 +63,16 @@ func TestTaskTypeFields(t *testing.T) {
 	}
 	at := func(text string) civil.LocalTime { return clock(t, text) }
 	for want, in := range map[string]schedule.Cadence{
-		"REQUIRED input.purpose":                      {Purpose: null[schedule.Purpose]()},
+		"REQUIRED input.purpose":                      {Purpose: null[calling.Purpose]()},
 		"REQUIRED input.windowFrom":                   {WindowFrom: null[civil.LocalTime]()},
 		"REQUIRED input.windowTo":                     {WindowTo: null[civil.LocalTime]()},
 		"REQUIRED input.skipHolidays":                 {SkipHolidays: null[bool]()},
-		"REQUIRED input.regulationF":                  {RegulationF: null[schedule.RegFMode]()},
-		"REQUIRED input.onExhausted":                  {OnExhausted: null[schedule.OnExhausted]()},
-		"REQUIRED input.quietBehavior":                {QuietBehavior: null[schedule.QuietBehavior]()},
-		"REQUIRED input.days":                         {Days: graphql.OmittableOf[[]schedule.Weekday](nil)},
+		"REQUIRED input.regulationF":                  {RegulationF: null[calling.RegFMode]()},
+		"REQUIRED input.onExhausted":                  {OnExhausted: null[calling.OnExhausted]()},
+		"REQUIRED input.quietBehavior":                {QuietBehavior: null[calling.QuietBehavior]()},
+		"REQUIRED input.days":                         {Days: graphql.OmittableOf[[]calling.Weekday](nil)},
 		"REQUIRED input.preferredTimes":               {PreferredTimes: graphql.OmittableOf[[]civil.LocalTime](nil)},
-		"INVALID input.days":                          {Days: list[schedule.Weekday]()},
+		"INVALID input.days":                          {Days: list[calling.Weekday]()},
 		"NOT_ALLOWED input.windowFrom":                {WindowFrom: val(at("07:00"))},
 		"INVALID input.windowFrom":                    {WindowFrom: val(at("20:00")), WindowTo: val(at("19:00"))},
 		"OUT_OF_RANGE input.preferredTimes.1":         {PreferredTimes: list(at("09:00"), at("21:30"))},
@@ -81,9 +82,9 @@ func TestTaskTypeFields(t *testing.T) {
 		require.Equal(t, []string{want}, refused(t, err))
 	}
 	full := schedule.UpdateTaskTypeInput{Description: val("What it is for"), Cadence: schedule.Cadence{
-		Purpose: val(schedule.Solicitation), Days: list(schedule.AllWeekdays[:5]...), WindowFrom: val(at("09:00")), WindowTo: val(at("18:00")),
-		PreferredTimes: list(at("09:30"), at("17:00")), SkipHolidays: val(true), RegulationF: val(schedule.RegFWarn),
-		OnExhausted: val(schedule.ExhaustedEmitEvent), QuietBehavior: val(schedule.QuietAbort),
+		Purpose: val(calling.Solicitation), Days: list(calling.AllWeekdays[:5]...), WindowFrom: val(at("09:00")), WindowTo: val(at("18:00")),
+		PreferredTimes: list(at("09:30"), at("17:00")), SkipHolidays: val(true), RegulationF: val(calling.RegFWarn),
+		OnExhausted: val(calling.ExhaustedEmitEvent), QuietBehavior: val(calling.QuietAbort),
 	}}
 	got, err := w.UpdateTaskType(t.Context(), w.v, typ.ID(), full)
 	require.NoError(t, err)
@@ -112,7 +113,7 @@ func TestTaskTypeFields(t *testing.T) {
 	require.Equal(t, []string{"NOT_FOUND id"}, refused(t, err))
 }
 
-func withoutTimes(p schedule.Policy) schedule.Policy {
+func withoutTimes(p calling.Policy) calling.Policy {
 	p.PreferredTimes = nil
 	return p
 }
@@ -124,12 +125,12 @@ func TestTaskTypeNames(t *testing.T) {
 	for name, want := range map[string]string{
 		"": "INVALID", "Upper": "INVALID", "9x": "INVALID", "with space": "INVALID", strings.Repeat("a", 65): "INVALID", "a-b_9": "TAKEN",
 	} {
-		_, err := w.CreateTaskType(t.Context(), w.v, schedule.CreateTaskTypeInput{Name: name, Purpose: schedule.Collection})
+		_, err := w.CreateTaskType(t.Context(), w.v, schedule.CreateTaskTypeInput{Name: name, Purpose: calling.Collection})
 		require.Equal(t, []string{want + " input.name"}, refused(t, err), name)
 	}
 	_, err := w.CreateTaskType(t.Context(), w.v, schedule.CreateTaskTypeInput{Name: "other", Purpose: "MARKETING", Cadence: schedule.Cadence{Priority: val[int32](10)}})
 	require.Equal(t, []string{"OUT_OF_RANGE input.priority", "INVALID input.purpose"}, refused(t, err))
-	_, err = w.CreateTaskType(t.Context(), viewerWith(uuidOf(9)), schedule.CreateTaskTypeInput{Name: "a-b_9", Purpose: schedule.Collection})
+	_, err = w.CreateTaskType(t.Context(), viewerWith(uuidOf(9)), schedule.CreateTaskTypeInput{Name: "a-b_9", Purpose: calling.Collection})
 	require.NoError(t, err, "names are each organization's own")
 	found, err := schedule.FindTaskType(t.Context(), w.pool, w.v.Scope(), nil, ptr("a-b_9"))
 	require.NoError(t, err)

@@ -13,6 +13,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"caseload/internal/calling"
+	"caseload/internal/civil"
 	"caseload/internal/customer"
 	"caseload/internal/db"
 	"caseload/internal/dbtest"
@@ -96,7 +98,7 @@ func list[T any](v ...T) graphql.Omittable[[]T] { return graphql.OmittableOf(app
 // taskType makes a task type; change may be nil.
 func (w *world) taskType(t testing.TB, name string, change func(*schedule.CreateTaskTypeInput)) *schedule.TaskType {
 	t.Helper()
-	in := schedule.CreateTaskTypeInput{Name: name, Purpose: schedule.Collection}
+	in := schedule.CreateTaskTypeInput{Name: name, Purpose: calling.Collection}
 	if change != nil {
 		change(&in)
 	}
@@ -151,14 +153,14 @@ func (w *world) claimOne(t testing.TB, v *viewer.Viewer) *schedule.CallTask {
 	return r.Claims[0].Task
 }
 
-func (w *world) complete(t testing.TB, v *viewer.Viewer, task *schedule.CallTask, outcome schedule.Outcome) *schedule.CallResult {
+func (w *world) complete(t testing.TB, v *viewer.Viewer, task *schedule.CallTask, outcome calling.Outcome) *schedule.CallResult {
 	t.Helper()
 	r, err := w.Complete(t.Context(), v, schedule.CompleteInput{ID: task.ID(), Outcome: outcome})
 	require.NoError(t, err)
 	return r
 }
 
-func (w *world) tasks(t testing.TB, customerID uuid.UUID, states ...schedule.State) []*schedule.CallTask {
+func (w *world) tasks(t testing.TB, customerID uuid.UUID, states ...calling.State) []*schedule.CallTask {
 	t.Helper()
 	where := db.Where{}.And("c.customer_id = ?", customerID)
 	all, err := schedule.CallTasks.List(t.Context(), w.pool, w.v.Scope(), where, db.Page{Order: db.By("due_at")})
@@ -307,3 +309,29 @@ func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // lendingDefaults are the options of a client that no test waits for.
 func lendingDefaults() lending.Options { return lending.Options{} }
+
+// fataler is what testing.TB and rapid.T have in common.
+type fataler interface {
+	Errorf(format string, args ...any)
+	FailNow()
+}
+
+func zone(t fataler, name string) civil.Zone {
+	z, err := civil.ParseZone(name)
+	require.NoError(t, err)
+	return z
+}
+
+func clock(t fataler, text string) civil.LocalTime {
+	c, err := civil.ParseLocalTime(text)
+	require.NoError(t, err)
+	return c
+}
+
+func codes(denials []calling.Denial) []calling.RuleCode {
+	var out []calling.RuleCode
+	for _, d := range denials {
+		out = append(out, d.Rule)
+	}
+	return out
+}

@@ -1,4 +1,4 @@
-package schedule
+package calling
 
 import (
 	"math"
@@ -342,7 +342,7 @@ func (c *dayClock) at(minute int) (first, last int64) {
 	}
 	clock, err := civil.LocalTimeOfMinute(minute)
 	if err != nil {
-		panic("schedule: " + err.Error())
+		panic("calling: " + err.Error())
 	}
 	return date.UnixAt(clock, c.zone.Location())
 }

@@ -1,4 +1,4 @@
-package schedule
+package calling
 
 // rule is one reason not to call. Planning and dispatching read the same table, so a call is planned
 // only for a moment at which, as far as is known by then, it will be made.

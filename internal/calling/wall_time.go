@@ -1,4 +1,4 @@
-package schedule
+package calling
 
 import (
 	"database/sql/driver"

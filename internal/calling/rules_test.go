@@ -1,4 +1,4 @@
-package schedule_test
+package calling_test
 
 import (
 	"testing"
@@ -7,8 +7,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"caseload/internal/calling"
 	"caseload/internal/civil"
-	"caseload/internal/schedule"
 )
 
 func TestFederalWindow(t *testing.T) {
@@ -23,7 +23,7 @@ func TestFederalWindow(t *testing.T) {
 		d := ask(c, at(t, ny, wallTime))
 		require.Equal(t, allowed, d.Allowed, wallTime)
 		if !allowed {
-			require.Contains(t, codes(d.Denials), schedule.RuleFederalWindow)
+			require.Contains(t, codes(d.Denials), calling.RuleFederalWindow)
 			require.Contains(t, d.Denials[0].Source, "1006.6")
 		}
 	}
@@ -72,13 +72,13 @@ func TestZoneConflict(t *testing.T) {
 	c.Policy.EndGuardMinutes = 0
 	ny := c.Zones[0]
 	c.Phone = "+13035551212"
-	c.Zones = schedule.CandidateZones(ny, c.Phone, c.State, at(t, ny, "2026-06-01 12:00"))
-	for wallTime, want := range map[string][]schedule.RuleCode{
-		"2026-06-01 07:59": {schedule.RuleFederalWindow, schedule.RuleZoneConflict, schedule.RuleTaskTypeWindow},
-		"2026-06-01 09:59": {schedule.RuleZoneConflict},
+	c.Zones = calling.CandidateZones(ny, c.Phone, c.State, at(t, ny, "2026-06-01 12:00"))
+	for wallTime, want := range map[string][]calling.RuleCode{
+		"2026-06-01 07:59": {calling.RuleFederalWindow, calling.RuleZoneConflict, calling.RuleTaskTypeWindow},
+		"2026-06-01 09:59": {calling.RuleZoneConflict},
 		"2026-06-01 10:00": nil,
 		"2026-06-01 20:59": nil,
-		"2026-06-01 21:00": {schedule.RuleFederalWindow, schedule.RuleTaskTypeWindow},
+		"2026-06-01 21:00": {calling.RuleFederalWindow, calling.RuleTaskTypeWindow},
 	} {
 		require.Equal(t, want, codes(ask(c, at(t, ny, wallTime)).Denials), wallTime)
 	}
@@ -92,7 +92,7 @@ func TestZoneConflict(t *testing.T) {
 	require.True(t, ask(c, at(t, phoenix, "2026-02-01 08:00")).Allowed)
 	require.True(t, ask(c, at(t, phoenix, "2026-02-01 20:59")).Allowed)
 	require.True(t, ask(c, at(t, phoenix, "2026-04-01 08:00")).Allowed)
-	require.Equal(t, []schedule.RuleCode{schedule.RuleZoneConflict}, codes(ask(c, at(t, phoenix, "2026-04-01 20:00")).Denials))
+	require.Equal(t, []calling.RuleCode{calling.RuleZoneConflict}, codes(ask(c, at(t, phoenix, "2026-04-01 20:00")).Denials))
 }
 
 func TestWindowOnDaysClocksChange(t *testing.T) {
@@ -106,7 +106,7 @@ func TestWindowOnDaysClocksChange(t *testing.T) {
 	} {
 		date, err := civil.ParseDate(c.date)
 		require.NoError(t, err)
-		start, end := schedule.Window{From: clock(t, c.from), To: clock(t, c.to)}.On(date, ny)
+		start, end := calling.Window{From: clock(t, c.from), To: clock(t, c.to)}.On(date, ny)
 		require.Equal(t, c.start, time.Unix(start, 0).UTC().Format(time.RFC3339))
 		require.Equal(t, c.end, time.Unix(end, 0).UTC().Format(time.RFC3339))
 	}
@@ -117,25 +117,25 @@ func TestStateWindowsAndHolidays(t *testing.T) {
 	calendar := standardCalendar(t)
 	for _, c := range []struct {
 		name, zone, state string
-		purpose           schedule.Purpose
+		purpose           calling.Purpose
 		at                string
-		want              []schedule.RuleCode
+		want              []calling.RuleCode
 	}{
-		{"Florida evening", "America/New_York", "FL", schedule.Solicitation, "2026-06-01 20:00", []schedule.RuleCode{schedule.RuleStateWindow}},
-		{"collections are not solicitations", "America/New_York", "FL", schedule.Collection, "2026-06-01 20:00", nil},
-		{"Louisiana Sunday", "America/Chicago", "LA", schedule.Solicitation, "2026-06-07 12:00", []schedule.RuleCode{schedule.RuleStateWindow}},
-		{"Alabama on the Monday after a Sunday holiday", "America/Chicago", "AL", schedule.Solicitation, "2027-07-05 12:00", []schedule.RuleCode{schedule.RuleStateHoliday}},
-		{"Alabama on its own holiday", "America/Chicago", "AL", schedule.Solicitation, "2026-04-27 12:00", []schedule.RuleCode{schedule.RuleStateHoliday}},
-		{"Mississippi holidays are open", "America/Chicago", "MS", schedule.Solicitation, "2026-05-25 12:00", nil},
-		{"Mississippi Sundays stay closed on a holiday", "America/Chicago", "MS", schedule.Solicitation, "2027-07-04 12:00", []schedule.RuleCode{schedule.RuleStateWindow}},
-		{"Texas Sunday morning", "America/Chicago", "TX", schedule.Solicitation, "2026-06-07 11:59", []schedule.RuleCode{schedule.RuleStateWindow}},
-		{"Texas Sunday noon", "America/Chicago", "TX", schedule.Solicitation, "2026-06-07 12:00", nil},
-		{"Pennsylvania Saturday, the stricter table", "America/New_York", "PA", schedule.Solicitation, "2026-06-06 12:00", []schedule.RuleCode{schedule.RuleStateWindow}},
-		{"Pennsylvania Sunday", "America/New_York", "PA", schedule.Solicitation, "2026-06-07 13:30", nil},
-		{"Kentucky morning", "America/New_York", "KY", schedule.Solicitation, "2026-06-01 09:59", []schedule.RuleCode{schedule.RuleStateWindow}},
-		{"Rhode Island Victory Day", "America/New_York", "RI", schedule.Solicitation, "2026-08-10 12:00", []schedule.RuleCode{schedule.RuleStateHoliday}},
-		{"a state without rows", "America/New_York", "NY", schedule.Solicitation, "2026-12-25 12:00", nil},
-		{"no state", "America/New_York", "", schedule.Solicitation, "2026-06-07 12:00", nil},
+		{"Florida evening", "America/New_York", "FL", calling.Solicitation, "2026-06-01 20:00", []calling.RuleCode{calling.RuleStateWindow}},
+		{"collections are not solicitations", "America/New_York", "FL", calling.Collection, "2026-06-01 20:00", nil},
+		{"Louisiana Sunday", "America/Chicago", "LA", calling.Solicitation, "2026-06-07 12:00", []calling.RuleCode{calling.RuleStateWindow}},
+		{"Alabama on the Monday after a Sunday holiday", "America/Chicago", "AL", calling.Solicitation, "2027-07-05 12:00", []calling.RuleCode{calling.RuleStateHoliday}},
+		{"Alabama on its own holiday", "America/Chicago", "AL", calling.Solicitation, "2026-04-27 12:00", []calling.RuleCode{calling.RuleStateHoliday}},
+		{"Mississippi holidays are open", "America/Chicago", "MS", calling.Solicitation, "2026-05-25 12:00", nil},
+		{"Mississippi Sundays stay closed on a holiday", "America/Chicago", "MS", calling.Solicitation, "2027-07-04 12:00", []calling.RuleCode{calling.RuleStateWindow}},
+		{"Texas Sunday morning", "America/Chicago", "TX", calling.Solicitation, "2026-06-07 11:59", []calling.RuleCode{calling.RuleStateWindow}},
+		{"Texas Sunday noon", "America/Chicago", "TX", calling.Solicitation, "2026-06-07 12:00", nil},
+		{"Pennsylvania Saturday, the stricter table", "America/New_York", "PA", calling.Solicitation, "2026-06-06 12:00", []calling.RuleCode{calling.RuleStateWindow}},
+		{"Pennsylvania Sunday", "America/New_York", "PA", calling.Solicitation, "2026-06-07 13:30", nil},
+		{"Kentucky morning", "America/New_York", "KY", calling.Solicitation, "2026-06-01 09:59", []calling.RuleCode{calling.RuleStateWindow}},
+		{"Rhode Island Victory Day", "America/New_York", "RI", calling.Solicitation, "2026-08-10 12:00", []calling.RuleCode{calling.RuleStateHoliday}},
+		{"a state without rows", "America/New_York", "NY", calling.Solicitation, "2026-12-25 12:00", nil},
+		{"no state", "America/New_York", "", calling.Solicitation, "2026-06-07 12:00", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -159,15 +159,15 @@ func TestSkippedAndDeclaredHolidays(t *testing.T) {
 	c.Calendar = standardCalendar(t)
 	c.Policy.SkipHolidays = true
 	d := ask(c, at(t, ny, "2026-12-25 12:00"))
-	require.Equal(t, []schedule.RuleCode{schedule.RuleHoliday}, codes(d.Denials))
+	require.Equal(t, []calling.RuleCode{calling.RuleHoliday}, codes(d.Denials))
 	require.Equal(t, "2026-12-26 08:00:00", wall(ny, d.EarliestNext))
 
-	declared := schedule.Holiday{State: "NY", Date: civil.MustDate(2026, 6, 1), Name: "State of emergency", ClosesCalls: true, Source: "Executive Order 7"}
-	calendar, err := schedule.NewCalendar(schedule.FederalLimits(), nil, []schedule.Holiday{declared})
+	declared := calling.Holiday{State: "NY", Date: civil.MustDate(2026, 6, 1), Name: "State of emergency", ClosesCalls: true, Source: "Executive Order 7"}
+	calendar, err := calling.NewCalendar(calling.FederalLimits(), nil, []calling.Holiday{declared})
 	require.NoError(t, err)
 	c.Calendar, c.Policy.SkipHolidays = calendar, false
 	d = ask(c, at(t, ny, "2026-06-01 12:00"))
-	require.Equal(t, []schedule.RuleCode{schedule.RuleStateHoliday}, codes(d.Denials))
+	require.Equal(t, []calling.RuleCode{calling.RuleStateHoliday}, codes(d.Denials))
 	require.Equal(t, "Executive Order 7", d.Denials[0].Source)
 	require.Contains(t, d.Denials[0].Message, "State of emergency")
 	require.Equal(t, "2026-06-02 00:00:00", wall(ny, d.Denials[0].Until))
@@ -177,14 +177,14 @@ func TestCompanyWindowOnlyTightens(t *testing.T) {
 	t.Parallel()
 	c := newYork(t)
 	ny := c.Zones[0]
-	wide := schedule.StateWindow{Weekdays: schedule.EveryDay, From: clock(t, "06:00"), To: clock(t, "23:00"), Source: "company"}
-	narrow := schedule.StateWindow{State: "NY", Weekdays: schedule.EveryDay, From: clock(t, "11:00"), To: clock(t, "16:00"), Source: "company, for New York"}
-	calendar, err := schedule.NewCalendar(schedule.FederalLimits(), []schedule.StateWindow{wide, narrow}, nil)
+	wide := calling.StateWindow{Weekdays: calling.EveryDay, From: clock(t, "06:00"), To: clock(t, "23:00"), Source: "company"}
+	narrow := calling.StateWindow{State: "NY", Weekdays: calling.EveryDay, From: clock(t, "11:00"), To: clock(t, "16:00"), Source: "company, for New York"}
+	calendar, err := calling.NewCalendar(calling.FederalLimits(), []calling.StateWindow{wide, narrow}, nil)
 	require.NoError(t, err)
 	c.Calendar = calendar
 	require.False(t, ask(c, at(t, ny, "2026-06-01 07:00")).Allowed)
 	d := ask(c, at(t, ny, "2026-06-01 10:59"))
-	require.Equal(t, []schedule.RuleCode{schedule.RuleStateWindow}, codes(d.Denials))
+	require.Equal(t, []calling.RuleCode{calling.RuleStateWindow}, codes(d.Denials))
 	require.Equal(t, "company, for New York", d.Denials[0].Source)
 	require.True(t, ask(c, at(t, ny, "2026-06-01 11:00")).Allowed)
 	require.False(t, ask(c, at(t, ny, "2026-06-01 15:55")).Allowed)
@@ -196,49 +196,49 @@ func TestCompanyWindowOnlyTightens(t *testing.T) {
 
 func TestStricter(t *testing.T) {
 	t.Parallel()
-	base := schedule.StateWindow{State: "FL", Weekdays: schedule.EveryDay, From: clock(t, "08:00"), To: clock(t, "20:00"), AppliesTo: []schedule.Purpose{schedule.Solicitation}, Source: "Fla."}
-	sunday := schedule.StateWindow{State: "FL", Weekdays: schedule.SundayOnly, Closed: true, Source: "Fla."}
-	row := func(change func(*schedule.StateWindow)) schedule.StateWindow {
+	base := calling.StateWindow{State: "FL", Weekdays: calling.EveryDay, From: clock(t, "08:00"), To: clock(t, "20:00"), AppliesTo: []calling.Purpose{calling.Solicitation}, Source: "Fla."}
+	sunday := calling.StateWindow{State: "FL", Weekdays: calling.SundayOnly, Closed: true, Source: "Fla."}
+	row := func(change func(*calling.StateWindow)) calling.StateWindow {
 		w := base
 		change(&w)
 		return w
 	}
-	require.NoError(t, schedule.Stricter(base, base))
-	require.NoError(t, schedule.Stricter(base, row(func(w *schedule.StateWindow) { w.From = clock(t, "10:00") })))
-	require.NoError(t, schedule.Stricter(base, row(func(w *schedule.StateWindow) { w.Closed = true })))
-	require.NoError(t, schedule.Stricter(base, row(func(w *schedule.StateWindow) { w.State, w.To = "GA", clock(t, "21:00") })))
-	require.NoError(t, schedule.Stricter(base, row(func(w *schedule.StateWindow) {
-		w.AppliesTo, w.To = []schedule.Purpose{schedule.Servicing}, clock(t, "21:00")
+	require.NoError(t, calling.Stricter(base, base))
+	require.NoError(t, calling.Stricter(base, row(func(w *calling.StateWindow) { w.From = clock(t, "10:00") })))
+	require.NoError(t, calling.Stricter(base, row(func(w *calling.StateWindow) { w.Closed = true })))
+	require.NoError(t, calling.Stricter(base, row(func(w *calling.StateWindow) { w.State, w.To = "GA", clock(t, "21:00") })))
+	require.NoError(t, calling.Stricter(base, row(func(w *calling.StateWindow) {
+		w.AppliesTo, w.To = []calling.Purpose{calling.Servicing}, clock(t, "21:00")
 	})))
-	require.ErrorContains(t, schedule.Stricter(base, row(func(w *schedule.StateWindow) { w.From = clock(t, "07:00") })), "must open at 08:00 or later")
-	require.ErrorContains(t, schedule.Stricter(base, row(func(w *schedule.StateWindow) { w.State, w.To = "", clock(t, "20:30") })), "must close at 20:00 or earlier")
-	require.ErrorContains(t, schedule.Stricter(sunday, base), "must be closed too")
-	require.ErrorContains(t, schedule.Stricter(base, row(func(w *schedule.StateWindow) { w.From = w.To })), "open before it closes")
-	require.ErrorContains(t, schedule.Stricter(base, row(func(w *schedule.StateWindow) { w.Weekdays = 0 })), "at least one day")
+	require.ErrorContains(t, calling.Stricter(base, row(func(w *calling.StateWindow) { w.From = clock(t, "07:00") })), "must open at 08:00 or later")
+	require.ErrorContains(t, calling.Stricter(base, row(func(w *calling.StateWindow) { w.State, w.To = "", clock(t, "20:30") })), "must close at 20:00 or earlier")
+	require.ErrorContains(t, calling.Stricter(sunday, base), "must be closed too")
+	require.ErrorContains(t, calling.Stricter(base, row(func(w *calling.StateWindow) { w.From = w.To })), "open before it closes")
+	require.ErrorContains(t, calling.Stricter(base, row(func(w *calling.StateWindow) { w.Weekdays = 0 })), "at least one day")
 }
 
 func TestConsumerInconvenientTime(t *testing.T) {
 	t.Parallel()
 	c := newYork(t)
 	ny := c.Zones[0]
-	c.Inconvenient = []schedule.InconvenientTime{
-		{Weekdays: schedule.MondayFriday, From: clock(t, "09:00"), To: clock(t, "17:00")},
-		{Weekdays: schedule.SaturdayOnly, From: clock(t, "18:00"), To: clock(t, "10:00")},
-		{Weekdays: schedule.EveryDay, From: clock(t, "12:00"), To: clock(t, "13:00"), Place: schedule.Elsewhere},
+	c.Inconvenient = []calling.InconvenientTime{
+		{Weekdays: calling.MondayFriday, From: clock(t, "09:00"), To: clock(t, "17:00")},
+		{Weekdays: calling.SaturdayOnly, From: clock(t, "18:00"), To: clock(t, "10:00")},
+		{Weekdays: calling.EveryDay, From: clock(t, "12:00"), To: clock(t, "13:00"), Place: calling.Elsewhere},
 	}
 	d := ask(c, at(t, ny, "2026-06-01 08:30"))
 	require.True(t, d.Allowed)
 	require.Equal(t, "2026-06-01 09:00:00", wall(ny, d.AllowedUntil))
 	d = ask(c, at(t, ny, "2026-06-01 09:00"))
-	require.Equal(t, []schedule.RuleCode{schedule.RuleConsumerInconvenientTime}, codes(d.Denials))
+	require.Equal(t, []calling.RuleCode{calling.RuleConsumerInconvenientTime}, codes(d.Denials))
 	require.Equal(t, "2026-06-01 17:00:00", wall(ny, d.EarliestNext))
 	require.False(t, ask(c, at(t, ny, "2026-06-07 09:59")).Allowed, "Saturday night reaches into Sunday")
 	require.True(t, ask(c, at(t, ny, "2026-06-07 10:00")).Allowed)
 	require.True(t, ask(c, at(t, ny, "2026-06-07 12:30")).Allowed)
-	c.Place = schedule.Elsewhere
+	c.Place = calling.Elsewhere
 	require.False(t, ask(c, at(t, ny, "2026-06-07 12:30")).Allowed)
 
-	c.Inconvenient = []schedule.InconvenientTime{{Weekdays: schedule.EveryDay, From: clock(t, "00:00"), To: clock(t, "00:00")}}
+	c.Inconvenient = []calling.InconvenientTime{{Weekdays: calling.EveryDay, From: clock(t, "00:00"), To: clock(t, "00:00")}}
 	d = ask(c, at(t, ny, "2026-06-01 12:00"))
 	require.Nil(t, d.EarliestNext)
 	require.Nil(t, d.Denials[0].Until)
@@ -254,56 +254,56 @@ func TestSevenInSeven(t *testing.T) {
 		days = append(days, at(t, ny, "2026-06-"+date+" 12:00"))
 	}
 	now := at(t, ny, "2026-06-07 18:00")
-	history := func(outcome schedule.Outcome, debts ...uuid.UUID) schedule.History {
+	history := func(outcome calling.Outcome, debts ...uuid.UUID) calling.History {
 		return calls(outcome, debts, append(days[:len(days):len(days)], at(t, ny, "2026-06-06 17:00"))...)
 	}
 	c.Policy.PerPhone24hLimit, c.Policy.MaxAttemptsPerDay = 20, 7
 
-	c.History = calls(schedule.NoAnswer, []uuid.UUID{debtA}, days...)
+	c.History = calls(calling.NoAnswer, []uuid.UUID{debtA}, days...)
 	require.True(t, ask(c, now).Allowed, "six calls are allowed")
 
-	for _, outcome := range []schedule.Outcome{schedule.NoAnswer, schedule.Voicemail, schedule.WrongNumber, ""} {
+	for _, outcome := range []calling.Outcome{calling.NoAnswer, calling.Voicemail, calling.WrongNumber, ""} {
 		c.History = history(outcome, debtA)
 		d := ask(c, now)
-		require.Equal(t, []schedule.RuleCode{schedule.RuleSevenInSeven}, codes(d.Denials), outcome)
+		require.Equal(t, []calling.RuleCode{calling.RuleSevenInSeven}, codes(d.Denials), outcome)
 		require.Equal(t, "2026-06-08 00:00:00", wall(ny, d.Denials[0].Until), "the first of June leaves the seven days")
 		require.Equal(t, "2026-06-08 08:00:00", wall(ny, d.EarliestNext))
 	}
-	for _, outcome := range []schedule.Outcome{schedule.Busy, schedule.NotInService} {
+	for _, outcome := range []calling.Outcome{calling.Busy, calling.NotInService} {
 		c.History = history(outcome, debtA)
 		require.True(t, ask(c, now).Allowed, "%s did not reach the dialed number", outcome)
 	}
-	c.History = history(schedule.NoAnswer, debtB)
+	c.History = history(calling.NoAnswer, debtB)
 	require.True(t, ask(c, now).Allowed, "another debt has a count of its own")
-	c.History = history(schedule.NoAnswer)
+	c.History = history(calling.NoAnswer)
 	require.False(t, ask(c, now).Allowed, "a call without a debt counts for every debt")
-	c.History, c.Debts = history(schedule.NoAnswer, debtB), nil
+	c.History, c.Debts = history(calling.NoAnswer, debtB), nil
 	require.False(t, ask(c, now).Allowed, "a task without a debt counts all calls")
 	c.Debts = []uuid.UUID{debtA, debtB}
 	require.False(t, ask(c, now).Allowed, "one full debt is enough")
 	c.Debts = []uuid.UUID{debtA}
 
-	for name, change := range map[string]func(*schedule.Attempt){
-		"inbound":       func(a *schedule.Attempt) { a.Direction = schedule.Inbound },
-		"attorney":      func(a *schedule.Attempt) { a.Party = schedule.Attorney },
-		"not connected": func(a *schedule.Attempt) { a.NotConnected = true },
-		"text message":  func(a *schedule.Attempt) { a.Channel = schedule.Message },
+	for name, change := range map[string]func(*calling.Attempt){
+		"inbound":       func(a *calling.Attempt) { a.Direction = calling.Inbound },
+		"attorney":      func(a *calling.Attempt) { a.Party = calling.Attorney },
+		"not connected": func(a *calling.Attempt) { a.NotConnected = true },
+		"text message":  func(a *calling.Attempt) { a.Channel = calling.Message },
 	} {
-		c.History = history(schedule.NoAnswer, debtA)
+		c.History = history(calling.NoAnswer, debtA)
 		for i := range c.History.Attempts {
 			change(&c.History.Attempts[i])
 		}
-		require.NotContains(t, codes(ask(c, now).Denials), schedule.RuleSevenInSeven, name)
+		require.NotContains(t, codes(ask(c, now).Denials), calling.RuleSevenInSeven, name)
 	}
 
-	c.History = history(schedule.NoAnswer, debtA)
-	c.Policy.RegF = schedule.RegFWarn
+	c.History = history(calling.NoAnswer, debtA)
+	c.Policy.RegF = calling.RegFWarn
 	d := ask(c, now)
 	require.True(t, d.Allowed)
-	require.Equal(t, []schedule.RuleCode{schedule.RuleSevenInSeven}, codes(d.Warnings))
-	c.Policy.RegF = schedule.RegFOff
+	require.Equal(t, []calling.RuleCode{calling.RuleSevenInSeven}, codes(d.Warnings))
+	c.Policy.RegF = calling.RegFOff
 	require.Empty(t, ask(c, now).Warnings)
-	c.Policy.RegF, c.OverrideRegF = schedule.RegFEnforce, true
+	c.Policy.RegF, c.OverrideRegF = calling.RegFEnforce, true
 	d = ask(c, now)
 	require.True(t, d.Allowed)
 	require.Len(t, d.Warnings, 1)
@@ -318,11 +318,11 @@ func TestSevenInSevenWithManyDebts(t *testing.T) {
 		c.Debts = append(c.Debts, uuid.New())
 	}
 	for i := range 7 {
-		c.History.Attempts = append(c.History.Attempts, schedule.Attempt{
-			At: at(t, ny, "2026-06-01 08:00").AddDate(0, 0, i/2), Debts: c.Debts[i : i+1], Outcome: schedule.NoAnswer,
+		c.History.Attempts = append(c.History.Attempts, calling.Attempt{
+			At: at(t, ny, "2026-06-01 08:00").AddDate(0, 0, i/2), Debts: c.Debts[i : i+1], Outcome: calling.NoAnswer,
 		})
 	}
-	require.Contains(t, codes(ask(c, at(t, ny, "2026-06-05 12:00")).Denials), schedule.RuleSevenInSeven)
+	require.Contains(t, codes(ask(c, at(t, ny, "2026-06-05 12:00")).Denials), calling.RuleSevenInSeven)
 }
 
 func TestConsentLiftsTheFrequencies(t *testing.T) {
@@ -330,16 +330,16 @@ func TestConsentLiftsTheFrequencies(t *testing.T) {
 	c := newYork(t)
 	ny := c.Zones[0]
 	c.Debts = []uuid.UUID{debtA}
-	c.History = calls(schedule.Conversation, []uuid.UUID{debtA}, at(t, ny, "2026-06-01 10:00"))
+	c.History = calls(calling.Conversation, []uuid.UUID{debtA}, at(t, ny, "2026-06-01 10:00"))
 	given := at(t, ny, "2026-06-01 10:05")
-	consent := schedule.Consent{GivenAt: given, Days: 30, Debts: []uuid.UUID{debtA}}
-	c.History.Consents = []schedule.Consent{consent}
+	consent := calling.Consent{GivenAt: given, Days: 30, Debts: []uuid.UUID{debtA}}
+	c.History.Consents = []calling.Consent{consent}
 	require.True(t, ask(c, at(t, ny, "2026-06-07 12:00")).Allowed, "the day of consent is the first of seven")
 	require.True(t, ask(c, at(t, ny, "2026-06-08 12:00")).Allowed, "both periods are over")
 
 	c.History.Attempts[0].At = at(t, ny, "2026-06-04 10:00")
 	require.True(t, ask(c, at(t, ny, "2026-06-07 12:00")).Allowed)
-	require.Equal(t, []schedule.RuleCode{schedule.RuleSevenDaysAfterConversation}, codes(ask(c, at(t, ny, "2026-06-08 12:00")).Denials),
+	require.Equal(t, []calling.RuleCode{calling.RuleSevenDaysAfterConversation}, codes(ask(c, at(t, ny, "2026-06-08 12:00")).Denials),
 		"thirty days of consent are cut to seven")
 
 	withdrawn := at(t, ny, "2026-06-06 12:00")
@@ -350,9 +350,9 @@ func TestConsentLiftsTheFrequencies(t *testing.T) {
 	require.False(t, ask(c, at(t, ny, "2026-06-07 12:00")).Allowed, "consent for another debt")
 
 	// Calls made under consent do not count once it is over.
-	c.History = schedule.History{Consents: []schedule.Consent{{GivenAt: given, Days: 7}}}
+	c.History = calling.History{Consents: []calling.Consent{{GivenAt: given, Days: 7}}}
 	for n := range 7 {
-		c.History.Attempts = append(c.History.Attempts, schedule.Attempt{At: at(t, ny, "2026-06-06 11:00").Add(time.Duration(n) * time.Hour), Outcome: schedule.NoAnswer})
+		c.History.Attempts = append(c.History.Attempts, calling.Attempt{At: at(t, ny, "2026-06-06 11:00").Add(time.Duration(n) * time.Hour), Outcome: calling.NoAnswer})
 	}
 	require.True(t, ask(c, at(t, ny, "2026-06-08 12:00")).Allowed)
 	c.History.Consents = nil
@@ -366,26 +366,26 @@ func TestSevenDaysAfterConversation(t *testing.T) {
 	ny := c.Zones[0]
 	c.Debts = []uuid.UUID{debtA}
 	monday := at(t, ny, "2026-06-01 15:00")
-	for _, outcome := range []schedule.Outcome{schedule.Conversation, schedule.Refused, schedule.PromiseToPay, schedule.CallbackRequested, schedule.DNCRequested} {
-		for _, direction := range []schedule.Direction{schedule.Inbound, schedule.Outbound} {
+	for _, outcome := range []calling.Outcome{calling.Conversation, calling.Refused, calling.PromiseToPay, calling.CallbackRequested, calling.DNCRequested} {
+		for _, direction := range []calling.Direction{calling.Inbound, calling.Outbound} {
 			c.History = calls(outcome, []uuid.UUID{debtB, debtA}, monday)
 			c.History.Attempts[0].Direction = direction
 			d := ask(c, at(t, ny, "2026-06-07 20:00"))
-			require.Equal(t, []schedule.RuleCode{schedule.RuleSevenDaysAfterConversation}, codes(d.Denials))
+			require.Equal(t, []calling.RuleCode{calling.RuleSevenDaysAfterConversation}, codes(d.Denials))
 			require.Equal(t, "2026-06-08 00:00:00", wall(ny, d.Denials[0].Until))
 			require.Equal(t, "2026-06-08 08:00:00", wall(ny, d.EarliestNext))
 			require.True(t, ask(c, at(t, ny, "2026-06-08 08:00")).Allowed)
 		}
 	}
-	c.History = calls(schedule.Conversation, []uuid.UUID{debtB}, monday)
+	c.History = calls(calling.Conversation, []uuid.UUID{debtB}, monday)
 	require.True(t, ask(c, at(t, ny, "2026-06-02 12:00")).Allowed, "the other debt was talked about")
-	c.History = calls(schedule.Voicemail, []uuid.UUID{debtA}, monday)
+	c.History = calls(calling.Voicemail, []uuid.UUID{debtA}, monday)
 	require.True(t, ask(c, at(t, ny, "2026-06-02 12:00")).Allowed)
 
 	// The date of the conversation is that of the customer's clock, not of UTC.
 	honolulu := zone(t, "Pacific/Honolulu")
 	c.Zones = []civil.Zone{honolulu}
-	c.History = calls(schedule.Conversation, nil, at(t, honolulu, "2026-06-01 20:00"))
+	c.History = calls(calling.Conversation, nil, at(t, honolulu, "2026-06-01 20:00"))
 	d := ask(c, at(t, honolulu, "2026-06-07 12:00"))
 	require.Equal(t, "2026-06-08 08:00:00", wall(honolulu, d.EarliestNext))
 }
@@ -395,24 +395,24 @@ func TestMassachusetts(t *testing.T) {
 	c := newYork(t)
 	ny := c.Zones[0]
 	c.State, c.Debts = "MA", []uuid.UUID{debtA}
-	c.History = calls(schedule.NoAnswer, []uuid.UUID{debtA}, at(t, ny, "2026-06-01 12:00"), at(t, ny, "2026-06-03 12:00"))
+	c.History = calls(calling.NoAnswer, []uuid.UUID{debtA}, at(t, ny, "2026-06-01 12:00"), at(t, ny, "2026-06-03 12:00"))
 	d := ask(c, at(t, ny, "2026-06-05 12:00"))
-	require.Equal(t, []schedule.RuleCode{schedule.RuleMassachusettsWeekly}, codes(d.Denials))
+	require.Equal(t, []calling.RuleCode{calling.RuleMassachusettsWeekly}, codes(d.Denials))
 	require.Equal(t, "2026-06-08 12:00:00", wall(ny, d.EarliestNext))
 	require.Equal(t, "940 CMR 7.04(1)(f)", d.Denials[0].Source)
 
-	c.History.Attempts[0].Channel = schedule.Message
+	c.History.Attempts[0].Channel = calling.Message
 	require.False(t, ask(c, at(t, ny, "2026-06-05 12:00")).Allowed, "text messages count")
 	c.History.Attempts[0].Debts = []uuid.UUID{debtB}
 	require.True(t, ask(c, at(t, ny, "2026-06-05 12:00")).Allowed, "each debt has its own count")
 	c.History.Attempts[0].Debts = nil
 
-	c.Place = schedule.Elsewhere
+	c.Place = calling.Elsewhere
 	require.True(t, ask(c, at(t, ny, "2026-06-05 12:00")).Allowed, "work phones have a count of their own")
-	c.History.Attempts[0].Place, c.History.Attempts[1].Place = schedule.Elsewhere, schedule.Elsewhere
+	c.History.Attempts[0].Place, c.History.Attempts[1].Place = calling.Elsewhere, calling.Elsewhere
 	require.Equal(t, "2026-07-01 12:00:00", wall(ny, ask(c, at(t, ny, "2026-06-05 12:00")).EarliestNext))
 
-	c.Policy.Purpose = schedule.Servicing
+	c.Policy.Purpose = calling.Servicing
 	require.True(t, ask(c, at(t, ny, "2026-06-05 12:00")).Allowed)
 }
 
@@ -421,13 +421,13 @@ func TestRolling24Hours(t *testing.T) {
 	for _, state := range []string{"FL", "OK"} {
 		c := newYork(t)
 		ny := c.Zones[0]
-		c.State, c.Policy.Purpose = state, schedule.Solicitation
+		c.State, c.Policy.Purpose = state, calling.Solicitation
 		c.Policy.PerPhone24hLimit, c.Policy.MaxAttemptsPerDay, c.Policy.MinIntervalMinutes = 20, 7, 15
-		c.History = calls(schedule.NoAnswer, nil, at(t, ny, "2026-06-01 12:00"), at(t, ny, "2026-06-01 14:00"), at(t, ny, "2026-06-01 16:00"))
+		c.History = calls(calling.NoAnswer, nil, at(t, ny, "2026-06-01 12:00"), at(t, ny, "2026-06-01 14:00"), at(t, ny, "2026-06-01 16:00"))
 		d := ask(c, at(t, ny, "2026-06-02 11:59"))
-		require.Equal(t, []schedule.RuleCode{schedule.RuleRolling24H}, codes(d.Denials))
+		require.Equal(t, []calling.RuleCode{calling.RuleRolling24H}, codes(d.Denials))
 		require.Equal(t, "2026-06-02 12:00:00", wall(ny, d.EarliestNext))
-		c.Policy.Purpose = schedule.Collection
+		c.Policy.Purpose = calling.Collection
 		require.True(t, ask(c, at(t, ny, "2026-06-02 11:59")).Allowed)
 	}
 }
@@ -437,26 +437,26 @@ func TestPerPhoneDailyCapAndInterval(t *testing.T) {
 	c := newYork(t)
 	ny := c.Zones[0]
 	c.Policy.MaxAttemptsPerDay, c.Policy.PerPhone24hLimit, c.Policy.MinIntervalMinutes = 7, 2, 60
-	c.History = calls(schedule.Busy, nil, at(t, ny, "2026-06-01 18:00"), at(t, ny, "2026-06-01 20:00"))
+	c.History = calls(calling.Busy, nil, at(t, ny, "2026-06-01 18:00"), at(t, ny, "2026-06-01 20:00"))
 	d := ask(c, at(t, ny, "2026-06-02 12:00"))
-	require.Equal(t, []schedule.RuleCode{schedule.RulePerPhone24H}, codes(d.Denials))
+	require.Equal(t, []calling.RuleCode{calling.RulePerPhone24H}, codes(d.Denials))
 	require.Equal(t, "2026-06-02 18:00:00", wall(ny, d.EarliestNext))
 	c.Phone = "+12125551213"
 	require.True(t, ask(c, at(t, ny, "2026-06-02 12:00")).Allowed, "another number has its own limit")
 
 	d = ask(c, at(t, ny, "2026-06-01 20:30"))
-	require.Equal(t, []schedule.RuleCode{schedule.RuleMinInterval}, codes(d.Denials))
+	require.Equal(t, []calling.RuleCode{calling.RuleMinInterval}, codes(d.Denials))
 	require.Equal(t, "2026-06-01 21:00:00", wall(ny, d.Denials[0].Until))
 
 	c.Policy.MaxAttemptsPerDay = 2
 	d = ask(c, at(t, ny, "2026-06-01 20:30"))
-	require.Equal(t, []schedule.RuleCode{schedule.RuleDailyCap, schedule.RuleMinInterval}, codes(d.Denials))
+	require.Equal(t, []calling.RuleCode{calling.RuleDailyCap, calling.RuleMinInterval}, codes(d.Denials))
 	require.Equal(t, "2026-06-02 00:00:00", wall(ny, d.Denials[0].Until))
-	c.History.Attempts[0].Direction = schedule.Inbound
-	require.Equal(t, []schedule.RuleCode{schedule.RuleMinInterval}, codes(ask(c, at(t, ny, "2026-06-01 20:30")).Denials))
+	c.History.Attempts[0].Direction = calling.Inbound
+	require.Equal(t, []calling.RuleCode{calling.RuleMinInterval}, codes(ask(c, at(t, ny, "2026-06-01 20:30")).Denials))
 
 	// A limit that ends within a second is not over before that second is.
-	c.History = calls(schedule.Busy, nil, at(t, ny, "2026-06-01 12:00").Add(500*time.Millisecond))
+	c.History = calls(calling.Busy, nil, at(t, ny, "2026-06-01 12:00").Add(500*time.Millisecond))
 	require.False(t, ask(c, at(t, ny, "2026-06-01 13:00").Add(400*time.Millisecond)).Allowed)
 	require.True(t, ask(c, at(t, ny, "2026-06-01 13:00").Add(time.Second)).Allowed)
 }
@@ -464,23 +464,23 @@ func TestPerPhoneDailyCapAndInterval(t *testing.T) {
 func TestWhatNoWaitingHelps(t *testing.T) {
 	t.Parallel()
 	noon := time.Date(2026, 6, 1, 16, 0, 0, 0, time.UTC)
-	for code, change := range map[schedule.RuleCode]func(*schedule.Case){
-		schedule.RuleDoNotCall:    func(c *schedule.Case) { c.DoNotCall = true },
-		schedule.RuleNoPhone:      func(c *schedule.Case) { c.Phone = "" },
-		schedule.RulePhoneBlocked: func(c *schedule.Case) { c.PhoneBlocked = true },
-		schedule.RuleNoZone:       func(c *schedule.Case) { c.Zones = nil },
+	for code, change := range map[calling.RuleCode]func(*calling.Case){
+		calling.RuleDoNotCall:    func(c *calling.Case) { c.DoNotCall = true },
+		calling.RuleNoPhone:      func(c *calling.Case) { c.Phone = "" },
+		calling.RulePhoneBlocked: func(c *calling.Case) { c.PhoneBlocked = true },
+		calling.RuleNoZone:       func(c *calling.Case) { c.Zones = nil },
 	} {
 		c := newYork(t)
 		change(&c)
 		d := ask(c, noon)
 		require.False(t, d.Allowed)
-		require.Equal(t, []schedule.RuleCode{code}, codes(d.Denials))
+		require.Equal(t, []calling.RuleCode{code}, codes(d.Denials))
 		require.Nil(t, d.Denials[0].Until)
 		require.Nil(t, d.EarliestNext)
 		require.Nil(t, d.AllowedUntil)
-		p := schedule.Plan(schedule.PlanInput{Case: c, Now: noon})
+		p := calling.Plan(calling.PlanInput{Case: c, Now: noon})
 		require.Empty(t, p.Slots)
-		require.Equal(t, []schedule.RuleCode{code}, codes(p.Denials))
+		require.Equal(t, []calling.RuleCode{code}, codes(p.Denials))
 		for _, d := range p.Days {
 			require.Equal(t, code, d.Skipped.Code)
 		}

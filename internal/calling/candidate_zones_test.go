@@ -1,4 +1,4 @@
-package schedule_test
+package calling_test
 
 import (
 	"testing"
@@ -6,8 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"caseload/internal/calling"
 	"caseload/internal/civil"
-	"caseload/internal/schedule"
 )
 
 func TestCandidateZones(t *testing.T) {
@@ -39,11 +39,11 @@ func TestCandidateZones(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			var got []string
-			for _, z := range schedule.CandidateZones(zone(t, c.zone), c.phone, c.state, c.at) {
+			for _, z := range calling.CandidateZones(zone(t, c.zone), c.phone, c.state, c.at) {
 				got = append(got, z.Name())
 			}
 			require.Equal(t, c.want, got)
 		})
 	}
-	require.Empty(t, schedule.CandidateZones(civil.Zone{}, phoneNY, "NY", winter))
+	require.Empty(t, calling.CandidateZones(civil.Zone{}, phoneNY, "NY", winter))
 }

@@ -1,4 +1,4 @@
-package schedule_test
+package calling_test
 
 import (
 	"fmt"
@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"caseload/internal/calling"
 	"caseload/internal/civil"
-	"caseload/internal/schedule"
 )
 
 var propertyZones = []string{
@@ -39,13 +39,13 @@ func drawLocalTime(t *rapid.T, label string, low, high int) civil.LocalTime {
 	return c
 }
 
-func drawCase(t *rapid.T, calendar *schedule.Calendar, now time.Time) schedule.Case {
-	c := schedule.Case{
+func drawCase(t *rapid.T, calendar *calling.Calendar, now time.Time) calling.Case {
+	c := calling.Case{
 		State:  rapid.SampledFrom([]string{"", "NY", "FL", "MA", "AL", "MS", "PA", "TX"}).Draw(t, "state"),
 		Phone:  phoneNY,
-		Place:  rapid.SampledFrom([]schedule.Place{"", schedule.Elsewhere}).Draw(t, "place"),
+		Place:  rapid.SampledFrom([]calling.Place{"", calling.Elsewhere}).Draw(t, "place"),
 		Debts:  drawDebts(t, "debts"),
-		Policy: schedule.Default(),
+		Policy: calling.Default(),
 	}
 	for i, name := range rapid.SliceOfNDistinct(rapid.SampledFrom(propertyZones), 1, 2, rapid.ID).Draw(t, "zones") {
 		// A second zone is drawn near the first mostly; far ones leave no window at all.
@@ -57,39 +57,39 @@ func drawCase(t *rapid.T, calendar *schedule.Calendar, now time.Time) schedule.C
 		c.Calendar = calendar
 	}
 	p := &c.Policy
-	p.Purpose = rapid.SampledFrom(schedule.Purposes).Draw(t, "purpose")
+	p.Purpose = rapid.SampledFrom(calling.Purposes).Draw(t, "purpose")
 	p.MaxAttempts = rapid.IntRange(1, 20).Draw(t, "max")
 	p.MaxAttemptsPerDay = rapid.IntRange(1, 7).Draw(t, "per day")
 	p.MinIntervalMinutes = rapid.IntRange(15, 600).Draw(t, "interval")
 	p.HorizonDays = rapid.IntRange(1, 14).Draw(t, "horizon")
-	p.Days = schedule.Weekdays(rapid.IntRange(1, 127).Draw(t, "days"))
+	p.Days = calling.Weekdays(rapid.IntRange(1, 127).Draw(t, "days"))
 	p.Window.From, p.Window.To = drawLocalTime(t, "from", 480, 840), drawLocalTime(t, "to", 900, 1260)
 	for range rapid.IntRange(0, 3).Draw(t, "preferred") {
 		p.PreferredTimes = append(p.PreferredTimes, drawLocalTime(t, "preferred time", 480, 1260))
 	}
 	p.SkipHolidays = rapid.Bool().Draw(t, "skip holidays")
 	p.JitterMinutes = rapid.SampledFrom([]int{0, 0, 30, 240}).Draw(t, "jitter")
-	p.RegF = rapid.SampledFrom([]schedule.RegFMode{schedule.RegFEnforce, schedule.RegFEnforce, schedule.RegFWarn}).Draw(t, "reg F")
+	p.RegF = rapid.SampledFrom([]calling.RegFMode{calling.RegFEnforce, calling.RegFEnforce, calling.RegFWarn}).Draw(t, "reg F")
 	p.PerPhone24hLimit = rapid.IntRange(1, 5).Draw(t, "per phone")
-	p.QuietBehavior = rapid.SampledFrom(schedule.QuietBehaviors).Draw(t, "quiet")
+	p.QuietBehavior = rapid.SampledFrom(calling.QuietBehaviors).Draw(t, "quiet")
 	for range rapid.IntRange(0, 2).Draw(t, "inconvenient") {
-		c.Inconvenient = append(c.Inconvenient, schedule.InconvenientTime{
-			Weekdays: schedule.Weekdays(rapid.IntRange(1, 127).Draw(t, "weekdays")),
+		c.Inconvenient = append(c.Inconvenient, calling.InconvenientTime{
+			Weekdays: calling.Weekdays(rapid.IntRange(1, 127).Draw(t, "weekdays")),
 			From:     drawLocalTime(t, "inconvenient from", 0, 1439), To: drawLocalTime(t, "inconvenient to", 0, 1439),
 		})
 	}
 	for range rapid.IntRange(0, 10).Draw(t, "attempts") {
-		c.History.Attempts = append(c.History.Attempts, schedule.Attempt{
+		c.History.Attempts = append(c.History.Attempts, calling.Attempt{
 			At:        now.Add(-time.Duration(rapid.Int64Range(1, 20*24*3600*1000).Draw(t, "ago")) * time.Millisecond),
-			Direction: rapid.SampledFrom(schedule.Directions).Draw(t, "direction"),
-			Channel:   rapid.SampledFrom([]schedule.Channel{"", schedule.Call, schedule.Message}).Draw(t, "channel"),
+			Direction: rapid.SampledFrom(calling.Directions).Draw(t, "direction"),
+			Channel:   rapid.SampledFrom([]calling.Channel{"", calling.Call, calling.Message}).Draw(t, "channel"),
 			Phone:     rapid.SampledFrom([]string{phoneNY, "+13035551212"}).Draw(t, "phone"),
-			Outcome:   rapid.SampledFrom([]schedule.Outcome{"", schedule.NoAnswer, schedule.NoAnswer, schedule.Busy, schedule.Voicemail, schedule.Conversation}).Draw(t, "outcome"),
+			Outcome:   rapid.SampledFrom([]calling.Outcome{"", calling.NoAnswer, calling.NoAnswer, calling.Busy, calling.Voicemail, calling.Conversation}).Draw(t, "outcome"),
 			Debts:     drawDebts(t, "attempt debts"),
 		})
 	}
 	if rapid.Bool().Draw(t, "consent") {
-		c.History.Consents = []schedule.Consent{{GivenAt: now.Add(-time.Duration(rapid.IntRange(0, 9*24).Draw(t, "given")) * time.Hour), Days: 7, Debts: drawDebts(t, "consent debts")}}
+		c.History.Consents = []calling.Consent{{GivenAt: now.Add(-time.Duration(rapid.IntRange(0, 9*24).Draw(t, "given")) * time.Hour), Days: 7, Debts: drawDebts(t, "consent debts")}}
 	}
 	return c
 }
@@ -97,14 +97,14 @@ func drawCase(t *rapid.T, calendar *schedule.Calendar, now time.Time) schedule.C
 func TestPlanProperties(t *testing.T) {
 	t.Parallel()
 	calendar := standardCalendar(t)
-	federal := schedule.FederalLimits().Window
+	federal := calling.FederalLimits().Window
 	planned := 0
 	rapid.Check(t, func(t *rapid.T) {
 		now := drawMoment(t)
 		c := drawCase(t, calendar, now)
-		in := schedule.PlanInput{Case: c, Now: now, Seed: rapid.Uint64().Draw(t, "seed"), AttemptsMade: rapid.IntRange(0, 3).Draw(t, "made")}
-		result := schedule.Plan(in)
-		require.Equal(t, result, schedule.Plan(in), "the same input gives the same plan")
+		in := calling.PlanInput{Case: c, Now: now, Seed: rapid.Uint64().Draw(t, "seed"), AttemptsMade: rapid.IntRange(0, 3).Draw(t, "made")}
+		result := calling.Plan(in)
+		require.Equal(t, result, calling.Plan(in), "the same input gives the same plan")
 
 		p, home := c.Policy, c.Zones[0]
 		require.Len(t, result.Days, p.HorizonDays)
@@ -129,7 +129,7 @@ func TestPlanProperties(t *testing.T) {
 			}
 			perDay[s.LocalDate]++
 			require.LessOrEqual(t, perDay[s.LocalDate], p.MaxAttemptsPerDay)
-			if p.RegF == schedule.RegFEnforce && len(c.History.Consents) == 0 {
+			if p.RegF == calling.RegFEnforce && len(c.History.Consents) == 0 {
 				count := 0
 				for _, o := range result.Slots[:i+1] {
 					if s.LocalDate.DaysSince(o.LocalDate) < 7 {
@@ -153,12 +153,12 @@ func TestPlanProperties(t *testing.T) {
 
 		// A plan is a selection from what eligibility allows, with the earlier slots as attempts.
 		then := c
-		then.History.Attempts = append([]schedule.Attempt(nil), c.History.Attempts...)
+		then.History.Attempts = append([]calling.Attempt(nil), c.History.Attempts...)
 		for _, s := range result.Slots {
 			d := ask(then, s.At)
 			require.True(t, d.Allowed, "%s: %v", s.At, codes(d.Denials))
 			require.Equal(t, s.WindowEnd, *d.AllowedUntil)
-			then.History.Attempts = append(then.History.Attempts, schedule.Attempt{At: s.At, Phone: c.Phone, Place: c.Place, Debts: c.Debts})
+			then.History.Attempts = append(then.History.Attempts, calling.Attempt{At: s.At, Phone: c.Phone, Place: c.Place, Debts: c.Debts})
 		}
 	})
 	require.Positive(t, planned)
@@ -208,11 +208,11 @@ func TestEligibilityProperties(t *testing.T) {
 
 func Example() {
 	place, _ := civil.ParseZone("US/Eastern")
-	policy := schedule.Default()
-	policy.Days = schedule.MondayFriday
+	policy := calling.Default()
+	policy.Days = calling.MondayFriday
 	policy.HorizonDays = 4
-	result := schedule.Plan(schedule.PlanInput{
-		Case: schedule.Case{Zones: []civil.Zone{place}, Phone: "+12125551212", Policy: policy},
+	result := calling.Plan(calling.PlanInput{
+		Case: calling.Case{Zones: []civil.Zone{place}, Phone: "+12125551212", Policy: policy},
 		Now:  time.Date(2026, 3, 6, 22, 30, 0, 0, time.UTC),
 	})
 	for _, day := range result.Days {

@@ -1,4 +1,4 @@
-package schedule
+package calling
 
 import (
 	"time"
@@ -143,6 +143,32 @@ func (e *evaluation) allowedUntil(at int64) int64 {
 		}
 	}
 	return ends
+}
+
+// WholeMinute returns the first whole minute from an allowed instant on at which the call is allowed too, as
+// due times are kept in minutes, and when that ends. Where there is none in reach the instant stays.
+func WholeMinute(c Case, at time.Time) (due, ends time.Time) {
+	allowed := func(at time.Time) Decision { return Eligibility(EligibilityInput{Case: c, At: at}) }
+	end := func(d Decision, at time.Time) time.Time {
+		if d.AllowedUntil != nil {
+			return *d.AllowedUntil
+		}
+		return at.Add(time.Minute)
+	}
+	next := at
+	// One step is enough unless a window ends within its minute.
+	for range 3 {
+		minute := time.Unix(ceilMinute(ceilSecond(next)), 0).UTC()
+		d := allowed(minute)
+		if d.Allowed {
+			return minute, end(d, minute)
+		}
+		if d.EarliestNext == nil {
+			break
+		}
+		next = *d.EarliestNext
+	}
+	return at.UTC(), end(allowed(at), at)
 }
 
 func moment(unix int64) *time.Time {

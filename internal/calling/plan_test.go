@@ -1,4 +1,4 @@
-package schedule_test
+package calling_test
 
 import (
 	"testing"
@@ -7,12 +7,12 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"caseload/internal/calling"
 	"caseload/internal/civil"
-	"caseload/internal/schedule"
 )
 
-func plan(c schedule.Case, now time.Time) schedule.PlanResult {
-	return schedule.Plan(schedule.PlanInput{Case: c, Now: now, Seed: 7})
+func plan(c calling.Case, now time.Time) calling.PlanResult {
+	return calling.Plan(calling.PlanInput{Case: c, Now: now, Seed: 7})
 }
 
 func TestPlanWeek(t *testing.T) {
@@ -29,7 +29,7 @@ func TestPlanWeek(t *testing.T) {
 	require.Equal(t, "2026-03-08T12:00:00Z 2026-03-09T00:55:00Z", p.Slots[2].At.Format(time.RFC3339)+" "+p.Slots[2].WindowEnd.Format(time.RFC3339))
 	require.Equal(t, 3, p.Slots[2].Attempt)
 	require.Len(t, p.Days, 7)
-	require.Equal(t, schedule.RuleFederalWindow, p.Days[0].Skipped.Code, "today's window is over")
+	require.Equal(t, calling.RuleFederalWindow, p.Days[0].Skipped.Code, "today's window is over")
 	require.Nil(t, p.Days[1].Skipped)
 	require.Equal(t, p.Slots[0:1], p.Days[1].Slots)
 
@@ -44,11 +44,11 @@ func TestPlanReasons(t *testing.T) {
 	c := newYork(t)
 	ny := c.Zones[0]
 	c.Calendar = standardCalendar(t)
-	c.Policy.Days, c.Policy.SkipHolidays, c.Policy.MaxAttempts, c.Policy.HorizonDays = schedule.MondayFriday, true, 2, 8
+	c.Policy.Days, c.Policy.SkipHolidays, c.Policy.MaxAttempts, c.Policy.HorizonDays = calling.MondayFriday, true, 2, 8
 	// Thursday, Christmas on Friday.
 	p := plan(c, at(t, ny, "2026-12-24 09:00"))
 	require.Equal(t, []string{"2026-12-24 09:00", "2026-12-28 08:00"}, localTimes(p.Slots))
-	var reasons []schedule.RuleCode
+	var reasons []calling.RuleCode
 	for _, d := range p.Days {
 		if d.Skipped == nil {
 			reasons = append(reasons, "")
@@ -57,15 +57,15 @@ func TestPlanReasons(t *testing.T) {
 		require.NotEmpty(t, d.Skipped.Text)
 		reasons = append(reasons, d.Skipped.Code)
 	}
-	require.Equal(t, []schedule.RuleCode{
-		"", schedule.RuleHoliday, schedule.RuleTaskTypeWindow, schedule.RuleTaskTypeWindow, "",
-		schedule.ReasonMaxAttempts, schedule.ReasonMaxAttempts, schedule.ReasonMaxAttempts,
+	require.Equal(t, []calling.RuleCode{
+		"", calling.RuleHoliday, calling.RuleTaskTypeWindow, calling.RuleTaskTypeWindow, "",
+		calling.ReasonMaxAttempts, calling.ReasonMaxAttempts, calling.ReasonMaxAttempts,
 	}, reasons)
 
-	c.History = calls(schedule.Conversation, nil, at(t, ny, "2026-12-24 08:30"))
+	c.History = calls(calling.Conversation, nil, at(t, ny, "2026-12-24 08:30"))
 	p = plan(c, at(t, ny, "2026-12-24 09:00"))
 	require.Equal(t, []string{"2026-12-31 08:00"}, localTimes(p.Slots))
-	require.Equal(t, schedule.RuleSevenDaysAfterConversation, p.Days[1].Skipped.Code)
+	require.Equal(t, calling.RuleSevenDaysAfterConversation, p.Days[1].Skipped.Code)
 }
 
 func TestPlanSeveralADay(t *testing.T) {
@@ -79,10 +79,10 @@ func TestPlanSeveralADay(t *testing.T) {
 	}, localTimes(p.Slots), "seven calls in seven days, and no more")
 
 	c.Policy.MaxAttempts = 5
-	p = schedule.Plan(schedule.PlanInput{Case: c, Now: at(t, ny, "2026-06-01 07:00"), AttemptsMade: 3})
+	p = calling.Plan(calling.PlanInput{Case: c, Now: at(t, ny, "2026-06-01 07:00"), AttemptsMade: 3})
 	require.Equal(t, []string{"2026-06-01 08:00", "2026-06-01 12:00"}, localTimes(p.Slots))
 	require.Equal(t, 5, p.Slots[1].Attempt)
-	p = schedule.Plan(schedule.PlanInput{Case: c, Now: at(t, ny, "2026-06-01 07:00"), AttemptsMade: 9})
+	p = calling.Plan(calling.PlanInput{Case: c, Now: at(t, ny, "2026-06-01 07:00"), AttemptsMade: 9})
 	require.Empty(t, p.Slots)
 }
 
@@ -105,19 +105,19 @@ func TestPlanPreferredTimes(t *testing.T) {
 	// ABORT drops what is not allowed, NEXT_AVAILABLE moves it.
 	c.Policy.MaxAttemptsPerDay = 1
 	c.Policy.PreferredTimes = []civil.LocalTime{clock(t, "10:00")}
-	c.Inconvenient = []schedule.InconvenientTime{{Weekdays: schedule.MondayFriday, From: clock(t, "09:00"), To: clock(t, "17:00")}}
+	c.Inconvenient = []calling.InconvenientTime{{Weekdays: calling.MondayFriday, From: clock(t, "09:00"), To: clock(t, "17:00")}}
 	require.Equal(t, []string{"2026-06-01 17:00", "2026-06-02 17:00"}, localTimes(plan(c, at(t, ny, "2026-06-01 07:00")).Slots))
-	c.Policy.QuietBehavior = schedule.QuietAbort
+	c.Policy.QuietBehavior = calling.QuietAbort
 	p = plan(c, at(t, ny, "2026-06-01 07:00"))
 	require.Empty(t, p.Slots)
-	require.Equal(t, schedule.RuleConsumerInconvenientTime, p.Days[0].Skipped.Code)
+	require.Equal(t, calling.RuleConsumerInconvenientTime, p.Days[0].Skipped.Code)
 	p = plan(c, at(t, ny, "2026-06-01 11:00"))
-	require.Equal(t, schedule.ReasonPreferredTimes, p.Days[0].Skipped.Code)
+	require.Equal(t, calling.ReasonPreferredTimes, p.Days[0].Skipped.Code)
 
 	// Without preferred times, a plan made in quiet time gives up the day.
 	c.Policy.PreferredTimes = nil
 	p = plan(c, at(t, ny, "2026-06-01 07:00"))
-	require.Equal(t, schedule.ReasonQuietTime, p.Days[0].Skipped.Code)
+	require.Equal(t, calling.ReasonQuietTime, p.Days[0].Skipped.Code)
 	require.Equal(t, []string{"2026-06-02 08:00"}, localTimes(p.Slots))
 	require.Equal(t, []string{"2026-06-01 08:15", "2026-06-02 08:00"}, localTimes(plan(c, at(t, ny, "2026-06-01 08:15")).Slots))
 }
@@ -139,15 +139,15 @@ func TestPlanJitter(t *testing.T) {
 		}
 	}
 	require.Positive(t, different)
-	require.NotEqual(t, localTimes(p.Slots), localTimes(schedule.Plan(schedule.PlanInput{Case: c, Now: now, Seed: 8}).Slots))
+	require.NotEqual(t, localTimes(p.Slots), localTimes(calling.Plan(calling.PlanInput{Case: c, Now: now, Seed: 8}).Slots))
 
 	// At the very end of the window there is no room to be late.
 	p = plan(c, at(t, ny, "2026-06-01 20:54"))
 	require.Equal(t, "2026-06-01 20:54", localTimes(p.Slots)[0])
 
 	customer, kind := uuid.New(), uuid.New()
-	require.Equal(t, schedule.SeedOf(customer, kind), schedule.SeedOf(customer, kind))
-	require.NotEqual(t, schedule.SeedOf(customer, kind), schedule.SeedOf(kind, customer))
+	require.Equal(t, calling.SeedOf(customer, kind), calling.SeedOf(customer, kind))
+	require.NotEqual(t, calling.SeedOf(customer, kind), calling.SeedOf(kind, customer))
 }
 
 func BenchmarkPlan(b *testing.B) {
@@ -156,8 +156,8 @@ func BenchmarkPlan(b *testing.B) {
 	c.Debts = []uuid.UUID{debtA}
 	c.Calendar = standardCalendar(b)
 	for i := range 5 {
-		c.History.Attempts = append(c.History.Attempts, schedule.Attempt{
-			At: now.AddDate(0, 0, -8-i), Phone: phoneNY, Outcome: schedule.NoAnswer, Debts: c.Debts,
+		c.History.Attempts = append(c.History.Attempts, calling.Attempt{
+			At: now.AddDate(0, 0, -8-i), Phone: phoneNY, Outcome: calling.NoAnswer, Debts: c.Debts,
 		})
 	}
 	b.Run("7 slots in 7 days", func(b *testing.B) {
@@ -170,7 +170,7 @@ func BenchmarkPlan(b *testing.B) {
 	})
 	b.Run("two zones, state hours", func(b *testing.B) {
 		c := c
-		c.State, c.Policy.Purpose = "FL", schedule.Solicitation
+		c.State, c.Policy.Purpose = "FL", calling.Solicitation
 		c.Zones = []civil.Zone{c.Zones[0], zone(b, "America/Chicago")}
 		b.ReportAllocs()
 		for b.Loop() {
@@ -188,7 +188,7 @@ func BenchmarkPlan(b *testing.B) {
 	b.Run("candidate zones", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			schedule.CandidateZones(c.Zones[0], "+13035551212", "NY", now)
+			calling.CandidateZones(c.Zones[0], "+13035551212", "NY", now)
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package schedule
+package calling
 
 import (
 	"encoding/binary"
@@ -102,6 +102,18 @@ func Plan(in PlanInput) PlanResult {
 	}
 	result.Slots = p.slots
 	return result
+}
+
+// CallbackSlot returns the slot of a callback, at the time that was asked for or, when a rule forbids that, at
+// the next that is allowed; false when there is none. Callbacks do not bypass the law.
+func CallbackSlot(c Case, at time.Time, attempt int) (Slot, bool) {
+	d := Eligibility(EligibilityInput{Case: c, At: at})
+	if d.EarliestNext == nil || len(c.Zones) == 0 {
+		return Slot{}, false
+	}
+	next, ends := WholeMinute(c, *d.EarliestNext)
+	zone := c.Zones[0]
+	return Slot{At: next.UTC(), LocalDate: civil.DateIn(next, zone.Location()), LocalTime: civil.LocalTimeIn(next, zone.Location()), Zone: zone, Attempt: attempt, WindowEnd: ends}, true
 }
 
 // planner is one run of [Plan].

@@ -1,4 +1,4 @@
-package schedule_test
+package calling_test
 
 import (
 	"time"
@@ -6,8 +6,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"caseload/internal/calling"
 	"caseload/internal/civil"
-	"caseload/internal/schedule"
 )
 
 var (
@@ -45,26 +45,26 @@ func clock(t fataler, text string) civil.LocalTime {
 }
 
 // newYork is a customer about whom no rule has anything to say but the federal window.
-func newYork(t fataler) schedule.Case {
-	return schedule.Case{Zones: []civil.Zone{zone(t, "America/New_York")}, State: "NY", Phone: phoneNY, Policy: schedule.Default()}
+func newYork(t fataler) calling.Case {
+	return calling.Case{Zones: []civil.Zone{zone(t, "America/New_York")}, State: "NY", Phone: phoneNY, Policy: calling.Default()}
 }
 
-func standardCalendar(t fataler) *schedule.Calendar {
-	c, err := schedule.NewCalendar(schedule.FederalLimits(), schedule.StandardStateWindows(), schedule.StandardHolidays(2025, 2030))
+func standardCalendar(t fataler) *calling.Calendar {
+	c, err := calling.NewCalendar(calling.FederalLimits(), calling.StandardStateWindows(), calling.StandardHolidays(2025, 2030))
 	require.NoError(t, err)
 	return c
 }
 
-func codes(denials []schedule.Denial) []schedule.RuleCode {
-	var out []schedule.RuleCode
+func codes(denials []calling.Denial) []calling.RuleCode {
+	var out []calling.RuleCode
 	for _, d := range denials {
 		out = append(out, d.Rule)
 	}
 	return out
 }
 
-func ask(c schedule.Case, when time.Time) schedule.Decision {
-	return schedule.Eligibility(schedule.EligibilityInput{Case: c, At: when})
+func ask(c calling.Case, when time.Time) calling.Decision {
+	return calling.Eligibility(calling.EligibilityInput{Case: c, At: when})
 }
 
 // wall prints an instant as the zone's clock shows it.
@@ -75,7 +75,7 @@ func wall(z civil.Zone, when *time.Time) string {
 	return when.In(z.Location()).Format("2006-01-02 15:04:05")
 }
 
-func localTimes(slots []schedule.Slot) []string {
+func localTimes(slots []calling.Slot) []string {
 	var out []string
 	for _, s := range slots {
 		out = append(out, s.LocalDate.String()+" "+s.LocalTime.String())
@@ -83,10 +83,10 @@ func localTimes(slots []schedule.Slot) []string {
 	return out
 }
 
-func calls(outcome schedule.Outcome, debts []uuid.UUID, when ...time.Time) schedule.History {
-	var h schedule.History
+func calls(outcome calling.Outcome, debts []uuid.UUID, when ...time.Time) calling.History {
+	var h calling.History
 	for _, w := range when {
-		h.Attempts = append(h.Attempts, schedule.Attempt{At: w, Phone: phoneNY, Outcome: outcome, Debts: debts})
+		h.Attempts = append(h.Attempts, calling.Attempt{At: w, Phone: phoneNY, Outcome: outcome, Debts: debts})
 	}
 	return h
 }
