@@ -12,6 +12,7 @@ import (
 
 	"caseload/graph"
 	"caseload/internal/graphtest"
+	"caseload/internal/policy"
 	"caseload/internal/relay"
 	"caseload/internal/viewer"
 )
@@ -44,16 +45,9 @@ func field(coordinate string) *ast.FieldDefinition {
 
 // requires returns the scopes of a field's @auth, and false when it has none.
 func requires(f *ast.FieldDefinition) ([]viewer.Scope, bool) {
-	d := f.Directives.ForName("auth")
-	if d == nil {
-		return nil, false
-	}
-	var out []viewer.Scope
-	for _, child := range d.Arguments.ForName("requires").Value.Children {
-		out = append(out, viewer.Scope(child.Value.Raw))
-	}
-	slices.Sort(out)
-	return out, true
+	scopes, declared := policy.Scopes(f)
+	slices.Sort(scopes)
+	return scopes, declared
 }
 
 // selection returns what makes a selection of a type legal.

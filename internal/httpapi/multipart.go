@@ -19,6 +19,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"caseload/internal/fault"
+	"caseload/internal/policy"
 	"caseload/internal/viewer"
 )
 
@@ -165,27 +166,12 @@ func (u *Uploads) admit(ctx context.Context, op *graphql.OperationContext, place
 		if field.Definition == nil {
 			continue
 		}
-		if err := viewer.From(ctx).Require(requiredScopes(field.Definition)...); err != nil {
+		scopes, _ := policy.Scopes(field.Definition)
+		if err := viewer.From(ctx).Require(scopes...); err != nil {
 			errs = append(errs, gqlerror.WrapPath(ast.Path{ast.PathName(field.Alias)}, err))
 		}
 	}
 	return errs
-}
-
-// requiredScopes reads the directive @auth of a field.
-func requiredScopes(def *ast.FieldDefinition) []viewer.Scope {
-	d := def.Directives.ForName("auth")
-	if d == nil {
-		return nil
-	}
-	names, _ := d.ArgumentMap(nil)["requires"].([]any)
-	var scopes []viewer.Scope
-	for _, name := range names {
-		if text, ok := name.(string); ok {
-			scopes = append(scopes, viewer.Scope(text))
-		}
-	}
-	return scopes
 }
 
 // sweep deletes what was stored and not taken. It does so also for a client that is gone.

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"caseload/internal/policy"
 	"caseload/internal/relay"
 	"caseload/internal/viewer"
 )
@@ -135,8 +136,8 @@ func (g *Graph) entities(ctx context.Context, l *Loaders, rows []reflect.Value, 
 				}
 				continue
 			}
-			if !allowed(ctx, f.Definition) {
-				continue
+			if policy.Check(viewer.From(ctx), f.Definition) != nil {
+				continue // the resolver answers with the error
 			}
 			key := f.Name + argumentText(ctx, f.Field)
 			if groups[key] == nil {
@@ -179,22 +180,6 @@ func (g *Graph) collect(ctx context.Context, sel ast.SelectionSet, typeName stri
 // come to stand at the same address.
 func collect(oc *graphql.OperationContext, sel ast.SelectionSet, satisfies []string) []graphql.CollectedField {
 	return graphql.CollectFields(&graphql.OperationContext{Doc: oc.Doc, Variables: oc.Variables}, sel, satisfies)
-}
-
-// allowed reports whether the viewer may select the field at all; the resolver answers with the error.
-func allowed(ctx context.Context, def *ast.FieldDefinition) bool {
-	d := def.Directives.ForName("auth")
-	if d == nil {
-		return true
-	}
-	v := viewer.From(ctx)
-	arg := d.Arguments.ForName("requires")
-	for _, child := range arg.Value.Children {
-		if !v.Has(viewer.Scope(child.Value.Raw)) {
-			return false
-		}
-	}
-	return true
 }
 
 func argumentText(ctx context.Context, f *ast.Field) string {

@@ -12,6 +12,7 @@ import (
 
 	"caseload/internal/db"
 	"caseload/internal/loader"
+	"caseload/internal/policy"
 	"caseload/internal/viewer"
 )
 
@@ -130,15 +131,7 @@ func (k *compilation) collect(sel ast.SelectionSet, typeName string) []graphql.C
 
 // admit checks what @auth asks of the viewer: with its class, this is part of the plan's key.
 func (k *compilation) admit(def *ast.FieldDefinition) error {
-	d := def.Directives.ForName("auth")
-	if d == nil {
-		return nil
-	}
-	var scopes []viewer.Scope
-	for _, child := range d.Arguments.ForName("requires").Value.Children {
-		scopes = append(scopes, viewer.Scope(child.Value.Raw))
-	}
-	if k.viewer.Require(scopes...) != nil {
+	if policy.Check(k.viewer, def) != nil {
 		return notPlanned(ReasonAccess)
 	}
 	return nil
