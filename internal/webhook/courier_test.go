@@ -24,7 +24,7 @@ func TestDeliveryArrives(t *testing.T) {
 	r := newReceiver(t, nil)
 	e, secret := w.endpoint(t, r.URL+"/hooks?tenant=7")
 	w.emit(t, events(1, webhook.CustomerUpdated)...)
-	w.pass(3 * time.Second)
+	w.Clock.Advance(3 * time.Second)
 	w.drain(t, e)
 	d := w.only(t)
 	require.Equal(t, webhook.Delivered, d.State)
@@ -32,7 +32,7 @@ func TestDeliveryArrives(t *testing.T) {
 	require.Equal(t, int32(204), *d.LastStatusCode)
 	require.Nil(t, d.LastFailure)
 	require.Nil(t, d.NextAttemptAt)
-	require.Equal(t, w.clock(), d.DeliveredAt.UTC())
+	require.Equal(t, w.Clock.Now(), d.DeliveredAt.UTC())
 	require.Len(t, r.all(), 1)
 	got := r.all()[0]
 	require.Equal(t, string(d.Payload), string(got.body))
@@ -40,7 +40,7 @@ func TestDeliveryArrives(t *testing.T) {
 	require.Equal(t, "Caseload", got.header.Get("User-Agent"))
 	require.Equal(t, "customer.updated", got.header.Get(webhook.HeaderEvent))
 	require.Equal(t, d.ID().String(), got.header.Get(webhook.HeaderDelivery))
-	require.NoError(t, webhook.Verify(secret, got.header.Get(webhook.HeaderSignature), got.body, w.clock(), 0), "signed when sent, not when it happened")
+	require.NoError(t, webhook.Verify(secret, got.header.Get(webhook.HeaderSignature), got.body, w.Clock.Now(), 0), "signed when sent, not when it happened")
 	w.drain(t, e)
 	require.Len(t, r.all(), 1)
 }
@@ -132,7 +132,7 @@ func TestMisbehavingReceivers(t *testing.T) {
 			}
 			require.Len(t, r.all(), 1, "a redirect is not followed, and nothing is tried twice at once")
 			require.NotContains(t, w.dump(t), words)
-			require.NotContains(t, w.log.String(), words)
+			require.NotContains(t, w.Log.String(), words)
 		})
 	}
 }
@@ -158,7 +158,7 @@ func TestUnreachableAndPrivateReceivers(t *testing.T) {
 	require.NoError(t, strict.Drain(t.Context(), e.OrganizationID, e.UUID))
 	d := w.only(t)
 	require.Equal(t, webhook.FailurePrivateAddress, *d.LastFailure)
-	w.pass(time.Hour)
+	w.Clock.Advance(time.Hour)
 	w.drain(t, e)
 	require.Equal(t, webhook.FailureCertificate, *w.only(t).LastFailure)
 	require.Zero(t, hits.Load())
@@ -170,21 +170,19 @@ func TestRetriesForADay(t *testing.T) {
 	r := newReceiver(t, status(503))
 	e, _ := w.endpoint(t, r.URL)
 	w.emit(t, events(1, webhook.CustomerUpdated)...)
-	begin := w.clock()
+	begin := w.Clock.Now()
 	var waits []time.Duration
 	for d := w.only(t); d.State == webhook.Pending; d = w.only(t) {
 		w.drain(t, e)
 		got := w.only(t)
 		require.Equal(t, d.Attempts+1, got.Attempts)
-		require.Less(t, w.clock().Sub(begin), 24*time.Hour)
+		require.Less(t, w.Clock.Now().Sub(begin), 24*time.Hour)
 		if got.State == webhook.Pending {
-			waits = append(waits, got.NextAttemptAt.Sub(w.clock()))
-			w.mu.Lock()
-			w.now = got.NextAttemptAt.UTC()
-			w.mu.Unlock()
+			waits = append(waits, got.NextAttemptAt.Sub(w.Clock.Now()))
+			w.Clock.Set(got.NextAttemptAt.UTC())
 		}
 	}
-	require.Greater(t, w.clock().Sub(begin), 22*time.Hour, "it is tried for a day")
+	require.Greater(t, w.Clock.Now().Sub(begin), 22*time.Hour, "it is tried for a day")
 	for i, d := range waits {
 		require.GreaterOrEqual(t, d, 10*time.Second)
 		require.LessOrEqual(t, d, time.Hour)
@@ -200,7 +198,7 @@ func TestRetriesForADay(t *testing.T) {
 	require.Equal(t, begin, w.reread(t, e).FailingSince.UTC())
 	w.emit(t, events(1, webhook.CustomerUpdated)...)
 	r.set(nil)
-	w.pass(time.Hour)
+	w.Clock.Advance(time.Hour)
 	w.drain(t, e)
 	require.Nil(t, w.reread(t, e).FailingSince)
 	require.Equal(t, int32(1), w.reread(t, e).Version, "health raises no version")
@@ -227,7 +225,7 @@ func TestARetryIsEnqueuedOnce(t *testing.T) {
 		w.drain(t, e)
 		require.Equal(t, before, w.jobs(t, "webhook.drain"))
 	}
-	w.pass(15 * time.Second)
+	w.Clock.Advance(15 * time.Second)
 	w.drain(t, e)
 	require.Equal(t, before+1, w.jobs(t, "webhook.drain"), "the next retry has the next job")
 }
@@ -240,13 +238,13 @@ func TestARetryAfterARestHasItsJob(t *testing.T) {
 	w.emit(t, events(1, webhook.CustomerUpdated)...)
 	w.drain(t, e)
 	// It has been failing for long, so the rests are long, and the job of the first delivery runs within the next one.
-	w.exec(t, "UPDATE webhook_endpoints SET failing_since = $1, hold_until = NULL, wake_at = $2", w.clock().Add(-time.Hour), w.clock().Add(15*time.Second))
+	w.Exec(t, "UPDATE webhook_endpoints SET failing_since = $1, hold_until = NULL, wake_at = $2", w.Clock.Now().Add(-time.Hour), w.Clock.Now().Add(15*time.Second))
 	w.emit(t, events(1, webhook.CustomerUpdated)...)
-	w.exec(t, "UPDATE webhook_deliveries SET next_attempt_at = $1 WHERE attempts = 1", w.clock().Add(15*time.Second))
-	w.pass(12 * time.Second)
+	w.Exec(t, "UPDATE webhook_deliveries SET next_attempt_at = $1 WHERE attempts = 1", w.Clock.Now().Add(15*time.Second))
+	w.Clock.Advance(12 * time.Second)
 	w.drain(t, e)
 	until := w.reread(t, e).HoldUntil.UTC()
-	require.Equal(t, w.clock().Add(5*time.Minute), until)
+	require.Equal(t, w.Clock.Now().Add(5*time.Minute), until)
 	require.Equal(t, 1, get[int](t, w, "SELECT count(*) FROM river_job WHERE scheduled_at = $1", until))
 }
 
@@ -257,7 +255,7 @@ func TestManyDeliveriesInOrderOfCreation(t *testing.T) {
 	e, _ := w.endpoint(t, r.URL)
 	for range 5 {
 		w.emit(t, events(50, webhook.CustomerUpdated)...)
-		w.pass(time.Second)
+		w.Clock.Advance(time.Second)
 	}
 	w.drain(t, e)
 	var want, got []string
@@ -359,10 +357,10 @@ func TestKilledWorkersWorkIsTakenUp(t *testing.T) {
 	e, _ := w.endpoint(t, r.URL)
 	w.emit(t, events(5, webhook.CustomerUpdated)...)
 	// What a worker has written when it is killed in the middle of its attempts.
-	now := w.clock()
-	w.exec(t, "UPDATE webhook_endpoints SET hold_until = $1", now.Add(90*time.Second))
-	w.exec(t, "UPDATE webhook_deliveries SET attempts = 1, next_attempt_at = $1", now.Add(time.Minute))
-	w.exec(t, "DELETE FROM river_job")
+	now := w.Clock.Now()
+	w.Exec(t, "UPDATE webhook_endpoints SET hold_until = $1", now.Add(90*time.Second))
+	w.Exec(t, "UPDATE webhook_deliveries SET attempts = 1, next_attempt_at = $1", now.Add(time.Minute))
+	w.Exec(t, "DELETE FROM river_job")
 	sweep := func() int {
 		t.Helper()
 		before := w.jobs(t, "webhook.drain")
@@ -371,9 +369,9 @@ func TestKilledWorkersWorkIsTakenUp(t *testing.T) {
 	}
 	w.drain(t, e)
 	require.Empty(t, r.all(), "held")
-	w.pass(80 * time.Second)
+	w.Clock.Advance(80 * time.Second)
 	require.Zero(t, sweep())
-	w.pass(10 * time.Second)
+	w.Clock.Advance(10 * time.Second)
 	require.Equal(t, 1, sweep())
 	w.drain(t, e)
 	require.Len(t, r.all(), 5)
@@ -397,7 +395,7 @@ func TestLateMarkChangesNothing(t *testing.T) {
 			return
 		}
 		// All leases run out while this answer takes its time, and another worker delivers.
-		w.pass(2 * time.Minute)
+		w.Clock.Advance(2 * time.Minute)
 		w.drain(t, e)
 		rw.WriteHeader(500)
 	})
@@ -425,7 +423,7 @@ func TestStoppingGivesBack(t *testing.T) {
 	})
 	e, _ := w.endpoint(t, r.URL)
 	w.emit(t, events(10, webhook.CustomerUpdated)...)
-	w.pass(time.Second)
+	w.Clock.Advance(time.Second)
 	require.NoError(t, w.courier.Drain(ctx, e.OrganizationID, e.UUID))
 	require.Equal(t, 2, get[int](t, w, "SELECT count(*) FROM webhook_deliveries WHERE state = 'DELIVERED' AND attempts = 1"))
 	require.Equal(t, 1, get[int](t, w, "SELECT count(*) FROM webhook_deliveries WHERE state = 'PENDING' AND attempts = 1 AND last_failure IS NULL"))
@@ -446,17 +444,17 @@ func TestDeadEndpointIsLeftAlone(t *testing.T) {
 	w.emit(t, events(250, webhook.CustomerUpdated)...)
 	w.drain(t, e)
 	require.Len(t, r.all(), 8)
-	require.Equal(t, w.clock().Add(10*time.Second), w.reread(t, e).HoldUntil.UTC())
+	require.Equal(t, w.Clock.Now().Add(10*time.Second), w.reread(t, e).HoldUntil.UTC())
 	for range 3 {
 		w.drain(t, e)
 	}
 	require.Len(t, r.all(), 8)
-	require.Equal(t, 1, get[int](t, w, "SELECT count(*) FROM river_job WHERE scheduled_at = $1 AND queue = $2", w.clock().Add(10*time.Second), webhook.FailingQueue), "the job for after the rest")
+	require.Equal(t, 1, get[int](t, w, "SELECT count(*) FROM river_job WHERE scheduled_at = $1 AND queue = $2", w.Clock.Now().Add(10*time.Second), webhook.FailingQueue), "the job for after the rest")
 	r.set(nil)
-	w.pass(10 * time.Second)
+	w.Clock.Advance(10 * time.Second)
 	w.drain(t, e)
 	require.Equal(t, 242, get[int](t, w, "SELECT count(*) FROM webhook_deliveries WHERE state = 'DELIVERED' AND attempts = 1"))
-	w.pass(5 * time.Second)
+	w.Clock.Advance(5 * time.Second)
 	w.drain(t, e)
 	require.Equal(t, 250, get[int](t, w, "SELECT count(*) FROM webhook_deliveries WHERE state = 'DELIVERED'"))
 	require.Nil(t, w.reread(t, e).HoldUntil)
@@ -472,7 +470,7 @@ func TestMovedEndpointIsTriedAtOnce(t *testing.T) {
 	require.NotNil(t, w.reread(t, e).HoldUntil)
 	r := newReceiver(t, nil)
 	before := w.jobs(t, "webhook.drain")
-	_, err := w.UpdateEndpoint(t.Context(), w.v, e.ID(), webhook.UpdateEndpointInput{URL: val(r.URL)})
+	_, err := w.UpdateEndpoint(t.Context(), w.Viewer, e.ID(), webhook.UpdateEndpointInput{URL: val(r.URL)})
 	require.NoError(t, err)
 	require.Equal(t, before+1, w.jobs(t, "webhook.drain"))
 	w.drain(t, e)
@@ -491,9 +489,9 @@ func TestGoneEndpointIsDisabled(t *testing.T) {
 	require.False(t, got.IsEnabled)
 	require.Equal(t, webhook.DisabledGone, *got.DisabledReason)
 	require.Equal(t, "system", got.UpdatedBy)
-	require.Equal(t, 1, w.audited(t, "webhook_endpoint.disabled"))
+	require.Equal(t, 1, w.Audited(t, "webhook_endpoint.disabled"))
 	require.Equal(t, "SYSTEM", get[string](t, w, "SELECT actor_kind FROM audit_entries WHERE action = 'webhook_endpoint.disabled'"))
-	w.pass(time.Minute)
+	w.Clock.Advance(time.Minute)
 	w.drain(t, e)
 	require.Equal(t, 1, get[int](t, w, "SELECT count(*) FROM webhook_deliveries WHERE state = 'FAILED' AND last_failure = 'GONE'"))
 	require.Equal(t, 119, get[int](t, w, "SELECT count(*) FROM webhook_deliveries WHERE state = 'FAILED' AND last_failure = 'ENDPOINT_DISABLED' AND attempts = 0"))
@@ -509,9 +507,9 @@ func TestDisabledByHandEndsWhatIsPending(t *testing.T) {
 	r := newReceiver(t, nil)
 	e, _ := w.endpoint(t, r.URL)
 	w.emit(t, events(1200, webhook.CustomerUpdated)...)
-	_, err := w.UpdateEndpoint(t.Context(), w.v, e.ID(), webhook.UpdateEndpointInput{IsEnabled: val(false)})
+	_, err := w.UpdateEndpoint(t.Context(), w.Viewer, e.ID(), webhook.UpdateEndpointInput{IsEnabled: val(false)})
 	require.NoError(t, err)
-	w.exec(t, "DELETE FROM river_job")
+	w.Exec(t, "DELETE FROM river_job")
 	require.NoError(t, w.courier.Sweep(t.Context()))
 	require.Equal(t, 1, w.jobs(t, "webhook.drain"))
 	w.drain(t, e)
@@ -524,20 +522,20 @@ func TestFailingEndpointIsDisabledAfterThreeDays(t *testing.T) {
 	w := newWorld(t)
 	r := newReceiver(t, status(500))
 	e, _ := w.endpoint(t, r.URL)
-	begin := w.clock()
-	for w.clock().Sub(begin) < 100*time.Hour && w.reread(t, e).IsEnabled {
+	begin := w.Clock.Now()
+	for w.Clock.Now().Sub(begin) < 100*time.Hour && w.reread(t, e).IsEnabled {
 		w.emit(t, events(1, webhook.CustomerUpdated)...)
 		w.drain(t, e)
-		w.pass(time.Hour)
+		w.Clock.Advance(time.Hour)
 	}
 	got := w.reread(t, e)
 	require.False(t, got.IsEnabled)
 	require.Equal(t, webhook.DisabledFailing, *got.DisabledReason)
 	require.GreaterOrEqual(t, got.DisabledAt.Sub(begin), 72*time.Hour)
 	require.Less(t, got.DisabledAt.Sub(begin), 75*time.Hour)
-	require.Contains(t, w.log.String(), "webhook endpoint disabled")
+	require.Contains(t, w.Log.String(), "webhook endpoint disabled")
 	require.Equal(t, `{"reason": "FAILING"}`, get[string](t, w, "SELECT changes FROM audit_entries WHERE action = 'webhook_endpoint.disabled'"))
-	w.pass(time.Hour)
+	w.Clock.Advance(time.Hour)
 	w.drain(t, e)
 	require.Zero(t, get[int](t, w, "SELECT count(*) FROM webhook_deliveries WHERE state = 'PENDING'"))
 }
@@ -548,13 +546,13 @@ func TestRepairedEndpointIsNotDisabled(t *testing.T) {
 	for name, row := range map[string]func(t *testing.T, w *world, e *webhook.Endpoint){
 		"enabled": func(t *testing.T, w *world, e *webhook.Endpoint) {
 			for _, on := range []bool{false, true} {
-				if _, err := w.UpdateEndpoint(t.Context(), w.v, e.ID(), webhook.UpdateEndpointInput{IsEnabled: val(on)}); err != nil {
+				if _, err := w.UpdateEndpoint(t.Context(), w.Viewer, e.ID(), webhook.UpdateEndpointInput{IsEnabled: val(on)}); err != nil {
 					t.Error(err)
 				}
 			}
 		},
 		"moved": func(t *testing.T, w *world, e *webhook.Endpoint) {
-			if _, err := w.UpdateEndpoint(t.Context(), w.v, e.ID(), webhook.UpdateEndpointInput{URL: val("http://127.0.0.1:9/")}); err != nil {
+			if _, err := w.UpdateEndpoint(t.Context(), w.Viewer, e.ID(), webhook.UpdateEndpointInput{URL: val("http://127.0.0.1:9/")}); err != nil {
 				t.Error(err)
 			}
 		},
@@ -570,14 +568,14 @@ func TestRepairedEndpointIsNotDisabled(t *testing.T) {
 			e, _ = w.endpoint(t, r.URL)
 			w.emit(t, events(1, webhook.CustomerUpdated)...)
 			// Its last attempt, after three days of failures.
-			w.exec(t, "UPDATE webhook_endpoints SET failing_since = $1", w.clock().Add(-73*time.Hour))
-			w.pass(24*time.Hour - time.Second)
+			w.Exec(t, "UPDATE webhook_endpoints SET failing_since = $1", w.Clock.Now().Add(-73*time.Hour))
+			w.Clock.Advance(24*time.Hour - time.Second)
 			w.drain(t, e)
 			require.Equal(t, webhook.Failed, w.only(t).State)
 			got := w.reread(t, e)
 			require.True(t, got.IsEnabled)
 			require.Nil(t, got.FailingSince, "what it said before the repair does not count")
-			require.Zero(t, w.audited(t, "webhook_endpoint.disabled"))
+			require.Zero(t, w.Audited(t, "webhook_endpoint.disabled"))
 		})
 	}
 }
@@ -591,7 +589,7 @@ func TestMovedEndpointDoesNotFailForTheOldPlace(t *testing.T) {
 	good := newReceiver(t, nil)
 	r := newReceiver(t, func(rw http.ResponseWriter, _ *http.Request) {
 		once.Do(func() {
-			if _, err := w.UpdateEndpoint(context.Background(), w.v, e.ID(), webhook.UpdateEndpointInput{URL: val(good.URL)}); err != nil {
+			if _, err := w.UpdateEndpoint(context.Background(), w.Viewer, e.ID(), webhook.UpdateEndpointInput{URL: val(good.URL)}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -637,9 +635,9 @@ func TestBacklogExpires(t *testing.T) {
 	r := newReceiver(t, nil)
 	e, _ := w.endpoint(t, r.URL)
 	w.emit(t, events(250, webhook.CustomerUpdated)...)
-	w.pass(24*time.Hour - time.Second)
+	w.Clock.Advance(24*time.Hour - time.Second)
 	w.emit(t, events(1, webhook.CustomerUpdated)...)
-	w.pass(time.Second)
+	w.Clock.Advance(time.Second)
 	w.drain(t, e)
 	require.Len(t, r.all(), 1)
 	require.Equal(t, 250, get[int](t, w, "SELECT count(*) FROM webhook_deliveries WHERE state = 'FAILED' AND last_failure = 'EXPIRED' AND attempts = 0"))
@@ -650,14 +648,14 @@ func TestLogIsKeptForThirtyDays(t *testing.T) {
 	w := newWorld(t)
 	e, _ := w.endpoint(t, "https://hooks.example.com")
 	w.emit(t, events(700, webhook.CustomerUpdated)...)
-	w.pass(time.Second)
+	w.Clock.Advance(time.Second)
 	w.emit(t, events(3, webhook.CustomerUpdated)...)
 	// The log of an endpoint that is gone, which a lost job has left.
-	w.exec(t, "UPDATE webhook_deliveries SET endpoint_id = $1 WHERE id IN (SELECT id FROM webhook_deliveries ORDER BY id LIMIT 5)", w.v.OrganizationID)
-	w.pass(30*24*time.Hour - time.Second)
+	w.Exec(t, "UPDATE webhook_deliveries SET endpoint_id = $1 WHERE id IN (SELECT id FROM webhook_deliveries ORDER BY id LIMIT 5)", w.Viewer.OrganizationID)
+	w.Clock.Advance(30*24*time.Hour - time.Second)
 	require.NoError(t, w.courier.Purge(t.Context()))
 	require.Len(t, w.deliveries(t), 703)
-	w.pass(time.Second)
+	w.Clock.Advance(time.Second)
 	require.NoError(t, w.courier.Purge(t.Context()))
 	left := w.deliveries(t)
 	require.Len(t, left, 3)

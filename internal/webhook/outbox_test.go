@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"caseload/internal/db"
+	"caseload/internal/dbtest"
 	"caseload/internal/notify"
 	"caseload/internal/relay"
 	"caseload/internal/webhook"
@@ -19,7 +20,7 @@ import (
 func (w *world) emitCounted(t testing.TB, list ...webhook.Event) int {
 	t.Helper()
 	ctx := db.WithCounter(t.Context())
-	require.NoError(t, w.pool.InTx(ctx, w.clock(), func(tx *db.Tx) error { return w.outbox.Emit(ctx, tx, w.v, list...) }))
+	require.NoError(t, w.Pool.InTx(ctx, w.Clock.Now(), func(tx *db.Tx) error { return w.outbox.Emit(ctx, tx, w.Viewer, list...) }))
 	return db.Statements(ctx)
 }
 
@@ -48,7 +49,7 @@ func TestPayloadIsThin(t *testing.T) {
 		var body map[string]any
 		require.NoError(t, json.Unmarshal(rows[i].Payload, &body))
 		require.Equal(t, rows[i].EventID, body["id"])
-		require.Equal(t, relay.ID{Prefix: "org", UUID: w.v.OrganizationID}.String(), body["organizationId"])
+		require.Equal(t, relay.ID{Prefix: "org", UUID: w.Viewer.OrganizationID}.String(), body["organizationId"])
 		delete(body, "id")
 		delete(body, "organizationId")
 		text, err := json.Marshal(body)
@@ -64,9 +65,9 @@ func TestEmitReachesTheEndpointsThatWantIt(t *testing.T) {
 	both, _ := w.endpoint(t, "https://a.example.com", webhook.CustomerCreated, webhook.CustomerUpdated)
 	one, _ := w.endpoint(t, "https://b.example.com", webhook.CustomerUpdated)
 	off, _ := w.endpoint(t, "https://c.example.com")
-	_, err := w.UpdateEndpoint(t.Context(), w.v, off.ID(), webhook.UpdateEndpointInput{IsEnabled: val(false)})
+	_, err := w.UpdateEndpoint(t.Context(), w.Viewer, off.ID(), webhook.UpdateEndpointInput{IsEnabled: val(false)})
 	require.NoError(t, err)
-	_, _, err = w.CreateEndpoint(t.Context(), newViewer(uuid.New()), webhook.CreateEndpointInput{URL: "https://d.example.com", Events: []webhook.EventType{webhook.CustomerCreated}})
+	_, _, err = w.CreateEndpoint(t.Context(), dbtest.NewViewer(uuid.New()), webhook.CreateEndpointInput{URL: "https://d.example.com", Events: []webhook.EventType{webhook.CustomerCreated}})
 	require.NoError(t, err)
 	jobs := w.jobs(t, "webhook.drain")
 	w.emit(t, append(append(events(1, webhook.CustomerCreated), events(1, webhook.CustomerUpdated)...), events(1, webhook.CustomerDeleted)...)...)
@@ -92,8 +93,8 @@ func TestRolledBackChangesTellNobody(t *testing.T) {
 	w := newWorld(t)
 	w.endpoint(t, "https://hooks.example.com")
 	sorry := errors.New("sorry")
-	err := w.pool.InTx(t.Context(), w.clock(), func(tx *db.Tx) error {
-		if err := w.outbox.Emit(t.Context(), tx, w.v, events(3, webhook.CustomerCreated)...); err != nil {
+	err := w.Pool.InTx(t.Context(), w.Clock.Now(), func(tx *db.Tx) error {
+		if err := w.outbox.Emit(t.Context(), tx, w.Viewer, events(3, webhook.CustomerCreated)...); err != nil {
 			return err
 		}
 		return sorry
@@ -106,16 +107,16 @@ func TestRolledBackChangesTellNobody(t *testing.T) {
 func TestEmitRunsAFixedNumberOfStatements(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.listen(t)
+	w.Listen(t)
 	require.Equal(t, 1, w.emitCounted(t, events(1, webhook.CustomerCreated)...), "the first look")
 	require.Zero(t, w.emitCounted(t, events(1000, webhook.CustomerCreated)...), "an organization without endpoints pays nothing")
 	// The messages of new endpoints arrive at their own process too, and make it read once more.
-	messages := w.bus.Subscribe(t.Context(), func(m notify.Message) bool { return m.Subject == w.v.OrganizationID })
+	messages := w.Bus.Subscribe(t.Context(), func(m notify.Message) bool { return m.Subject == w.Viewer.OrganizationID })
 	for range 2 {
 		w.endpoint(t, "https://hooks.example.com")
 		select {
 		case <-messages:
-		case <-time.After(patience):
+		case <-time.After(dbtest.Patience):
 			require.FailNow(t, "the message did not come")
 		}
 	}
@@ -133,20 +134,17 @@ func TestEmitRunsAFixedNumberOfStatements(t *testing.T) {
 func TestOtherProcessesLearnOfEndpoints(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.listen(t)
-	other := &world{url: w.url, pool: w.pool, v: w.v, now: w.now}
-	other.bus = newBus(t, other)
-	var err error
-	other.outbox, err = webhook.NewOutbox(other.pool, other.bus, other.clock)
-	require.NoError(t, err)
-	other.listen(t)
+	w.Listen(t)
+	other := &world{World: w.Another(t)}
+	other.outbox = other.newOutbox(t)
+	other.Listen(t)
 	other.emit(t, events(1, webhook.CustomerCreated)...)
 	require.Zero(t, other.emitCounted(t, events(1, webhook.CustomerCreated)...))
 	e, _ := w.endpoint(t, "https://hooks.example.com")
-	require.Eventually(t, func() bool { return other.emitCounted(t, events(1, webhook.CustomerCreated)...) > 0 }, patience, time.Millisecond)
-	_, err = w.DeleteEndpoint(t.Context(), w.v, webhook.DeleteEndpointInput{ID: e.ID()})
+	require.Eventually(t, func() bool { return other.emitCounted(t, events(1, webhook.CustomerCreated)...) > 0 }, dbtest.Patience, time.Millisecond)
+	_, err := w.DeleteEndpoint(t.Context(), w.Viewer, webhook.DeleteEndpointInput{ID: e.ID()})
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return other.emitCounted(t, events(1, webhook.CustomerCreated)...) == 0 }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return other.emitCounted(t, events(1, webhook.CustomerCreated)...) == 0 }, dbtest.Patience, time.Millisecond)
 }
 
 // A NOTIFY in a transaction makes all commits of the database wait for each other; River must not send one with
@@ -159,6 +157,6 @@ func TestEmissionsDoNotNotify(t *testing.T) {
 	for range 20 {
 		w.emit(t, events(1, webhook.CustomerCreated)...)
 	}
-	w.exec(t, "SELECT pg_notify('public.river_insert', 'end')")
+	w.Exec(t, "SELECT pg_notify('public.river_insert', 'end')")
 	require.LessOrEqual(t, heard(t, "end"), 1)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"caseload/internal/db"
+	"caseload/internal/dbtest"
 	"caseload/internal/fault"
 	"caseload/internal/pii"
 	"caseload/internal/relay"
@@ -24,7 +25,7 @@ import (
 func TestCreateEndpoint(t *testing.T) {
 	t.Parallel()
 	w := newWorldWith(t, webhook.Options{})
-	e, secret, err := w.CreateEndpoint(t.Context(), w.v, webhook.CreateEndpointInput{
+	e, secret, err := w.CreateEndpoint(t.Context(), w.Viewer, webhook.CreateEndpointInput{
 		URL: "https://hooks.example.com/a?tenant=7", Description: val("For the warehouse"),
 		Events: []webhook.EventType{webhook.ScheduleSynced, webhook.CustomerCreated, webhook.ScheduleSynced},
 	})
@@ -35,15 +36,15 @@ func TestCreateEndpoint(t *testing.T) {
 	got := w.reread(t, e)
 	require.Equal(t, e.ID(), got.ID())
 	require.Equal(t, "For the warehouse", *got.Description)
-	require.Equal(t, 1, w.audited(t, "webhook_endpoint.created"))
+	require.Equal(t, 1, w.Audited(t, "webhook_endpoint.created"))
 
-	off, _, err := w.CreateEndpoint(t.Context(), w.v, webhook.CreateEndpointInput{URL: "https://hooks.example.com", Events: []webhook.EventType{webhook.CustomerCreated}, IsEnabled: val(false)})
+	off, _, err := w.CreateEndpoint(t.Context(), w.Viewer, webhook.CreateEndpointInput{URL: "https://hooks.example.com", Events: []webhook.EventType{webhook.CustomerCreated}, IsEnabled: val(false)})
 	require.NoError(t, err)
 	require.Equal(t, webhook.DisabledByHand, *w.reread(t, off).DisabledReason)
 
-	_, _, err = w.CreateEndpoint(t.Context(), w.v, webhook.CreateEndpointInput{URL: "http://localhost", Description: val(strings.Repeat("ä", 1001)), Events: nil})
+	_, _, err = w.CreateEndpoint(t.Context(), w.Viewer, webhook.CreateEndpointInput{URL: "http://localhost", Description: val(strings.Repeat("ä", 1001)), Events: nil})
 	require.Equal(t, []string{"INVALID input.url", "TOO_LONG input.description", "REQUIRED input.events"}, refused(t, err))
-	_, _, err = w.CreateEndpoint(t.Context(), w.v, webhook.CreateEndpointInput{URL: "https://x.example", Events: []webhook.EventType{webhook.CustomerCreated, webhook.Ping, "OTHER"}})
+	_, _, err = w.CreateEndpoint(t.Context(), w.Viewer, webhook.CreateEndpointInput{URL: "https://x.example", Events: []webhook.EventType{webhook.CustomerCreated, webhook.Ping, "OTHER"}})
 	require.Equal(t, []string{"INVALID input.events.1", "INVALID input.events.2"}, refused(t, err))
 	require.Equal(t, 2, get[int](t, w, "SELECT count(*) FROM webhook_endpoints"))
 }
@@ -59,7 +60,7 @@ func TestAnOrganizationHasTwentyEndpoints(t *testing.T) {
 	made, over := 0, 0
 	for range 8 {
 		group.Go(func() {
-			_, _, err := w.CreateEndpoint(context.Background(), w.v, webhook.CreateEndpointInput{URL: "https://hooks.example.com", Events: []webhook.EventType{webhook.CustomerCreated}})
+			_, _, err := w.CreateEndpoint(context.Background(), w.Viewer, webhook.CreateEndpointInput{URL: "https://hooks.example.com", Events: []webhook.EventType{webhook.CustomerCreated}})
 			mu.Lock()
 			defer mu.Unlock()
 			if users, ok := fault.AsUserErrors(err); ok && users[0].Code == fault.LimitExceeded {
@@ -73,7 +74,7 @@ func TestAnOrganizationHasTwentyEndpoints(t *testing.T) {
 	}
 	group.Wait()
 	require.Equal(t, []int{2, 6}, []int{made, over})
-	other := newViewer(uuid.New())
+	other := dbtest.NewViewer(uuid.New())
 	_, _, err := w.CreateEndpoint(t.Context(), other, webhook.CreateEndpointInput{URL: "https://hooks.example.com", Events: []webhook.EventType{webhook.CustomerCreated}})
 	require.NoError(t, err, "the limit is each organization's own")
 }
@@ -83,7 +84,7 @@ func TestUpdateEndpoint(t *testing.T) {
 	w := newWorld(t)
 	e, _ := w.endpoint(t, "https://hooks.example.com")
 	update := func(in webhook.UpdateEndpointInput) (*webhook.Endpoint, error) {
-		return w.UpdateEndpoint(t.Context(), w.v, e.ID(), in)
+		return w.UpdateEndpoint(t.Context(), w.Viewer, e.ID(), in)
 	}
 	got, err := update(webhook.UpdateEndpointInput{URL: val("https://other.example.com"), Description: val("d"), Events: graphql.OmittableOf([]webhook.EventType{webhook.CustomerDeleted}), ExpectedVersion: val[int32](1)})
 	require.NoError(t, err)
@@ -99,7 +100,7 @@ func TestUpdateEndpoint(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, webhook.DisabledByHand, *got.DisabledReason)
 	require.Nil(t, got.Description)
-	w.exec(t, "UPDATE webhook_endpoints SET failing_since = now(), hold_until = now()")
+	w.Exec(t, "UPDATE webhook_endpoints SET failing_since = now(), hold_until = now()")
 	got, err = update(webhook.UpdateEndpointInput{IsEnabled: val(true)})
 	require.NoError(t, err)
 	require.True(t, got.IsEnabled)
@@ -107,7 +108,7 @@ func TestUpdateEndpoint(t *testing.T) {
 	require.Nil(t, stored.FailingSince)
 	require.Nil(t, stored.HoldUntil)
 	require.Nil(t, stored.DisabledAt)
-	require.Equal(t, 3, w.audited(t, "webhook_endpoint.updated"))
+	require.Equal(t, 3, w.Audited(t, "webhook_endpoint.updated"))
 	require.Equal(t, `["is_enabled", "disabled_reason", "disabled_at"]`, get[string](t, w, "SELECT changes->'fields' FROM audit_entries WHERE action = 'webhook_endpoint.updated' ORDER BY id DESC LIMIT 1"))
 
 	_, err = update(webhook.UpdateEndpointInput{URL: null[string](), Description: val(strings.Repeat("x", 1001)), Events: graphql.OmittableOf([]webhook.EventType(nil)), IsEnabled: null[bool](), ExpectedVersion: val[int32](1)})
@@ -121,10 +122,10 @@ func TestIdsOfOthers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	e, _ := w.endpoint(t, "https://hooks.example.com")
-	d, err := w.Ping(t.Context(), w.v, webhook.PingEndpointInput{ID: e.ID()})
+	d, err := w.Ping(t.Context(), w.Viewer, webhook.PingEndpointInput{ID: e.ID()})
 	require.NoError(t, err)
 	before := w.reread(t, e)
-	stranger := newViewer(uuid.New())
+	stranger := dbtest.NewViewer(uuid.New())
 	verbs := map[string]func(hook, delivery relay.ID) error{
 		"id": func(h, _ relay.ID) error {
 			_, err := w.UpdateEndpoint(t.Context(), stranger, h, webhook.UpdateEndpointInput{})
@@ -170,23 +171,23 @@ func TestRotateSecret(t *testing.T) {
 		header := got.header.Get(webhook.HeaderSignature)
 		require.Equal(t, len(want), strings.Count(header, "v1="))
 		for _, secret := range want {
-			require.NoError(t, webhook.Verify(secret, header, got.body, w.clock(), 0))
+			require.NoError(t, webhook.Verify(secret, header, got.body, w.Clock.Now(), 0))
 		}
 	}
 	rotate := func(hours graphql.Omittable[*int32]) string {
 		t.Helper()
-		_, secret, err := w.RotateSecret(t.Context(), w.v, webhook.RotateSecretInput{ID: e.ID(), OverlapHours: hours})
+		_, secret, err := w.RotateSecret(t.Context(), w.Viewer, webhook.RotateSecretInput{ID: e.ID(), OverlapHours: hours})
 		require.NoError(t, err)
 		return secret
 	}
 	signed(first)
 	second := rotate(graphql.Omittable[*int32]{})
 	require.NotEqual(t, first, second)
-	require.Equal(t, w.clock().Add(24*time.Hour), w.reread(t, e).PreviousSecretUntil.UTC())
+	require.Equal(t, w.Clock.Now().Add(24*time.Hour), w.reread(t, e).PreviousSecretUntil.UTC())
 	signed(second, first)
-	w.pass(24*time.Hour - time.Second)
+	w.Clock.Advance(24*time.Hour - time.Second)
 	signed(second, first)
-	w.pass(time.Second)
+	w.Clock.Advance(time.Second)
 	signed(second)
 	require.NoError(t, w.courier.Purge(t.Context()))
 	require.Nil(t, w.reread(t, e).PreviousSecretSealed, "a secret that no longer signs is not kept")
@@ -197,10 +198,10 @@ func TestRotateSecret(t *testing.T) {
 	fifth := rotate(val[int32](0))
 	signed(fifth)
 	for _, hours := range []int32{-1, 73, 1 << 30} {
-		_, _, err := w.RotateSecret(t.Context(), w.v, webhook.RotateSecretInput{ID: e.ID(), OverlapHours: val(hours)})
+		_, _, err := w.RotateSecret(t.Context(), w.Viewer, webhook.RotateSecretInput{ID: e.ID(), OverlapHours: val(hours)})
 		require.Equal(t, []string{"OUT_OF_RANGE input.overlapHours"}, refused(t, err))
 	}
-	require.Equal(t, 4, w.audited(t, "webhook_endpoint.secret_rotated"))
+	require.Equal(t, 4, w.Audited(t, "webhook_endpoint.secret_rotated"))
 }
 
 func TestResealWebhookSecrets(t *testing.T) {
@@ -208,14 +209,14 @@ func TestResealWebhookSecrets(t *testing.T) {
 	w := newWorld(t)
 	r := newReceiver(t, nil)
 	e, first := w.endpoint(t, r.URL)
-	_, second, err := w.RotateSecret(t.Context(), w.v, webhook.RotateSecretInput{ID: e.ID()})
+	_, second, err := w.RotateSecret(t.Context(), w.Viewer, webhook.RotateSecretInput{ID: e.ID()})
 	require.NoError(t, err)
-	keys, err := w.keys.Rotate()
+	keys, err := w.Secrets.Rotate()
 	require.NoError(t, err)
 	sealer, err := pii.NewSealer(keys)
 	require.NoError(t, err)
 	for _, want := range []int{2, 0} {
-		n, err := webhook.Reseal(t.Context(), w.pool, sealer, w.v.Scope(), w.clock())
+		n, err := webhook.Reseal(t.Context(), w.Pool, sealer, w.Viewer.Scope(), w.Clock.Now())
 		require.NoError(t, err)
 		require.Equal(t, want, n)
 	}
@@ -223,12 +224,12 @@ func TestResealWebhookSecrets(t *testing.T) {
 	require.False(t, sealer.Stale(got.SecretSealed))
 	require.False(t, sealer.Stale(got.PreviousSecretSealed))
 	w.emit(t, events(1, webhook.CustomerUpdated)...)
-	courier := webhook.NewCourier(w.pool, sealer, w.outbox, webhook.Options{AllowPrivate: true}, w.clock)
+	courier := webhook.NewCourier(w.Pool, sealer, w.outbox, webhook.Options{AllowPrivate: true}, w.Clock.Now)
 	t.Cleanup(courier.Close)
 	require.NoError(t, courier.Drain(t.Context(), e.OrganizationID, e.UUID))
 	require.Len(t, r.all(), 1)
 	for _, secret := range []string{first, second} {
-		require.NoError(t, webhook.Verify(secret, r.all()[0].header.Get(webhook.HeaderSignature), r.all()[0].body, w.clock(), 0))
+		require.NoError(t, webhook.Verify(secret, r.all()[0].header.Get(webhook.HeaderSignature), r.all()[0].body, w.Clock.Now(), 0))
 	}
 }
 
@@ -237,17 +238,17 @@ func TestPingAndRedeliver(t *testing.T) {
 	w := newWorld(t)
 	r := newReceiver(t, status(http.StatusInternalServerError))
 	e, secret := w.endpoint(t, r.URL, webhook.CustomerDeleted)
-	d, err := w.Ping(t.Context(), w.v, webhook.PingEndpointInput{ID: e.ID()})
+	d, err := w.Ping(t.Context(), w.Viewer, webhook.PingEndpointInput{ID: e.ID()})
 	require.NoError(t, err)
 	require.Equal(t, webhook.Pending, d.State)
 	w.drain(t, e)
 	r.set(nil)
-	w.pass(time.Second)
-	again, err := w.Redeliver(t.Context(), w.v, webhook.RedeliverInput{ID: d.ID()})
+	w.Clock.Advance(time.Second)
+	again, err := w.Redeliver(t.Context(), w.Viewer, webhook.RedeliverInput{ID: d.ID()})
 	require.NoError(t, err)
 	require.NotEqual(t, d.ID(), again.ID())
 	require.Equal(t, []string{d.EventID, d.SubjectID, "PING"}, []string{again.EventID, again.SubjectID, string(again.Event)})
-	w.pass(time.Minute)
+	w.Clock.Advance(time.Minute)
 	w.drain(t, e)
 	for _, d := range w.deliveries(t) {
 		require.Equal(t, webhook.Delivered, d.State)
@@ -256,7 +257,7 @@ func TestPingAndRedeliver(t *testing.T) {
 	require.Len(t, all, 3)
 	for _, got := range all {
 		require.Equal(t, all[0].body, got.body, "the same bytes, so the same event id")
-		require.NoError(t, webhook.Verify(secret, got.header.Get(webhook.HeaderSignature), got.body, w.clock(), 2*time.Minute))
+		require.NoError(t, webhook.Verify(secret, got.header.Get(webhook.HeaderSignature), got.body, w.Clock.Now(), 2*time.Minute))
 	}
 	var body struct {
 		ID, Type, OrganizationID string
@@ -264,13 +265,13 @@ func TestPingAndRedeliver(t *testing.T) {
 	}
 	require.NoError(t, json.Unmarshal(all[0].body, &body))
 	require.Equal(t, []string{d.EventID, "ping", e.ID().String()}, []string{body.ID, body.Type, body.Data.Endpoint})
-	require.Equal(t, []int{1, 1}, []int{w.audited(t, "webhook_endpoint.pinged"), w.audited(t, "webhook_delivery.redelivered")})
+	require.Equal(t, []int{1, 1}, []int{w.Audited(t, "webhook_endpoint.pinged"), w.Audited(t, "webhook_delivery.redelivered")})
 
-	_, err = w.UpdateEndpoint(t.Context(), w.v, e.ID(), webhook.UpdateEndpointInput{IsEnabled: val(false)})
+	_, err = w.UpdateEndpoint(t.Context(), w.Viewer, e.ID(), webhook.UpdateEndpointInput{IsEnabled: val(false)})
 	require.NoError(t, err)
-	_, err = w.Ping(t.Context(), w.v, webhook.PingEndpointInput{ID: e.ID()})
+	_, err = w.Ping(t.Context(), w.Viewer, webhook.PingEndpointInput{ID: e.ID()})
 	require.Equal(t, []string{"INVALID_STATE input.id"}, refused(t, err))
-	_, err = w.Redeliver(t.Context(), w.v, webhook.RedeliverInput{ID: d.ID()})
+	_, err = w.Redeliver(t.Context(), w.Viewer, webhook.RedeliverInput{ID: d.ID()})
 	require.Equal(t, []string{"INVALID_STATE input.id"}, refused(t, err))
 }
 
@@ -280,15 +281,15 @@ func TestDeleteEndpoint(t *testing.T) {
 	e, _ := w.endpoint(t, "https://hooks.example.com")
 	kept, _ := w.endpoint(t, "https://kept.example.com")
 	w.emit(t, events(30, webhook.CustomerUpdated)...)
-	got, err := w.DeleteEndpoint(t.Context(), w.v, webhook.DeleteEndpointInput{ID: e.ID()})
+	got, err := w.DeleteEndpoint(t.Context(), w.Viewer, webhook.DeleteEndpointInput{ID: e.ID()})
 	require.NoError(t, err)
 	require.Equal(t, e.ID(), got.ID())
-	_, err = webhook.Endpoints.ByID(t.Context(), w.pool, w.v.Scope(), e.UUID)
+	_, err = webhook.Endpoints.ByID(t.Context(), w.Pool, w.Viewer.Scope(), e.UUID)
 	require.Equal(t, fault.NotFound, fault.CodeOf(err))
-	_, err = w.DeleteEndpoint(t.Context(), w.v, webhook.DeleteEndpointInput{ID: e.ID()})
+	_, err = w.DeleteEndpoint(t.Context(), w.Viewer, webhook.DeleteEndpointInput{ID: e.ID()})
 	require.Equal(t, []string{"NOT_FOUND input.id"}, refused(t, err))
 	require.Equal(t, 1, w.jobs(t, "webhook.forget"))
-	require.Equal(t, 1, w.audited(t, "webhook_endpoint.deleted"))
+	require.Equal(t, 1, w.Audited(t, "webhook_endpoint.deleted"))
 
 	w.emit(t, events(1, webhook.CustomerUpdated)...)
 	w.drain(t, e)
@@ -315,8 +316,8 @@ func TestDeleteWhileOthersEmit(t *testing.T) {
 				if i == 3 {
 					started <- struct{}{}
 				}
-				if err := w.pool.InTx(context.Background(), w.clock(), func(tx *db.Tx) error {
-					return w.outbox.Emit(context.Background(), tx, w.v, events(2, webhook.CustomerCreated)...)
+				if err := w.Pool.InTx(context.Background(), w.Clock.Now(), func(tx *db.Tx) error {
+					return w.outbox.Emit(context.Background(), tx, w.Viewer, events(2, webhook.CustomerCreated)...)
 				}); err != nil {
 					t.Errorf("emit: %v", err)
 				}
@@ -326,7 +327,7 @@ func TestDeleteWhileOthersEmit(t *testing.T) {
 	for range 4 {
 		<-started
 	}
-	_, err := w.DeleteEndpoint(t.Context(), w.v, webhook.DeleteEndpointInput{ID: e.ID()})
+	_, err := w.DeleteEndpoint(t.Context(), w.Viewer, webhook.DeleteEndpointInput{ID: e.ID()})
 	require.NoError(t, err)
 	_, err = w.courier.Forget(t.Context(), e.OrganizationID, e.UUID)
 	require.NoError(t, err)

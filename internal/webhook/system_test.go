@@ -18,27 +18,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"caseload/internal/db"
+	"caseload/internal/dbtest"
 	"caseload/internal/webhook"
 )
 
 // dump is every row of every table as text, bytes in hexadecimal.
 func (w *world) dump(t testing.TB) string {
 	t.Helper()
-	rows, err := w.pool.SQL().Query("SELECT relname FROM pg_class WHERE relnamespace = CAST('public' AS regnamespace) AND relkind = 'r'")
-	require.NoError(t, err)
-	var tables []string
-	for rows.Next() {
-		var name string
-		require.NoError(t, rows.Scan(&name))
-		tables = append(tables, name)
-	}
-	require.NoError(t, rows.Err())
-	require.NoError(t, rows.Close())
-	var b strings.Builder
-	for _, table := range tables {
-		b.WriteString(get[string](t, w, "SELECT coalesce(string_agg(CAST(row_to_json(r) AS text), E'\\n'), '') FROM "+table+" r"))
-	}
-	return b.String()
+	return fmt.Sprint(w.Dump(t))
 }
 
 // newClient makes what runs jobs, those that deliver to so many endpoints at once.
@@ -50,8 +37,8 @@ func (w *world) newClient(t testing.TB, n int) *river.Client[*sql.Tx] {
 	for name, n := range webhook.Queues(n) {
 		queues[name] = river.QueueConfig{MaxWorkers: n}
 	}
-	client, err := river.NewClient(riverdatabasesql.New(w.pool.SQL()), &river.Config{
-		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Workers: workers, PollOnly: true, FetchPollInterval: 100 * time.Millisecond,
+	client, err := river.NewClient(riverdatabasesql.New(w.Pool.SQL()), &river.Config{
+		Logger: slog.New(slog.NewTextHandler(w.Log, &slog.HandlerOptions{Level: slog.LevelDebug})), Workers: workers, PollOnly: true, FetchPollInterval: 100 * time.Millisecond,
 		Queues: queues,
 	})
 	require.NoError(t, err)
@@ -63,12 +50,12 @@ func TestJobsDeliverAndSecretsStayHidden(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	// River has a clock of its own.
-	w.now = time.Now()
+	w.Clock.Set(time.Now())
 	arrived := make(chan struct{}, 10)
 	r := newReceiver(t, nil)
 	r.set(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(204); arrived <- struct{}{} })
 	e, first := w.endpoint(t, r.URL)
-	_, second, err := w.RotateSecret(t.Context(), w.v, webhook.RotateSecretInput{ID: e.ID()})
+	_, second, err := w.RotateSecret(t.Context(), w.Viewer, webhook.RotateSecretInput{ID: e.ID()})
 	require.NoError(t, err)
 	client := w.newClient(t, 2)
 	completed, unsubscribe := client.Subscribe(river.EventKindJobCompleted, river.EventKindJobFailed)
@@ -78,11 +65,11 @@ func TestJobsDeliverAndSecretsStayHidden(t *testing.T) {
 	for range 3 {
 		select {
 		case <-arrived:
-		case <-time.After(patience):
+		case <-time.After(dbtest.Patience):
 			require.FailNow(t, "no delivery arrived")
 		}
 	}
-	_, err = w.DeleteEndpoint(t.Context(), w.v, webhook.DeleteEndpointInput{ID: e.ID()})
+	_, err = w.DeleteEndpoint(t.Context(), w.Viewer, webhook.DeleteEndpointInput{ID: e.ID()})
 	require.NoError(t, err)
 	for _, args := range []river.JobArgs{webhook.SweepArgs{}, webhook.PurgeArgs{}} {
 		_, err := client.Insert(t.Context(), args, nil)
@@ -94,7 +81,7 @@ func TestJobsDeliverAndSecretsStayHidden(t *testing.T) {
 		case event := <-completed:
 			require.Equal(t, river.EventKindJobCompleted, event.Kind, fmt.Sprint(event.Job.Errors))
 			kinds[event.Job.Kind] = true
-		case <-time.After(patience):
+		case <-time.After(dbtest.Patience):
 			require.FailNow(t, "not every job ran", "%v", kinds)
 		}
 	}
@@ -102,11 +89,11 @@ func TestJobsDeliverAndSecretsStayHidden(t *testing.T) {
 	require.Empty(t, w.deliveries(t), "the log of a deleted endpoint is removed by its job")
 
 	kept, third := w.endpoint(t, r.URL)
-	_, fourth, err := w.RotateSecret(t.Context(), w.v, webhook.RotateSecretInput{ID: kept.ID()})
+	_, fourth, err := w.RotateSecret(t.Context(), w.Viewer, webhook.RotateSecretInput{ID: kept.ID()})
 	require.NoError(t, err)
 	w.emit(t, events(1, webhook.CustomerUpdated)...)
 	w.drain(t, kept)
-	everything := w.dump(t) + w.log.String()
+	everything := w.dump(t) + w.Log.String()
 	require.Contains(t, everything, kept.UUID.String(), "the dump has what is stored")
 	for _, secret := range []string{first, second, third, fourth} {
 		for _, form := range []string{secret, strings.TrimPrefix(secret, "whsec_"), hex.EncodeToString([]byte(secret)), base64.StdEncoding.EncodeToString([]byte(secret))[:40]} {
@@ -120,7 +107,7 @@ func TestJobsDeliverAndSecretsStayHidden(t *testing.T) {
 func TestSlowOrganizationHoldsUpNobodyElse(t *testing.T) {
 	t.Parallel()
 	w := newWorldWith(t, webhook.Options{AllowPrivate: true, PerOrganization: 2})
-	w.now = time.Now()
+	w.Clock.Set(time.Now())
 	begun, answer, arrived := make(chan string, 100), make(chan struct{}), make(chan struct{}, 1)
 	var at atomic.Int32
 	slow := newReceiver(t, func(_ http.ResponseWriter, r *http.Request) {
@@ -135,8 +122,8 @@ func TestSlowOrganizationHoldsUpNobodyElse(t *testing.T) {
 	for i := range 6 {
 		w.endpoint(t, fmt.Sprintf("%s/%d", slow.URL, i))
 	}
-	other := newViewer(uuid.MustParse("01920000-0000-7000-8000-0000000000bb"))
-	w.exec(t, "INSERT INTO organizations (organization_id, id, name, created_at, updated_at, created_by, updated_by) VALUES ($1, $1, 'Lagoon', now(), now(), 'x', 'x')", other.OrganizationID)
+	other := dbtest.NewViewer(uuid.MustParse("01920000-0000-7000-8000-0000000000bb"))
+	w.Exec(t, "INSERT INTO organizations (organization_id, id, name, created_at, updated_at, created_by, updated_by) VALUES ($1, $1, 'Lagoon', now(), now(), 'x', 'x')", other.OrganizationID)
 	_, _, err := w.CreateEndpoint(t.Context(), other, webhook.CreateEndpointInput{URL: fast.URL, Events: []webhook.EventType{webhook.CustomerUpdated}})
 	require.NoError(t, err)
 	client := w.newClient(t, 3)
@@ -146,7 +133,7 @@ func TestSlowOrganizationHoldsUpNobodyElse(t *testing.T) {
 		select {
 		case path := <-begun:
 			return path
-		case <-time.After(patience):
+		case <-time.After(dbtest.Patience):
 			require.FailNow(t, "the slow organization has no turn")
 			return ""
 		}
@@ -154,12 +141,12 @@ func TestSlowOrganizationHoldsUpNobodyElse(t *testing.T) {
 
 	w.emit(t, events(1, webhook.CustomerUpdated)...)
 	seen := map[string]bool{next(): true, next(): true}
-	require.NoError(t, w.pool.InTx(t.Context(), w.clock(), func(tx *db.Tx) error {
+	require.NoError(t, w.Pool.InTx(t.Context(), w.Clock.Now(), func(tx *db.Tx) error {
 		return w.outbox.Emit(t.Context(), tx, other, events(1, webhook.CustomerUpdated)...)
 	}))
 	select {
 	case <-arrived:
-	case <-time.After(patience):
+	case <-time.After(dbtest.Patience):
 		require.FailNow(t, "the other organization waits for the slow one")
 	}
 	close(answer)
@@ -182,7 +169,7 @@ func TestFailingEndpointsHaveTheirOwnQueue(t *testing.T) {
 		for _, name := range []string{webhook.Queue, webhook.FailingQueue} {
 			out[name] = get[int](t, w, "SELECT count(*) FROM river_job WHERE queue = $1", name)
 		}
-		w.exec(t, "DELETE FROM river_job")
+		w.Exec(t, "DELETE FROM river_job")
 		return out
 	}
 	w.emit(t, events(1, webhook.CustomerUpdated)...)
@@ -190,10 +177,10 @@ func TestFailingEndpointsHaveTheirOwnQueue(t *testing.T) {
 	w.drain(t, e)
 	require.Equal(t, map[string]int{webhook.Queue: 0, webhook.FailingQueue: 1}, queues(), "the retry")
 	w.emit(t, events(1, webhook.CustomerUpdated)...)
-	_, err := w.Ping(t.Context(), w.v, webhook.PingEndpointInput{ID: e.ID()})
+	_, err := w.Ping(t.Context(), w.Viewer, webhook.PingEndpointInput{ID: e.ID()})
 	require.NoError(t, err)
 	require.Equal(t, map[string]int{webhook.Queue: 0, webhook.FailingQueue: 2}, queues())
-	w.pass(time.Minute)
+	w.Clock.Advance(time.Minute)
 	require.NoError(t, w.courier.Sweep(t.Context()))
 	require.Equal(t, map[string]int{webhook.Queue: 0, webhook.FailingQueue: 1}, queues())
 	r.set(nil)

@@ -1,8 +1,6 @@
 package webhook_test
 
 import (
-	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,7 +13,6 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/google/uuid"
 	"github.com/lib/pq"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -23,76 +20,37 @@ import (
 	"caseload/internal/db"
 	"caseload/internal/dbtest"
 	"caseload/internal/fault"
-	"caseload/internal/notify"
-	"caseload/internal/pii"
 	"caseload/internal/relay"
-	"caseload/internal/viewer"
 	"caseload/internal/webhook"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const patience = time.Minute
-
-var monday = time.Date(2026, 3, 2, 15, 0, 0, 0, time.UTC)
-
-// world is a database with the services on it, an organization, and a clock that tests turn.
+// world is a database with the services on it and an organization.
 type world struct {
+	*dbtest.World
 	*webhook.Service
 	outbox  *webhook.Outbox
 	courier *webhook.Courier
-	pool    *db.Pool
-	bus     *notify.Bus
-	sealer  *pii.Sealer
-	keys    pii.Keys
-	url     string
-	v       *viewer.Viewer
-	log     *buffer
-
-	mu  sync.Mutex
-	now time.Time
-}
-
-// buffer is a log that tests read.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 func newWorld(t testing.TB) *world { return newWorldWith(t, webhook.Options{AllowPrivate: true}) }
 
 func newWorldWith(t testing.TB, o webhook.Options) *world {
 	t.Helper()
-	w := &world{url: dbtest.New(t), now: monday, log: &buffer{}}
-	var err error
-	w.pool, err = db.Open(w.url, db.Settings{MaxOpen: 12})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, w.pool.Close()) })
-	w.keys, err = pii.GenerateKeys()
-	require.NoError(t, err)
-	w.sealer, err = pii.NewSealer(w.keys)
-	require.NoError(t, err)
-	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	w.bus = notify.New(w.pool, w.url, log)
-	w.outbox, err = webhook.NewOutbox(w.pool, w.bus, w.clock)
-	require.NoError(t, err)
-	w.Service = webhook.New(w.pool, w.sealer, w.outbox, o.AllowPrivate, w.clock)
+	w := &world{World: dbtest.NewWorld(t, dbtest.WorldOptions{})}
+	w.outbox = w.newOutbox(t)
+	w.Service = webhook.New(w.Pool, w.Sealer, w.outbox, o.AllowPrivate, w.Clock.Now)
 	w.courier = w.newCourier(t, o)
-	w.v = newViewer(uuid.MustParse("01920000-0000-7000-8000-0000000000aa"))
-	w.exec(t, "INSERT INTO organizations (organization_id, id, name, created_at, updated_at, created_by, updated_by) VALUES ($1, $1, 'Harbor', now(), now(), 'x', 'x')", w.v.OrganizationID)
+	w.Exec(t, "INSERT INTO organizations (organization_id, id, name, created_at, updated_at, created_by, updated_by) VALUES ($1, $1, 'Harbor', now(), now(), 'x', 'x')", w.Viewer.OrganizationID)
 	return w
+}
+
+func (w *world) newOutbox(t testing.TB) *webhook.Outbox {
+	t.Helper()
+	outbox, err := webhook.NewOutbox(w.Pool, w.Bus, w.Clock.Now)
+	require.NoError(t, err)
+	return outbox
 }
 
 // newCourier is the courier of one more process.
@@ -100,54 +58,17 @@ func (w *world) newCourier(t testing.TB, o webhook.Options) *webhook.Courier {
 	t.Helper()
 	if o.Timeout == 0 {
 		// What a test waits for does not depend on how busy the machine is.
-		o.Timeout = patience
+		o.Timeout = dbtest.Patience
 	}
-	o.Log = slog.New(slog.NewTextHandler(w.log, nil))
-	c := webhook.NewCourier(w.pool, w.sealer, w.outbox, o, w.clock)
+	o.Log = w.Logger
+	c := webhook.NewCourier(w.Pool, w.Sealer, w.outbox, o, w.Clock.Now)
 	t.Cleanup(c.Close)
 	return c
 }
 
-func newViewer(organization uuid.UUID) *viewer.Viewer {
-	return &viewer.Viewer{Kind: viewer.APIKey, OrganizationID: organization, ActorID: db.NewID(), ActorName: "key", Scopes: viewer.AllScopes(), RequestID: "request", IP: "192.0.2.1"}
-}
-
-// listen runs the bus, so that caches are trusted.
-func (w *world) listen(t testing.TB) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- w.bus.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		require.NoError(t, <-done)
-	})
-	require.Eventually(t, w.bus.Connected, patience, time.Millisecond)
-}
-
-func (w *world) clock() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.now
-}
-
-func (w *world) pass(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.now = w.now.Add(d)
-}
-
-func (w *world) exec(t testing.TB, query string, args ...any) {
-	t.Helper()
-	_, err := w.pool.SQL().Exec(query, args...)
-	require.NoError(t, err)
-}
-
 func get[T any](t testing.TB, w *world, query string, args ...any) T {
 	t.Helper()
-	var v T
-	require.NoError(t, w.pool.SQL().QueryRow(query, args...).Scan(&v), query)
-	return v
+	return dbtest.Get[T](t, w.World, query, args...)
 }
 
 func val[T any](v T) graphql.Omittable[*T] { return graphql.OmittableOf(&v) }
@@ -159,14 +80,14 @@ func (w *world) endpoint(t testing.TB, url string, events ...webhook.EventType) 
 	if len(events) == 0 {
 		events = []webhook.EventType{webhook.CustomerCreated, webhook.CustomerUpdated, webhook.CustomerDeleted, webhook.CustomerMerged}
 	}
-	e, secret, err := w.CreateEndpoint(t.Context(), w.v, webhook.CreateEndpointInput{URL: url, Events: events})
+	e, secret, err := w.CreateEndpoint(t.Context(), w.Viewer, webhook.CreateEndpointInput{URL: url, Events: events})
 	require.NoError(t, err)
 	return e, secret
 }
 
 func (w *world) reread(t testing.TB, e *webhook.Endpoint) *webhook.Endpoint {
 	t.Helper()
-	got, err := webhook.Endpoints.ByID(t.Context(), w.pool, w.v.Scope(), e.UUID)
+	got, err := webhook.Endpoints.ByID(t.Context(), w.Pool, w.Viewer.Scope(), e.UUID)
 	require.NoError(t, err)
 	return got
 }
@@ -183,7 +104,7 @@ func events(n int, typ webhook.EventType) []webhook.Event {
 // emit tells of events in a transaction of their own.
 func (w *world) emit(t testing.TB, list ...webhook.Event) {
 	t.Helper()
-	require.NoError(t, w.pool.InTx(t.Context(), w.clock(), func(tx *db.Tx) error { return w.outbox.Emit(t.Context(), tx, w.v, list...) }))
+	require.NoError(t, w.Pool.InTx(t.Context(), w.Clock.Now(), func(tx *db.Tx) error { return w.outbox.Emit(t.Context(), tx, w.Viewer, list...) }))
 }
 
 func (w *world) drain(t testing.TB, e *webhook.Endpoint) {
@@ -194,7 +115,7 @@ func (w *world) drain(t testing.TB, e *webhook.Endpoint) {
 // deliveries are those of the organization, oldest first.
 func (w *world) deliveries(t testing.TB) []*webhook.Delivery {
 	t.Helper()
-	rows, err := webhook.Deliveries.List(t.Context(), w.pool, w.v.Scope(), db.Where{}, db.Page{Order: db.By("created_at")})
+	rows, err := webhook.Deliveries.List(t.Context(), w.Pool, w.Viewer.Scope(), db.Where{}, db.Page{Order: db.By("created_at")})
 	require.NoError(t, err)
 	return rows
 }
@@ -280,26 +201,15 @@ func refused(t testing.TB, err error) []string {
 	return out
 }
 
-// audited returns how many entries an action has.
-func (w *world) audited(t testing.TB, action string) int {
-	t.Helper()
-	return get[int](t, w, "SELECT count(*) FROM audit_entries WHERE action = $1", action)
-}
-
 func (w *world) jobs(t testing.TB, kind string) int {
 	t.Helper()
 	return get[int](t, w, "SELECT count(*) FROM river_job WHERE kind = $1", kind)
 }
 
-func newBus(t testing.TB, w *world) *notify.Bus {
-	t.Helper()
-	return notify.New(w.pool, w.url, slog.New(slog.DiscardHandler))
-}
-
 // listenTo listens to a channel of the database, and returns what counts the messages before a last one.
 func listenTo(t testing.TB, w *world, channel string) func(t testing.TB, last string) int {
 	t.Helper()
-	l := pq.NewListener(w.url, time.Second, time.Second, nil)
+	l := pq.NewListener(w.URL, time.Second, time.Second, nil)
 	t.Cleanup(func() { _ = l.Close() })
 	require.NoError(t, l.Listen(channel))
 	return func(t testing.TB, last string) int {
@@ -310,7 +220,7 @@ func listenTo(t testing.TB, w *world, channel string) func(t testing.TB, last st
 				if m.Extra == last {
 					return n
 				}
-			case <-time.After(patience):
+			case <-time.After(dbtest.Patience):
 				require.FailNow(t, "the last message did not come")
 			}
 		}
