@@ -12,6 +12,7 @@ import (
 
 	"caseload/internal/batch"
 	"caseload/internal/db"
+	"caseload/internal/dbtest"
 	"caseload/internal/fault"
 	"caseload/internal/viewer"
 )
@@ -39,7 +40,7 @@ func (s strict) Apply(ctx context.Context, tx *db.Tx, v *viewer.Viewer, o *Opera
 func TestRowsThatTheDatabaseRefusesFailAlone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.exec(t, `CREATE TABLE strict (n numeric CONSTRAINT small CHECK (n < 1000))`)
+	w.Exec(t, `CREATE TABLE strict (n numeric CONSTRAINT small CHECK (n < 1000))`)
 	w.kinds[thingsKind] = strict{w.things}
 	prepared := map[int32]int{}
 	var mu sync.Mutex
@@ -95,11 +96,11 @@ func TestRowsThatTheDatabaseRefusesFailAlone(t *testing.T) {
 func TestOtherErrorsHalveNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.exec(t, `ALTER TABLE bulk_chunks ADD CONSTRAINT never CHECK (line_count < 0)`)
+	w.Exec(t, `ALTER TABLE bulk_chunks ADD CONSTRAINT never CHECK (line_count < 0)`)
 	o := w.run(t, w.create(t, JSONL, `{"name":"a"}`))
 	require.Equal(t, []any{Running, int32(1), int32(0)}, []any{o.State, o.FailureCount, o.Processed})
-	w.exec(t, `ALTER TABLE bulk_chunks DROP CONSTRAINT never`)
-	w.clock.pass(longestWait)
+	w.Exec(t, `ALTER TABLE bulk_chunks DROP CONSTRAINT never`)
+	w.Clock.Advance(longestWait)
 	require.Equal(t, int32(1), w.run(t, o).Created)
 }
 
@@ -107,14 +108,14 @@ func TestOtherErrorsHalveNothing(t *testing.T) {
 func TestLockTimeoutsAreSurvived(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	pool, err := db.Open(w.url, db.Settings{MaxOpen: 8, LockTimeout: 50 * time.Millisecond})
+	pool, err := db.Open(w.URL, db.Settings{MaxOpen: 8, LockTimeout: 50 * time.Millisecond})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = pool.Close() })
 	w.run(t, w.create(t, JSONL, `{"name":"a"}`))
 	held, release := make(chan struct{}), make(chan struct{})
 	var holding sync.WaitGroup
 	holding.Go(func() {
-		assertNoError(t, w.pool.InTx(context.Background(), monday, func(tx *db.Tx) error {
+		assertNoError(t, w.pool.InTx(context.Background(), dbtest.Monday, func(tx *db.Tx) error {
 			_, err := tx.Exec(context.Background(), `UPDATE things SET note = 'held'`)
 			close(held)
 			<-release
@@ -143,7 +144,7 @@ func TestResultsAreWrittenWithinTheLockTimeout(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for timeout, want := range map[time.Duration]time.Duration{0: longestPut, 3 * time.Second: 2 * time.Second, time.Minute: longestPut} {
-		pool, err := db.Open(w.url, db.Settings{MaxOpen: 1, LockTimeout: timeout})
+		pool, err := db.Open(w.URL, db.Settings{MaxOpen: 1, LockTimeout: timeout})
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = pool.Close() })
 		s := *w.Service
@@ -165,7 +166,7 @@ func (a asks) Prepare(ctx context.Context, _ *viewer.Viewer, _ *Operation, _ []*
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(patience):
+	case <-time.After(dbtest.Patience):
 		return errBroken
 	}
 }
@@ -177,7 +178,7 @@ func TestAskingIsInterrupted(t *testing.T) {
 	w.runner.renewEvery = 10 * time.Millisecond
 	var o *Operation
 	w.kinds[thingsKind] = asks{w.things, func() {
-		_, err := w.Cancel(context.Background(), w.v, CancelInput{ID: o.ID()})
+		_, err := w.Cancel(context.Background(), w.Viewer, CancelInput{ID: o.ID()})
 		assertNoError(t, err)
 	}}
 	o = w.create(t, JSONL, `{"name":"a"}`)
@@ -203,7 +204,7 @@ func TestRowsAreCounted(t *testing.T) {
 		got[kind+" "+action] += rows
 	}
 	w.run(t, w.create(t, JSONL, strings.Repeat(`{"name":"a"}`+"\n", 1200)+"1\n"))
-	o, err := w.CreateExport(t.Context(), w.v, thingsExportKind, CreateExportInput{})
+	o, err := w.CreateExport(t.Context(), w.Viewer, thingsExportKind, CreateExportInput{})
 	require.NoError(t, err)
 	w.run(t, o)
 	require.Equal(t, map[string]int{"TEST_THINGS CREATE": 1, "TEST_THINGS UPDATE": 1199, "TEST_THINGS FAILED": 1, "TEST_THINGS_EXPORT EXPORT": 1}, got)

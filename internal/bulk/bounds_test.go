@@ -142,7 +142,7 @@ func TestFilesOfAnOrganizationAreBounded(t *testing.T) {
 	w.limits.OrganizationBytes = int64(len(file)) + 20
 	small := CreateInput{Kind: thingsKind, Format: JSONL}
 	refusal := func() string {
-		_, err := w.Create(t.Context(), w.v, small, w.upload(t, "b", strings.NewReader(file)))
+		_, err := w.Create(t.Context(), w.Viewer, small, w.upload(t, "b", strings.NewReader(file)))
 		errs, ok := fault.AsUserErrors(err)
 		if !ok {
 			require.NoError(t, err)
@@ -152,7 +152,7 @@ func TestFilesOfAnOrganizationAreBounded(t *testing.T) {
 		return string(errs[0].Code)
 	}
 	require.Equal(t, string(fault.LimitExceeded), refusal(), "the other is open")
-	_, err := w.Create(t.Context(), w.v, small, w.upload(t, "c", strings.NewReader("{}")))
+	_, err := w.Create(t.Context(), w.Viewer, small, w.upload(t, "c", strings.NewReader("{}")))
 	require.NoError(t, err, "there is place for a small one")
 
 	w.limits.OrganizationBytes = 1 << 20
@@ -161,7 +161,7 @@ func TestFilesOfAnOrganizationAreBounded(t *testing.T) {
 	require.Equal(t, int64(len(w.text(t, o))), o.ResultsBytes)
 	w.limits.OrganizationBytes = int64(len(file)) + o.ResultsBytes
 	require.Equal(t, string(fault.LimitExceeded), refusal(), "its results are kept")
-	w.clock.pass(w.limits.Keep + time.Hour)
+	w.Clock.Advance(w.limits.Keep + time.Hour)
 	require.NoError(t, w.Expire(t.Context()))
 	require.Empty(t, refusal(), "and removed")
 }
@@ -188,7 +188,7 @@ func TestDeathsAreCounted(t *testing.T) {
 		got, err := w.acquire(t.Context(), o.OrganizationID, o.UUID)
 		require.NoError(t, err)
 		require.Equal(t, n, got.FailureCount, "the one before died")
-		w.clock.pass(leaseTime + time.Second)
+		w.Clock.Advance(leaseTime + time.Second)
 	}
 	o = w.run(t, o)
 	require.Equal(t, Failed, o.State)
@@ -219,7 +219,7 @@ func TestFailureAfterProgressIsTheFirst(t *testing.T) {
 	}
 	for range maxFailures - 1 {
 		o = w.run(t, o)
-		w.clock.pass(longestWait)
+		w.Clock.Advance(longestWait)
 	}
 	require.Equal(t, int32(maxFailures-1), o.FailureCount)
 	broken.Store(1000)

@@ -14,6 +14,7 @@ import (
 
 	"caseload/internal/batch"
 	"caseload/internal/db"
+	"caseload/internal/dbtest"
 	"caseload/internal/fault"
 	"caseload/internal/viewer"
 )
@@ -44,8 +45,8 @@ func TestImportJSONLines(t *testing.T) {
 	require.Equal(t, int32(8), *o.LineCount)
 	require.Equal(t, []int32{2, 1, 0, 5, 0, 8}, []int32{o.Created, o.Updated, o.Unchanged, o.Failed, o.Skipped, o.Processed})
 	require.InDelta(t, 1.0, *o.Progress(), 0)
-	require.Equal(t, monday, o.FinishedAt.UTC())
-	require.Equal(t, monday.Add(7*24*time.Hour), o.ExpiresAt.UTC())
+	require.Equal(t, dbtest.Monday, o.FinishedAt.UTC())
+	require.Equal(t, dbtest.Monday.Add(7*24*time.Hour), o.ExpiresAt.UTC())
 	require.Nil(t, o.LeaseToken)
 	require.Nil(t, o.FileKey)
 	_, err := w.store.Open(t.Context(), o.OrganizationID, file, 0)
@@ -193,7 +194,7 @@ func TestSameKeysActInOrder(t *testing.T) {
 		select {
 		case <-both:
 			return nil
-		case <-time.After(patience):
+		case <-time.After(dbtest.Patience):
 			return errors.New("the other chunk never came")
 		}
 	}
@@ -303,8 +304,8 @@ func TestRetriedChunkCountsOnce(t *testing.T) {
 func TestDeadlocksAreSurvived(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.exec(t, `CREATE TABLE gates (id int PRIMARY KEY, n int NOT NULL)`)
-	w.exec(t, `INSERT INTO gates VALUES (0, 0), (1, 0)`)
+	w.Exec(t, `CREATE TABLE gates (id int PRIMARY KEY, n int NOT NULL)`)
+	w.Exec(t, `INSERT INTO gates VALUES (0, 0), (1, 0)`)
 	var tries atomic.Int32
 	// Both hold their first gate before either asks for its second.
 	var both sync.WaitGroup

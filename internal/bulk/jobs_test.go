@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"caseload/internal/db"
+	"caseload/internal/dbtest"
 	"caseload/internal/jobs"
 	"caseload/internal/viewer"
 )
@@ -31,7 +32,7 @@ func (w *world) waiting(t testing.TB) []uuid.UUID {
 	for _, text := range texts {
 		var args RunArgs
 		require.NoError(t, json.Unmarshal([]byte(text), &args))
-		require.Equal(t, w.v.OrganizationID, args.Organization)
+		require.Equal(t, w.Viewer.OrganizationID, args.Organization)
 		out = append(out, args.Operation)
 	}
 	return out
@@ -39,20 +40,20 @@ func (w *world) waiting(t testing.TB) []uuid.UUID {
 
 func (w *world) forget(t testing.TB) {
 	t.Helper()
-	w.exec(t, `DELETE FROM river_job`)
+	w.Exec(t, `DELETE FROM river_job`)
 }
 
 func TestSweep(t *testing.T) {
 	t.Parallel()
 	w := newWorldWith(t, oneAtATime())
 	first := w.create(t, JSONL, `{"name":"a"}`)
-	w.clock.pass(time.Second)
+	w.Clock.Advance(time.Second)
 	second := w.create(t, JSONL, `{"name":"b"}`)
 	require.Equal(t, []uuid.UUID{first.UUID, second.UUID}, w.waiting(t), "each has a job from its transaction")
 	require.NoError(t, w.Sweep(t.Context()))
 	require.Len(t, w.waiting(t), 2, "and needs no other for a while")
 	w.forget(t)
-	w.clock.pass(enqueueAgain)
+	w.Clock.Advance(enqueueAgain)
 	require.NoError(t, w.Sweep(t.Context()))
 	require.Equal(t, []uuid.UUID{first.UUID, second.UUID}, w.waiting(t), "those first that have waited for longest")
 
@@ -63,7 +64,7 @@ func TestSweep(t *testing.T) {
 	require.NotNil(t, o)
 	require.NoError(t, w.Sweep(t.Context()))
 	require.Empty(t, w.waiting(t))
-	w.clock.pass(leaseTime + time.Second)
+	w.Clock.Advance(leaseTime + time.Second)
 	require.NoError(t, w.Sweep(t.Context()))
 	require.Equal(t, []uuid.UUID{first.UUID}, w.waiting(t))
 
@@ -73,7 +74,7 @@ func TestSweep(t *testing.T) {
 	require.Equal(t, []uuid.UUID{second.UUID}, w.waiting(t))
 	w.forget(t)
 	require.Equal(t, Completed, w.run(t, second).State)
-	w.clock.pass(time.Hour)
+	w.Clock.Advance(time.Hour)
 	require.NoError(t, w.Sweep(t.Context()))
 	require.Empty(t, w.waiting(t))
 }
@@ -84,10 +85,10 @@ func TestRolledBackCreationLeavesNothing(t *testing.T) {
 	w := newWorld(t)
 	file := w.upload(t, "a", strings.NewReader(""))
 	ctx := db.WithGuard(t.Context(), refusing{})
-	_, err := w.Create(ctx, w.v, CreateInput{Kind: thingsKind, Format: JSONL}, file)
+	_, err := w.Create(ctx, w.Viewer, CreateInput{Kind: thingsKind, Format: JSONL}, file)
 	require.ErrorIs(t, err, errBroken)
 	require.Empty(t, w.waiting(t))
-	n, err := Operations.Count(t.Context(), w.pool, w.v.Scope(), db.Where{})
+	n, err := Operations.Count(t.Context(), w.pool, w.Viewer.Scope(), db.Where{})
 	require.NoError(t, err)
 	require.Zero(t, n)
 }
@@ -113,7 +114,7 @@ func TestPlacesAreBounded(t *testing.T) {
 	for i := range o {
 		o[i] = w.create(t, JSONL, fmt.Sprintf(`{"name":"n%d"}`, i))
 	}
-	stranger := *w.v
+	stranger := *w.Viewer
 	stranger.OrganizationID = uuid.New()
 	foreign, err := w.createFor(t, &stranger)
 	require.NoError(t, err)
@@ -175,11 +176,11 @@ func TestJobs(t *testing.T) {
 	require.NoError(t, runner.Start(context.Background()))
 	select {
 	case <-finished:
-	case <-time.After(patience):
+	case <-time.After(dbtest.Patience):
 		require.FailNow(t, "the job never ran")
 	}
 	w.runner.Drain()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), dbtest.Patience)
 	defer cancel()
 	require.NoError(t, runner.Stop(ctx))
 	require.Equal(t, Completed, w.stored(t, o).State)
@@ -198,7 +199,7 @@ func TestMemoryIsFlat(t *testing.T) {
 	}
 	w := newWorld(t)
 	content := &generated{lines: count, filler: strings.Repeat("x", width)}
-	o, err := w.Create(t.Context(), w.v, CreateInput{Kind: thingsKind, Format: JSONL}, w.upload(t, "many", content))
+	o, err := w.Create(t.Context(), w.Viewer, CreateInput{Kind: thingsKind, Format: JSONL}, w.upload(t, "many", content))
 	require.NoError(t, err)
 	if isWhole {
 		require.Greater(t, o.ByteSize, int64(2*bound))
@@ -261,14 +262,14 @@ func TestSweepsUseTheirIndexes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for range 3 {
-		w.exec(t, `
+		w.Exec(t, `
 			INSERT INTO bulk_operations (organization_id, id, kind, format, state, byte_size, runnable_at, finished_at, expires_at, files_removed_at,
 				actor_kind, actor_id, actor_name, actor_scopes, request_id, ip, created_at, updated_at, created_by, updated_by)
 			SELECT CAST($1 AS uuid), gen_random_uuid(), 'X', 'CSV', 'COMPLETED', 1, $2, $2, $2, CASE WHEN i > 5 THEN CAST($2 AS timestamptz) END,
-				'API_KEY', gen_random_uuid(), 'x', '{}', 'x', 'x', $2, $2, 'x', 'x' FROM generate_series(1, 8000) i`, uuid.New(), monday)
+				'API_KEY', gen_random_uuid(), 'x', '{}', 'x', 'x', $2, $2, 'x', 'x' FROM generate_series(1, 8000) i`, uuid.New(), dbtest.Monday)
 	}
 	w.create(t, JSONL, "")
-	w.exec(t, `ANALYZE bulk_operations`)
+	w.Exec(t, `ANALYZE bulk_operations`)
 	for query, index := range map[string]string{
 		strings.NewReplacer("$1", "now()", "$2", "now()", "$3", "5", "$4", "10").Replace(sweepSQL):                                                   "bulk_operations_open_idx",
 		strings.NewReplacer("$1", "now()", "$2", "'-infinity'::timestamptz", "$3", "'"+uuid.Nil.String()+"'::uuid", "$4", "100").Replace(expiredSQL): "bulk_operations_files_idx",

@@ -22,7 +22,7 @@ func TestBacklog(t *testing.T) {
 	o := w.create(t, JSONL, `{"name":"a"}`)
 	other := w.create(t, JSONL, "")
 	w.run(t, w.create(t, JSONL, ""))
-	w.clock.pass(time.Minute)
+	w.Clock.Advance(time.Minute)
 	open, waiting = backlog()
 	require.Equal(t, map[string]int{"PENDING": 2, "CHECKING": 0, "RUNNING": 0}, open)
 	require.Equal(t, time.Minute, waiting)
@@ -34,7 +34,7 @@ func TestBacklog(t *testing.T) {
 	open, waiting = backlog()
 	require.Equal(t, 2, open["CHECKING"])
 	require.Zero(t, waiting, "they are worked on")
-	w.clock.pass(leaseTime + 2*time.Minute)
+	w.Clock.Advance(leaseTime + 2*time.Minute)
 	_, waiting = backlog()
 	require.Equal(t, 2*time.Minute, waiting, "whoever did is dead")
 }

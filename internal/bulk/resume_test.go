@@ -94,7 +94,7 @@ func TestKilledAtAnyPoint(t *testing.T) {
 				}
 			}
 			_ = victim.runner.Run(context.Background(), o.OrganizationID, o.UUID)
-			w.clock.pass(leaseTime + longestWait + time.Second)
+			w.Clock.Advance(leaseTime + longestWait + time.Second)
 			o = w.stored(t, o)
 			require.Less(t, kills.Load(), int32(100), "seed %d", seed)
 		}
@@ -111,7 +111,7 @@ func (w *world) die(by *world) {
 	closed := make(chan struct{})
 	go func() { _ = w.pool.Close(); close(closed) }()
 	for {
-		_, _ = by.pool.Exec(context.Background(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1`, w.process)
+		_, _ = by.pool.Exec(context.Background(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1`, w.Process)
 		select {
 		case <-closed:
 			return
@@ -171,7 +171,7 @@ func TestWhoHasLostTheLeaseCommitsNothing(t *testing.T) {
 	<-asleep
 	require.NoError(t, w.runner.Run(t.Context(), o.OrganizationID, o.UUID))
 	require.Equal(t, Running, w.stored(t, o).State, "not while the lease lasts")
-	w.clock.pass(leaseTime + time.Second)
+	w.Clock.Advance(leaseTime + time.Second)
 	o = w.run(t, o)
 	exactlyOnce(t, w, o, want)
 	before := w.text(t, o)
@@ -188,7 +188,7 @@ func TestCommitIsFenced(t *testing.T) {
 	o := w.create(t, JSONL, `{"name":"a"}`)
 	w.runner.renewEvery = time.Hour
 	w.things.after = func(context.Context, []*Row) error {
-		w.exec(t, `UPDATE bulk_operations SET lease_token = $1 WHERE id = $2`, o.UUID, o.UUID)
+		w.Exec(t, `UPDATE bulk_operations SET lease_token = $1 WHERE id = $2`, o.UUID, o.UUID)
 		return nil
 	}
 	o = w.run(t, o)
@@ -206,8 +206,8 @@ func TestLeaseIsRenewed(t *testing.T) {
 	o := w.create(t, JSONL, `{"name":"a"}`)
 	w.runner.renewEvery = time.Millisecond
 	w.things.before = func(ctx context.Context, _ []*Row) error {
-		w.clock.pass(leaseTime - time.Second)
-		began := w.clock.read()
+		w.Clock.Advance(leaseTime - time.Second)
+		began := w.Clock.Now()
 		for !w.stored(t, o).LeaseUntil.After(began.Add(leaseTime - time.Second)) {
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -220,7 +220,7 @@ func TestLeaseIsRenewed(t *testing.T) {
 	o = w.create(t, JSONL, `{"name":"b"}`)
 	w.things.before = func(ctx context.Context, _ []*Row) error {
 		// Somebody else takes it: the work ends without being told by its own commit.
-		w.exec(t, `UPDATE bulk_operations SET lease_token = $1 WHERE id = $2`, o.UUID, o.UUID)
+		w.Exec(t, `UPDATE bulk_operations SET lease_token = $1 WHERE id = $2`, o.UUID, o.UUID)
 		<-ctx.Done()
 		return ctx.Err()
 	}
@@ -235,13 +235,13 @@ func TestCancelOfOneThatWaits(t *testing.T) {
 	w := newWorld(t)
 	o := w.create(t, JSONL, `{"name":"a"}`)
 	file := *o.FileKey
-	o, err := w.Cancel(t.Context(), w.v, CancelInput{ID: o.ID()})
+	o, err := w.Cancel(t.Context(), w.Viewer, CancelInput{ID: o.ID()})
 	require.NoError(t, err)
 	require.Equal(t, Cancelled, o.State)
 	require.Equal(t, []string{"Cancelled after 0 lines."}, o.Messages())
 	_, err = w.store.Open(t.Context(), o.OrganizationID, file, 0)
 	require.Error(t, err)
-	again, err := w.Cancel(t.Context(), w.v, CancelInput{ID: o.ID()})
+	again, err := w.Cancel(t.Context(), w.Viewer, CancelInput{ID: o.ID()})
 	require.NoError(t, err)
 	require.Equal(t, o.Version, again.Version, "safe to repeat")
 	require.Equal(t, Cancelled, w.run(t, o).State)
@@ -258,7 +258,7 @@ func TestCancelOfOneThatRuns(t *testing.T) {
 		if rows[0].Line < 2000 {
 			return nil
 		}
-		asked, err := w.Cancel(ctx, w.v, CancelInput{ID: o.ID()})
+		asked, err := w.Cancel(ctx, w.Viewer, CancelInput{ID: o.ID()})
 		if err == nil && asked.State != Running {
 			return errBroken
 		}
@@ -282,7 +282,7 @@ func TestCancelOfOneThatIsChecked(t *testing.T) {
 	other := w.another(t, func() {
 		// The first reading takes the operation, the second ends the check.
 		if reads.Add(1) == 2 {
-			_, err := w.Cancel(context.Background(), w.v, CancelInput{ID: o.ID()})
+			_, err := w.Cancel(context.Background(), w.Viewer, CancelInput{ID: o.ID()})
 			assertNoError(t, err)
 		}
 	})
@@ -299,7 +299,7 @@ func TestCheckIsNotInterruptedForOthers(t *testing.T) {
 	file, want := shuffled(rand.New(rand.NewPCG(10, 1)), "n", 3000)
 	o := w.create(t, JSONL, file)
 	w.create(t, JSONL, "")
-	slow := w.another(t, func() { w.clock.pass(fairTurn) })
+	slow := w.another(t, func() { w.Clock.Advance(fairTurn) })
 	o = slow.run(t, o)
 	require.Equal(t, Running, o.State)
 	require.Equal(t, int32(3000), *o.LineCount)
@@ -363,7 +363,7 @@ func TestOthersGetTheirTurn(t *testing.T) {
 	file, want := shuffled(rand.New(rand.NewPCG(7, 1)), "n", 4000)
 	o := w.create(t, JSONL, file)
 	w.things.before = func(context.Context, []*Row) error {
-		w.clock.pass(fairTurn/2 + time.Second)
+		w.Clock.Advance(fairTurn/2 + time.Second)
 		return nil
 	}
 	small := w.create(t, JSONL, `{"name":"small"}`)
@@ -377,7 +377,7 @@ func TestOthersGetTheirTurn(t *testing.T) {
 	file, want = shuffled(rand.New(rand.NewPCG(8, 1)), "m", 3000)
 	o = w.create(t, JSONL, file)
 	w.things.before = func(context.Context, []*Row) error {
-		w.clock.pass(longestTurn)
+		w.Clock.Advance(longestTurn)
 		return nil
 	}
 	o = w.run(t, o)
@@ -406,13 +406,13 @@ func TestFailure(t *testing.T) {
 	o = w.run(t, o)
 	require.Equal(t, int32(1), o.FailureCount)
 	require.Equal(t, int32(2000), o.Processed)
-	require.Equal(t, w.clock.read().Add(firstWait), o.RunnableAt.UTC())
+	require.Equal(t, w.Clock.Now().Add(firstWait), o.RunnableAt.UTC())
 	require.Equal(t, o.Version, w.run(t, o).Version, "not before its time")
-	w.clock.pass(firstWait)
+	w.Clock.Advance(firstWait)
 	o = w.run(t, o)
 	require.Equal(t, int32(2), o.FailureCount)
-	require.Equal(t, w.clock.read().Add(2*firstWait), o.RunnableAt.UTC())
-	w.clock.pass(longestWait)
+	require.Equal(t, w.Clock.Now().Add(2*firstWait), o.RunnableAt.UTC())
+	w.Clock.Advance(longestWait)
 	w.things.after = nil
 	exactlyOnce(t, w, w.run(t, o), want)
 	require.Zero(t, w.stored(t, o).FailureCount)
@@ -422,7 +422,7 @@ func TestFailure(t *testing.T) {
 	for n := range int32(maxFailures) {
 		require.False(t, o.State.Final(), "try %d", n)
 		o = w.run(t, o)
-		w.clock.pass(longestWait)
+		w.Clock.Advance(longestWait)
 	}
 	require.Equal(t, Failed, o.State)
 	require.Equal(t, []string{"Given up after 10 tries in which it came no further. What was done stays: see the results."}, o.Messages())
@@ -476,7 +476,7 @@ func TestGapIsFilled(t *testing.T) {
 			}
 			return nil
 		}
-		w.clock.pass(longestWait)
+		w.Clock.Advance(longestWait)
 		exactlyOnce(t, w, w.run(t, o), want)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"caseload/internal/batch"
 	"caseload/internal/blob"
 	"caseload/internal/db"
+	"caseload/internal/dbtest"
 	"caseload/internal/fault"
 	"caseload/internal/identity"
 	"caseload/internal/relay"
@@ -50,7 +51,7 @@ func TestCreateChecksItsInput(t *testing.T) {
 	for name, test := range tests {
 		in, f := CreateInput{Kind: thingsKind, Format: JSONL}, file
 		test.change(&in, &f)
-		_, err := w.Create(t.Context(), w.v, in, f)
+		_, err := w.Create(t.Context(), w.Viewer, in, f)
 		errs, ok := fault.AsUserErrors(err)
 		require.True(t, ok, "%s: %v", name, err)
 		var got []string
@@ -60,21 +61,21 @@ func TestCreateChecksItsInput(t *testing.T) {
 		require.Equal(t, test.want, got, name)
 	}
 	in := CreateInput{Kind: thingsKind, Format: CSV, Source: some(" CRM "), Language: some("en"), ErrorPolicy: some(batch.IgnoreFailed)}
-	o, err := w.Create(t.Context(), w.v, in, file)
+	o, err := w.Create(t.Context(), w.Viewer, in, file)
 	require.NoError(t, err)
 	require.Equal(t, Options{Source: pointer("CRM"), Language: pointer("en"), ErrorPolicy: batch.IgnoreFailed}, w.stored(t, o).Options())
 	require.Equal(t, []any{"CRM", "en", batch.IgnoreFailed}, []any{*o.Source(), *o.Language(), *o.ErrorPolicy()})
 	require.Nil(t, (&Operation{OptionJSON: db.JSON("{}")}).ErrorPolicy())
 	require.Equal(t, "a", *o.FileName)
-	require.Equal(t, w.stored(t, o).actor(), w.v)
+	require.Equal(t, w.stored(t, o).actor(), w.Viewer)
 
 	foreign := file
 	foreign.Key = blob.Key(uuid.New(), blob.Uploads+"x")
-	_, err = w.Create(t.Context(), w.v, CreateInput{Kind: thingsKind, Format: JSONL}, foreign)
+	_, err = w.Create(t.Context(), w.Viewer, CreateInput{Kind: thingsKind, Format: JSONL}, foreign)
 	require.Error(t, err, "a file of somebody else is a mistake in the program")
 	require.Equal(t, fault.Internal, fault.CodeOf(err))
 
-	reader := *w.v
+	reader := *w.Viewer
 	reader.Scopes = []viewer.Scope{viewer.CustomersRead}
 	_, err = w.Create(t.Context(), &reader, CreateInput{Kind: thingsKind, Format: JSONL}, file)
 	require.Equal(t, fault.Forbidden, fault.CodeOf(err))
@@ -83,17 +84,17 @@ func TestCreateChecksItsInput(t *testing.T) {
 	require.Equal(t, fault.Forbidden, fault.CodeOf(err))
 	require.NoError(t, w.MayDownload(&reader, &Operation{Kind: thingsKind}))
 	require.Equal(t, fault.Forbidden, fault.CodeOf(w.MayDownload(&reader, &Operation{Kind: thingsExportKind})))
-	require.NoError(t, w.MayDownload(w.v, &Operation{Kind: thingsExportKind}))
+	require.NoError(t, w.MayDownload(w.Viewer, &Operation{Kind: thingsExportKind}))
 
 	// What the creator's scopes put into the file is for those who have them too.
-	narrow := *w.v
+	narrow := *w.Viewer
 	narrow.Scopes = []viewer.Scope{viewer.CustomersRead}
 	require.NoError(t, w.MayDownload(&narrow, &Operation{Kind: thingsExportKind, ActorScopes: []string{string(viewer.CustomersRead)}}))
 	require.Equal(t, fault.Forbidden, fault.CodeOf(w.MayDownload(&narrow, &Operation{Kind: thingsExportKind, ActorScopes: []string{string(viewer.PIIRead)}})))
-	_, err = w.CreateExport(t.Context(), w.v, thingsExportKind, CreateExportInput{Filter: json.RawMessage(`"wrong"`)})
+	_, err = w.CreateExport(t.Context(), w.Viewer, thingsExportKind, CreateExportInput{Filter: json.RawMessage(`"wrong"`)})
 	_, ok := fault.AsUserErrors(err)
 	require.True(t, ok)
-	_, err = w.CreateExport(t.Context(), w.v, thingsKind, CreateExportInput{})
+	_, err = w.CreateExport(t.Context(), w.Viewer, thingsKind, CreateExportInput{})
 	require.Error(t, err)
 }
 
@@ -123,7 +124,7 @@ func TestTenancy(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	o := w.run(t, w.create(t, JSONL, `{"name":"a"}`))
-	stranger := *w.v
+	stranger := *w.Viewer
 	stranger.OrganizationID = uuid.New()
 	_, err := w.Get(t.Context(), &stranger, o.ID())
 	require.Equal(t, fault.NotFound, fault.CodeOf(err))
@@ -132,15 +133,15 @@ func TestTenancy(t *testing.T) {
 	require.Equal(t, fault.Missing, errs[0].Code)
 	_, _, err = w.Open(t.Context(), &stranger, o.UUID)
 	require.Equal(t, fault.NotFound, fault.CodeOf(err))
-	_, err = w.Get(t.Context(), w.v, relay.ID{Prefix: "cust", UUID: o.UUID})
+	_, err = w.Get(t.Context(), w.Viewer, relay.ID{Prefix: "cust", UUID: o.UUID})
 	require.Equal(t, fault.BadUserInput, fault.CodeOf(err))
-	_, err = w.Cancel(t.Context(), w.v, CancelInput{ID: relay.ID{Prefix: "cust", UUID: o.UUID}})
+	_, err = w.Cancel(t.Context(), w.Viewer, CancelInput{ID: relay.ID{Prefix: "cust", UUID: o.UUID}})
 	require.Equal(t, fault.BadUserInput, fault.CodeOf(err))
 
-	got, err := w.Get(t.Context(), w.v, o.ID())
+	got, err := w.Get(t.Context(), w.Viewer, o.ID())
 	require.NoError(t, err)
 	require.Equal(t, o, got)
-	opened, r, err := w.Open(t.Context(), w.v, o.UUID)
+	opened, r, err := w.Open(t.Context(), w.Viewer, o.UUID)
 	require.NoError(t, err)
 	require.Equal(t, o, opened)
 	text, err := io.ReadAll(r)
@@ -154,14 +155,14 @@ func TestList(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	first := w.create(t, JSONL, "")
-	w.clock.pass(time.Second)
+	w.Clock.Advance(time.Second)
 	second := w.create(t, CSV, "name\n")
 	w.run(t, second)
 	cursors := relay.NewCursors([]byte("a key of at least sixteen bytes"))
 	list := func(raw map[string]any) []*Operation {
-		args, err := List.Parse(t.Context(), cursors, w.v.Scope(), "Query.bulkOperations", raw)
+		args, err := List.Parse(t.Context(), cursors, w.Viewer.Scope(), "Query.bulkOperations", raw)
 		require.NoError(t, err)
-		rows, err := Operations.List(t.Context(), w.pool, w.v.Scope(), args.Where, args.Page)
+		rows, err := Operations.List(t.Context(), w.pool, w.Viewer.Scope(), args.Where, args.Page)
 		require.NoError(t, err)
 		return rows
 	}
@@ -178,7 +179,7 @@ func TestOpenOperationsAreBounded(t *testing.T) {
 	w := newWorldWith(t, limits)
 	o := w.create(t, JSONL, "")
 	w.create(t, JSONL, "")
-	_, err := w.Create(t.Context(), w.v, CreateInput{Kind: thingsKind, Format: JSONL}, w.upload(t, "a", strings.NewReader("")))
+	_, err := w.Create(t.Context(), w.Viewer, CreateInput{Kind: thingsKind, Format: JSONL}, w.upload(t, "a", strings.NewReader("")))
 	errs, ok := fault.AsUserErrors(err)
 	require.True(t, ok)
 	require.Equal(t, fault.LimitExceeded, errs[0].Code)
@@ -192,13 +193,13 @@ func TestAudit(t *testing.T) {
 	w := newWorld(t)
 	o := w.run(t, w.create(t, JSONL, `{"name":"secret"}`))
 	c := w.create(t, JSONL, "")
-	_, err := w.Cancel(t.Context(), w.v, CancelInput{ID: c.ID()})
+	_, err := w.Cancel(t.Context(), w.Viewer, CancelInput{ID: c.ID()})
 	require.NoError(t, err)
-	rows, err := audit.Table.List(t.Context(), w.pool, w.v.Scope(), db.Where{}, db.Page{Order: db.By("id")})
+	rows, err := audit.Table.List(t.Context(), w.pool, w.Viewer.Scope(), db.Where{}, db.Page{Order: db.By("id")})
 	require.NoError(t, err)
 	var got []string
 	for _, e := range rows {
-		require.Equal(t, w.v.ActorText(), e.ActorID)
+		require.Equal(t, w.Viewer.ActorText(), e.ActorID)
 		require.Equal(t, "request", e.RequestID)
 		require.NotContains(t, string(e.Changes), "secret")
 		got = append(got, e.Action+" "+e.TargetID)
@@ -210,17 +211,15 @@ func TestAudit(t *testing.T) {
 func TestChanges(t *testing.T) {
 	t.Parallel()
 	w := newWorldWith(t, oneAtATime())
+	w.Listen(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	ran := make(chan error)
-	go func() { ran <- w.bus.Run(ctx) }()
-	require.Eventually(t, w.bus.Connected, patience, time.Millisecond)
 	o := w.create(t, JSONL, strings.Repeat("{\"name\":\"a\"}\n", 1500))
-	stranger := *w.v
+	stranger := *w.Viewer
 	stranger.OrganizationID = uuid.New()
 	foreign := w.Changes(ctx, &stranger, nil)
 	other := uuid.New()
-	another := w.Changes(ctx, w.v, &other)
-	changes := w.Changes(ctx, w.v, &o.UUID)
+	another := w.Changes(ctx, w.Viewer, &other)
+	changes := w.Changes(ctx, w.Viewer, &o.UUID)
 	o = w.run(t, o)
 	require.Equal(t, Completed, o.State)
 	var got []State
@@ -229,7 +228,7 @@ func TestChanges(t *testing.T) {
 		case c := <-changes:
 			require.Equal(t, o.UUID, c.OperationID)
 			got = append(got, c.State)
-		case <-time.After(patience):
+		case <-time.After(dbtest.Patience):
 			require.FailNow(t, "no change came", "%v", got)
 		}
 	}
@@ -238,7 +237,6 @@ func TestChanges(t *testing.T) {
 	}
 	require.Equal(t, []State{Checking, Running, Running, Running, Completed}, got, "each step, and each chunk")
 	cancel()
-	require.NoError(t, <-ran)
 	_, more := <-foreign
 	require.False(t, more, "nothing of another organization")
 	_, more = <-another
@@ -249,12 +247,10 @@ func TestChanges(t *testing.T) {
 func TestExpire(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	_, err := identity.CreateOrganization(t.Context(), w.pool, w.v.OrganizationID, "Harbor", "America/New_York", monday)
+	_, err := identity.CreateOrganization(t.Context(), w.pool, w.Viewer.OrganizationID, "Harbor", "America/New_York", dbtest.Monday)
 	require.NoError(t, err)
-	w.clock.mu.Lock()
 	// The object store has a clock of its own.
-	w.clock.now = time.Now()
-	w.clock.mu.Unlock()
+	w.Clock.Set(time.Now())
 	done := w.run(t, w.create(t, JSONL, `{"name":"a"}`))
 	refused := w.run(t, w.create(t, JSONL, `{"company":"a"}`))
 	waiting := w.create(t, JSONL, `{"name":"b"}`)
@@ -263,13 +259,13 @@ func TestExpire(t *testing.T) {
 	require.Len(t, w.results(t, done), 1, "nothing is due")
 	require.True(t, w.exists(t, lost.Key))
 
-	w.clock.pass(transit + time.Minute)
+	w.Clock.Advance(transit + time.Minute)
 	require.NoError(t, w.Expire(t.Context()))
 	require.False(t, w.exists(t, lost.Key))
 	require.True(t, w.exists(t, *waiting.FileKey), "an open operation needs its file, however old it is")
 	require.Len(t, w.results(t, done), 1)
 
-	w.clock.pass(6 * 24 * time.Hour)
+	w.Clock.Advance(6 * 24 * time.Hour)
 	for range 2 {
 		require.NoError(t, w.Expire(t.Context()))
 	}
@@ -290,26 +286,24 @@ func TestExpire(t *testing.T) {
 func TestExpireGoesOnAfterAFailure(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	_, err := identity.CreateOrganization(t.Context(), w.pool, w.v.OrganizationID, "Harbor", "America/New_York", monday)
+	_, err := identity.CreateOrganization(t.Context(), w.pool, w.Viewer.OrganizationID, "Harbor", "America/New_York", dbtest.Monday)
 	require.NoError(t, err)
-	w.clock.mu.Lock()
-	w.clock.now = time.Now()
-	w.clock.mu.Unlock()
+	w.Clock.Set(time.Now())
 	var all []*Operation
 	for range 4 {
 		all = append(all, w.run(t, w.create(t, JSONL, `{"name":"a"}`)))
-		w.clock.pass(time.Second)
+		w.Clock.Advance(time.Second)
 	}
 	lost := w.upload(t, "lost", strings.NewReader("x"))
-	w.exec(t, `CREATE FUNCTION stuck() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'stuck'; END $$`)
-	w.exec(t, fmt.Sprintf(`CREATE TRIGGER stuck BEFORE UPDATE ON bulk_operations FOR EACH ROW WHEN (NEW.id IN ('%s', '%s')) EXECUTE FUNCTION stuck()`, all[0].UUID, all[2].UUID))
-	w.clock.pass(8 * 24 * time.Hour)
+	w.Exec(t, `CREATE FUNCTION stuck() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'stuck'; END $$`)
+	w.Exec(t, fmt.Sprintf(`CREATE TRIGGER stuck BEFORE UPDATE ON bulk_operations FOR EACH ROW WHEN (NEW.id IN ('%s', '%s')) EXECUTE FUNCTION stuck()`, all[0].UUID, all[2].UUID))
+	w.Clock.Advance(8 * 24 * time.Hour)
 	require.ErrorContains(t, w.Expire(t.Context()), "and 1 more")
 	for i, o := range all {
 		require.Equal(t, i%2 == 0, w.stored(t, o).FilesRemovedAt == nil, "%d", i)
 	}
 	require.False(t, w.exists(t, lost.Key))
-	w.exec(t, `DROP TRIGGER stuck ON bulk_operations`)
+	w.Exec(t, `DROP TRIGGER stuck ON bulk_operations`)
 	require.NoError(t, w.Expire(t.Context()))
 	for _, o := range all {
 		require.NotNil(t, w.stored(t, o).FilesRemovedAt)
@@ -318,7 +312,7 @@ func TestExpireGoesOnAfterAFailure(t *testing.T) {
 
 func (w *world) exists(t *testing.T, key string) bool {
 	t.Helper()
-	r, err := w.store.Open(t.Context(), w.v.OrganizationID, key, 0)
+	r, err := w.store.Open(t.Context(), w.Viewer.OrganizationID, key, 0)
 	if err != nil {
 		require.ErrorIs(t, err, blob.ErrNotFound)
 		return false
@@ -333,11 +327,11 @@ func TestExport(t *testing.T) {
 	w := newWorld(t)
 	var want strings.Builder
 	for i := range 10 {
-		w.exec(t, `INSERT INTO things (organization_id, id, name, lines) VALUES ($1, $2, $3, '')`, w.v.OrganizationID, db.NewID(), fmt.Sprintf("n%d", i))
+		w.Exec(t, `INSERT INTO things (organization_id, id, name, lines) VALUES ($1, $2, $3, '')`, w.Viewer.OrganizationID, db.NewID(), fmt.Sprintf("n%d", i))
 		fmt.Fprintf(&want, "{\"name\":\"n%d\"}\n", i)
 	}
-	w.exec(t, `INSERT INTO things (organization_id, id, name, lines) VALUES ($1, $2, 'foreign', '')`, uuid.New(), db.NewID())
-	o, err := w.CreateExport(t.Context(), w.v, thingsExportKind, CreateExportInput{})
+	w.Exec(t, `INSERT INTO things (organization_id, id, name, lines) VALUES ($1, $2, 'foreign', '')`, uuid.New(), db.NewID())
+	o, err := w.CreateExport(t.Context(), w.Viewer, thingsExportKind, CreateExportInput{})
 	require.NoError(t, err)
 	other := w.another(t, nil)
 	steps := 0
@@ -358,8 +352,8 @@ func TestExport(t *testing.T) {
 	require.Equal(t, int32(10), o.Processed)
 	require.Equal(t, want.String(), w.text(t, o))
 
-	w.exec(t, `DELETE FROM things`)
-	o, err = w.CreateExport(t.Context(), w.v, thingsExportKind, CreateExportInput{})
+	w.Exec(t, `DELETE FROM things`)
+	o, err = w.CreateExport(t.Context(), w.Viewer, thingsExportKind, CreateExportInput{})
 	require.NoError(t, err)
 	o = w.run(t, o)
 	require.Equal(t, Completed, o.State)

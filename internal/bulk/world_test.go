@@ -11,7 +11,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,52 +20,21 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"caseload/internal/batch"
-	"caseload/internal/blob"
+	"caseload/internal/blob/blobtest"
 	"caseload/internal/db"
 	"caseload/internal/dbtest"
 	"caseload/internal/fault"
-	"caseload/internal/notify"
-	"caseload/internal/pii"
 	"caseload/internal/relay"
 	"caseload/internal/viewer"
 )
 
-// patience bounds what a test waits for.
-const patience = time.Minute
-
-var monday = time.Date(2026, 3, 2, 15, 0, 0, 0, time.UTC)
-
-// clock is a time that tests turn, for all processes of a test.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) read() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) pass(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
-// world is a database with a scratch table, an object store, an organization and a clock.
+// world is a process with a scratch table and an object store.
 type world struct {
+	*dbtest.World
 	*Service
-	url    string
 	folder string
-	// process is the name of the connections.
-	process string
-	clock   *clock
-	bus     *notify.Bus
-	runner  *Runner
-	things  *things
-	// v holds every scope.
-	v *viewer.Viewer
+	runner *Runner
+	things *things
 }
 
 func newWorld(t testing.TB) *world {
@@ -76,83 +44,51 @@ func newWorld(t testing.TB) *world {
 
 func newWorldWith(t testing.TB, limits Limits) *world {
 	t.Helper()
-	url, folder := dbtest.New(t), t.TempDir()
-	w := open(t, url, folder, &clock{now: monday}, limits, nil)
-	w.exec(t, `CREATE TABLE things (organization_id uuid NOT NULL, id uuid NOT NULL, name text NOT NULL, lines text NOT NULL, note text,
+	w := &world{World: dbtest.NewWorld(t, dbtest.WorldOptions{}), folder: t.TempDir()}
+	w.serve(t, limits, nil)
+	w.Exec(t, `CREATE TABLE things (organization_id uuid NOT NULL, id uuid NOT NULL, name text NOT NULL, lines text NOT NULL, note text,
 		PRIMARY KEY (organization_id, id), UNIQUE (organization_id, name))`)
 	return w
 }
 
-// keys are what all processes encrypt files with.
-var keys = sync.OnceValue(func() *pii.Sealer {
-	made, err := pii.GenerateKeys()
-	if err != nil {
-		panic(err)
-	}
-	sealer, err := pii.NewSealer(made)
-	if err != nil {
-		panic(err)
-	}
-	return sealer
-})
-
-// open makes the services on a database and a store, as another process has them. onRead is called whenever the
-// clock is read, which happens at every step of the work; it may be nil.
-func open(t testing.TB, url, folder string, c *clock, limits Limits, onRead func()) *world {
+// serve makes the services. onRead is called whenever the clock is read, which happens at every step of the work; it may be nil.
+func (w *world) serve(t testing.TB, limits Limits, onRead func()) {
 	t.Helper()
 	now := func() time.Time {
 		if onRead != nil {
 			onRead()
 		}
-		return c.read()
+		return w.Clock.Now()
 	}
-	process := "process " + uuid.NewString()
-	pool, err := db.Open(url, db.Settings{MaxOpen: 8, ApplicationName: process})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = pool.Close() })
-	address, err := blob.Folder(folder)
-	require.NoError(t, err)
-	store, err := blob.Open(context.Background(), address, keys())
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = store.Close() })
-	w := &world{
-		url: url, folder: folder, process: process, clock: c, things: &things{}, bus: notify.New(pool, url, slog.New(slog.DiscardHandler)),
-		v: &viewer.Viewer{Kind: viewer.APIKey, OrganizationID: uuid.MustParse("01920000-0000-7000-8000-0000000000aa"), ActorID: db.NewID(), ActorName: "key", Scopes: viewer.AllScopes(), RequestID: "request", IP: "192.0.2.1"},
-	}
+	w.things = &things{}
+	var err error
 	w.Service, err = New(ServiceOptions{
-		Pool: pool, Bus: w.bus, Store: store, Log: slog.New(slog.DiscardHandler), Now: now,
+		Pool: w.Pool, Bus: w.Bus, Store: blobtest.Open(t, w.folder, w.Sealer), Log: slog.New(slog.DiscardHandler), Now: now,
 		Kinds: []Kind{w.things}, Exporters: []Exporter{thingsExport{}}, Limits: limits,
 	})
 	require.NoError(t, err)
 	w.runner = NewRunner(w.Service)
-	return w
 }
 
 // another is one more process of the same server.
 func (w *world) another(t testing.TB, onRead func()) *world {
 	t.Helper()
-	other := open(t, w.url, w.folder, w.clock, w.limits, onRead)
-	other.v = w.v
+	other := &world{World: w.Another(t), folder: w.folder}
+	other.serve(t, w.limits, onRead)
 	return other
-}
-
-func (w *world) exec(t testing.TB, query string, args ...any) {
-	t.Helper()
-	_, err := w.pool.Exec(context.Background(), query, args...)
-	require.NoError(t, err)
 }
 
 // upload puts a file into the store.
 func (w *world) upload(t testing.TB, name string, content io.Reader) File {
 	t.Helper()
-	stored, err := w.store.Put(context.Background(), w.v.OrganizationID, content, 1<<30)
+	stored, err := w.store.Put(context.Background(), w.Viewer.OrganizationID, content, 1<<30)
 	require.NoError(t, err)
 	return File{Key: stored.Key, Name: name, Size: stored.Size, SHA256: stored.SHA256}
 }
 
 func (w *world) create(t testing.TB, format Format, content string) *Operation {
 	t.Helper()
-	o, err := w.Create(context.Background(), w.v, CreateInput{Kind: thingsKind, Format: format}, w.upload(t, "things", strings.NewReader(content)))
+	o, err := w.Create(context.Background(), w.Viewer, CreateInput{Kind: thingsKind, Format: format}, w.upload(t, "things", strings.NewReader(content)))
 	require.NoError(t, err)
 	return o
 }
@@ -209,7 +145,7 @@ func (w *world) text(t testing.TB, o *Operation) string {
 func (w *world) stock(t testing.TB) map[string]string {
 	t.Helper()
 	var rows []struct{ Name, Lines string }
-	require.NoError(t, w.pool.Select(context.Background(), &rows, `SELECT name, lines FROM things WHERE organization_id = $1`, w.v.OrganizationID))
+	require.NoError(t, w.pool.Select(context.Background(), &rows, `SELECT name, lines FROM things WHERE organization_id = $1`, w.Viewer.OrganizationID))
 	out := map[string]string{}
 	for _, r := range rows {
 		out[r.Name] = r.Lines

@@ -17,6 +17,7 @@ import (
 
 	"caseload/graph"
 	"caseload/internal/blob"
+	"caseload/internal/blob/blobtest"
 	"caseload/internal/calling"
 	"caseload/internal/db"
 	"caseload/internal/dbtest"
@@ -115,11 +116,7 @@ func New(t testing.TB, options ...Option) *World {
 	sealer, err := pii.NewSealer(keys)
 	require.NoError(t, err)
 	w := &World{URL: dbtest.New(t), Clock: &Clock{t: Morning}, Folder: t.TempDir(), sealer: sealer}
-	address, err := blob.Folder(w.Folder)
-	require.NoError(t, err)
-	w.Files, err = blob.Open(t.Context(), address, sealer)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = w.Files.Close() })
+	w.Files = blobtest.Open(t, w.Folder, sealer)
 	w.links, err = download.NewLinks(download.LinksOptions{Secret: secret, Now: w.Clock.Now})
 	require.NoError(t, err)
 	w.Server = w.Start(t, options...)

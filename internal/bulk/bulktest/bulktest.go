@@ -3,7 +3,6 @@
 package bulktest
 
 import (
-	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -15,6 +14,7 @@ import (
 
 	"caseload/internal/batch"
 	"caseload/internal/blob"
+	"caseload/internal/blob/blobtest"
 	"caseload/internal/bulk"
 	"caseload/internal/db"
 	"caseload/internal/fault"
@@ -45,15 +45,11 @@ type Result struct {
 // by it.
 func New(t testing.TB, pool *db.Pool, kinds []bulk.Kind, exporters []bulk.Exporter) *World {
 	t.Helper()
-	address, err := blob.Folder(t.TempDir())
-	require.NoError(t, err)
 	keys, err := pii.GenerateKeys()
 	require.NoError(t, err)
 	sealer, err := pii.NewSealer(keys)
 	require.NoError(t, err)
-	store, err := blob.Open(context.Background(), address, sealer)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = store.Close() })
+	store := blobtest.Open(t, t.TempDir(), sealer)
 	log := slog.New(slog.DiscardHandler)
 	w := &World{store: store, pool: pool}
 	w.Service, err = bulk.New(bulk.ServiceOptions{
