@@ -16,15 +16,19 @@ import (
 
 // apply applies a chunk, after asking for what it needs.
 func (w *work) apply(ctx context.Context, kind Kind, c *chunk) error {
+	var prepared any
 	if p, ok := kind.(Preparer); ok {
 		if rows := c.right(); len(rows) > 0 {
-			err := w.interruptible(ctx, func(ctx context.Context) error { return p.Prepare(ctx, w.o.actor(), w.o, rows) })
+			err := w.interruptible(ctx, func(ctx context.Context) (err error) {
+				prepared, err = p.Prepare(ctx, w.o.actor(), w.o, rows)
+				return err
+			})
 			if err != nil {
 				return fmt.Errorf("prepare a chunk of %s: %w", kind.Name(), err)
 			}
 		}
 	}
-	if err := w.applyRows(ctx, kind, c); err != nil {
+	if err := w.applyRows(ctx, kind, c, prepared); err != nil {
 		return fmt.Errorf("apply a chunk of %s: %w", kind.Name(), err)
 	}
 	return nil
@@ -32,28 +36,28 @@ func (w *work) apply(ctx context.Context, kind Kind, c *chunk) error {
 
 // applyRows applies a chunk whose rows are prepared. Where the database refuses one of them, the chunk is halved until
 // that row is alone, which then has failed: it must not keep the others from their outcomes.
-func (w *work) applyRows(ctx context.Context, kind Kind, c *chunk) error {
-	err := w.patiently(ctx, func() error { return w.transact(ctx, kind, c) })
+func (w *work) applyRows(ctx context.Context, kind Kind, c *chunk, prepared any) error {
+	err := w.patiently(ctx, func() error { return w.transact(ctx, kind, c, prepared) })
 	if refused(err) == nil {
 		return err
 	}
 	rows := c.right()
 	if len(rows) == 1 {
 		// Once more as it is: another writer may have been in its way just then.
-		err := w.patiently(ctx, func() error { return w.transact(ctx, kind, c) })
+		err := w.patiently(ctx, func() error { return w.transact(ctx, kind, c, prepared) })
 		problem := refused(err)
 		if problem == nil {
 			return err
 		}
 		w.log.Warn("a row of a bulk operation was refused by the database", "operation", w.o.ID().String(), "kind", kind.Name(), "line", rows[0].Line, "error", describe(err))
 		rows[0].Value, rows[0].UserErrors = nil, problem
-		return w.transact(ctx, kind, c)
+		return w.transact(ctx, kind, c, prepared)
 	}
 	for _, half := range c.halves() {
 		if err := w.interrupted(ctx); err != nil {
 			return err
 		}
-		if err := w.applyRows(ctx, kind, half); err != nil {
+		if err := w.applyRows(ctx, kind, half, prepared); err != nil {
 			return err
 		}
 	}
@@ -120,13 +124,13 @@ func (w *work) patiently(ctx context.Context, f func() error) error {
 }
 
 // transact applies a chunk in one transaction with its row, its results and the progress.
-func (w *work) transact(ctx context.Context, kind Kind, c *chunk) error {
+func (w *work) transact(ctx context.Context, kind Kind, c *chunk, prepared any) error {
 	rows := c.right()
 	return w.pool.InTx(ctx, w.now(), func(tx *db.Tx) error {
 		var outcomes []Outcome
 		if len(rows) > 0 {
 			var err error
-			if outcomes, err = kind.Apply(ctx, tx, w.o.actor(), w.o, rows); err != nil {
+			if outcomes, err = kind.Apply(ctx, tx, w.o.actor(), w.o, rows, prepared); err != nil {
 				return rowsError{err}
 			}
 			if len(outcomes) != len(rows) {

@@ -20,7 +20,7 @@ import (
 // strict writes notes into a column that does not take all of them.
 type strict struct{ *things }
 
-func (s strict) Apply(ctx context.Context, tx *db.Tx, v *viewer.Viewer, o *Operation, rows []*Row) ([]Outcome, error) {
+func (s strict) Apply(ctx context.Context, tx *db.Tx, v *viewer.Viewer, o *Operation, rows []*Row, prepared any) ([]Outcome, error) {
 	for _, row := range rows {
 		switch note := row.Value.(*thing).Note.Value(); {
 		case note == nil:
@@ -32,7 +32,7 @@ func (s strict) Apply(ctx context.Context, tx *db.Tx, v *viewer.Viewer, o *Opera
 			}
 		}
 	}
-	return s.things.Apply(ctx, tx, v, o, rows)
+	return s.things.Apply(ctx, tx, v, o, rows, prepared)
 }
 
 // A value that the database does not take is that row's failure: the others of its chunk have their outcomes, and the
@@ -161,13 +161,13 @@ type asks struct {
 	asking func()
 }
 
-func (a asks) Prepare(ctx context.Context, _ *viewer.Viewer, _ *Operation, _ []*Row) error {
+func (a asks) Prepare(ctx context.Context, _ *viewer.Viewer, _ *Operation, _ []*Row) (any, error) {
 	a.asking()
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
+		return nil, ctx.Err()
 	case <-time.After(dbtest.Patience):
-		return errBroken
+		return nil, errBroken
 	}
 }
 

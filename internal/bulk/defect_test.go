@@ -58,11 +58,11 @@ type selects struct {
 	pool *db.Pool
 }
 
-func (s selects) Prepare(ctx context.Context, _ *viewer.Viewer, _ *Operation, rows []*Row) error {
+func (s selects) Prepare(ctx context.Context, _ *viewer.Viewer, _ *Operation, rows []*Row) (any, error) {
 	var id string
 	err := s.pool.Get(ctx, &id, `SELECT CAST($1 AS text)::uuid`, rows[0].Key)
 	if err == nil {
-		return errors.New("it is no uuid")
+		return nil, errors.New("it is no uuid")
 	}
-	return err
+	return nil, err
 }

@@ -332,7 +332,7 @@ type gated struct {
 	both  *sync.WaitGroup
 }
 
-func (g *gated) Apply(ctx context.Context, tx *db.Tx, v *viewer.Viewer, o *Operation, rows []*Row) ([]Outcome, error) {
+func (g *gated) Apply(ctx context.Context, tx *db.Tx, v *viewer.Viewer, o *Operation, rows []*Row, prepared any) ([]Outcome, error) {
 	isFirst := g.tries.Add(1) <= 2
 	first := int(rows[0].Line/chunkLines) % 2
 	for i, gate := range []int{first, 1 - first} {
@@ -344,5 +344,5 @@ func (g *gated) Apply(ctx context.Context, tx *db.Tx, v *viewer.Viewer, o *Opera
 			return nil, err
 		}
 	}
-	return g.things.Apply(ctx, tx, v, o, rows)
+	return g.things.Apply(ctx, tx, v, o, rows, prepared)
 }

@@ -31,16 +31,18 @@ type Kind interface {
 	// each, in their order. Rows with the same key act in sequence. A wrong row is an outcome; an error undoes the
 	// chunk, which is then tried again. Where the database cannot hold a value, or the error is of
 	// [fault.UserErrors], the chunk is halved until the row is found, which then has failed. So Apply may run more than
-	// once for the same rows, or for a part of them, and keeps no state in them.
-	Apply(ctx context.Context, tx *db.Tx, v *viewer.Viewer, o *Operation, rows []*Row) ([]Outcome, error)
+	// once for the same rows, or for a part of them, and keeps no state in them. prepared is what [Preparer.Prepare]
+	// returned for the chunk, nil for a kind without it.
+	Apply(ctx context.Context, tx *db.Tx, v *viewer.Viewer, o *Operation, rows []*Row, prepared any) ([]Outcome, error)
 }
 
-// Preparer is a Kind with work to do before the transaction of a chunk, such as asking another system. What it
-// finds it leaves in the rows' values. It runs once for a chunk, whatever the tries of its transaction.
+// Preparer is a Kind with work to do before the transaction of a chunk, such as asking another system. It runs once
+// for a chunk, whatever the tries of its transaction.
 type Preparer interface {
 	Kind
-	// Prepare must not write. Its context ends when the operation is to end: nothing is lost by it.
-	Prepare(ctx context.Context, v *viewer.Viewer, o *Operation, rows []*Row) error
+	// Prepare returns what Apply needs for these rows. It must not write, and its context ends when the operation is to
+	// end: nothing is lost by it.
+	Prepare(ctx context.Context, v *viewer.Viewer, o *Operation, rows []*Row) (prepared any, err error)
 }
 
 // Row is one line, read.

@@ -209,14 +209,22 @@ func decodeThing(text []byte) Row {
 	return Row{Key: *in.Name, Locks: append([]string{*in.Name}, in.Links...), Value: &thing{*in.Name, in.Note, in.Links}}
 }
 
-func (k *things) Prepare(_ context.Context, _ *viewer.Viewer, _ *Operation, rows []*Row) error {
+// Prepare returns the rows, so that Apply can tell whether it gets what was prepared for them.
+func (k *things) Prepare(_ context.Context, _ *viewer.Viewer, _ *Operation, rows []*Row) (any, error) {
 	if k.prepared != nil {
-		return k.prepared(rows)
+		if err := k.prepared(rows); err != nil {
+			return nil, err
+		}
 	}
-	return nil
+	return rows, nil
 }
 
-func (k *things) Apply(ctx context.Context, tx *db.Tx, v *viewer.Viewer, _ *Operation, rows []*Row) ([]Outcome, error) {
+func (k *things) Apply(ctx context.Context, tx *db.Tx, v *viewer.Viewer, _ *Operation, rows []*Row, prepared any) ([]Outcome, error) {
+	for _, row := range rows {
+		if !slices.Contains(prepared.([]*Row), row) {
+			return nil, fmt.Errorf("line %d was not prepared with its chunk", row.Line)
+		}
+	}
 	if k.before != nil {
 		if err := k.before(ctx, rows); err != nil {
 			return nil, err

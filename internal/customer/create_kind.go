@@ -87,7 +87,7 @@ func (r *createRow) locks() []string {
 }
 
 // Apply writes rows in the caller's transaction.
-func (k *CreateKind) Apply(ctx context.Context, tx *db.Tx, v *viewer.Viewer, o *bulk.Operation, rows []*bulk.Row) ([]bulk.Outcome, error) {
+func (k *CreateKind) Apply(ctx context.Context, tx *db.Tx, v *viewer.Viewer, o *bulk.Operation, rows []*bulk.Row, _ any) ([]bulk.Outcome, error) {
 	in := CreateInput{ErrorPolicy: o.Options().ErrorPolicy}
 	for _, row := range rows {
 		in.Customers = append(in.Customers, row.Value.(*CreateRow))

@@ -85,7 +85,7 @@ func upsertInput(o bulk.Options) BulkUpsertInput {
 }
 
 // Apply writes rows in the caller's transaction.
-func (k *UpsertKind) Apply(ctx context.Context, tx *db.Tx, v *viewer.Viewer, o *bulk.Operation, rows []*bulk.Row) ([]bulk.Outcome, error) {
+func (k *UpsertKind) Apply(ctx context.Context, tx *db.Tx, v *viewer.Viewer, o *bulk.Operation, rows []*bulk.Row, _ any) ([]bulk.Outcome, error) {
 	in := upsertInput(o.Options())
 	if in.ErrorPolicy != batch.IgnoreFailed {
 		in.ErrorPolicy = batch.RejectFailedRows

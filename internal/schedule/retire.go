@@ -65,9 +65,9 @@ var moveToSQL = []struct{ name, statement string }{
 	{"inconvenient_times", "UPDATE inconvenient_times SET customer_id = $3 WHERE organization_id = $1 AND customer_id = ANY($2)"},
 }
 
-// foldTasksSQL moves tasks to the schedule that the survivor has for their task type. Their plan becomes number
+// mergeTasksSQL moves tasks to the schedule that the survivor has for their task type. Their plan becomes number
 // 0, which is older than any: they must not count or return as calls of the survivor's plan.
-const foldTasksSQL = `
+const mergeTasksSQL = `
 	UPDATE call_tasks t SET schedule_id = m.into_id, plan_number = 0
 	FROM unnest(CAST($2 AS uuid[]), CAST($3 AS uuid[])) AS m(from_id, into_id)
 	WHERE t.organization_id = $1 AND t.schedule_id = m.from_id`
@@ -93,12 +93,12 @@ func (s *Service) merge(ctx context.Context, tx *db.Tx, v *viewer.Viewer, from [
 		return cmp.Compare(slices.Index(from, a.CustomerID), slices.Index(from, b.CustomerID))
 	})
 	kept := make(map[uuid.UUID]uuid.UUID, len(stored))
-	var moved, foldedFrom, foldedInto []uuid.UUID
+	var moved, mergedFrom, mergedInto []uuid.UUID
 	for _, sch := range stored {
 		keeper, ok := kept[sch.TaskTypeID]
 		switch {
 		case ok:
-			foldedFrom, foldedInto = append(foldedFrom, sch.UUID), append(foldedInto, keeper)
+			mergedFrom, mergedInto = append(mergedFrom, sch.UUID), append(mergedInto, keeper)
 			continue
 		case sch.CustomerID != into:
 			moved = append(moved, sch.UUID)
@@ -106,12 +106,12 @@ func (s *Service) merge(ctx context.Context, tx *db.Tx, v *viewer.Viewer, from [
 		kept[sch.TaskTypeID] = sch.UUID
 	}
 	moves.Moved.Add("schedules", int64(len(moved)))
-	moves.Removed.Add("schedules", int64(len(foldedFrom)))
-	if len(foldedFrom) > 0 {
-		if _, err := tx.Exec(ctx, foldTasksSQL, sc.OrganizationID, pq.Array(foldedFrom), pq.Array(foldedInto)); err != nil {
+	moves.Removed.Add("schedules", int64(len(mergedFrom)))
+	if len(mergedFrom) > 0 {
+		if _, err := tx.Exec(ctx, mergeTasksSQL, sc.OrganizationID, pq.Array(mergedFrom), pq.Array(mergedInto)); err != nil {
 			return fmt.Errorf("move calls to the survivor's schedules: %w", err)
 		}
-		if _, err := tx.Exec(ctx, "DELETE FROM schedules WHERE organization_id = $1 AND id = ANY($2)", sc.OrganizationID, pq.Array(foldedFrom)); err != nil {
+		if _, err := tx.Exec(ctx, "DELETE FROM schedules WHERE organization_id = $1 AND id = ANY($2)", sc.OrganizationID, pq.Array(mergedFrom)); err != nil {
 			return fmt.Errorf("remove schedules of duplicates: %w", err)
 		}
 	}

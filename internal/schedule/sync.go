@@ -47,15 +47,14 @@ func (r *SyncResult) Success() bool {
 // customer at once leave exactly one. Wrong input comes back as fault.UserErrors with nothing written.
 func (s *Service) Sync(ctx context.Context, v *viewer.Viewer, in SyncInput) (*SyncResult, error) {
 	b := s.newBatch(v, []*SyncInput{&in}, batch.RejectEverything, func(int) *fault.Check { return fault.NewCheck("input") })
-	b.kept = &b.rows[0].result
-	if err := b.run(ctx); err != nil {
+	results, err := b.run(ctx, func(tx *db.Tx, results []*SyncResult) { tx.Keep(results[0]) })
+	if err != nil {
 		return nil, err
 	}
-	r := b.rows[0].result
-	if len(r.UserErrors) > 0 {
-		return nil, r.UserErrors
+	if errs := results[0].UserErrors; len(errs) > 0 {
+		return nil, errs
 	}
-	return r, nil
+	return results[0], nil
 }
 
 // BulkSync does what Sync does for many customers in one transaction. Rows with the same reference act in
@@ -68,19 +67,7 @@ func (s *Service) BulkSync(ctx context.Context, v *viewer.Viewer, in BulkSyncInp
 		return nil, fault.UserErrors{{Code: fault.LimitExceeded, Message: "Give at most 1000 customers in one call.", Path: []string{"input", "customers"}}}
 	}
 	b := s.newBatch(v, in.Customers, in.ErrorPolicy, func(i int) *fault.Check { return fault.NewCheck("input", "customers").Index(i) })
-	kept := make([]**SyncResult, len(b.rows))
-	for i, row := range b.rows {
-		kept[i] = &row.result
-	}
-	b.kept = kept
-	if err := b.run(ctx); err != nil {
-		return nil, err
-	}
-	results := make([]*SyncResult, len(b.rows))
-	for i, row := range b.rows {
-		results[i] = row.result
-	}
-	return results, nil
+	return b.run(ctx, func(tx *db.Tx, results []*SyncResult) { tx.Keep(results) })
 }
 
 // syncBatch is one run of a sync.
@@ -88,12 +75,9 @@ type syncBatch struct {
 	s      *Service
 	v      *viewer.Viewer
 	policy batch.ErrorPolicy
-	check  func(i int) *fault.Check
 	rows   []*syncRow
 	types  map[string]*TaskType
 	cal    *calling.Calendar
-	// kept leads to the results, for a repetition of the request.
-	kept any
 }
 
 // syncRow is one row of a batch. What is set before the transaction is kept over its retries; result is
@@ -110,22 +94,39 @@ type syncRow struct {
 }
 
 func (s *Service) newBatch(v *viewer.Viewer, inputs []*SyncInput, policy batch.ErrorPolicy, check func(i int) *fault.Check) *syncBatch {
-	b := &syncBatch{s: s, v: v, policy: policy, check: check}
+	b := &syncBatch{s: s, v: v, policy: policy}
 	for i, in := range inputs {
 		b.rows = append(b.rows, &syncRow{in: in, early: check(i)})
 	}
 	return b
 }
 
-func (b *syncBatch) run(ctx context.Context) error {
+// run prepares and writes the batch, and returns what became of its rows, in their order. What a replay of the request
+// answers is the caller's to keep. Where no row was written nothing is kept, as when an input was refused: a replay is
+// then a new request.
+func (b *syncBatch) run(ctx context.Context, keep func(tx *db.Tx, results []*SyncResult)) ([]*SyncResult, error) {
 	if err := b.prepare(ctx); err != nil {
+		return nil, err
+	}
+	err := b.s.pool.InTx(ctx, b.s.now(), func(tx *db.Tx) error {
+		wrote, err := b.transact(ctx, tx)
+		if wrote {
+			keep(tx, b.results())
+		}
 		return err
+	})
+	if err != nil && !errors.Is(err, errNothingToWrite) {
+		return nil, err
 	}
-	err := b.s.pool.InTx(ctx, b.s.now(), func(tx *db.Tx) error { return b.transact(ctx, tx) })
-	if errors.Is(err, errNothingToWrite) {
-		return nil
+	return b.results(), nil
+}
+
+func (b *syncBatch) results() []*SyncResult {
+	results := make([]*SyncResult, len(b.rows))
+	for i, row := range b.rows {
+		results[i] = row.result
 	}
-	return err
+	return results
 }
 
 // prepare does all that needs no lock, before the transaction: it writes nothing.
@@ -151,8 +152,8 @@ func (b *syncBatch) prepare(ctx context.Context) (err error) {
 // errNothingToWrite rolls back a batch in which the policy rejects everything.
 var errNothingToWrite = errors.New("nothing is written")
 
-// folded is one customer of the batch: all rows with its reference, folded in the order sent.
-type folded struct {
+// syncCustomer is one customer of the batch: all rows with its reference, applied in the order sent.
+type syncCustomer struct {
 	record *customer.Record
 	isNew  bool
 	// last is the row whose plan stands.
@@ -167,13 +168,14 @@ type folded struct {
 // batchLockSQL lets one batch of an organization run at a time.
 const batchLockSQL = `SELECT pg_advisory_xact_lock(hashtextextended('syncs of ' || CAST($1 AS text), 0))`
 
-func (b *syncBatch) transact(ctx context.Context, tx *db.Tx) error {
+// transact applies the rows in the caller's transaction and reports whether any was written.
+func (b *syncBatch) transact(ctx context.Context, tx *db.Tx) (wrote bool, err error) {
 	sc := b.v.Scope()
 	if tx.Try > 0 && len(b.rows) > 1 {
 		// Batches that create the same customers beat each other again and again, each winning a part of them.
 		// Those that were beaten once go one after the other, before they lock any row.
 		if _, err := tx.Exec(ctx, batchLockSQL, sc.OrganizationID); err != nil {
-			return fmt.Errorf("wait for other batches: %w", err)
+			return false, fmt.Errorf("wait for other batches: %w", err)
 		}
 	}
 	var references []string
@@ -188,7 +190,7 @@ func (b *syncBatch) transact(ctx context.Context, tx *db.Tx) error {
 	references = slices.Compact(references)
 	records, err := customer.LockByReference(ctx, tx, sc, references)
 	if err != nil {
-		return err
+		return false, err
 	}
 	var stored []uuid.UUID
 	for _, r := range records {
@@ -196,30 +198,30 @@ func (b *syncBatch) transact(ctx context.Context, tx *db.Tx) error {
 	}
 	f, err := readFacts(ctx, tx, sc, stored, tx.Now, nil)
 	if err != nil {
-		return err
+		return false, err
 	}
 	loans, err := customer.LoansByExternalID(ctx, tx, sc, stored, b.loanNumbers())
 	if err != nil {
-		return err
+		return false, err
 	}
-	customers := map[string]*folded{}
+	customers := map[string]*syncCustomer{}
 	for _, row := range b.rows {
 		if row.unknown {
 			if err := b.examine(row, customer.NewRecord(b.v, row.in.ReferenceID), tx.Now); err != nil {
-				return err
+				return false, err
 			}
 			continue
 		}
 		c := customers[row.in.ReferenceID]
 		if c == nil {
-			c = &folded{record: records[row.in.ReferenceID]}
+			c = &syncCustomer{record: records[row.in.ReferenceID]}
 			if c.record == nil {
 				c.record, c.isNew = customer.NewRecord(b.v, row.in.ReferenceID), true
 			}
 			customers[row.in.ReferenceID] = c
 		}
 		if err := b.merge(row, c, f, loans, tx.Now); err != nil {
-			return err
+			return false, err
 		}
 	}
 	wrong := false
@@ -233,19 +235,15 @@ func (b *syncBatch) transact(ctx context.Context, tx *db.Tx) error {
 				*row.result = SyncResult{Action: batch.Skipped, TaskType: row.taskType}
 			}
 		}
-		return errNothingToWrite
+		return false, errNothingToWrite
 	}
-	var order []*folded
+	var order []*syncCustomer
 	for _, ref := range references {
 		if c := customers[ref]; c != nil && len(c.written) > 0 {
 			order = append(order, c)
 		}
 	}
-	if len(order) > 0 {
-		// Where no row was right nothing is kept, as when an input was refused: a repetition is judged afresh.
-		tx.Keep(b.kept)
-	}
-	return b.write(ctx, tx, order)
+	return len(order) > 0, b.write(ctx, tx, order)
 }
 
 // examine applies the fields of a row to a record and collects all that is wrong with them.
@@ -270,7 +268,7 @@ const maxLoanNumber = 255
 
 // merge applies one row to its customer, in memory. A wrong row leaves the customer as it was, but all that
 // is wrong with it is found.
-func (b *syncBatch) merge(row *syncRow, c *folded, f *facts, loans map[customer.LoanKey]uuid.UUID, now time.Time) error {
+func (b *syncBatch) merge(row *syncRow, c *syncCustomer, f *facts, loans map[customer.LoanKey]uuid.UUID, now time.Time) error {
 	before := *c.record
 	r, in := c.record, row.in
 	if !customer.CheckLive(row.check.At("referenceId"), &r.Customer) {
@@ -327,7 +325,7 @@ func (b *syncBatch) loanNumbers() []string {
 }
 
 // debt is the loan that a row's calls are about, as the rules count: nil is all debts of the customer.
-func (c *folded) debt(row *syncRow, loans map[customer.LoanKey]uuid.UUID) *uuid.UUID {
+func (c *syncCustomer) debt(row *syncRow, loans map[customer.LoanKey]uuid.UUID) *uuid.UUID {
 	if c.loan == nil {
 		return nil
 	}
@@ -367,8 +365,8 @@ func (b *syncBatch) doNotCall(row *syncRow, r *customer.Record, now time.Time) (
 	return true, false
 }
 
-// write stores the folded customers and their plans in a fixed number of statements.
-func (b *syncBatch) write(ctx context.Context, tx *db.Tx, customers []*folded) error {
+// write stores the customers and their plans in a fixed number of statements.
+func (b *syncBatch) write(ctx context.Context, tx *db.Tx, customers []*syncCustomer) error {
 	sc := b.v.Scope()
 	var changed []*customer.Record
 	var changes []audit.Change

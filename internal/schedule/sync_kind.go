@@ -67,13 +67,6 @@ func (*SyncKind) Check(o bulk.Options, c *fault.Check) {
 // asked for: their loans are in memory together, and none is written before all have been asked for.
 const fetchedBytes = 64 << 10
 
-// syncLine is the value of a row: the row of the batch, and what all rows of its chunk share.
-type syncLine struct {
-	row *syncRow
-	// chunk is set by Prepare.
-	chunk *syncBatch
-}
-
 // Decoder reads lines, whatever the operation.
 func (*SyncKind) Decoder(*bulk.Operation) func(text []byte) bulk.Row { return decodeSync }
 
@@ -111,7 +104,7 @@ func decodeSync(text []byte) bulk.Row {
 		row.Key = in.ReferenceID
 	}
 	if c.OK() {
-		row.Locks, row.Value = []string{in.ReferenceID}, &syncLine{row: &syncRow{in: in}}
+		row.Locks, row.Value = []string{in.ReferenceID}, in
 		if in.wantsLending() {
 			row.Weight = fetchedBytes
 		}
@@ -119,25 +112,35 @@ func decodeSync(text []byte) bulk.Row {
 	return row
 }
 
+// preparedSync is a chunk before its transaction.
+type preparedSync struct {
+	batch *syncBatch
+	rows  map[*bulk.Row]*syncRow
+}
+
 // Prepare reads what the rules need beside the customers, and asks the lending system.
-func (k *SyncKind) Prepare(ctx context.Context, v *viewer.Viewer, _ *bulk.Operation, rows []*bulk.Row) error {
-	b := &syncBatch{s: k.s, v: v}
-	for _, row := range rows {
-		line := row.Value.(*syncLine)
-		line.chunk, line.row.early = b, fault.NewCheck()
-		b.rows = append(b.rows, line.row)
+func (k *SyncKind) Prepare(ctx context.Context, v *viewer.Viewer, o *bulk.Operation, rows []*bulk.Row) (any, error) {
+	inputs := make([]*SyncInput, len(rows))
+	for i, row := range rows {
+		inputs[i] = row.Value.(*SyncInput)
 	}
-	return b.prepare(ctx)
+	p := preparedSync{k.s.newBatch(v, inputs, o.Options().ErrorPolicy, func(int) *fault.Check { return fault.NewCheck() }), make(map[*bulk.Row]*syncRow, len(rows))}
+	for i, row := range rows {
+		p.rows[row] = p.batch.rows[i]
+	}
+	return p, p.batch.prepare(ctx)
 }
 
 // Apply writes rows in the caller's transaction.
-func (k *SyncKind) Apply(ctx context.Context, tx *db.Tx, v *viewer.Viewer, o *bulk.Operation, rows []*bulk.Row) ([]bulk.Outcome, error) {
-	prepared := rows[0].Value.(*syncLine).chunk
-	b := &syncBatch{s: k.s, v: v, policy: o.Options().ErrorPolicy, types: prepared.types, cal: prepared.cal}
-	for _, row := range rows {
-		b.rows = append(b.rows, row.Value.(*syncLine).row)
+func (k *SyncKind) Apply(ctx context.Context, tx *db.Tx, _ *viewer.Viewer, _ *bulk.Operation, rows []*bulk.Row, prepared any) ([]bulk.Outcome, error) {
+	p := prepared.(preparedSync)
+	// The rows may be a part of the chunk.
+	b := *p.batch
+	b.rows = make([]*syncRow, len(rows))
+	for i, row := range rows {
+		b.rows[i] = p.rows[row]
 	}
-	if err := b.transact(ctx, tx); err != nil {
+	if _, err := b.transact(ctx, tx); err != nil {
 		return nil, err
 	}
 	outcomes := make([]bulk.Outcome, len(rows))

@@ -53,9 +53,10 @@ func (w *world) syncLines(t fataler, k *schedule.SyncKind, policy batch.ErrorPol
 	if len(right) == 0 {
 		return told
 	}
-	require.NoError(t, k.Prepare(context.Background(), w.v, o, right))
+	prepared, err := k.Prepare(context.Background(), w.v, o, right)
+	require.NoError(t, err)
 	require.NoError(t, w.pool.InTx(context.Background(), w.clock(), func(tx *db.Tx) error {
-		got, err := k.Apply(context.Background(), tx, w.v, o, right)
+		got, err := k.Apply(context.Background(), tx, w.v, o, right, prepared)
 		for i, out := range got {
 			tell(int(right[i].Line), out.Action, out.UserErrors)
 		}

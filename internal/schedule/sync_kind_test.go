@@ -165,6 +165,7 @@ func TestAskingForAFileEndsWithItsContext(t *testing.T) {
 		require.Positive(t, row.Weight)
 		rows = append(rows, &row)
 	}
-	require.ErrorIs(t, k.Prepare(ctx, w.v, &bulk.Operation{}, rows), context.Canceled)
+	_, err := k.Prepare(ctx, w.v, &bulk.Operation{}, rows)
+	require.ErrorIs(t, err, context.Canceled)
 	l.set(func(l *lendingSystem) { require.LessOrEqual(t, len(l.asked), 16) })
 }
