@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/go-chi/chi/v5/middleware"
 	"go.opentelemetry.io/otel/trace"
 
 	"caseload/graph/generated"
@@ -130,15 +129,9 @@ func New(o Options) (*API, error) {
 		webhooks: webhook.New(o.Pool, o.Sealer, a.Outbox, o.AllowPrivate, o.Now), edges: edges, outcomes: a.Outcomes, links: o.Links,
 	}
 
-	credentials := live.Credentials{
-		Authenticate: func(ctx context.Context, key string, r *http.Request) (*viewer.Viewer, error) {
-			return a.identify(ctx, key, r)
-		},
-		Recheck: a.Keys.Recheck,
-		Revoked: a.Keys.Revoked,
-	}
-	a.webSocket = live.NewWebSocket(live.WebSocketOptions{Credentials: credentials, Origins: o.Origins, Params: limits.ParseParams, Log: o.Log})
-	a.sse = live.NewSSE(live.SSEOptions{Credentials: credentials, Params: limits.ParseParams, Log: o.Log})
+	credentials := live.Credentials{Recheck: a.Keys.Recheck, Revoked: a.Keys.Revoked}
+	a.webSocket = live.NewWebSocket(live.WebSocketOptions{Credentials: credentials})
+	a.sse = live.NewSSE(live.SSEOptions{Credentials: credentials})
 	if o.Metrics != nil {
 		if err := errors.Join(o.Metrics.WatchConnections("websocket", a.webSocket.Connections), o.Metrics.WatchConnections("sse", a.sse.Streams)); err != nil {
 			return nil, fmt.Errorf("watch connections: %w", err)
@@ -154,17 +147,15 @@ func New(o Options) (*API, error) {
 		files = spool{o.Store}
 	}
 	a.HTTP = httpapi.Options{
-		Spool:  files,
-		Schema: generated.NewExecutableSchema(config),
-		Limits: &limits,
-		Identify: func(r *http.Request) (*viewer.Viewer, error) {
-			return a.identify(r.Context(), r.Header.Get("X-API-Key"), r)
-		},
+		Spool:         files,
+		Schema:        generated.NewExecutableSchema(config),
+		Limits:        &limits,
+		Identify:      a.identify,
 		Classify:      db.Fault,
 		Introspection: o.Introspection,
 		Origins:       o.Origins,
 		Proxies:       o.Proxies,
-		Transports:    []graphql.Transport{a.webSocket, a.sse},
+		Transports:    []httpapi.Transport{a.webSocket, a.sse},
 		Outer: []graphql.HandlerExtension{
 			counting{},
 			&observe.Operations{Metrics: o.Metrics, Tracer: o.Tracer, Statements: db.Statements, Cost: httpapi.Cost},
@@ -183,17 +174,13 @@ func (a *API) Shutdown(ctx context.Context) error {
 	return errors.Join(a.webSocket.Shutdown(ctx), a.sse.Shutdown(ctx))
 }
 
-// identify finds the viewer of a key; without one the caller is nobody.
-func (a *API) identify(ctx context.Context, key string, r *http.Request) (*viewer.Viewer, error) {
+// identify finds the viewer of the key in the headers; without one the caller is nobody.
+func (a *API) identify(r *http.Request) (*viewer.Viewer, error) {
+	key := r.Header.Get(httpapi.KeyHeader)
 	if key == "" {
 		return viewer.Nobody, nil
 	}
-	v, err := a.Keys.Authenticate(ctx, key)
-	if err != nil {
-		return nil, err
-	}
-	v.RequestID, v.IP = httpapi.RequestID(ctx), middleware.GetClientIP(r.Context())
-	return v, nil
+	return a.Keys.Authenticate(r.Context(), key)
 }
 
 // auth is the directive @auth: the one place that decides who may select a field.

@@ -12,9 +12,10 @@ import (
 	"caseload/internal/viewer"
 )
 
-// principal returns the key under which a viewer's budget is kept. Callers without a credential share one
-// per network address; of IPv6 only the network counts, as one household owns billions of addresses.
-func principal(v *viewer.Viewer) string {
+// Principal returns the key under which whatever a viewer takes is counted: operations, points, connections, places.
+// Callers without a credential share one per network address; of IPv6 only the network (/64) counts, as one household
+// owns billions of addresses.
+func Principal(v *viewer.Viewer) string {
 	if v.Kind != viewer.Anonymous {
 		return string(v.Kind) + " " + v.OrganizationID.String() + " " + v.ActorID.String()
 	}
@@ -58,7 +59,7 @@ func (b *budgets) account(v *viewer.Viewer) *account {
 	if v.Kind == viewer.Anonymous {
 		list, perSecond, burst = b.anonymous, b.limits.AnonymousPerSecond, b.limits.AnonymousBurst
 	}
-	key := principal(v)
+	key := Principal(v)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if a, ok := list.Get(key); ok {
@@ -111,39 +112,4 @@ func take(l *rate.Limiter, now time.Time, n int) (time.Duration, bool) {
 		return max(wait, time.Millisecond), false
 	}
 	return 0, true
-}
-
-// flights counts the operations that run at this moment. Safe for use at once.
-type flights struct {
-	limits *Limits
-
-	mu    sync.Mutex
-	total int
-	by    map[string]int
-}
-
-func newFlights(limits *Limits) *flights {
-	return &flights{limits: limits, by: make(map[string]int)}
-}
-
-// enter takes a place; release gives it back and must be called once.
-func (f *flights) enter(who string) (release func(), refusal *fault.Error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.by[who] >= f.limits.PrincipalInFlight {
-		return nil, fault.New(fault.RateLimited, "%d operations of this caller are running already, which is the limit. Wait for one to finish.", f.limits.PrincipalInFlight).After(time.Second)
-	}
-	if f.total >= f.limits.ProcessInFlight {
-		return nil, fault.New(fault.Unavailable, "The server is busy. Send the request again after the time in Retry-After.").After(time.Second)
-	}
-	f.total++
-	f.by[who]++
-	return func() {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.total--
-		if f.by[who]--; f.by[who] == 0 {
-			delete(f.by, who)
-		}
-	}, nil
 }

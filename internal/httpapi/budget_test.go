@@ -1,9 +1,6 @@
 package httpapi
 
 import (
-	"github.com/vektah/gqlparser/v2"
-	"github.com/vektah/gqlparser/v2/ast"
-
 	"net/http"
 	"sync"
 	"testing"
@@ -11,7 +8,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
 
+	"caseload/internal/fault"
 	"caseload/internal/viewer"
 )
 
@@ -52,7 +52,7 @@ func TestAnonymousBudgetIsByAddress(t *testing.T) {
 	b.now.Advance(time.Second)
 	require.Equal(t, 200, b.do(t, anonymous("{ __typename }", "203.0.113.7:1000")).Code)
 
-	at := func(ip string) string { return principal(&viewer.Viewer{Kind: viewer.Anonymous, IP: ip}) }
+	at := func(ip string) string { return Principal(&viewer.Viewer{Kind: viewer.Anonymous, IP: ip}) }
 	require.Equal(t, at("2001:db8:1:2::3"), at("2001:db8:1:2:ffff::9"), "one network of IPv6 is one caller")
 	require.NotEqual(t, at("2001:db8:1:2::3"), at("2001:db8:1:3::3"))
 	require.Equal(t, at("203.0.113.7"), at("::ffff:203.0.113.7"))
@@ -129,15 +129,23 @@ func TestInFlight(t *testing.T) {
 	require.Equal(t, 200, b.do(t, query("{ __typename }", nil)).Code, "places are given back")
 }
 
-func TestFlightsForgetWhoIsGone(t *testing.T) {
+func TestPlacesForgetWhoIsGone(t *testing.T) {
 	t.Parallel()
-	l := DefaultLimits()
-	f := newFlights(&l)
-	release, refusal := f.enter("a")
-	require.Nil(t, refusal)
-	release()
-	require.Empty(t, f.by)
-	require.Zero(t, f.total)
+	p := NewPlaces("places of this caller are taken", 2, 1)
+	leave, err := p.Take("a")
+	require.NoError(t, err)
+	_, err = p.Take("a")
+	require.Equal(t, fault.RateLimited, fault.CodeOf(err))
+	leaveB, err := p.Take("b")
+	require.NoError(t, err)
+	_, err = p.Take("c")
+	require.Equal(t, fault.Unavailable, fault.CodeOf(err))
+	leave()
+	leave() // gives back one place, not two
+	require.Equal(t, 1, p.taken)
+	leaveB()
+	require.Empty(t, p.by)
+	require.Zero(t, p.taken)
 }
 
 // The bubble's clock jumps ahead while the operation waits for its deadline.

@@ -95,7 +95,7 @@ func (d *documents) check(text string) *gqlerror.Error {
 		return nil
 	}
 	if n := len(text); n > d.limits.MaxDocumentBytes {
-		return asGraphQL(tooLarge("The document has %d bytes; the limit is %d. Move values into variables, or split the document.", n, d.limits.MaxDocumentBytes))
+		return asGraphQL(queryTooLarge("The document has %d bytes; the limit is %d. Move values into variables, or split the document.", n, d.limits.MaxDocumentBytes))
 	}
 	hash := sha256.Sum256([]byte(text))
 	d.mu.Lock()
@@ -126,7 +126,7 @@ func (d *documents) parseFault(err error) *gqlerror.Error {
 	}
 	// The parser gives this error no type and no position of its own.
 	if strings.HasPrefix(found.Message, "exceeded token limit") {
-		return asGraphQL(tooLarge("The document has more than %d tokens. Move values into variables, or split the document.", d.limits.MaxTokens))
+		return asGraphQL(queryTooLarge("The document has more than %d tokens. Move values into variables, or split the document.", d.limits.MaxTokens))
 	}
 	out := asGraphQL(fault.New(fault.ParseFailed, "The document is not GraphQL: %s.", strings.TrimSuffix(maskSyntax(found.Message), ".")))
 	out.Locations = found.Locations

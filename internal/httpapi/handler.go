@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -22,7 +23,8 @@ type Options struct {
 	Schema graphql.ExecutableSchema
 	// Limits are checked as they are; nil is [DefaultLimits].
 	Limits *Limits
-	// Identify finds the viewer of a request; nil makes every caller anonymous. An error ends the request.
+	// Identify finds the viewer of a request by its headers; nil makes every caller anonymous. An error ends the request. It
+	// is asked once more when files have come in, and for the key that a WebSocket sends in connection_init.
 	Identify func(*http.Request) (*viewer.Viewer, error)
 	// Classify puts errors of the data layer into words; see [Presenter].
 	Classify func(error) *fault.Error
@@ -35,7 +37,7 @@ type Options struct {
 	// Proxies are the networks, in CIDR notation, of the proxies whose X-Forwarded-For is believed.
 	Proxies []string
 	// Transports are asked before plain HTTP: WebSocket and server-sent events.
-	Transports []graphql.Transport
+	Transports []Transport
 	// Outer are extensions that see also what the limits refuse: metrics and traces.
 	Outer []graphql.HandlerExtension
 	// Inner are extensions that run within the limits and the deadline of an operation: loaders, transactions.
@@ -59,10 +61,10 @@ func Handler(o Options) http.Handler {
 		o.Now = time.Now
 	}
 	p := NewPresenter(o, &limits)
-	endpoint := &endpoint{
-		exec:       newExecutor(o, &limits, p),
-		transports: append(append([]graphql.Transport{}, o.Transports...), &HTTP{Limits: &limits, Presenter: p, Uploads: newUploads(o, &limits)}),
-		presenter:  p,
+	e := &Endpoint{
+		GraphExecutor: newExecutor(o, &limits, p), Limits: &limits, Presenter: p, Log: orDefault(o.Log),
+		identify: o.Identify, origins: o.Origins,
+		transports: append(slices.Clone(o.Transports), &plainHTTP{uploads: newUploads(o, &limits)}),
 	}
 	return chi.Chain(
 		Identify,
@@ -71,8 +73,8 @@ func Handler(o Options) http.Handler {
 		SecurityHeaders,
 		Recoverer(p),
 		CrossOrigin(o.Origins...),
-		Authenticate(p, o.Identify),
-	).Handler(endpoint)
+		e.authenticate,
+	).Handler(e)
 }
 
 // NewPresenter returns the presenter that a [Handler] with these options uses, for routes beside it.
@@ -100,9 +102,9 @@ func newExecutor(o Options, limits *Limits, p *Presenter) *guarded {
 		exec.Use(e)
 	}
 	exec.Use(&admission{limits: limits, schema: o.Schema.Schema(), budgets: newBudgets(limits, o.Now), introspection: o.Introspection})
-	exec.Use(repetition{})
+	exec.Use(idempotencyKeys{})
 	exec.Use(known)
-	exec.Use(&course{limits: limits, schema: o.Schema.Schema(), flights: newFlights(limits), presenter: p, statements: o.Statements})
+	exec.Use(&operationLimits{limits: limits, schema: o.Schema.Schema(), places: NewPlaces("operations of this caller are running", limits.ProcessInFlight, limits.PrincipalInFlight), presenter: p, statements: o.Statements})
 	for _, e := range o.Inner {
 		exec.Use(e)
 	}
@@ -122,6 +124,10 @@ func validationRules(suggest bool) *rules.Rules {
 	return all
 }
 
+// refusalBytes bounds what is said of a document that is refused: a small one with a thousand mistakes must not get a
+// large answer.
+const refusalBytes = 3 << 10
+
 // guarded is the executor as the transports see it: validation may find a thousand mistakes in one
 // document, of which only those that are shown are put into words, and a panic in validation is an error.
 type guarded struct {
@@ -139,44 +145,7 @@ func (g *guarded) CreateOperationContext(ctx context.Context, params *graphql.Ra
 		}
 	}()
 	op, errs = g.Executor.CreateOperationContext(ctx, params)
-	return op, g.few(errs)
-}
-
-// A refusal must not be a lever: a small document with a thousand mistakes gets a small answer.
-const (
-	refusalBytes  = 3 << 10
-	errorOverhead = 190
-)
-
-// few keeps the mistakes that fit into a small answer and says how many there were more.
-func (g *guarded) few(errs gqlerror.List) gqlerror.List {
-	size := 0
-	for i, e := range errs {
-		size += min(len(e.Message), g.limits.MaxErrorMessage) + errorOverhead
-		if i > 0 && (size > refusalBytes || i == g.limits.MaxErrors-1) && i < len(errs)-1 {
-			more := fault.New(fault.ValidationFailed, "… and %d more errors, which are not shown.", len(errs)-i)
-			return append(errs[:i:i], asGraphQL(more))
-		}
-	}
-	return errs
-}
-
-// endpoint hands a request to the first transport that takes it.
-type endpoint struct {
-	exec       graphql.GraphExecutor
-	transports []graphql.Transport
-	presenter  *Presenter
-}
-
-func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	r = r.WithContext(graphql.StartOperationTrace(r.Context()))
-	for _, t := range e.transports {
-		if t.Supports(r) {
-			t.Do(w, r, e.exec)
-			return
-		}
-	}
-	WriteError(w, r, e.presenter, fault.New(fault.BadRequest, "The server does not speak the protocol that the Upgrade header names."))
+	return op, g.limits.capErrors(errs, refusalBytes)
 }
 
 // Server returns an HTTP server with the timeouts of the API. ReadTimeout and WriteTimeout are not set, as

@@ -14,19 +14,19 @@ import (
 )
 
 const (
-	keyHeader      = "Idempotency-Key"
-	replayedHeader = "Idempotency-Replayed"
+	idempotencyHeader = "Idempotency-Key"
+	replayedHeader    = "Idempotency-Replayed"
 	// keyExtension is where the key stands in the extensions of an operation, for protocols in which an operation
 	// has no headers of its own.
 	keyExtension = "idempotencyKey"
 )
 
-// repetition finds the key by which a mutation may be sent again. On other operations a key is ignored.
-type repetition struct{}
+// idempotencyKeys finds the key by which a mutation may be sent again. On other operations a key is ignored.
+type idempotencyKeys struct{}
 
-var _ graphql.OperationContextMutator = repetition{}
+var _ graphql.OperationContextMutator = idempotencyKeys{}
 
-const repetitionName = "Idempotency"
+const idempotencyName = "Idempotency"
 
 // keyed is a mutation with a key; it lives in the operation's statistics.
 type keyed struct {
@@ -35,13 +35,13 @@ type keyed struct {
 }
 
 // ExtensionName names the extension.
-func (repetition) ExtensionName() string { return repetitionName }
+func (idempotencyKeys) ExtensionName() string { return idempotencyName }
 
 // Validate accepts every schema.
-func (repetition) Validate(graphql.ExecutableSchema) error { return nil }
+func (idempotencyKeys) Validate(graphql.ExecutableSchema) error { return nil }
 
 // MutateOperationContext checks the key before anything runs.
-func (repetition) MutateOperationContext(_ context.Context, op *graphql.OperationContext) *gqlerror.Error {
+func (idempotencyKeys) MutateOperationContext(_ context.Context, op *graphql.OperationContext) *gqlerror.Error {
 	if op.Operation.Operation != ast.Mutation {
 		return nil
 	}
@@ -53,7 +53,7 @@ func (repetition) MutateOperationContext(_ context.Context, op *graphql.Operatio
 		return gqlerror.Wrap(err)
 	}
 	if given {
-		op.Stats.SetExtension(repetitionName, &keyed{key: key})
+		op.Stats.SetExtension(idempotencyName, &keyed{key: key})
 	}
 	return nil
 }
@@ -63,17 +63,17 @@ func keyOf(h http.Header, extensions map[string]any) (key string, given bool, er
 	var headers []string
 	if h.Get("Upgrade") == "" {
 		// The headers of a WebSocket are those of the connection, not of one operation on it.
-		headers = h.Values(keyHeader)
+		headers = h.Values(idempotencyHeader)
 	}
 	value, extended := extensions[keyExtension]
 	text, isText := value.(string)
 	switch {
 	case len(headers) > 1:
-		return "", false, fault.New(fault.BadRequest, "The header %s occurs twice.", keyHeader)
+		return "", false, fault.New(fault.BadRequest, "The header %s occurs twice.", idempotencyHeader)
 	case extended && !isText:
 		return "", false, fault.New(fault.BadRequest, "extensions.%s must be a string.", keyExtension)
 	case extended && len(headers) == 1 && headers[0] != text:
-		return "", false, fault.New(fault.BadRequest, "The header %s and extensions.%s name two different keys.", keyHeader, keyExtension)
+		return "", false, fault.New(fault.BadRequest, "The header %s and extensions.%s name two different keys.", idempotencyHeader, keyExtension)
 	case extended:
 		return text, true, nil
 	case len(headers) == 1:
@@ -86,7 +86,7 @@ func keyedOf(ctx context.Context) *keyed {
 	if !graphql.HasOperationContext(ctx) {
 		return nil
 	}
-	k, _ := graphql.GetOperationContext(ctx).Stats.GetExtension(repetitionName).(*keyed)
+	k, _ := graphql.GetOperationContext(ctx).Stats.GetExtension(idempotencyName).(*keyed)
 	return k
 }
 
@@ -106,8 +106,8 @@ func Replayed(ctx context.Context) {
 	}
 }
 
-// tellReplay writes the header of a replayed response.
-func tellReplay(ctx context.Context, h http.Header) {
+// setReplayed writes the header of a replayed response.
+func setReplayed(ctx context.Context, h http.Header) {
 	if k := keyedOf(ctx); k != nil && k.replayed.Load() {
 		h.Set(replayedHeader, "true")
 	}

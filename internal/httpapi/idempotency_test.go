@@ -63,11 +63,11 @@ func FuzzIdempotencyKey(f *testing.F) {
 		h, extensions := http.Header{}, map[string]any{}
 		var sent []string
 		if which&1 != 0 {
-			h.Add(keyHeader, first)
+			h.Add(idempotencyHeader, first)
 			sent = append(sent, first)
 		}
 		if which&2 != 0 {
-			h.Add(keyHeader, second)
+			h.Add(idempotencyHeader, second)
 			sent = append(sent, second)
 		}
 		if which&4 != 0 {
@@ -104,7 +104,7 @@ func TestTheKeyOfARequest(t *testing.T) {
 		t.Helper()
 		r := post(body)
 		for _, key := range keys {
-			r.Header.Add(keyHeader, key)
+			r.Header.Add(idempotencyHeader, key)
 		}
 		before := b.executed.Load()
 		response := b.do(t, r)

@@ -4,7 +4,6 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"time"
 
@@ -58,8 +57,8 @@ func SecurityHeaders(next http.Handler) http.Handler {
 
 const (
 	allowedMethods = "GET, POST"
-	allowedHeaders = "Content-Type, Accept, Authorization, X-API-Key, X-Request-Id, X-Client-Name, X-Client-Version, " +
-		keyHeader + ", GraphQL-Require-Preflight, Apollo-Require-Preflight"
+	allowedHeaders = "Content-Type, Accept, Authorization, " + KeyHeader + ", X-Request-Id, X-Client-Name, X-Client-Version, " +
+		idempotencyHeader + ", GraphQL-Require-Preflight, Apollo-Require-Preflight"
 	exposedHeaders = "X-Request-Id, Retry-After, " + replayedHeader
 )
 
@@ -72,7 +71,7 @@ func CrossOrigin(origins ...string) func(http.Handler) http.Handler {
 			h := w.Header()
 			h.Add("Vary", "Origin")
 			origin := r.Header.Get("Origin")
-			allowed := origin != "" && slices.Contains(origins, origin)
+			allowed := origin != "" && containsOrigin(origins, origin)
 			if allowed {
 				h.Set("Access-Control-Allow-Origin", origin)
 				h.Set("Access-Control-Expose-Headers", exposedHeaders)
@@ -180,41 +179,7 @@ func Recoverer(p *Presenter) func(http.Handler) http.Handler {
 // the status of its code. Nothing may have been written before.
 func WriteError(w http.ResponseWriter, r *http.Request, p *Presenter, err error) {
 	limits := DefaultLimits()
-	a := &answer{w: w, r: r, mediaType: typeJSON, limits: &limits}
-	if mediaType, ok := negotiate(r); ok {
-		a.mediaType = mediaType
-	}
-	(&HTTP{Limits: &limits, Presenter: p}).refuse(a, err)
-}
-
-// Authenticate puts the viewer that identify returns into the context, with the request's id and address.
-// A nil viewer without an error is [viewer.Nobody]. An error ends the request: a wrong credential is never
-// treated like none, or a client with an expired key would get answers that look empty.
-func Authenticate(p *Presenter, identify func(*http.Request) (*viewer.Viewer, error)) func(http.Handler) http.Handler {
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			v := viewer.Nobody
-			if identify != nil {
-				found, err := identify(r)
-				if err != nil {
-					WriteError(w, r, p, err)
-					return
-				}
-				if found != nil {
-					v = found
-				}
-			}
-			// A copy: viewers may be shared by a cache of credentials.
-			own := *v
-			own.RequestID, own.IP = RequestID(r.Context()), middleware.GetClientIP(r.Context())
-			if e := entryOf(r.Context()); e != nil {
-				e.mu.Lock()
-				e.viewer = &own
-				e.mu.Unlock()
-			}
-			next.ServeHTTP(w, r.WithContext(viewer.With(r.Context(), &own)))
-		})
-	}
+	newAnswer(w, r, &limits).refuse(p, err)
 }
 
 func orDefault(log *slog.Logger) *slog.Logger {

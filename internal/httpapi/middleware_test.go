@@ -89,7 +89,7 @@ func TestRouteHidesPaths(t *testing.T) {
 func TestClientAddress(t *testing.T) {
 	t.Parallel()
 	seen := ""
-	chain := chi.Chain(Identify, ClientAddress("10.0.0.0/8"), Authenticate(&Presenter{}, nil)).HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	chain := chi.Chain(Identify, ClientAddress("10.0.0.0/8"), (&Endpoint{}).authenticate).HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		v := viewer.From(r.Context())
 		require.Equal(t, viewer.Anonymous, v.Kind)
 		require.NotEmpty(t, v.RequestID)

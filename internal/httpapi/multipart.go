@@ -10,7 +10,6 @@ import (
 	"mime/multipart"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -32,8 +31,8 @@ const (
 	maxBoundary = 70
 	// partOverhead is what may stand around a part, its headers above all, and what is read ahead.
 	partOverhead = 16 << 10
-	// sweepTimeout bounds the deletion of files that nobody took.
-	sweepTimeout = 10 * time.Second
+	// deleteTimeout bounds the deletion of files that nobody took.
+	deleteTimeout = 10 * time.Second
 )
 
 // Uploads takes requests with files: the GraphQL multipart request specification, over POST, for mutations. The
@@ -45,22 +44,18 @@ type Uploads struct {
 	limits *Limits
 	schema *ast.Schema
 	spool  Spool
-	places *flights
-	// recheck refuses a request whose credential has ended while its files came in.
-	recheck func(*http.Request) error
-	log     *slog.Logger
+	places *Places
+	log    *slog.Logger
 }
 
 func newUploads(o Options, limits *Limits) *Uploads {
 	if o.Spool == nil {
 		return nil
 	}
-	u := &Uploads{limits: limits, schema: o.Schema.Schema(), spool: o.Spool, log: orDefault(o.Log)}
-	u.places = newFlights(&Limits{PrincipalInFlight: limits.PrincipalUploads, ProcessInFlight: limits.ProcessUploads})
-	if o.Identify != nil {
-		u.recheck = func(r *http.Request) error { _, err := o.Identify(r); return err }
+	return &Uploads{
+		limits: limits, schema: o.Schema.Schema(), spool: o.Spool, log: orDefault(o.Log),
+		places: NewPlaces("requests with files of this caller come in", limits.ProcessUploads, limits.PrincipalUploads),
 	}
-	return u
 }
 
 // supports reports whether the request is one with files, as far as its headers say.
@@ -72,17 +67,17 @@ func (u *Uploads) supports(r *http.Request) bool {
 	return strings.EqualFold(strings.TrimSpace(media), typeMultipart)
 }
 
-// judge decides from the headers alone, and returns the boundary of the parts.
-func (u *Uploads) judge(r *http.Request) (boundary string, err error) {
+// boundaryOf checks the headers, and returns the boundary of the parts.
+func (u *Uploads) boundaryOf(r *http.Request) (boundary string, err error) {
 	// A page of any site can have a browser send multipart to us. A credential in a header would prove the opposite
 	// too, but one rule for all is easier to keep, and to audit.
-	if r.Header.Get("GraphQL-Require-Preflight") == "" && r.Header.Get("Apollo-Require-Preflight") == "" {
+	if !hasPreflightHeader(r) {
 		return "", fault.New(fault.CSRFRefused, "A multipart request needs the header GraphQL-Require-Preflight: 1.")
 	}
 	if err := viewer.From(r.Context()).Require(); err != nil {
 		return "", err
 	}
-	if err := uncompressed(r); err != nil {
+	if err := checkUncompressed(r); err != nil {
 		return "", err
 	}
 	_, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
@@ -90,66 +85,67 @@ func (u *Uploads) judge(r *http.Request) (boundary string, err error) {
 		return "", fault.New(fault.BadRequest, "The Content-Type multipart/form-data has no usable boundary.")
 	}
 	if r.ContentLength > u.limits.MaxUpload+u.limits.BodyFor(viewer.From(r.Context()))+u.limits.MaxUploadMap+int64(u.limits.MaxUploadFiles+3)*partOverhead {
-		return "", u.tooLarge()
+		return "", u.filesTooLarge()
 	}
 	return boundary, nil
 }
 
-func (u *Uploads) tooLarge() *fault.Error {
+func (u *Uploads) filesTooLarge() *fault.Error {
 	return fault.New(fault.PayloadTooLarge, "The files of the request are over the limit of %d bytes together. Split the request.", u.limits.MaxUpload)
 }
 
-// upload answers a request with files.
-func (t *HTTP) upload(a *answer, exec graphql.GraphExecutor) {
-	u, ctx := t.Uploads, a.r.Context()
-	boundary, err := u.judge(a.r)
+// serve answers a request with files.
+func (u *Uploads) serve(a *answer, e *Endpoint) {
+	ctx := a.r.Context()
+	refuse := func(err error) {
+		abandon(a.w)
+		e.Refuse(a.w, a.r, err)
+	}
+	boundary, err := u.boundaryOf(a.r)
 	if err != nil {
-		abandon(a.w)
-		t.refuse(a, err)
+		refuse(err)
 		return
 	}
-	leave, refusal := u.places.enter(principal(viewer.From(ctx)))
-	if refusal != nil {
-		abandon(a.w)
-		t.refuse(a, refusal)
+	leave, err := u.places.Take(Principal(viewer.From(ctx)))
+	if err != nil {
+		refuse(err)
 		return
 	}
-	leave = sync.OnceFunc(leave)
 	defer leave() // also when a spool panics
-	f := &form{uploads: u, in: &intake{body: a.r.Body, control: http.NewResponseController(a.w)}}
+	f := &form{uploads: u, in: &bodyReader{body: a.r.Body, control: http.NewResponseController(a.w)}}
 	f.parts = multipart.NewReader(f.in, boundary)
 	params, err := f.head(a.r)
 	if err != nil {
-		abandon(a.w)
-		t.refuse(a, err)
+		refuse(err)
 		return
 	}
-	op, errs := exec.CreateOperationContext(ctx, params)
+	op, errs := e.CreateOperationContext(ctx, params)
 	ctx = graphql.WithOperationContext(ctx, op)
 	if len(errs) == 0 {
 		errs = u.admit(ctx, op, f.places)
 	}
 	if len(errs) > 0 {
 		abandon(a.w)
-		t.unfit(ctx, a, exec, errs, true)
+		e.reject(ctx, a, errs, true)
 		return
 	}
 	// Whatever happens from here on, what was stored and not taken does not stay.
-	defer u.sweep(ctx, f.places)
+	defer u.deleteUntaken(ctx, f.places)
 	err = f.files(ctx)
 	leave() // the operation itself takes a place of another kind
 	if err == nil {
 		err = f.in.finish()
 	}
-	if err == nil && u.recheck != nil {
-		err = u.recheck(a.r)
+	if err == nil {
+		// The credential may have ended while the files came in.
+		_, err = e.Identify(a.r)
 	}
 	if err != nil {
 		abandon(a.w)
-		t.unfit(ctx, a, exec, gqlerror.List{gqlerror.Wrap(err)}, false)
+		e.reject(ctx, a, gqlerror.List{gqlerror.Wrap(err)}, false)
 		return
 	}
-	t.dispatch(ctx, a, op, exec)
+	e.run(ctx, a, op)
 }
 
 // admit decides whether an operation that is valid and paid for may have its files read. The scopes are checked
@@ -174,10 +170,10 @@ func (u *Uploads) admit(ctx context.Context, op *graphql.OperationContext, place
 	return errs
 }
 
-// sweep deletes what was stored and not taken. It does so also for a client that is gone.
-func (u *Uploads) sweep(ctx context.Context, places uploadPlaces) {
+// deleteUntaken deletes what was stored and not taken, also when the client is gone.
+func (u *Uploads) deleteUntaken(ctx context.Context, places uploadPlaces) {
 	organization := viewer.From(ctx).OrganizationID
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sweepTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deleteTimeout)
 	defer cancel()
 	for _, place := range places {
 		if !place.file.drop() {
@@ -193,7 +189,7 @@ func (u *Uploads) sweep(ctx context.Context, places uploadPlaces) {
 // form is one multipart body, read part by part.
 type form struct {
 	uploads *Uploads
-	in      *intake
+	in      *bodyReader
 	parts   *multipart.Reader
 	places  uploadPlaces
 }
@@ -229,8 +225,8 @@ func (f *form) head(r *http.Request) (*graphql.RawParams, error) {
 	l := f.uploads.limits
 	start := graphql.Now()
 	f.in.within(l.BodyTimeout, l.BodyTimeout)
-	body := borrow()
-	defer giveBack(body)
+	body := getBuffer()
+	defer putBuffer(body)
 	if err := f.text(body, partOperations, l.BodyFor(viewer.From(r.Context()))); err != nil {
 		return nil, err
 	}
@@ -332,7 +328,7 @@ func (f *form) store(ctx context.Context, file *Upload, part io.Reader, limit in
 	var known *fault.Error
 	switch {
 	case r.over:
-		err = f.uploads.tooLarge()
+		err = f.uploads.filesTooLarge()
 	case r.broken:
 		err = f.broken()
 	case err == nil && (!r.done || stored.Size != r.n || stored.Key == ""):

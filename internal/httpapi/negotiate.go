@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"iter"
 	"mime"
 	"net/http"
 	"strconv"
@@ -11,30 +12,18 @@ import (
 const (
 	typeJSON    = "application/json"
 	typeGraphQL = "application/graphql-response+json"
+	// TypeEventStream is that of server-sent events.
+	TypeEventStream = "text/event-stream"
 )
 
 // negotiate returns the media type to answer with, and false when the request admits none. Without an
 // Accept header, and for wildcards, it is application/json, which old clients rely on.
 func negotiate(r *http.Request) (string, bool) {
-	accept := strings.TrimSpace(strings.Join(r.Header.Values("Accept"), ","))
-	if accept == "" {
+	if strings.TrimSpace(strings.Join(r.Header.Values("Accept"), "")) == "" {
 		return typeJSON, true
 	}
 	best := map[string]quality{}
-	for part := range strings.SplitSeq(accept, ",") {
-		media, params, err := mime.ParseMediaType(strings.TrimSpace(part))
-		if err != nil {
-			continue
-		}
-		if cs := params["charset"]; cs != "" && !isUTF8(cs) {
-			continue
-		}
-		q := 1.0
-		if s, ok := params["q"]; ok {
-			if q, err = strconv.ParseFloat(s, 64); err != nil || q < 0 || q > 1 {
-				continue
-			}
-		}
+	for media, q := range accepted(r) {
 		switch media {
 		case typeJSON, typeGraphQL:
 			weigh(best, media, quality{q, 2})
@@ -54,6 +43,46 @@ func negotiate(r *http.Request) (string, bool) {
 		return typeGraphQL, true
 	default:
 		return typeJSON, true
+	}
+}
+
+// Prefers reports whether the client names the media type, and with a greater weight than, or before, any other that the
+// endpoint can answer with.
+func Prefers(r *http.Request, mediaType string) bool {
+	best, most := "", 0.0
+	for media, q := range accepted(r) {
+		switch media {
+		case TypeEventStream, typeJSON, typeGraphQL:
+			if q > most {
+				best, most = media, q
+			}
+		}
+	}
+	return best == mediaType
+}
+
+// accepted walks over the ranges of the Accept header with their weights, and leaves out what is malformed or asks for
+// another encoding than UTF-8.
+func accepted(r *http.Request) iter.Seq2[string, float64] {
+	return func(yield func(string, float64) bool) {
+		for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
+			media, params, err := mime.ParseMediaType(strings.TrimSpace(part))
+			if err != nil {
+				continue
+			}
+			if cs := params["charset"]; cs != "" && !isUTF8(cs) {
+				continue
+			}
+			q := 1.0
+			if s, ok := params["q"]; ok {
+				if q, err = strconv.ParseFloat(s, 64); err != nil || q < 0 || q > 1 {
+					continue
+				}
+			}
+			if !yield(media, q) {
+				return
+			}
+		}
 	}
 }
 

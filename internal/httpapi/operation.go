@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"math"
 	"slices"
 	"sync/atomic"
 
@@ -44,37 +45,37 @@ func Cost(ctx context.Context) (int, bool) {
 	return s.price.points, true
 }
 
-// course is the extension that runs around an admitted operation: its deadline, its place among those
-// that run at the same time, and what is said about it in the response and in the access log.
-type course struct {
+// operationLimits is the extension around an admitted operation: it enforces the deadline and the number of operations
+// that run at the same time, and reports the cost in the response and the outcome in the access log.
+type operationLimits struct {
 	limits    *Limits
 	schema    *ast.Schema
-	flights   *flights
+	places    *Places
 	presenter *Presenter
 	// statements may be nil.
 	statements func(context.Context) int
 }
 
 var (
-	_ graphql.OperationInterceptor = (*course)(nil)
-	_ graphql.ResponseInterceptor  = (*course)(nil)
+	_ graphql.OperationInterceptor = (*operationLimits)(nil)
+	_ graphql.ResponseInterceptor  = (*operationLimits)(nil)
 )
 
 // ExtensionName names the extension.
-func (*course) ExtensionName() string { return "Course" }
+func (*operationLimits) ExtensionName() string { return "OperationLimits" }
 
 // Validate accepts every schema.
-func (*course) Validate(graphql.ExecutableSchema) error { return nil }
+func (*operationLimits) Validate(graphql.ExecutableSchema) error { return nil }
 
 // InterceptOperation gives queries and mutations their deadline and their place in flight. Subscriptions
 // last as long as somebody listens; their number is limited per connection.
-func (c *course) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
+func (l *operationLimits) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
 	op := graphql.GetOperationContext(ctx)
 	if op.Operation.Operation == ast.Subscription {
 		return next(ctx)
 	}
 	cancel := func() {}
-	if limit := c.limits.timeout(c.schema, op.Operation); limit > 0 {
+	if limit := l.limits.timeout(l.schema, op.Operation); limit > 0 {
 		// Set here, not around the answer, so that loaders made by inner interceptors inherit it. Should
 		// the answer never be asked for, the timer frees it.
 		ctx, cancel = context.WithTimeout(ctx, limit)
@@ -87,29 +88,29 @@ func (c *course) InterceptOperation(ctx context.Context, next graphql.OperationH
 		}
 		asked = true
 		defer cancel()
-		release, refusal := c.flights.enter(principal(viewer.From(ctx)))
-		if refusal != nil {
-			return &graphql.Response{Errors: gqlerror.List{c.presenter.Present(ctx, refusal)}}
+		leave, err := l.places.Take(Principal(viewer.From(ctx)))
+		if err != nil {
+			return &graphql.Response{Errors: gqlerror.List{l.presenter.Present(ctx, err)}}
 		}
-		defer release()
+		defer leave()
 		if response := respond(ctx); response != nil {
 			return response
 		}
 		// The executor answers nothing at all once the context has ended.
 		if f := explainContext(ctx, nil); f != nil {
-			return &graphql.Response{Errors: gqlerror.List{c.presenter.Present(ctx, f)}}
+			return &graphql.Response{Errors: gqlerror.List{l.presenter.Present(ctx, f)}}
 		}
 		return nil
 	}
 }
 
 // InterceptResponse bounds the errors, adds the cost, and notes the outcome for the access log.
-func (c *course) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+func (l *operationLimits) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
 	response := next(ctx)
 	if response == nil {
 		return nil
 	}
-	response.Errors = capErrors(response.Errors, c.limits.MaxErrors)
+	response.Errors = l.limits.capErrors(response.Errors, math.MaxInt)
 	s := stateOf(ctx)
 	if s != nil && s.limit > 0 {
 		if response.Extensions == nil {
@@ -119,7 +120,7 @@ func (c *course) InterceptResponse(ctx context.Context, next graphql.ResponseHan
 			"requested": s.price.points, "limit": s.limit, "remaining": s.remaining,
 		}
 	}
-	note(ctx, c.statements, response.Errors)
+	note(ctx, l.statements, response.Errors)
 	return response
 }
 
@@ -150,8 +151,8 @@ func note(ctx context.Context, statements func(context.Context) int, errs gqlerr
 	}
 }
 
-// blame notes an error code that no operation has noted.
-func blame(ctx context.Context, code fault.Code) {
+// logCode notes an error code for the access log that no operation has noted.
+func logCode(ctx context.Context, code fault.Code) {
 	if e := entryOf(ctx); e != nil {
 		e.mu.Lock()
 		defer e.mu.Unlock()

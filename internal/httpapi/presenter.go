@@ -311,16 +311,25 @@ func panicText(cause any) string {
 	return fmt.Sprintf("%T", cause)
 }
 
-// capErrors keeps the first errors and says how many there were more.
-func capErrors(list gqlerror.List, limit int) gqlerror.List {
-	if len(list) <= limit {
-		return list
+// errorOverhead is about what an error has in a response beside its message.
+const errorOverhead = 190
+
+// capErrors keeps the first errors of a list, at most MaxErrors and about so many bytes of them, and at least one. An error
+// in the place of the others says how many there are.
+func (l *Limits) capErrors(list gqlerror.List, bytes int) gqlerror.List {
+	size := 0
+	for i, e := range list {
+		size += min(len(e.Message), l.MaxErrorMessage) + errorOverhead
+		if left := len(list) - i; left > 1 && i > 0 && (i == l.MaxErrors-1 || size > bytes) {
+			code := fault.ValidationFailed
+			if e.Extensions["code"] != nil {
+				code = codeOf(e)
+			}
+			f := fault.New(code, "… and %d more errors, which are not shown.", left)
+			return append(list[:i:i], &gqlerror.Error{Err: f, Message: f.Message, Extensions: e.Extensions})
+		}
 	}
-	more := len(list) - limit + 1
-	last := *list[limit-1]
-	last.Message = fmt.Sprintf("… and %d more errors, which are not shown.", more)
-	last.Path, last.Locations = nil, nil
-	return append(list[:limit-1:limit-1], &last)
+	return list
 }
 
 // retryAfter returns the longest wait that the errors ask for.

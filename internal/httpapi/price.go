@@ -152,7 +152,7 @@ func (p *pricer) place(f *ast.Field, def *ast.Definition, own int, below tally) 
 		t.points = plus(plus(own, 1), plus(below.points, times(page, below.itemPoints)))
 		t.nodes = plus(below.nodes, times(page, below.itemNodes))
 	case f.Definition.Type.Elem != nil:
-		n := p.length(f)
+		n := p.listLength(f)
 		t.points = plus(own, times(n, plus(1, below.points)))
 		t.nodes = times(n, plus(1, below.nodes))
 	default:
@@ -183,15 +183,17 @@ func (p *pricer) page(f *ast.Field) int {
 	return p.limits.DefaultPage
 }
 
-// length returns the length of a plain list: what its arguments say, else an assumption.
-func (p *pricer) length(f *ast.Field) int {
+// listLength returns the length of a plain list: what its arguments say, else an assumption.
+func (p *pricer) listLength(f *ast.Field) int {
 	for _, arg := range []string{"first", "last", "limit"} {
 		if n, ok := p.number(f, arg); ok {
 			return n
 		}
 	}
-	if a := f.Arguments.ForName("ids"); a != nil {
-		return p.count(a.Value)
+	if a, def := f.Arguments.ForName("ids"), f.Definition.Arguments.ForName("ids"); a != nil && def != nil {
+		if v, err := a.Value.Value(p.variables); err == nil {
+			return length(def.Type, v)
+		}
 	}
 	return assumedList
 }
@@ -278,19 +280,6 @@ func length(t *ast.Type, v any) int {
 	}
 	if list, ok := v.([]any); ok {
 		return len(list)
-	}
-	return 1
-}
-
-// count returns the length of a list value; a single value is a list of one.
-func (p *pricer) count(v *ast.Value) int {
-	switch v.Kind {
-	case ast.ListValue:
-		return len(v.Children)
-	case ast.Variable:
-		if list, ok := p.variables[v.Raw].([]any); ok {
-			return len(list)
-		}
 	}
 	return 1
 }

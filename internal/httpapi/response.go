@@ -3,7 +3,6 @@ package httpapi
 import (
 	"bytes"
 	"compress/gzip"
-	"context"
 	"encoding/json"
 	"io"
 	"math"
@@ -13,10 +12,7 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
-
-	"caseload/internal/fault"
 )
 
 // compressFrom is the size in bytes from which a response is compressed: below it, the packets on the
@@ -32,9 +28,9 @@ var (
 	gzips = sync.Pool{New: func() any { w, _ := gzip.NewWriterLevel(io.Discard, gzip.BestSpeed); return w }}
 )
 
-func borrow() *bytes.Buffer { return buffers.Get().(*bytes.Buffer) }
+func getBuffer() *bytes.Buffer { return buffers.Get().(*bytes.Buffer) }
 
-func giveBack(b *bytes.Buffer) {
+func putBuffer(b *bytes.Buffer) {
 	if b.Cap() <= keepBuffer {
 		b.Reset()
 		buffers.Put(b)
@@ -63,11 +59,28 @@ type answer struct {
 	limits    *Limits
 }
 
+// newAnswer returns an answer of the media type that the request asks for, or of application/json when it admits none.
+func newAnswer(w http.ResponseWriter, r *http.Request, limits *Limits) *answer {
+	a := &answer{w: w, r: r, mediaType: typeJSON, limits: limits}
+	if mediaType, ok := negotiate(r); ok {
+		a.mediaType = mediaType
+	}
+	return a
+}
+
+// refuse ends a request that does not become an operation with one error.
+func (a *answer) refuse(p *Presenter, err error) {
+	e := p.Present(a.r.Context(), err)
+	logCode(a.r.Context(), codeOf(e))
+	response := &graphql.Response{Errors: gqlerror.List{e}}
+	a.send(statusOf(a.mediaType, response, false), response)
+}
+
 // send writes the response: `errors` first, then the bytes of `data` as the executor made them, neither
 // parsed nor copied again, then `extensions`.
 func (a *answer) send(status int, response *graphql.Response) {
-	head := borrow()
-	defer giveBack(head)
+	head := getBuffer()
+	defer putBuffer(head)
 	head.WriteByte('{')
 	encoder := json.NewEncoder(head)
 	encoder.SetEscapeHTML(false)
@@ -148,19 +161,4 @@ func (a *answer) write(status int, wait time.Duration, parts [][]byte) {
 			return
 		}
 	}
-}
-
-// tooBig replaces a response that is over the size limit.
-func (a *answer) tooBig(ctx context.Context, p *Presenter, response *graphql.Response) *graphql.Response {
-	if len(response.Data) <= a.limits.MaxResponse {
-		return response
-	}
-	advice := "Select less, or ask for smaller pages."
-	if op := graphql.GetOperationContext(ctx); op.Operation != nil && op.Operation.Operation == ast.Mutation {
-		advice = "The mutation has been carried out; select less of what it answers."
-	}
-	f := fault.New(fault.ResponseTooLarge, "The answer has %d bytes; the limit is %d. %s", len(response.Data), a.limits.MaxResponse, advice)
-	e := p.Present(ctx, f)
-	blame(ctx, codeOf(e))
-	return &graphql.Response{Errors: gqlerror.List{e}, Extensions: response.Extensions}
 }

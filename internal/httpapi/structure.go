@@ -44,10 +44,10 @@ type structure struct {
 // document and in MaxFields, whatever the fragments look like.
 func checkStructure(doc *ast.QueryDocument, limits *Limits) *fault.Error {
 	if n := len(doc.Operations); n > limits.MaxOperations {
-		return tooLarge("The document has %d operations; the limit is %d. Send fewer operations in one document.", n, limits.MaxOperations)
+		return queryTooLarge("The document has %d operations; the limit is %d. Send fewer operations in one document.", n, limits.MaxOperations)
 	}
 	if n := len(doc.Fragments); n > limits.MaxFragments {
-		return tooLarge("The document has %d fragments; the limit is %d. Send only the fragments that the operation uses.", n, limits.MaxFragments)
+		return queryTooLarge("The document has %d fragments; the limit is %d. Send only the fragments that the operation uses.", n, limits.MaxFragments)
 	}
 	s := &structure{
 		limits:    limits,
@@ -93,14 +93,14 @@ func checkStructure(doc *ast.QueryDocument, limits *Limits) *fault.Error {
 	return s.fault
 }
 
-func tooLarge(format string, args ...any) *fault.Error {
+func queryTooLarge(format string, args ...any) *fault.Error {
 	return fault.New(fault.QueryTooLarge, format, args...)
 }
 
 func (l *Limits) exceeded(s shape) *fault.Error {
 	switch {
 	case s.fields > l.MaxFields:
-		return tooLarge("The document selects %s fields once its fragments are expanded; the limit is %d. Select less, or split the document.", figure(s.fields), l.MaxFields)
+		return queryTooLarge("The document selects %s fields once its fragments are expanded; the limit is %d. Select less, or split the document.", figure(s.fields), l.MaxFields)
 	case s.depth > l.MaxDepth:
 		return fault.New(fault.DepthLimit, "The selection is %s levels deep; the limit is %d (edges, node, nodes and pageInfo are not counted). Fetch the lower levels with node(id:) or nodes(ids:).", figure(s.depth), l.MaxDepth)
 	case s.introspection > l.MaxIntrospectionDepth:
@@ -108,7 +108,7 @@ func (l *Limits) exceeded(s shape) *fault.Error {
 	case s.aliases > l.MaxAliases:
 		return fault.New(fault.AliasLimit, "The document has %s aliases; the limit is %d. Use nodes(ids:), filters or several requests.", figure(s.aliases), l.MaxAliases)
 	case s.directives > l.MaxDirectives:
-		return tooLarge("The document has %s directives; the limit is %d.", figure(s.directives), l.MaxDirectives)
+		return queryTooLarge("The document has %s directives; the limit is %d.", figure(s.directives), l.MaxDirectives)
 	}
 	return nil
 }
@@ -217,7 +217,7 @@ func (s *structure) merge(sets []ast.SelectionSet) int {
 			return 0
 		}
 		if n := len(fields); n > s.limits.MaxRepeats {
-			s.refuse(tooLarge("One response key is selected %d times in the same place; the limit is %d. Select it once.", n, s.limits.MaxRepeats))
+			s.refuse(queryTooLarge("One response key is selected %d times in the same place; the limit is %d. Select it once.", n, s.limits.MaxRepeats))
 			return 0
 		}
 		below = below[:0]

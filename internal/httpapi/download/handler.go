@@ -54,7 +54,7 @@ type handler struct {
 	presenter *httpapi.Presenter
 	write     time.Duration
 	rate      int64
-	places    *places
+	places    *httpapi.Places
 	now       func() time.Time
 }
 
@@ -66,7 +66,7 @@ func Handler(o Options) http.Handler {
 		limits = *o.API.Limits
 	}
 	presenter := &httpapi.Presenter{Classify: o.API.Classify, Log: o.API.Log, MaxMessage: limits.MaxErrorMessage}
-	h := &handler{links: o.Links, openers: o.Openers, presenter: presenter, write: limits.WriteTimeout, rate: limits.DownloadRate, places: newPlaces(limits.Downloads, limits.OrganizationDownloads), now: time.Now}
+	h := &handler{links: o.Links, openers: o.Openers, presenter: presenter, write: limits.WriteTimeout, rate: limits.DownloadRate, places: httpapi.NewPlaces("downloads of the organization are running", limits.Downloads, limits.OrganizationDownloads), now: time.Now}
 	r := chi.NewRouter()
 	// The router is within the log, which writes the pattern of the route and so never a token.
 	r.Use(
@@ -98,11 +98,12 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 		httpapi.WriteError(w, r, h.presenter, notFound())
 		return
 	}
-	if err := h.places.take(s.OrganizationID); err != nil {
+	leave, err := h.places.Take(s.OrganizationID.String())
+	if err != nil {
 		httpapi.WriteError(w, r, h.presenter, err)
 		return
 	}
-	defer h.places.leave(s.OrganizationID)
+	defer leave()
 	by := &viewer.Viewer{Kind: s.ActorKind, OrganizationID: s.OrganizationID, ActorID: s.ActorID, RequestID: httpapi.RequestID(r.Context()), IP: middleware.GetClientIP(r.Context())}
 	f, err := open(r.Context(), by, s.ID)
 	if err != nil {

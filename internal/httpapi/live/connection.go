@@ -12,7 +12,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/coder/websocket"
 
-	"caseload/internal/fault"
+	"caseload/internal/httpapi"
 	"caseload/internal/viewer"
 )
 
@@ -22,7 +22,7 @@ type connection struct {
 	transport *WebSocket
 	options   *WebSocketOptions
 	request   *http.Request
-	exec      graphql.GraphExecutor
+	endpoint  *httpapi.Endpoint
 	conn      *websocket.Conn
 	network   net.Conn
 
@@ -35,9 +35,10 @@ type connection struct {
 	// initialised is closed when connection_init has arrived.
 	initialised chan struct{}
 
-	// Only the reading goroutine uses these.
-	viewer    *viewer.Viewer
-	principal string
+	// Only the reading goroutine uses these. leave gives the place of the connection back: among those that wait for
+	// connection_init, and later among those of its viewer.
+	viewer *viewer.Viewer
+	leave  func()
 
 	mu sync.Mutex
 	// operations are those whose id is taken.
@@ -55,16 +56,19 @@ type frame struct {
 	written   chan struct{}
 }
 
-func newConnection(t *WebSocket, r *http.Request, exec graphql.GraphExecutor, conn *websocket.Conn, network net.Conn) *connection {
+// newConnection returns a connection that holds a place among those that wait for connection_init; acknowledge gives it
+// back.
+func newConnection(t *WebSocket, r *http.Request, e *httpapi.Endpoint, conn *websocket.Conn, network net.Conn, acknowledge func()) *connection {
 	// The end of the request is watched, not inherited: it must close the socket in good order.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
 	return &connection{
 		transport:   t,
 		options:     &t.options,
 		request:     r,
-		exec:        exec,
+		endpoint:    e,
 		conn:        conn,
 		network:     network,
+		leave:       acknowledge,
 		ctx:         ctx,
 		cancel:      cancel,
 		out:         make(chan frame, t.options.Queue),
@@ -79,9 +83,7 @@ func (c *connection) serve() {
 	defer func() {
 		c.cut()
 		c.running.Wait()
-		if c.principal != "" {
-			c.transport.principals.leave(c.principal)
-		}
+		c.leave()
 	}()
 	if c.conn.Subprotocol() != subprotocol {
 		c.close(closeSubprotocol)
@@ -143,21 +145,20 @@ func (c *connection) initialise(m incoming) *closure {
 	if !ok {
 		return &closeInvalid
 	}
-	ctx, cancel := context.WithTimeout(c.ctx, c.options.InitTimeout)
-	defer cancel()
-	v, err := c.options.identify(ctx, key, c.request)
+	v, err := c.identify(key)
 	switch {
 	case refused(err):
 		return &closeForbidden
 	case err != nil:
-		c.options.Log.ErrorContext(c.ctx, "check credential of a connection", "error", err)
+		c.endpoint.Log.ErrorContext(c.ctx, "check credential of a connection", "error", err)
 		return &closeTryAgain
 	}
-	principal := principalOf(v, c.request)
-	if !c.transport.principals.enter(principal) {
+	leave, err := c.transport.connections.Take(httpapi.Principal(v))
+	if err != nil {
 		return &closeTooMany
 	}
-	c.viewer, c.principal = v, principal
+	c.leave()
+	c.viewer, c.leave = v, leave
 	c.running.Go(func() {
 		if err := c.options.watch(c.ctx, v); err != nil {
 			c.close(closeUnauthorized)
@@ -165,6 +166,20 @@ func (c *connection) initialise(m incoming) *closure {
 	})
 	c.send(frame{body: compose(typeAck, "", nil)})
 	return nil
+}
+
+// identify returns the viewer of the key in connection_init, which wins over the headers as the more specific of the two;
+// without a key, the viewer of the headers.
+func (c *connection) identify(key string) (*viewer.Viewer, error) {
+	if key == "" {
+		return viewer.From(c.request.Context()), nil
+	}
+	ctx, cancel := context.WithTimeout(c.ctx, c.options.InitTimeout)
+	defer cancel()
+	r := c.request.Clone(ctx)
+	r.Header.Del("Authorization")
+	r.Header.Set(httpapi.KeyHeader, key)
+	return c.endpoint.Identify(r)
 }
 
 // keepAlive waits for connection_init, then pings until the connection ends.
@@ -259,7 +274,7 @@ func (c *connection) close(why closure) {
 	})
 }
 
-// cut ends the connection without a word.
+// cut ends the connection without a close frame.
 func (c *connection) cut() {
 	c.cancel()
 	_ = c.network.Close()
@@ -301,12 +316,9 @@ func (c *connection) drain(ctx context.Context) {
 	c.close(closeRestart)
 }
 
-// errorsOf writes the payload of an error message.
-func (c *connection) errorsOf(response *graphql.Response) []byte {
-	payload, err := json.Marshal(response.Errors)
-	if err != nil || len(response.Errors) == 0 {
-		fallback := explain(c.ctx, c.exec, fault.New(fault.Internal, "The errors could not be written as JSON."))
-		payload, _ = json.Marshal(fallback.Errors)
-	}
+// errorsOf returns the payload of an error message.
+func errorsOf(response *graphql.Response) []byte {
+	// Errors are made of texts and of what encoding/json can write.
+	payload, _ := json.Marshal(response.Errors)
 	return payload
 }

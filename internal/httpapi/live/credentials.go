@@ -2,26 +2,16 @@ package live
 
 import (
 	"context"
-	"net/http"
 	"time"
 
 	"caseload/internal/fault"
 	"caseload/internal/viewer"
 )
 
-// keyHeader is the header, and the entry of a connection_init payload, that holds an API key.
-const keyHeader = "X-API-Key"
-
 const defaultRecheckInterval = 30 * time.Second
 
-// Credentials says who is behind a connection, and for how long. The zero value takes the viewer that
-// the request's context holds and never looks again.
+// Credentials says for how long the credential of a connection is good. The zero value never looks again.
 type Credentials struct {
-	// Authenticate returns the viewer of a key; key is "" when the client sent none. It is not asked
-	// when the request's context already holds an authenticated viewer and the client sent no key of
-	// its own in connection_init. UNAUTHENTICATED and FORBIDDEN refuse the connection for good; any
-	// other error counts as an outage.
-	Authenticate func(ctx context.Context, key string, r *http.Request) (*viewer.Viewer, error)
 	// Recheck is called every RecheckInterval (default 30 s) while the connection lives. UNAUTHENTICATED
 	// and FORBIDDEN end the connection; any other error is an outage of the check, which must not throw
 	// out everybody at once, and is tried again at the next interval.
@@ -30,27 +20,6 @@ type Credentials struct {
 	// Revoked returns a channel that is closed as soon as the viewer's credential is revoked or expires;
 	// a nil channel never is. The context ends with the connection.
 	Revoked func(ctx context.Context, v *viewer.Viewer) <-chan struct{}
-}
-
-// identify returns who is behind the request. The key of connection_init wins over the header, as it
-// is the more specific of the two.
-func (c *Credentials) identify(ctx context.Context, payloadKey string, r *http.Request) (*viewer.Viewer, error) {
-	known := viewer.From(r.Context())
-	if c.Authenticate == nil || (payloadKey == "" && known.Kind != viewer.Anonymous) {
-		return known, nil
-	}
-	key := payloadKey
-	if key == "" {
-		key = r.Header.Get(keyHeader)
-	}
-	v, err := c.Authenticate(ctx, key, r)
-	if err != nil {
-		return nil, err
-	}
-	if v == nil {
-		return viewer.Nobody, nil
-	}
-	return v, nil
 }
 
 // watch returns an error once the viewer's credential is no longer good, and nil when ctx ends.
@@ -86,7 +55,7 @@ func (c *Credentials) recheck(ctx context.Context, v *viewer.Viewer) error {
 	return c.Recheck(ctx, v)
 }
 
-// refused tells a credential that is not good from a check that could not be made.
+// refused reports whether the error says that a credential is not good, not that it could not be checked.
 func refused(err error) bool {
 	if err == nil {
 		return false

@@ -3,7 +3,6 @@ package live_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -15,17 +14,15 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/99designs/gqlgen/graphql/handler"
-	"github.com/99designs/gqlgen/graphql/handler/transport"
 	"github.com/coder/websocket"
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
-	"github.com/vektah/gqlparser/v2/gqlerror"
 	"go.uber.org/goleak"
 
 	"caseload/internal/fault"
+	"caseload/internal/httpapi"
 	"caseload/internal/httpapi/live"
 	"caseload/internal/viewer"
 )
@@ -129,21 +126,21 @@ func result(field, value string) *graphql.Response {
 	return &graphql.Response{Data: data}
 }
 
-// authenticate knows one good key; "" is nobody, and "cl_outage" finds the store down.
-func authenticate(_ context.Context, key string, _ *http.Request) (*viewer.Viewer, error) {
-	switch key {
+// identify knows one good key; "" is nobody, and "cl_outage" finds the store down.
+func identify(r *http.Request) (*viewer.Viewer, error) {
+	switch r.Header.Get(httpapi.KeyHeader) {
 	case "":
 		return viewer.Nobody, nil
 	case goodKey:
 		return &viewer.Viewer{Kind: viewer.APIKey, OrganizationID: uuid.Max, ActorID: uuid.Max, ActorName: "portal"}, nil
 	case "cl_outage":
-		return nil, errors.New("connection refused")
+		return nil, fault.New(fault.Unavailable, "The store is down.")
 	default:
 		return nil, fault.New(fault.Unauthenticated, "The API key is unknown.")
 	}
 }
 
-// server is a handler with both transports on a real port.
+// server is the GraphQL endpoint with both transports on a real port.
 type server struct {
 	*httptest.Server
 	schema *schema
@@ -151,51 +148,51 @@ type server struct {
 	sse    *live.SSE
 	// events counts responses; reused counts those whose context was that of an earlier one.
 	events, reused atomic.Int64
+	previous       atomic.Value
+}
+
+var _ graphql.ResponseInterceptor = (*server)(nil)
+
+func (*server) ExtensionName() string { return "Responses" }
+
+func (*server) Validate(graphql.ExecutableSchema) error { return nil }
+
+func (s *server) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+	response := next(ctx)
+	if response != nil {
+		// What it cost is for other tests.
+		response.Extensions = nil
+		s.events.Add(1)
+		if before, ok := s.previous.Swap(ctx).(context.Context); ok && before.Err() == nil {
+			s.reused.Add(1)
+		}
+	}
+	return response
 }
 
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
-func newServer(t *testing.T, ws live.WebSocketOptions, sse live.SSEOptions, configure ...func(*http.Server)) *server {
+// configure changes what a server is made of.
+type configure func(*httpapi.Options, *httpapi.Limits, *http.Server)
+
+func limited(change func(*httpapi.Limits)) configure {
+	return func(_ *httpapi.Options, l *httpapi.Limits, _ *http.Server) { change(l) }
+}
+
+func newServer(t *testing.T, ws live.WebSocketOptions, sse live.SSEOptions, changes ...configure) *server {
 	t.Helper()
-	if ws.Authenticate == nil {
-		ws.Authenticate = authenticate
-	}
-	if sse.Authenticate == nil {
-		sse.Authenticate = authenticate
-	}
-	ws.Log, sse.Log = quiet(), quiet()
 	s := &server{schema: newSchema(), ws: live.NewWebSocket(ws), sse: live.NewSSE(sse)}
-	h := handler.New(s.schema)
-	h.AddTransport(s.ws)
-	h.AddTransport(s.sse)
-	h.AddTransport(transport.POST{})
-	h.SetErrorPresenter(func(ctx context.Context, err error) *gqlerror.Error {
-		presented := graphql.DefaultErrorPresenter(ctx, err)
-		if presented.Extensions == nil {
-			presented.Extensions = map[string]any{}
-		}
-		var f *fault.Error
-		if errors.As(err, &f) {
-			presented.Extensions["code"] = f.Code
-		}
-		return presented
-	})
-	h.SetRecoverFunc(func(context.Context, any) error { return fault.New(fault.Internal, "Something went wrong.") })
-	var previous atomic.Value
-	h.AroundResponses(func(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
-		response := next(ctx)
-		if response != nil {
-			s.events.Add(1)
-			if before, ok := previous.Swap(ctx).(context.Context); ok && before.Err() == nil {
-				s.reused.Add(1)
-			}
-		}
-		return response
-	})
-	s.Server = httptest.NewUnstartedServer(h)
-	for _, c := range configure {
-		c(s.Config)
+	limits := httpapi.DefaultLimits()
+	limits.OperationsBurst, limits.AnonymousBurst, limits.PointsBurst = 1_000_000, 1_000_000, 100_000_000
+	o := httpapi.Options{
+		Schema: s.schema, Limits: &limits, Identify: identify, Log: quiet(),
+		Transports: []httpapi.Transport{s.ws, s.sse}, Outer: []graphql.HandlerExtension{s},
 	}
+	s.Server = httptest.NewUnstartedServer(nil)
+	for _, change := range changes {
+		change(&o, &limits, s.Config)
+	}
+	s.Config.Handler = httpapi.Handler(o)
 	s.Start()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -262,6 +259,28 @@ func (c *client) hear(message string) {
 	body, err := c.read()
 	require.NoError(c.t, err)
 	require.JSONEq(c.t, message, body)
+}
+
+// hearError expects that the operation ends with an error of the code, and returns its message.
+func (c *client) hearError(id, code string) string {
+	c.t.Helper()
+	body, err := c.read()
+	require.NoError(c.t, err)
+	var m struct {
+		ID, Type string
+		Payload  []struct {
+			Message    string
+			Extensions struct{ Code, RequestID string }
+		}
+	}
+	require.NoError(c.t, json.Unmarshal([]byte(body), &m), body)
+	require.Equal(c.t, "error", m.Type, body)
+	require.Equal(c.t, id, m.ID)
+	require.Len(c.t, m.Payload, 1, body)
+	require.Equal(c.t, code, m.Payload[0].Extensions.Code, body)
+	require.NotEmpty(c.t, m.Payload[0].Extensions.RequestID)
+	require.NotContains(c.t, body, "4111")
+	return m.Payload[0].Message
 }
 
 func (c *client) hearClose(code int) {

@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/coder/websocket"
+
+	"caseload/internal/httpapi"
 )
 
 // The message types of graphql-transport-ws.
@@ -87,7 +89,7 @@ func (m incoming) key() (string, bool) {
 		return "", false
 	}
 	for name, value := range entries {
-		if strings.EqualFold(name, keyHeader) && !isNull(value) {
+		if strings.EqualFold(name, httpapi.KeyHeader) && !isNull(value) {
 			var key string
 			err := json.Unmarshal(value, &key)
 			return key, err == nil

@@ -40,7 +40,7 @@ func (c *connection) subscribe(id string, payload []byte) *closure {
 	if c.viewer == nil {
 		return &closeUnauthorized
 	}
-	params, err := c.options.Params(payload)
+	params, err := c.endpoint.Limits.ParseParams(payload)
 	if err != nil && fault.CodeOf(err) == fault.BadRequest {
 		return &closeInvalid
 	}
@@ -55,14 +55,14 @@ func (c *connection) subscribe(id string, payload []byte) *closure {
 	}
 	if err != nil {
 		cancel()
-		c.send(frame{body: compose(typeError, id, c.errorsOf(explain(ctx, c.exec, err)))})
+		c.send(frame{body: compose(typeError, id, errorsOf(c.endpoint.Explain(ctx, err)))})
 		return nil
 	}
 	c.running.Go(func() { c.run(ctx, o, params) })
 	return nil
 }
 
-// admit enters an operation into the books, or tells why not: for the whole connection or for its id.
+// admit registers an operation, or returns why not: a reason to close the connection, or an error of the operation.
 func (c *connection) admit(o *operation) (*closure, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -96,7 +96,7 @@ func (c *connection) run(ctx context.Context, o *operation, params *graphql.RawP
 		if cause := recover(); cause != nil {
 			// What the executor runs is guarded already, so this is the presenter of errors itself. The value
 			// may hold what the client sent; the stack does not.
-			c.options.Log.ErrorContext(ctx, "panic in an operation of a connection", "stack", string(debug.Stack()))
+			c.endpoint.Log.ErrorContext(ctx, "panic in an operation of a connection", "stack", string(debug.Stack()))
 			c.close(closeInternal)
 		}
 		c.release(o)
@@ -107,28 +107,18 @@ func (c *connection) run(ctx context.Context, o *operation, params *graphql.RawP
 		c.mu.Unlock()
 	}()
 	params.Headers = c.request.Header
-	e := &execution{exec: c.exec, params: params, timeout: c.options.OperationTimeout, log: c.options.Log}
+	e := &execution{endpoint: c.endpoint, params: params}
 	ctx, failure := e.prepare(ctx)
 	if failure == nil {
 		if !c.begin(o, e.kind()) {
 			return
 		}
-		var unfit *fault.Error
-		failure = e.run(ctx, func(response *graphql.Response) bool {
-			var body []byte
-			if body, unfit = encode(response, c.options.MaxResponse); unfit != nil {
-				return false
-			}
-			return c.sendFor(o, typeNext, body)
-		})
-		if unfit != nil {
-			failure = e.explain(ctx, unfit)
-		}
+		failure = e.run(ctx, func(body []byte) bool { return c.sendFor(o, typeNext, body) })
 	}
 	// The id is free before the client learns of it, so that the client may use it again at once.
 	c.release(o)
 	if failure != nil {
-		c.sendFor(o, typeError, c.errorsOf(failure))
+		c.sendFor(o, typeError, errorsOf(failure))
 		return
 	}
 	c.sendFor(o, typeComplete, nil)

@@ -2,67 +2,44 @@ package live
 
 import (
 	"context"
-	"log/slog"
-	"mime"
+	"encoding/json"
 	"net/http"
 	"runtime/debug"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 
-	"caseload/internal/fault"
+	"caseload/internal/httpapi"
 	"caseload/internal/viewer"
 )
-
-const eventStream = "text/event-stream"
 
 // SSEOptions are the limits and the dependencies of an [SSE]. Zero values take the defaults.
 type SSEOptions struct {
 	Credentials
-	// Params reads the JSON of a request; the default is [ParseParams].
-	Params func(body []byte) (*graphql.RawParams, error)
-	// OperationTimeout limits a query or mutation; zero does not. Subscriptions are not limited.
-	OperationTimeout func(*graphql.OperationContext) time.Duration
-	// Log receives defects; the default is [slog.Default].
-	Log *slog.Logger
 
 	// Heartbeat is the time between comments that keep proxies from closing a quiet stream: 15 s.
 	Heartbeat time.Duration
 	// WriteTimeout is how long a client may take to accept one event: 10 s.
 	WriteTimeout time.Duration
-	// MaxBody is the size of a request body in bytes, 1 MiB, and MaxResponse that of one result, 10 MiB.
-	MaxBody     int64
-	MaxResponse int
 	// MaxStreams is how many streams one principal may have open, 50, and MaxOpen how many all together
 	// may: 10 000.
 	MaxStreams, MaxOpen int
 }
 
 func (o SSEOptions) withDefaults() SSEOptions {
-	if o.Params == nil {
-		o.Params = ParseParams
-	}
-	if o.Log == nil {
-		o.Log = slog.Default()
-	}
 	o.Heartbeat = positive(o.Heartbeat, 15*time.Second)
 	o.WriteTimeout = positive(o.WriteTimeout, 10*time.Second)
-	o.MaxBody = positive(o.MaxBody, 1<<20)
-	o.MaxResponse = positive(o.MaxResponse, defaultMaxResponse)
 	o.MaxStreams = positive(o.MaxStreams, 50)
 	o.MaxOpen = positive(o.MaxOpen, 10_000)
 	return o
 }
 
-// SSE is a gqlgen transport that answers one operation with a stream of events. Make it with [NewSSE]
-// and add it before the transports for plain POST and GET.
+// SSE is a transport that answers one operation with a stream of events. Make it with [NewSSE].
 type SSE struct {
-	options    SSEOptions
-	principals *census
+	options SSEOptions
+	streams *httpapi.Places
 
 	mu       sync.Mutex
 	open     int
@@ -71,116 +48,56 @@ type SSE struct {
 	restart, expired, empty chan struct{}
 }
 
-var _ graphql.Transport = (*SSE)(nil)
+var _ httpapi.Transport = (*SSE)(nil)
 
 // NewSSE returns a transport that accepts streams until [SSE.Shutdown].
 func NewSSE(options SSEOptions) *SSE {
 	options = options.withDefaults()
 	return &SSE{
-		options:    options,
-		principals: newCensus(options.MaxStreams),
-		restart:    make(chan struct{}),
-		expired:    make(chan struct{}),
-		empty:      make(chan struct{}),
+		options: options,
+		streams: httpapi.NewPlaces("streams of this caller are open", options.MaxOpen, options.MaxStreams),
+		restart: make(chan struct{}),
+		expired: make(chan struct{}),
+		empty:   make(chan struct{}),
 	}
 }
 
 // Supports reports whether the request is a POST or GET whose client likes text/event-stream better
 // than JSON: clients that list every media type they know want JSON.
 func (t *SSE) Supports(r *http.Request) bool {
-	if r.Method != http.MethodPost && r.Method != http.MethodGet {
-		return false
-	}
-	best, bestQuality := "", 0.0
-	for _, line := range r.Header.Values("Accept") {
-		for _, part := range strings.Split(line, ",") {
-			media, attributes, err := mime.ParseMediaType(part)
-			if err != nil {
-				continue
-			}
-			quality := 1.0
-			if q, err := strconv.ParseFloat(attributes["q"], 64); err == nil {
-				quality = q
-			}
-			switch media {
-			case eventStream, "application/json", "application/graphql-response+json":
-				if quality > bestQuality {
-					best, bestQuality = media, quality
-				}
-			}
-		}
-	}
-	return best == eventStream
+	return (r.Method == http.MethodPost || r.Method == http.MethodGet) && httpapi.Prefers(r, httpapi.TypeEventStream)
 }
 
-// Do serves one stream and returns when it has ended and its operation runs no more.
-func (t *SSE) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+// Serve serves one stream and returns when it has ended and its operation runs no more.
+func (t *SSE) Serve(w http.ResponseWriter, r *http.Request, e *httpapi.Endpoint) {
 	if !t.enter() {
-		refuse(w, r, exec, fault.New(fault.Unavailable, "The server is restarting, or has too many streams.").After(time.Second))
+		e.Refuse(w, r, restarting())
 		return
 	}
 	defer t.leave()
-	params, f := t.read(w, r)
-	if f != nil {
-		refuse(w, r, exec, f)
+	v := viewer.From(r.Context())
+	leave, err := t.streams.Take(httpapi.Principal(v))
+	if err != nil {
+		e.Refuse(w, r, err)
 		return
 	}
-	v, f := t.identify(r)
-	if f != nil {
-		refuse(w, r, exec, f)
+	defer leave()
+	params, err := e.Read(w, r)
+	if err != nil {
+		e.Refuse(w, r, err)
 		return
 	}
-	principal := principalOf(v, r)
-	if !t.principals.enter(principal) {
-		refuse(w, r, exec, fault.New(fault.RateLimited,
-			"There are already %d streams open; close one first.", t.options.MaxStreams).After(time.Second))
-		return
-	}
-	defer t.principals.leave(principal)
-
-	ctx, cancel := context.WithCancel(viewer.With(r.Context(), v))
+	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	params.Headers = r.Header
-	e := &execution{exec: exec, params: params, timeout: t.options.OperationTimeout, log: t.options.Log}
-	ctx, refusal := e.prepare(ctx)
-	if r.Method == http.MethodGet && e.kind() == ast.Mutation {
-		refuse(w, r, exec, fault.New(fault.MethodNotAllowed, "Mutations are sent by POST."))
+	run := &execution{endpoint: e, params: params}
+	ctx, refusal := run.prepare(ctx)
+	if err := e.CheckMethod(w, r, run.kind()); err != nil {
+		e.Refuse(w, r, err)
 		return
 	}
-	s := &stream{transport: t, w: w, control: http.NewResponseController(w), execution: e, viewer: v}
+	s := &stream{transport: t, w: w, control: http.NewResponseController(w), execution: run, viewer: v}
 	if s.start() {
 		s.serve(ctx, cancel, refusal)
-	}
-}
-
-func (t *SSE) read(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *fault.Error) {
-	var body []byte
-	var f *fault.Error
-	if r.Method == http.MethodGet {
-		body, f = readGet(r)
-	} else {
-		body, f = readPost(w, r, t.options.MaxBody)
-	}
-	if f != nil {
-		return nil, f
-	}
-	params, err := t.options.Params(body)
-	if err != nil {
-		return nil, asFault(err, fault.BadRequest, "The request is not a GraphQL request.")
-	}
-	return params, nil
-}
-
-func (t *SSE) identify(r *http.Request) (*viewer.Viewer, *fault.Error) {
-	v, err := t.options.identify(r.Context(), "", r)
-	switch {
-	case err == nil:
-		return v, nil
-	case refused(err):
-		return nil, asFault(err, fault.Unauthenticated, "The credential was refused.")
-	default:
-		t.options.Log.ErrorContext(r.Context(), "check credential of a stream", "error", err)
-		return nil, fault.New(fault.Unavailable, "The credential could not be checked just now.").After(time.Second)
 	}
 }
 
@@ -222,7 +139,7 @@ func (t *SSE) Shutdown(ctx context.Context) error {
 func (t *SSE) enter() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.draining || t.open >= t.options.MaxOpen {
+	if t.draining {
 		return false
 	}
 	t.open++
@@ -250,7 +167,7 @@ type stream struct {
 // start sends the headers, and reports false when the client is gone already.
 func (s *stream) start() bool {
 	h := s.w.Header()
-	h.Set("Content-Type", eventStream+"; charset=utf-8")
+	h.Set("Content-Type", httpapi.TypeEventStream+"; charset=utf-8")
 	h.Set("Cache-Control", "no-cache, no-store, no-transform")
 	// nginx would keep events back until its buffer is full.
 	h.Set("X-Accel-Buffering", "no")
@@ -288,8 +205,7 @@ func (s *stream) serve(ctx context.Context, cancel context.CancelFunc, refusal *
 			restart = nil
 		case err := <-revoked:
 			if err != nil {
-				response := s.execution.explain(ctx, err)
-				if body, f := encode(response, s.transport.options.MaxResponse); f == nil && s.write(event(body)) {
+				if s.write(event(encode(s.execution.endpoint.Explain(ctx, err)))) {
 					s.write(completeEvent)
 				}
 			}
@@ -317,33 +233,30 @@ func (s *stream) produce(ctx context.Context, failure *graphql.Response, events 
 		if recover() != nil {
 			// What the executor runs is guarded already, so this is the presenter of errors itself. The value
 			// may hold what the client sent; the stack does not.
-			s.transport.options.Log.ErrorContext(ctx, "panic in the operation of a stream", "stack", string(debug.Stack()))
+			s.execution.endpoint.Log.ErrorContext(ctx, "panic in the operation of a stream", "stack", string(debug.Stack()))
 		}
 	}()
-	send := func(response *graphql.Response) *fault.Error {
-		body, f := encode(response, s.transport.options.MaxResponse)
-		if f != nil {
-			return f
-		}
+	send := func(body []byte) bool {
 		select {
 		case events <- body:
+			return true
 		case <-ctx.Done():
+			return false
 		}
-		return nil
 	}
-	var unfit *fault.Error
 	if failure == nil {
-		failure = s.execution.run(ctx, func(response *graphql.Response) bool {
-			unfit = send(response)
-			return unfit == nil && ctx.Err() == nil
-		})
+		failure = s.execution.run(ctx, send)
 	}
 	if failure != nil {
-		unfit = send(failure)
+		send(encode(failure))
 	}
-	if unfit != nil {
-		send(s.execution.explain(ctx, unfit))
-	}
+}
+
+// encode returns the JSON of a response that has nothing but errors.
+func encode(response *graphql.Response) []byte {
+	// Errors are made of texts and of what encoding/json can write.
+	body, _ := json.Marshal(response)
+	return body
 }
 
 // completeEvent has an empty data line because EventSource drops events without one.

@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/99designs/gqlgen/graphql"
 	"github.com/stretchr/testify/require"
 
 	"caseload/internal/fault"
+	"caseload/internal/httpapi"
 	"caseload/internal/httpapi/live"
 	"caseload/internal/viewer"
 )
@@ -114,10 +114,9 @@ func TestStreamOfASubscription(t *testing.T) {
 
 func TestStreamReportsErrorsAsEvents(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, live.WebSocketOptions{}, live.SSEOptions{
-		MaxResponse:      1 << 10,
-		OperationTimeout: func(*graphql.OperationContext) time.Duration { return 10 * time.Millisecond },
-	})
+	s := newServer(t, live.WebSocketOptions{}, live.SSEOptions{}, limited(func(l *httpapi.Limits) {
+		l.MaxResponse, l.QueryTimeout = 1<<10, 10*time.Millisecond
+	}))
 	for document, code := range map[string]string{
 		"{ nothing }":            "GRAPHQL_VALIDATION_FAILED",
 		"{ hello":                "GRAPHQL_PARSE_FAILED",
@@ -137,7 +136,7 @@ func TestStreamReportsErrorsAsEvents(t *testing.T) {
 
 func TestStreamRefusals(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, live.WebSocketOptions{}, live.SSEOptions{MaxBody: 100})
+	s := newServer(t, live.WebSocketOptions{}, live.SSEOptions{}, limited(func(l *httpapi.Limits) { l.MaxBody = 100 }))
 	query := url.Values{"query": {"{ hello }"}}
 	with := func(r *http.Request, name, value string) *http.Request {
 		if value == "" {
@@ -167,6 +166,7 @@ func TestStreamRefusals(t *testing.T) {
 		"cross-site GET":     {with(s.get(t, query), "GraphQL-Require-Preflight", ""), 403, fault.CSRFRefused},
 		"mutation by GET":    {s.get(t, url.Values{"query": {"mutation { wait }"}}), 405, fault.MethodNotAllowed},
 		"variables not JSON": {s.get(t, url.Values{"query": {"{ hello }"}, "variables": {"4111"}}), 400, fault.BadRequest},
+		"lone surrogate":     {s.post(t, `{"query":"{ hello }","variables":{"a":"\ud83d"}}`), 400, fault.BadRequest},
 		"repeated parameter": {s.get(t, url.Values{"query": {"{ hello }", "4111"}}), 400, fault.BadRequest},
 	} {
 		response, body := do(t, c.request)
@@ -215,7 +215,9 @@ func TestStreamHeartbeat(t *testing.T) {
 func TestStreamOutlivesTheServersTimeouts(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, live.WebSocketOptions{}, live.SSEOptions{Heartbeat: 50 * time.Millisecond},
-		func(h *http.Server) { h.ReadTimeout, h.WriteTimeout = 300*time.Millisecond, 300*time.Millisecond })
+		func(_ *httpapi.Options, _ *httpapi.Limits, h *http.Server) {
+			h.ReadTimeout, h.WriteTimeout = 300*time.Millisecond, 300*time.Millisecond
+		})
 	e := open(t, s.post(t, `{"query":"subscription { ticks }"}`))
 	for range 9 {
 		require.Equal(t, ":\n", e.next())

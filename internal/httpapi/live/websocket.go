@@ -4,19 +4,18 @@ import (
 	"bufio"
 	"context"
 	"encoding/base64"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/99designs/gqlgen/graphql"
 	"github.com/coder/websocket"
 
 	"caseload/internal/fault"
+	"caseload/internal/httpapi"
+	"caseload/internal/viewer"
 )
 
 // subprotocol is the only one spoken; the older graphql-ws has the same messages under other names.
@@ -25,15 +24,6 @@ const subprotocol = "graphql-transport-ws"
 // WebSocketOptions are the limits and the dependencies of a [WebSocket]. Zero values take the defaults.
 type WebSocketOptions struct {
 	Credentials
-	// Origins are the sites whose pages may connect, as in "https://portal.example.com"; pages of the
-	// server's own host always may, and so may programs, which send no Origin.
-	Origins []string
-	// Params reads the payload of a subscribe message; the default is [ParseParams].
-	Params func(body []byte) (*graphql.RawParams, error)
-	// OperationTimeout limits a query or mutation; zero does not. Subscriptions are not limited.
-	OperationTimeout func(*graphql.OperationContext) time.Duration
-	// Log receives defects; the default is [slog.Default].
-	Log *slog.Logger
 
 	// InitTimeout is how long a client may take to send connection_init, and the credential's check to
 	// answer: 3 s.
@@ -45,11 +35,12 @@ type WebSocketOptions struct {
 	// CloseTimeout is how long a client may take to answer a close: 5 s.
 	CloseTimeout time.Duration
 
-	// MaxMessage is the size of a client's message in bytes, 64 KiB, and MaxResponse that of a result, 10 MiB.
-	MaxMessage, MaxResponse int
-	// MaxConnections is how many connections one principal may have, 10, and MaxOpen how many all together
-	// may, those not yet acknowledged included: 10 000.
-	MaxConnections, MaxOpen int
+	// MaxMessage is the size of a client's message in bytes: 64 KiB.
+	MaxMessage int
+	// MaxConnections is how many connections one principal may have, 10, MaxWaiting how many more of one principal, or of one
+	// network where the handshake has no credential, may wait for connection_init, 100, and MaxOpen how many there may be
+	// of all together: 10 000.
+	MaxConnections, MaxWaiting, MaxOpen int
 	// MaxOperations is how many operations may run in one connection: 50.
 	MaxOperations int
 	// Queue is how many messages wait for a slow client before its operations wait too: 16.
@@ -57,31 +48,25 @@ type WebSocketOptions struct {
 }
 
 func (o WebSocketOptions) withDefaults() WebSocketOptions {
-	if o.Params == nil {
-		o.Params = ParseParams
-	}
-	if o.Log == nil {
-		o.Log = slog.Default()
-	}
 	o.InitTimeout = positive(o.InitTimeout, 3*time.Second)
 	o.PingInterval = positive(o.PingInterval, 20*time.Second)
 	o.PongTimeout = positive(o.PongTimeout, 10*time.Second)
 	o.WriteTimeout = positive(o.WriteTimeout, 10*time.Second)
 	o.CloseTimeout = positive(o.CloseTimeout, 5*time.Second)
 	o.MaxMessage = positive(o.MaxMessage, 64<<10)
-	o.MaxResponse = positive(o.MaxResponse, defaultMaxResponse)
 	o.MaxConnections = positive(o.MaxConnections, 10)
+	o.MaxWaiting = positive(o.MaxWaiting, 100)
 	o.MaxOpen = positive(o.MaxOpen, 10_000)
 	o.MaxOperations = positive(o.MaxOperations, 50)
 	o.Queue = positive(o.Queue, 16)
 	return o
 }
 
-// WebSocket is a gqlgen transport that speaks graphql-transport-ws. Make it with [NewWebSocket] and
-// add it before transports that take any GET.
+// WebSocket is a transport that speaks graphql-transport-ws. Make it with [NewWebSocket].
 type WebSocket struct {
-	options    WebSocketOptions
-	principals *census
+	options WebSocketOptions
+	// waiting are the connections before connection_init, connections those after it.
+	waiting, connections *httpapi.Places
 
 	mu       sync.Mutex
 	open     map[*connection]struct{}
@@ -90,16 +75,17 @@ type WebSocket struct {
 	empty chan struct{}
 }
 
-var _ graphql.Transport = (*WebSocket)(nil)
+var _ httpapi.Transport = (*WebSocket)(nil)
 
 // NewWebSocket returns a transport that accepts connections until [WebSocket.Shutdown].
 func NewWebSocket(options WebSocketOptions) *WebSocket {
 	options = options.withDefaults()
 	return &WebSocket{
-		options:    options,
-		principals: newCensus(options.MaxConnections),
-		open:       map[*connection]struct{}{},
-		empty:      make(chan struct{}),
+		options:     options,
+		waiting:     httpapi.NewPlaces("connections of this caller wait for connection_init", options.MaxOpen, options.MaxWaiting),
+		connections: httpapi.NewPlaces("connections of this caller are open", options.MaxOpen, options.MaxConnections),
+		open:        map[*connection]struct{}{},
+		empty:       make(chan struct{}),
 	}
 }
 
@@ -108,23 +94,29 @@ func (t *WebSocket) Supports(r *http.Request) bool {
 	return hasToken(r.Header, "Upgrade", "websocket")
 }
 
-// Do serves one connection and returns when it is closed and none of its operations runs any more.
-func (t *WebSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	if f := t.judge(r); f != nil {
-		refuse(w, r, exec, f)
+// Serve serves one connection and returns when it is closed and none of its operations runs any more.
+func (t *WebSocket) Serve(w http.ResponseWriter, r *http.Request, e *httpapi.Endpoint) {
+	if err := t.checkHandshake(r, e); err != nil {
+		e.Refuse(w, r, err)
 		return
 	}
+	leave, err := t.waiting.Take(httpapi.Principal(viewer.From(r.Context())))
+	if err != nil {
+		e.Refuse(w, r, err)
+		return
+	}
+	defer leave()
 	taken := &hijacked{ResponseWriter: w}
 	conn, err := websocket.Accept(taken, r, &websocket.AcceptOptions{
 		Subprotocols: []string{subprotocol},
-		// judge has compared the origin: the library's refusal would repeat the header.
+		// checkHandshake has compared the origin: the library's refusal would repeat the header.
 		InsecureSkipVerify: true,
 	})
 	if err != nil {
 		return
 	}
 	conn.SetReadLimit(int64(t.options.MaxMessage))
-	c := newConnection(t, r, exec, conn, taken.conn)
+	c := newConnection(t, r, e, conn, taken.conn, leave)
 	if !t.enter(c) {
 		c.close(closeRestart)
 		return
@@ -192,23 +184,28 @@ func (t *WebSocket) leave(c *connection) {
 	}
 }
 
-// judge tells why the request may not become a connection. What is wrong with the handshake itself is
+// restarting refuses what comes while the server stops.
+func restarting() *fault.Error {
+	return fault.New(fault.Unavailable, "The server is restarting.").After(time.Second)
+}
+
+// checkHandshake returns why the request may not become a connection. What is wrong with the handshake itself is
 // checked here because the library's answers repeat headers.
-func (t *WebSocket) judge(r *http.Request) *fault.Error {
+func (t *WebSocket) checkHandshake(r *http.Request, e *httpapi.Endpoint) error {
 	t.mu.Lock()
 	draining, open := t.draining, len(t.open)
 	t.mu.Unlock()
 	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(r.Header.Get("Sec-WebSocket-Key")))
 	switch {
 	case draining:
-		return fault.New(fault.Unavailable, "The server is restarting.").After(time.Second)
+		return restarting()
 	case open >= t.options.MaxOpen:
 		return fault.New(fault.Unavailable, "The server has too many connections.").After(5 * time.Second)
 	case r.Method != http.MethodGet || !r.ProtoAtLeast(1, 1) || !hasToken(r.Header, "Connection", "upgrade") ||
 		r.Header.Get("Sec-WebSocket-Version") != "13" || err != nil || len(key) != 16 ||
 		len(r.Header.Values("Sec-WebSocket-Key")) != 1:
 		return fault.New(fault.BadRequest, "The WebSocket handshake is not one of RFC 6455.")
-	case !t.allowsOrigin(r):
+	case !allowsOrigin(r, e):
 		return fault.New(fault.CSRFRefused, "Pages of this origin may not connect.")
 	}
 	return nil
@@ -216,7 +213,7 @@ func (t *WebSocket) judge(r *http.Request) *fault.Error {
 
 // allowsOrigin compares the host only for pages of our own, because a proxy in front of us may have
 // taken the TLS off; other sites are listed with their scheme.
-func (t *WebSocket) allowsOrigin(r *http.Request) bool {
+func allowsOrigin(r *http.Request, e *httpapi.Endpoint) bool {
 	origins := r.Header.Values("Origin")
 	if len(origins) == 0 {
 		return true
@@ -228,8 +225,7 @@ func (t *WebSocket) allowsOrigin(r *http.Request) bool {
 	if err != nil || origin.Host == "" {
 		return false
 	}
-	return strings.EqualFold(origin.Host, r.Host) ||
-		slices.ContainsFunc(t.options.Origins, func(allowed string) bool { return strings.EqualFold(allowed, origins[0]) })
+	return strings.EqualFold(origin.Host, r.Host) || e.AllowsOrigin(origins[0])
 }
 
 func hasToken(h http.Header, name, token string) bool {

@@ -4,16 +4,17 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/99designs/gqlgen/graphql"
 	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"caseload/internal/fault"
+	"caseload/internal/httpapi"
 	"caseload/internal/httpapi/live"
 	"caseload/internal/viewer"
 )
@@ -45,6 +46,7 @@ func TestCloseCodes(t *testing.T) {
 		{"subscribe without payload", []string{initGood, `{"id":"1","type":"subscribe"}`}, 4400},
 		{"query is a number", []string{initGood, `{"id":"1","type":"subscribe","payload":{"query":4111111111111111}}`}, 4400},
 		{"variables are a list", []string{initGood, `{"id":"1","type":"subscribe","payload":{"query":"{ hello }","variables":[1]}}`}, 4400},
+		{"lone surrogate", []string{initGood, `{"id":"1","type":"subscribe","payload":{"query":"{ hello }","variables":{"a":"\ud83d"}}}`}, 4400},
 		{"no query", []string{initGood, `{"id":"1","type":"subscribe","payload":{}}`}, 4400},
 		{"key is a number", []string{`{"type":"connection_init","payload":{"X-API-Key":4111}}`}, 4400},
 		{"subscribe before acknowledgement", []string{hello}, 4401},
@@ -95,7 +97,9 @@ func TestOtherSubprotocolsAreClosed(t *testing.T) {
 
 func TestOrigins(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, live.WebSocketOptions{Origins: []string{"https://portal.example.com"}}, live.SSEOptions{})
+	s := newServer(t, live.WebSocketOptions{}, live.SSEOptions{}, func(o *httpapi.Options, _ *httpapi.Limits, _ *http.Server) {
+		o.Origins = []string{"https://portal.example.com"}
+	})
 	for origin, status := range map[string]int{
 		"":                                     http.StatusSwitchingProtocols,
 		s.URL:                                  http.StatusSwitchingProtocols,
@@ -142,10 +146,16 @@ func TestCredentialFromHeader(t *testing.T) {
 		c.hear(`{"type":"next","id":"1","payload":{"data":{"hello":"` + want + `"}}}`)
 		c.hear(`{"type":"complete","id":"1"}`)
 	}
-	c := s.dial(t, &websocket.DialOptions{
+	_, response, err := websocket.Dial(t.Context(), s.URL, &websocket.DialOptions{
 		Subprotocols: []string{"graphql-transport-ws"}, HTTPHeader: http.Header{"X-Api-Key": {"cl_wrong"}},
 	})
-	c.say(`{"type":"connection_init","payload":null}`)
+	require.Error(t, err)
+	require.Equal(t, http.StatusUnauthorized, response.StatusCode)
+	// The key of connection_init wins, as the more specific of the two.
+	c := s.dial(t, &websocket.DialOptions{
+		Subprotocols: []string{"graphql-transport-ws"}, HTTPHeader: http.Header{"X-Api-Key": {goodKey}},
+	})
+	c.say(`{"type":"connection_init","payload":{"X-API-Key":"cl_wrong"}}`)
 	c.hearClose(4403)
 }
 
@@ -166,10 +176,10 @@ func TestQueriesAndErrors(t *testing.T) {
 	require.Contains(t, body, `"id":"q\"\u003c"`)
 	require.Contains(t, body, `"code":"GRAPHQL_VALIDATION_FAILED"`)
 
-	c.say(`{"id":"p","type":"subscribe","payload":{"query":"{ crash }"}}`)
-	c.hear(`{"id":"p","type":"error","payload":[{"message":"Something went wrong.","extensions":{"code":"INTERNAL"}}]}`)
-	c.say(`{"id":"p","type":"subscribe","payload":{"query":"subscription { crash }"}}`)
-	c.hear(`{"id":"p","type":"error","payload":[{"message":"Something went wrong.","extensions":{"code":"INTERNAL"}}]}`)
+	for _, kind := range []string{"", "subscription "} {
+		c.say(`{"id":"p","type":"subscribe","payload":{"query":"` + kind + `{ crash }"}}`)
+		require.Equal(t, "Something went wrong on our side. Quote the request id.", c.hearError("p", "INTERNAL"))
+	}
 }
 
 func TestSubscriptionEventsHaveContextsOfTheirOwn(t *testing.T) {
@@ -215,19 +225,19 @@ func TestDisconnectCancelsOperations(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, live.WebSocketOptions{MaxConnections: 2, MaxOperations: 2, MaxResponse: 1 << 10}, live.SSEOptions{})
+	s := newServer(t, live.WebSocketOptions{MaxConnections: 2, MaxOperations: 2}, live.SSEOptions{}, limited(func(l *httpapi.Limits) { l.MaxResponse = 1 << 10 }))
 	c := s.connect(t)
 	for _, id := range []string{"a", "b"} {
 		c.say(`{"id":"` + id + `","type":"subscribe","payload":{"query":"subscription { ticks }"}}`)
 	}
 	c.say(`{"id":"c","type":"subscribe","payload":{"query":"subscription { ticks }"}}`)
-	c.hear(`{"id":"c","type":"error","payload":[{"message":"This connection already runs 2 operations; complete one first.","extensions":{"code":"RATE_LIMITED"}}]}`)
+	require.Equal(t, "This connection already runs 2 operations; complete one first.", c.hearError("c", "RATE_LIMITED"))
 	c.say(`{"id":"a","type":"complete"}`)
 	c.say(hello)
 	c.hear(`{"type":"next","id":"1","payload":{"data":{"hello":"portal"}}}`)
 	c.hear(`{"type":"complete","id":"1"}`)
 	c.say(`{"id":"f","type":"subscribe","payload":{"query":"subscription { flood }"}}`)
-	c.hear(`{"id":"f","type":"error","payload":[{"message":"The result is over 1024 bytes; select less, or page.","extensions":{"code":"RESPONSE_TOO_LARGE"}}]}`)
+	require.Equal(t, "The answer has 1048588 bytes; the limit is 1024. Select less, or ask for smaller pages.", c.hearError("f", "RESPONSE_TOO_LARGE"))
 
 	second := s.connect(t)
 	third := s.dial(t, nil)
@@ -239,14 +249,64 @@ func TestLimits(t *testing.T) {
 	s.connect(t)
 }
 
+// Whoever has no credential is counted by network: one household owns billions of IPv6 addresses.
+func TestStrangersAreCountedByNetwork(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, live.WebSocketOptions{MaxConnections: 3, MaxWaiting: 3}, live.SSEOptions{MaxStreams: 3},
+		func(o *httpapi.Options, _ *httpapi.Limits, _ *http.Server) {
+			o.Proxies = []string{"127.0.0.0/8", "::1/128"}
+		})
+	from := func(address string) *websocket.DialOptions {
+		return &websocket.DialOptions{Subprotocols: []string{"graphql-transport-ws"}, HTTPHeader: http.Header{"X-Forwarded-For": {address}}}
+	}
+	stream := func(address string) *http.Request {
+		r := s.get(t, url.Values{"query": {"subscription { ticks }"}})
+		r.Header.Set("X-Forwarded-For", address)
+		return r
+	}
+	household := func(i int) string { return fmt.Sprintf("2001:db8:1:2:%x::%x", i, i+1) }
+
+	// Before connection_init.
+	var clients []*client
+	for i := range 3 {
+		clients = append(clients, s.dial(t, from(household(i))))
+	}
+	_, response, err := websocket.Dial(t.Context(), s.URL, from(household(3)))
+	require.Error(t, err)
+	require.Equal(t, http.StatusTooManyRequests, response.StatusCode)
+	require.Equal(t, "1", response.Header.Get("Retry-After"))
+
+	// After it.
+	for _, c := range clients {
+		c.say(`{"type":"connection_init"}`)
+		c.hear(`{"type":"connection_ack"}`)
+	}
+	fourth := s.dial(t, from(household(4)))
+	fourth.say(`{"type":"connection_init"}`)
+	fourth.hearClose(4503)
+	// Its key makes it somebody.
+	known := s.dial(t, from(household(5)))
+	known.say(initGood)
+	known.hear(`{"type":"connection_ack"}`)
+	// Another network has places of its own.
+	other := s.dial(t, from("2001:db8:1:3::1"))
+	other.say(`{"type":"connection_init"}`)
+	other.hear(`{"type":"connection_ack"}`)
+
+	for i := range 3 {
+		require.Equal(t, ":\n", open(t, stream(household(i))).next())
+	}
+	response, body := do(t, stream(household(3)))
+	require.Equal(t, http.StatusTooManyRequests, response.StatusCode, body)
+	require.Equal(t, ":\n", open(t, stream("2001:db8:1:3::1")).next())
+}
+
 func TestOperationTimeout(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, live.WebSocketOptions{
-		OperationTimeout: func(*graphql.OperationContext) time.Duration { return 10 * time.Millisecond },
-	}, live.SSEOptions{})
+	s := newServer(t, live.WebSocketOptions{}, live.SSEOptions{}, limited(func(l *httpapi.Limits) { l.QueryTimeout = 10 * time.Millisecond }))
 	c := s.connect(t)
 	c.say(`{"id":"w","type":"subscribe","payload":{"query":"{ wait }"}}`)
-	c.hear(`{"id":"w","type":"error","payload":[{"message":"The operation took longer than its limit.","extensions":{"code":"TIMEOUT"}}]}`)
+	require.Contains(t, c.hearError("w", "TIMEOUT"), "The operation took longer than its limit.")
 }
 
 func TestRevokedCredentialEndsTheConnection(t *testing.T) {
