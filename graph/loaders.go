@@ -22,16 +22,16 @@ import (
 type Edges struct {
 	Graph *loader.Graph
 
-	APIKeys      *loader.List[identity.APIKey]
-	AuditEntries *loader.List[audit.Entry]
-	Customers    *loader.List[customer.Customer]
-	Accounts     *loader.List[customer.Account]
-	Bulk         *loader.List[bulk.Operation]
-	Endpoints    *loader.List[webhook.Endpoint]
-	Deliveries   *loader.List[webhook.Delivery]
-	TaskTypes    *loader.List[schedule.TaskType]
-	Schedules    *loader.List[schedule.Schedule]
-	CallTasks    *loader.List[schedule.CallTask]
+	APIKeys           *loader.List[identity.APIKey]
+	AuditEntries      *loader.List[audit.Entry]
+	Customers         *loader.List[customer.Customer]
+	Accounts          *loader.List[customer.Account]
+	BulkOperations    *loader.List[bulk.Operation]
+	WebhookEndpoints  *loader.List[webhook.Endpoint]
+	WebhookDeliveries *loader.List[webhook.Delivery]
+	TaskTypes         *loader.List[schedule.TaskType]
+	Schedules         *loader.List[schedule.Schedule]
+	CallTasks         *loader.List[schedule.CallTask]
 
 	AuditEntryCustomer *loader.One[audit.Entry, customer.Customer]
 
@@ -70,11 +70,11 @@ type Edges struct {
 	ImportRequestRows      *loader.Many[customer.ImportRequest, customer.ImportRow]
 	ImportRowCustomer      *loader.One[customer.ImportRow, customer.Customer]
 
-	IdentifierCustomer *loader.One[customer.Identifier, customer.Customer]
-	PhoneCustomer      *loader.One[customer.Phone, customer.Customer]
-	AddressCustomer    *loader.One[customer.Address, customer.Customer]
-	LoanCustomer       *loader.One[customer.Loan, customer.Customer]
-	LoanSchedules      *loader.Many[customer.Loan, schedule.Schedule]
+	CustomerIdentifierCustomer *loader.One[customer.Identifier, customer.Customer]
+	CustomerPhoneCustomer      *loader.One[customer.Phone, customer.Customer]
+	CustomerAddressCustomer    *loader.One[customer.Address, customer.Customer]
+	LoanCustomer               *loader.One[customer.Loan, customer.Customer]
+	LoanSchedules              *loader.Many[customer.Loan, schedule.Schedule]
 
 	TaskTypeSchedules *loader.Many[schedule.TaskType, schedule.Schedule]
 
@@ -92,8 +92,8 @@ type Edges struct {
 	CallAttemptTask          *loader.One[schedule.CallAttempt, schedule.CallTask]
 	InconvenientTimeCustomer *loader.One[schedule.Inconvenience, customer.Customer]
 
-	EndpointDeliveries *loader.Many[webhook.Endpoint, webhook.Delivery]
-	DeliveryEndpoint   *loader.One[webhook.Delivery, webhook.Endpoint]
+	WebhookEndpointDeliveries *loader.Many[webhook.Endpoint, webhook.Delivery]
+	WebhookDeliveryEndpoint   *loader.One[webhook.Delivery, webhook.Endpoint]
 
 	Nodes Nodes
 }
@@ -129,16 +129,16 @@ func NewEdges(schema *ast.Schema, sealer *pii.Sealer) *Edges {
 	c, s, w := customer.NewLists(sealer), schedule.NewLists(), webhook.NewLists()
 	primary := db.Where{}.And("c.label = 'PRIMARY'")
 	e := &Edges{
-		APIKeys:      loader.NewList("Query.apiKeys", &relay.Spec[identity.APIKey]{Table: identity.APIKeys, Default: db.By("created_at")}),
-		AuditEntries: loader.NewList("Query.auditEntries", audit.List),
-		Customers:    loader.NewList("Query.customers", c.Customers),
-		Accounts:     loader.NewList("Query.accounts", c.Accounts),
-		Bulk:         loader.NewList("Query.bulkOperations", bulk.List),
-		Endpoints:    loader.NewList("Query.webhookEndpoints", w.Endpoints),
-		Deliveries:   loader.NewList("Query.webhookDeliveries", w.Deliveries),
-		TaskTypes:    loader.NewList("Query.taskTypes", s.TaskTypes),
-		Schedules:    loader.NewList("Query.schedules", s.Schedules),
-		CallTasks:    loader.NewList("Query.callTasks", s.CallTasks),
+		APIKeys:           loader.NewList("Query.apiKeys", &relay.Spec[identity.APIKey]{Table: identity.APIKeys, Default: db.By("created_at")}),
+		AuditEntries:      loader.NewList("Query.auditEntries", audit.List),
+		Customers:         loader.NewList("Query.customers", c.Customers),
+		Accounts:          loader.NewList("Query.accounts", c.Accounts),
+		BulkOperations:    loader.NewList("Query.bulkOperations", bulk.List),
+		WebhookEndpoints:  loader.NewList("Query.webhookEndpoints", w.Endpoints),
+		WebhookDeliveries: loader.NewList("Query.webhookDeliveries", w.Deliveries),
+		TaskTypes:         loader.NewList("Query.taskTypes", s.TaskTypes),
+		Schedules:         loader.NewList("Query.schedules", s.Schedules),
+		CallTasks:         loader.NewList("Query.callTasks", s.CallTasks),
 
 		AuditEntryCustomer: loader.NewOne("AuditEntry.customer", audit.Table, "customer_id", customer.Table),
 
@@ -177,11 +177,11 @@ func NewEdges(schema *ast.Schema, sealer *pii.Sealer) *Edges {
 		ImportRequestRows:      loader.NewMany("ImportRequest.rows", customer.ImportRequests, c.ImportRows, "request_id"),
 		ImportRowCustomer:      loader.NewOne("ImportRow.customer", customer.ImportRows, "customer_id", customer.Table),
 
-		IdentifierCustomer: loader.NewOne("CustomerIdentifier.customer", customer.Identifiers, "customer_id", customer.Table),
-		PhoneCustomer:      loader.NewOne("CustomerPhone.customer", customer.Phones, "customer_id", customer.Table),
-		AddressCustomer:    loader.NewOne("CustomerAddress.customer", customer.Addresses, "customer_id", customer.Table),
-		LoanCustomer:       loader.NewOne("Loan.customer", customer.Loans, "customer_id", customer.Table),
-		LoanSchedules:      loader.NewMany("Loan.schedules", customer.Loans, s.Schedules, "loan_id"),
+		CustomerIdentifierCustomer: loader.NewOne("CustomerIdentifier.customer", customer.Identifiers, "customer_id", customer.Table),
+		CustomerPhoneCustomer:      loader.NewOne("CustomerPhone.customer", customer.Phones, "customer_id", customer.Table),
+		CustomerAddressCustomer:    loader.NewOne("CustomerAddress.customer", customer.Addresses, "customer_id", customer.Table),
+		LoanCustomer:               loader.NewOne("Loan.customer", customer.Loans, "customer_id", customer.Table),
+		LoanSchedules:              loader.NewMany("Loan.schedules", customer.Loans, s.Schedules, "loan_id"),
 
 		TaskTypeSchedules: loader.NewMany("TaskType.schedules", schedule.TaskTypes, s.Schedules, "task_type_id"),
 
@@ -199,8 +199,8 @@ func NewEdges(schema *ast.Schema, sealer *pii.Sealer) *Edges {
 		CallAttemptTask:          loader.NewOne("CallAttempt.task", schedule.CallAttempts, "task_id", schedule.CallTasks),
 		InconvenientTimeCustomer: loader.NewOne("InconvenientTime.customer", schedule.Inconveniences, "customer_id", customer.Table),
 
-		EndpointDeliveries: loader.NewMany("WebhookEndpoint.deliveries", webhook.Endpoints, w.Deliveries, "endpoint_id"),
-		DeliveryEndpoint:   loader.NewOne("WebhookDelivery.endpoint", webhook.Deliveries, "endpoint_id", webhook.Endpoints),
+		WebhookEndpointDeliveries: loader.NewMany("WebhookEndpoint.deliveries", webhook.Endpoints, w.Deliveries, "endpoint_id"),
+		WebhookDeliveryEndpoint:   loader.NewOne("WebhookDelivery.endpoint", webhook.Deliveries, "endpoint_id", webhook.Endpoints),
 
 		Nodes: Nodes{
 			Organization:       loader.NewNode("Organization", identity.Organizations),

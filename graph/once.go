@@ -16,13 +16,21 @@ import (
 	"caseload/internal/viewer"
 )
 
-// unrepeatable lists the mutations that refuse an idempotency key, with the reason. All others run by [once]; a
+// unrepeatable lists the mutations that refuse an idempotency key, with the reason. All others run by [change]; a
 // test looks for what does neither.
 var unrepeatable = map[string]string{
 	"revealPii":             "its answer is a number such as that of social security, which may not be stored a second time; and each look at it is an entry of the audit log",
 	"createWebhookEndpoint": "its answer is the new secret, which is shown this once",
 	"rotateWebhookSecret":   "its answer is the new secret, which is shown this once",
 	"createApiKey":          "its answer is the new key, which is shown this once and stored as a hash only",
+}
+
+// change runs a root mutation field: once per idempotency key, as the viewer of the request, and with what the domain
+// refused apart from what failed.
+func change[I, R any](ctx context.Context, r *Resolver, f func(context.Context, *viewer.Viewer, I) (R, error), in I) (R, []*fault.UserError, error) {
+	result, err := once(ctx, r, func(ctx context.Context) (R, error) { return f(ctx, viewer.From(ctx), in) })
+	errs, err := refused(err)
+	return result, errs, err
 }
 
 // once runs the change of a root mutation field, or answers it by what it answered before when the request was

@@ -8,6 +8,7 @@ import (
 	"go/token"
 	gotypes "go/types"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -23,11 +24,11 @@ import (
 	"caseload/internal/httpapi"
 )
 
-// resolversOfMutations returns, by the name of the method, the type of what each mutation resolver runs once;
+// resolversOfMutations returns, by the name of the method, the type of what each mutation resolver runs once per key;
 // "" for one that does not.
 func resolversOfMutations(t *testing.T) map[string]string {
 	t.Helper()
-	files, err := filepath.Glob("*.resolvers.go")
+	files, err := filepath.Glob("*resolvers*.go")
 	require.NoError(t, err)
 	out := map[string]string{}
 	for _, file := range files {
@@ -41,17 +42,35 @@ func resolversOfMutations(t *testing.T) map[string]string {
 			out[method.Name.Name] = ""
 			ast.Inspect(method.Body, func(n ast.Node) bool {
 				call, ok := n.(*ast.CallExpr)
-				if !ok || gotypes.ExprString(call.Fun) != "once" {
+				if !ok {
 					return true
 				}
-				f, ok := call.Args[2].(*ast.FuncLit)
-				require.True(t, ok, "%s: give once a function literal", method.Name.Name)
-				out[method.Name.Name] = gotypes.ExprString(f.Type.Results.List[0].Type)
-				return false
+				switch gotypes.ExprString(call.Fun) {
+				case "once", "change":
+					out[method.Name.Name] = resultOf(t, call.Args[2])
+					return false
+				}
+				return true
 			})
 		}
 	}
 	return out
+}
+
+// resultOf returns the type of the first result of a function literal, or of a method of one of the resolver's services, such as
+// r.schedules.CreateTaskType.
+func resultOf(t *testing.T, f ast.Expr) string {
+	t.Helper()
+	if literal, ok := f.(*ast.FuncLit); ok {
+		return gotypes.ExprString(literal.Type.Results.List[0].Type)
+	}
+	names := strings.Split(gotypes.ExprString(f), ".")
+	require.Len(t, names, 3, "%s is neither a function literal nor a method of a service", names)
+	service, ok := reflect.TypeFor[graph.Resolver]().FieldByName(names[1])
+	require.True(t, ok, names)
+	method, ok := service.Type.MethodByName(names[2])
+	require.True(t, ok, names)
+	return method.Type.Out(0).String()
 }
 
 // A mutation that ignores the key would do twice what its caller was promised to happen once.

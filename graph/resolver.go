@@ -2,7 +2,7 @@
 // holds no SQL and no rule.
 package graph
 
-//go:generate go -C .. tool gqlgen generate
+//go:generate go -C .. run ./graph/gen
 
 import (
 	"caseload/internal/bulk"

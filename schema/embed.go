@@ -13,8 +13,8 @@ import (
 //go:embed *.graphqls
 var files embed.FS
 
-// Sources returns the schema's files in the order of their names.
-func Sources() []*ast.Source {
+// Sources returns the schema's files in the order of their names, and after them the connections that they use.
+func Sources() ([]*ast.Source, error) {
 	names, _ := fs.Glob(files, "*.graphqls")
 	slices.Sort(names)
 	sources := make([]*ast.Source, len(names))
@@ -23,8 +23,18 @@ func Sources() []*ast.Source {
 		text, _ := files.ReadFile(name)
 		sources[i] = &ast.Source{Name: name, Input: string(text)}
 	}
-	return sources
+	connections, err := Connections(sources)
+	if err != nil {
+		return nil, err
+	}
+	return append(sources, connections), nil
 }
 
 // Load parses the schema.
-func Load() (*ast.Schema, error) { return gqlparser.LoadSchema(Sources()...) }
+func Load() (*ast.Schema, error) {
+	sources, err := Sources()
+	if err != nil {
+		return nil, err
+	}
+	return gqlparser.LoadSchema(sources...)
+}

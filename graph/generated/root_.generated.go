@@ -334,26 +334,6 @@ type Account implements Node {
   ): CardConnection!
 }
 
-"A page of accounts."
-type AccountConnection {
-  "The rows with their cursors."
-  edges: [AccountEdge!]!
-  "The rows."
-  nodes: [Account!]!
-  "Where the page stands."
-  pageInfo: PageInfo!
-  "How many rows the whole list has; counted only when selected."
-  totalCount: Int!
-}
-
-"An account in a list."
-type AccountEdge {
-  "The row."
-  node: Account!
-  "Its place in the list."
-  cursor: String!
-}
-
 "Whether an account or a card is open."
 enum AccountStatus {
   "In use."
@@ -380,26 +360,6 @@ type AccountHolder implements Node {
   account: Account
   "The customer; null while that customer is not known."
   customer: Customer
-}
-
-"A page of account holders."
-type AccountHolderConnection {
-  "The rows with their cursors."
-  edges: [AccountHolderEdge!]!
-  "The rows."
-  nodes: [AccountHolder!]!
-  "Where the page stands."
-  pageInfo: PageInfo!
-  "How many rows the whole list has; counted only when selected."
-  totalCount: Int!
-}
-
-"An account holder in a list."
-type AccountHolderEdge {
-  "The row."
-  node: AccountHolder!
-  "Its place in the list."
-  cursor: String!
 }
 
 "A payment card of an account. The full number is never taken, stored or shown."
@@ -432,26 +392,6 @@ type Card implements Node {
   account: Account
   "The customer; null while that customer is not known."
   customer: Customer
-}
-
-"A page of cards."
-type CardConnection {
-  "The rows with their cursors."
-  edges: [CardEdge!]!
-  "The rows."
-  nodes: [Card!]!
-  "Where the page stands."
-  pageInfo: PageInfo!
-  "How many rows the whole list has; counted only when selected."
-  totalCount: Int!
-}
-
-"A card in a list."
-type CardEdge {
-  "The row."
-  node: Card!
-  "Its place in the list."
-  cursor: String!
 }
 
 "The id of an account in a source system."
@@ -559,26 +499,6 @@ type ImportRow implements Node {
   userErrors: [UserError!]!
   "When it was called."
   createdAt: DateTime!
-}
-
-"A page of rows of an import request."
-type ImportRowConnection {
-  "The rows with their cursors."
-  edges: [ImportRowEdge!]!
-  "The rows."
-  nodes: [ImportRow!]!
-  "Where the page stands."
-  pageInfo: PageInfo!
-  "How many rows the whole list has; counted only when selected."
-  totalCount: Int!
-}
-
-"A row of an import request in a list."
-type ImportRowEdge {
-  "The row."
-  node: ImportRow!
-  "Its place in the list."
-  cursor: String!
 }
 `, BuiltIn: false},
 	{Name: "../../schema/bulk.graphqls", Input: `extend type Query {
@@ -724,26 +644,6 @@ enum BulkOperationState {
   FAILED
 }
 
-"A page of bulk operations."
-type BulkOperationConnection {
-  "The rows with their cursors."
-  edges: [BulkOperationEdge!]!
-  "The rows."
-  nodes: [BulkOperation!]!
-  "Where the page stands."
-  pageInfo: PageInfo!
-  "How many rows the whole list has; counted only when selected."
-  totalCount: Int!
-}
-
-"A bulk operation in a list."
-type BulkOperationEdge {
-  "The bulk operation."
-  node: BulkOperation!
-  "Its place in the list."
-  cursor: String!
-}
-
 "Narrows a list of bulk operations."
 input BulkOperationFilter {
   "How far it is."
@@ -841,7 +741,6 @@ type BulkOperationChange {
   "The operation as it is now."
   bulkOperation: BulkOperation
 }
-
 `, BuiltIn: false},
 	{Name: "../../schema/customer.graphqls", Input: `extend type Query {
   "Finds one customer by exactly one of three ways. Null when there is none."
@@ -1047,26 +946,6 @@ type Customer implements Node {
   alertProgram: CustomerAlertProgram
 }
 
-"A page of customers."
-type CustomerConnection {
-  "The rows with their cursors."
-  edges: [CustomerEdge!]!
-  "The rows."
-  nodes: [Customer!]!
-  "Where the page stands."
-  pageInfo: PageInfo!
-  "How many rows the whole list has; counted only when selected."
-  totalCount: Int!
-}
-
-"A customer in a list."
-type CustomerEdge {
-  "The row."
-  node: Customer!
-  "Its place in the list."
-  cursor: String!
-}
-
 "The id of a customer in a source system."
 type CustomerIdentifier implements Node {
   "The typed id."
@@ -1085,26 +964,6 @@ type CustomerIdentifier implements Node {
   createdAt: DateTime!
   "The customer."
   customer: Customer
-}
-
-"A page of customer identifiers."
-type CustomerIdentifierConnection {
-  "The rows with their cursors."
-  edges: [CustomerIdentifierEdge!]!
-  "The rows."
-  nodes: [CustomerIdentifier!]!
-  "Where the page stands."
-  pageInfo: PageInfo!
-  "How many rows the whole list has; counted only when selected."
-  totalCount: Int!
-}
-
-"A customer identifier in a list."
-type CustomerIdentifierEdge {
-  "The row."
-  node: CustomerIdentifier!
-  "Its place in the list."
-  cursor: String!
 }
 
 "A phone of a customer."
@@ -1127,26 +986,6 @@ type CustomerPhone implements Node {
   updatedAt: DateTime!
   "The customer."
   customer: Customer
-}
-
-"A page of customer phones."
-type CustomerPhoneConnection {
-  "The rows with their cursors."
-  edges: [CustomerPhoneEdge!]!
-  "The rows."
-  nodes: [CustomerPhone!]!
-  "Where the page stands."
-  pageInfo: PageInfo!
-  "How many rows the whole list has; counted only when selected."
-  totalCount: Int!
-}
-
-"A customer phone in a list."
-type CustomerPhoneEdge {
-  "The row."
-  node: CustomerPhone!
-  "Its place in the list."
-  cursor: String!
 }
 
 "What a phone is to a customer."
@@ -1219,26 +1058,6 @@ type CustomerAddress implements Node {
   customer: Customer
 }
 
-"A page of customer addresses."
-type CustomerAddressConnection {
-  "The rows with their cursors."
-  edges: [CustomerAddressEdge!]!
-  "The rows."
-  nodes: [CustomerAddress!]!
-  "Where the page stands."
-  pageInfo: PageInfo!
-  "How many rows the whole list has; counted only when selected."
-  totalCount: Int!
-}
-
-"A customer address in a list."
-type CustomerAddressEdge {
-  "The row."
-  node: CustomerAddress!
-  "Its place in the list."
-  cursor: String!
-}
-
 "What an address is to a customer."
 enum AddressLabel {
   "Where the customer lives."
@@ -1283,26 +1102,6 @@ type Loan implements Node {
   updatedAt: DateTime!
   "The customer."
   customer: Customer
-}
-
-"A page of loans."
-type LoanConnection {
-  "The rows with their cursors."
-  edges: [LoanEdge!]!
-  "The rows."
-  nodes: [Loan!]!
-  "Where the page stands."
-  pageInfo: PageInfo!
-  "How many rows the whole list has; counted only when selected."
-  totalCount: Int!
-}
-
-"A loan in a list."
-type LoanEdge {
-  "The row."
-  node: Loan!
-  "Its place in the list."
-  cursor: String!
 }
 
 "The id of a customer in a source system."
@@ -2450,26 +2249,6 @@ type ApiKey implements Node {
   createdBy: String!
 }
 
-"A page of API keys."
-type ApiKeyConnection {
-  "The rows with their cursors."
-  edges: [ApiKeyEdge!]!
-  "The rows."
-  nodes: [ApiKey!]!
-  "Where the page stands."
-  pageInfo: PageInfo!
-  "How many rows the whole list has; counted only when selected."
-  totalCount: Int!
-}
-
-"An API key in a list."
-type ApiKeyEdge {
-  "The API key."
-  node: ApiKey!
-  "Its place in the list."
-  cursor: String!
-}
-
 "What createApiKey needs."
 input CreateApiKeyInput {
   "What the key is for, 1 to 255 characters."
@@ -2528,26 +2307,6 @@ type AuditEntry implements Node {
   reason: String
   "The id of the HTTP request."
   requestId: String!
-}
-
-"A page of audit entries."
-type AuditEntryConnection {
-  "The rows with their cursors."
-  edges: [AuditEntryEdge!]!
-  "The rows."
-  nodes: [AuditEntry!]!
-  "Where the page stands."
-  pageInfo: PageInfo!
-  "How many rows the whole list has; counted only when selected."
-  totalCount: Int!
-}
-
-"An audit entry in a list."
-type AuditEntryEdge {
-  "The audit entry."
-  node: AuditEntry!
-  "Its place in the list."
-  cursor: String!
 }
 
 "Narrows a list of audit entries."
@@ -3113,26 +2872,6 @@ type TaskType implements Node {
   ): ScheduleConnection!
 }
 
-"A page of task types."
-type TaskTypeConnection {
-  "The rows with their cursors."
-  edges: [TaskTypeEdge!]!
-  "The rows."
-  nodes: [TaskType!]!
-  "Where the page stands."
-  pageInfo: PageInfo!
-  "How many rows the whole list has; counted only when selected."
-  totalCount: Int!
-}
-
-"A task type in a list."
-type TaskTypeEdge {
-  "The row."
-  node: TaskType!
-  "Its place in the list."
-  cursor: String!
-}
-
 "What a call is for."
 enum CallPurpose {
   "Collecting a debt."
@@ -3232,26 +2971,6 @@ type Schedule implements Node {
   ): CallTaskConnection!
 }
 
-"A page of schedules."
-type ScheduleConnection {
-  "The rows with their cursors."
-  edges: [ScheduleEdge!]!
-  "The rows."
-  nodes: [Schedule!]!
-  "Where the page stands."
-  pageInfo: PageInfo!
-  "How many rows the whole list has; counted only when selected."
-  totalCount: Int!
-}
-
-"A schedule in a list."
-type ScheduleEdge {
-  "The row."
-  node: Schedule!
-  "Its place in the list."
-  cursor: String!
-}
-
 "Whether a schedule is in force."
 enum ScheduleStatus {
   "In force."
@@ -3316,26 +3035,6 @@ type CallTask implements Node {
   loan: Loan @auth(requires: [CUSTOMERS_READ])
 }
 
-"A page of call tasks."
-type CallTaskConnection {
-  "The rows with their cursors."
-  edges: [CallTaskEdge!]!
-  "The rows."
-  nodes: [CallTask!]!
-  "Where the page stands."
-  pageInfo: PageInfo!
-  "How many rows the whole list has; counted only when selected."
-  totalCount: Int!
-}
-
-"A call task in a list."
-type CallTaskEdge {
-  "The row."
-  node: CallTask!
-  "Its place in the list."
-  cursor: String!
-}
-
 "Where a call task stands. The first three are open, the others final."
 enum CallTaskState {
   "Waits for its time."
@@ -3398,26 +3097,6 @@ type CallAttempt implements Node {
   task: CallTask
 }
 
-"A page of call attempts."
-type CallAttemptConnection {
-  "The rows with their cursors."
-  edges: [CallAttemptEdge!]!
-  "The rows."
-  nodes: [CallAttempt!]!
-  "Where the page stands."
-  pageInfo: PageInfo!
-  "How many rows the whole list has; counted only when selected."
-  totalCount: Int!
-}
-
-"A call attempt in a list."
-type CallAttemptEdge {
-  "The row."
-  node: CallAttempt!
-  "Its place in the list."
-  cursor: String!
-}
-
 "Who called."
 enum CallDirection {
   "The organization called."
@@ -3442,26 +3121,6 @@ type InconvenientTime implements Node {
   createdAt: DateTime!
   "The customer."
   customer: Customer @auth(requires: [CUSTOMERS_READ])
-}
-
-"A page of inconvenient times."
-type InconvenientTimeConnection {
-  "The rows with their cursors."
-  edges: [InconvenientTimeEdge!]!
-  "The rows."
-  nodes: [InconvenientTime!]!
-  "Where the page stands."
-  pageInfo: PageInfo!
-  "How many rows the whole list has; counted only when selected."
-  totalCount: Int!
-}
-
-"An inconvenient time in a list."
-type InconvenientTimeEdge {
-  "The row."
-  node: InconvenientTime!
-  "Its place in the list."
-  cursor: String!
 }
 
 "A change to a customer's schedule."
@@ -4312,26 +3971,6 @@ type WebhookEndpoint implements Node {
   ): WebhookDeliveryConnection!
 }
 
-"A page of webhook endpoints."
-type WebhookEndpointConnection {
-  "The rows with their cursors."
-  edges: [WebhookEndpointEdge!]!
-  "The rows."
-  nodes: [WebhookEndpoint!]!
-  "Where the page stands."
-  pageInfo: PageInfo!
-  "How many rows the whole list has; counted only when selected."
-  totalCount: Int!
-}
-
-"A webhook endpoint in a list."
-type WebhookEndpointEdge {
-  "The webhook endpoint."
-  node: WebhookEndpoint!
-  "Its place in the list."
-  cursor: String!
-}
-
 "One event for one endpoint, and how its delivery went. Kept for 30 days."
 type WebhookDelivery implements Node {
   "The typed id; receivers see it in the header Caseload-Delivery."
@@ -4360,26 +3999,6 @@ type WebhookDelivery implements Node {
   createdAt: DateTime!
   "The endpoint; null when it has been deleted, soon after which the delivery goes too."
   endpoint: WebhookEndpoint
-}
-
-"A page of webhook deliveries."
-type WebhookDeliveryConnection {
-  "The rows with their cursors."
-  edges: [WebhookDeliveryEdge!]!
-  "The rows."
-  nodes: [WebhookDelivery!]!
-  "Where the page stands."
-  pageInfo: PageInfo!
-  "How many rows the whole list has; counted only when selected."
-  totalCount: Int!
-}
-
-"A webhook delivery in a list."
-type WebhookDeliveryEdge {
-  "The webhook delivery."
-  node: WebhookDelivery!
-  "Its place in the list."
-  cursor: String!
 }
 
 "A kind of event."
@@ -4587,6 +4206,387 @@ input WebhookEventTypeFilter {
   "One of these."
   in: [WebhookEventType!] @constraint(maxItems: 20)
 }
+`, BuiltIn: false},
+	{Name: "../../schema/connections.graphqls", Input: `"A page of a list of Account rows."
+type AccountConnection {
+  "The rows with their cursors."
+  edges: [AccountEdge!]!
+  "The rows."
+  nodes: [Account!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many rows the whole list has. Counted only when selected."
+  totalCount: Int!
+}
+
+"A Account row in a page, with its cursor."
+type AccountEdge {
+  "The row."
+  node: Account!
+  "The place of the row in the list, for after and before."
+  cursor: String!
+}
+
+"A page of a list of AccountHolder rows."
+type AccountHolderConnection {
+  "The rows with their cursors."
+  edges: [AccountHolderEdge!]!
+  "The rows."
+  nodes: [AccountHolder!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many rows the whole list has. Counted only when selected."
+  totalCount: Int!
+}
+
+"A AccountHolder row in a page, with its cursor."
+type AccountHolderEdge {
+  "The row."
+  node: AccountHolder!
+  "The place of the row in the list, for after and before."
+  cursor: String!
+}
+
+"A page of a list of Card rows."
+type CardConnection {
+  "The rows with their cursors."
+  edges: [CardEdge!]!
+  "The rows."
+  nodes: [Card!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many rows the whole list has. Counted only when selected."
+  totalCount: Int!
+}
+
+"A Card row in a page, with its cursor."
+type CardEdge {
+  "The row."
+  node: Card!
+  "The place of the row in the list, for after and before."
+  cursor: String!
+}
+
+"A page of a list of ImportRow rows."
+type ImportRowConnection {
+  "The rows with their cursors."
+  edges: [ImportRowEdge!]!
+  "The rows."
+  nodes: [ImportRow!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many rows the whole list has. Counted only when selected."
+  totalCount: Int!
+}
+
+"A ImportRow row in a page, with its cursor."
+type ImportRowEdge {
+  "The row."
+  node: ImportRow!
+  "The place of the row in the list, for after and before."
+  cursor: String!
+}
+
+"A page of a list of BulkOperation rows."
+type BulkOperationConnection {
+  "The rows with their cursors."
+  edges: [BulkOperationEdge!]!
+  "The rows."
+  nodes: [BulkOperation!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many rows the whole list has. Counted only when selected."
+  totalCount: Int!
+}
+
+"A BulkOperation row in a page, with its cursor."
+type BulkOperationEdge {
+  "The row."
+  node: BulkOperation!
+  "The place of the row in the list, for after and before."
+  cursor: String!
+}
+
+"A page of a list of Customer rows."
+type CustomerConnection {
+  "The rows with their cursors."
+  edges: [CustomerEdge!]!
+  "The rows."
+  nodes: [Customer!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many rows the whole list has. Counted only when selected."
+  totalCount: Int!
+}
+
+"A Customer row in a page, with its cursor."
+type CustomerEdge {
+  "The row."
+  node: Customer!
+  "The place of the row in the list, for after and before."
+  cursor: String!
+}
+
+"A page of a list of CustomerIdentifier rows."
+type CustomerIdentifierConnection {
+  "The rows with their cursors."
+  edges: [CustomerIdentifierEdge!]!
+  "The rows."
+  nodes: [CustomerIdentifier!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many rows the whole list has. Counted only when selected."
+  totalCount: Int!
+}
+
+"A CustomerIdentifier row in a page, with its cursor."
+type CustomerIdentifierEdge {
+  "The row."
+  node: CustomerIdentifier!
+  "The place of the row in the list, for after and before."
+  cursor: String!
+}
+
+"A page of a list of CustomerPhone rows."
+type CustomerPhoneConnection {
+  "The rows with their cursors."
+  edges: [CustomerPhoneEdge!]!
+  "The rows."
+  nodes: [CustomerPhone!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many rows the whole list has. Counted only when selected."
+  totalCount: Int!
+}
+
+"A CustomerPhone row in a page, with its cursor."
+type CustomerPhoneEdge {
+  "The row."
+  node: CustomerPhone!
+  "The place of the row in the list, for after and before."
+  cursor: String!
+}
+
+"A page of a list of CustomerAddress rows."
+type CustomerAddressConnection {
+  "The rows with their cursors."
+  edges: [CustomerAddressEdge!]!
+  "The rows."
+  nodes: [CustomerAddress!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many rows the whole list has. Counted only when selected."
+  totalCount: Int!
+}
+
+"A CustomerAddress row in a page, with its cursor."
+type CustomerAddressEdge {
+  "The row."
+  node: CustomerAddress!
+  "The place of the row in the list, for after and before."
+  cursor: String!
+}
+
+"A page of a list of Loan rows."
+type LoanConnection {
+  "The rows with their cursors."
+  edges: [LoanEdge!]!
+  "The rows."
+  nodes: [Loan!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many rows the whole list has. Counted only when selected."
+  totalCount: Int!
+}
+
+"A Loan row in a page, with its cursor."
+type LoanEdge {
+  "The row."
+  node: Loan!
+  "The place of the row in the list, for after and before."
+  cursor: String!
+}
+
+"A page of a list of ApiKey rows."
+type ApiKeyConnection {
+  "The rows with their cursors."
+  edges: [ApiKeyEdge!]!
+  "The rows."
+  nodes: [ApiKey!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many rows the whole list has. Counted only when selected."
+  totalCount: Int!
+}
+
+"A ApiKey row in a page, with its cursor."
+type ApiKeyEdge {
+  "The row."
+  node: ApiKey!
+  "The place of the row in the list, for after and before."
+  cursor: String!
+}
+
+"A page of a list of AuditEntry rows."
+type AuditEntryConnection {
+  "The rows with their cursors."
+  edges: [AuditEntryEdge!]!
+  "The rows."
+  nodes: [AuditEntry!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many rows the whole list has. Counted only when selected."
+  totalCount: Int!
+}
+
+"A AuditEntry row in a page, with its cursor."
+type AuditEntryEdge {
+  "The row."
+  node: AuditEntry!
+  "The place of the row in the list, for after and before."
+  cursor: String!
+}
+
+"A page of a list of TaskType rows."
+type TaskTypeConnection {
+  "The rows with their cursors."
+  edges: [TaskTypeEdge!]!
+  "The rows."
+  nodes: [TaskType!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many rows the whole list has. Counted only when selected."
+  totalCount: Int!
+}
+
+"A TaskType row in a page, with its cursor."
+type TaskTypeEdge {
+  "The row."
+  node: TaskType!
+  "The place of the row in the list, for after and before."
+  cursor: String!
+}
+
+"A page of a list of Schedule rows."
+type ScheduleConnection {
+  "The rows with their cursors."
+  edges: [ScheduleEdge!]!
+  "The rows."
+  nodes: [Schedule!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many rows the whole list has. Counted only when selected."
+  totalCount: Int!
+}
+
+"A Schedule row in a page, with its cursor."
+type ScheduleEdge {
+  "The row."
+  node: Schedule!
+  "The place of the row in the list, for after and before."
+  cursor: String!
+}
+
+"A page of a list of CallTask rows."
+type CallTaskConnection {
+  "The rows with their cursors."
+  edges: [CallTaskEdge!]!
+  "The rows."
+  nodes: [CallTask!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many rows the whole list has. Counted only when selected."
+  totalCount: Int!
+}
+
+"A CallTask row in a page, with its cursor."
+type CallTaskEdge {
+  "The row."
+  node: CallTask!
+  "The place of the row in the list, for after and before."
+  cursor: String!
+}
+
+"A page of a list of CallAttempt rows."
+type CallAttemptConnection {
+  "The rows with their cursors."
+  edges: [CallAttemptEdge!]!
+  "The rows."
+  nodes: [CallAttempt!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many rows the whole list has. Counted only when selected."
+  totalCount: Int!
+}
+
+"A CallAttempt row in a page, with its cursor."
+type CallAttemptEdge {
+  "The row."
+  node: CallAttempt!
+  "The place of the row in the list, for after and before."
+  cursor: String!
+}
+
+"A page of a list of InconvenientTime rows."
+type InconvenientTimeConnection {
+  "The rows with their cursors."
+  edges: [InconvenientTimeEdge!]!
+  "The rows."
+  nodes: [InconvenientTime!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many rows the whole list has. Counted only when selected."
+  totalCount: Int!
+}
+
+"A InconvenientTime row in a page, with its cursor."
+type InconvenientTimeEdge {
+  "The row."
+  node: InconvenientTime!
+  "The place of the row in the list, for after and before."
+  cursor: String!
+}
+
+"A page of a list of WebhookEndpoint rows."
+type WebhookEndpointConnection {
+  "The rows with their cursors."
+  edges: [WebhookEndpointEdge!]!
+  "The rows."
+  nodes: [WebhookEndpoint!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many rows the whole list has. Counted only when selected."
+  totalCount: Int!
+}
+
+"A WebhookEndpoint row in a page, with its cursor."
+type WebhookEndpointEdge {
+  "The row."
+  node: WebhookEndpoint!
+  "The place of the row in the list, for after and before."
+  cursor: String!
+}
+
+"A page of a list of WebhookDelivery rows."
+type WebhookDeliveryConnection {
+  "The rows with their cursors."
+  edges: [WebhookDeliveryEdge!]!
+  "The rows."
+  nodes: [WebhookDelivery!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many rows the whole list has. Counted only when selected."
+  totalCount: Int!
+}
+
+"A WebhookDelivery row in a page, with its cursor."
+type WebhookDeliveryEdge {
+  "The row."
+  node: WebhookDelivery!
+  "The place of the row in the list, for after and before."
+  cursor: String!
+}
+
 `, BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
