@@ -211,7 +211,7 @@ func singles() map[string]plan.Single {
 		}},
 		"Query.importRequest":   byID(customer.ImportRequests, "requestId"),
 		"Query.bulkOperation":   byID(bulk.Operations, "id"),
-		"Query.webhookEndpoint": byID(webhook.Endpoints, "id"),
+		"Query.webhookEndpoint": byID(webhook.Endpoints.Table, "id"),
 		"Query.lendingSystem": {Source: customer.LendingSystems, Where: func(context.Context, map[string]any) (db.Where, error) {
 			return db.Where{}, nil
 		}},

@@ -129,7 +129,7 @@ func NewEdges(schema *ast.Schema, sealer *pii.Sealer) *Edges {
 	c, s, w := customer.NewLists(sealer), schedule.NewLists(), webhook.NewLists()
 	primary := db.Where{}.And("c.label = 'PRIMARY'")
 	e := &Edges{
-		APIKeys:           loader.NewList("Query.apiKeys", &relay.Spec[identity.APIKey]{Table: identity.APIKeys, Default: db.By("created_at")}),
+		APIKeys:           loader.NewList("Query.apiKeys", &relay.Spec[identity.APIKey]{Table: identity.APIKeys.Table, Default: db.By("created_at")}),
 		AuditEntries:      loader.NewList("Query.auditEntries", audit.List),
 		Customers:         loader.NewList("Query.customers", c.Customers),
 		Accounts:          loader.NewList("Query.accounts", c.Accounts),
@@ -183,28 +183,28 @@ func NewEdges(schema *ast.Schema, sealer *pii.Sealer) *Edges {
 		LoanCustomer:               loader.NewOne("Loan.customer", customer.Loans, "customer_id", customer.Table),
 		LoanSchedules:              loader.NewMany("Loan.schedules", customer.Loans, s.Schedules, "loan_id"),
 
-		TaskTypeSchedules: loader.NewMany("TaskType.schedules", schedule.TaskTypes, s.Schedules, "task_type_id"),
+		TaskTypeSchedules: loader.NewMany("TaskType.schedules", schedule.TaskTypes.Table, s.Schedules, "task_type_id"),
 
 		ScheduleCustomer: loader.NewOne("Schedule.customer", schedule.Schedules, "customer_id", customer.Table),
-		ScheduleTaskType: loader.NewOne("Schedule.taskType", schedule.Schedules, "task_type_id", schedule.TaskTypes),
+		ScheduleTaskType: loader.NewOne("Schedule.taskType", schedule.Schedules, "task_type_id", schedule.TaskTypes.Table),
 		ScheduleLoan:     loader.NewOne("Schedule.loan", schedule.Schedules, "loan_id", customer.Loans),
 		ScheduleTasks:    loader.NewMany("Schedule.tasks", schedule.Schedules, s.CallTasks, "schedule_id"),
 
 		CallTaskCustomer: loader.NewOne("CallTask.customer", schedule.CallTasks, "customer_id", customer.Table),
 		CallTaskSchedule: loader.NewOne("CallTask.schedule", schedule.CallTasks, "schedule_id", schedule.Schedules),
-		CallTaskTaskType: loader.NewOne("CallTask.taskType", schedule.CallTasks, "task_type_id", schedule.TaskTypes),
+		CallTaskTaskType: loader.NewOne("CallTask.taskType", schedule.CallTasks, "task_type_id", schedule.TaskTypes.Table),
 		CallTaskLoan:     loader.NewOne("CallTask.loan", schedule.CallTasks, "loan_id", customer.Loans),
 
 		CallAttemptCustomer:      loader.NewOne("CallAttempt.customer", schedule.CallAttempts, "customer_id", customer.Table),
 		CallAttemptTask:          loader.NewOne("CallAttempt.task", schedule.CallAttempts, "task_id", schedule.CallTasks),
 		InconvenientTimeCustomer: loader.NewOne("InconvenientTime.customer", schedule.Inconveniences, "customer_id", customer.Table),
 
-		WebhookEndpointDeliveries: loader.NewMany("WebhookEndpoint.deliveries", webhook.Endpoints, w.Deliveries, "endpoint_id"),
-		WebhookDeliveryEndpoint:   loader.NewOne("WebhookDelivery.endpoint", webhook.Deliveries, "endpoint_id", webhook.Endpoints),
+		WebhookEndpointDeliveries: loader.NewMany("WebhookEndpoint.deliveries", webhook.Endpoints.Table, w.Deliveries, "endpoint_id"),
+		WebhookDeliveryEndpoint:   loader.NewOne("WebhookDelivery.endpoint", webhook.Deliveries, "endpoint_id", webhook.Endpoints.Table),
 
 		Nodes: Nodes{
 			Organization:       loader.NewNode("Organization", identity.Organizations),
-			APIKey:             loader.NewNode("ApiKey", identity.APIKeys),
+			APIKey:             loader.NewNode("ApiKey", identity.APIKeys.Table),
 			AuditEntry:         loader.NewNode("AuditEntry", audit.Table),
 			Customer:           loader.NewNode("Customer", customer.Table),
 			CustomerIdentifier: loader.NewNode("CustomerIdentifier", customer.Identifiers),
@@ -218,9 +218,9 @@ func NewEdges(schema *ast.Schema, sealer *pii.Sealer) *Edges {
 			ImportRequest:      loader.NewNode("ImportRequest", customer.ImportRequests),
 			ImportRow:          loader.NewNode("ImportRow", customer.ImportRows),
 			BulkOperation:      loader.NewNode("BulkOperation", bulk.Operations),
-			WebhookEndpoint:    loader.NewNode("WebhookEndpoint", webhook.Endpoints),
+			WebhookEndpoint:    loader.NewNode("WebhookEndpoint", webhook.Endpoints.Table),
 			WebhookDelivery:    loader.NewNode("WebhookDelivery", webhook.Deliveries),
-			TaskType:           loader.NewNode("TaskType", schedule.TaskTypes),
+			TaskType:           loader.NewNode("TaskType", schedule.TaskTypes.Table),
 			Schedule:           loader.NewNode("Schedule", schedule.Schedules),
 			CallTask:           loader.NewNode("CallTask", schedule.CallTasks),
 			CallAttempt:        loader.NewNode("CallAttempt", schedule.CallAttempts),

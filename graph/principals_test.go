@@ -240,7 +240,7 @@ var principals = map[string]row{
 	"Mutation.createTaskType": {`mutation { createTaskType(input: {name: "reminders", purpose: SERVICING}) { taskType { name }` + errs + `} }`, none,
 		wrote("createTaskType", "taskType.name", "reminders"), wrote("createTaskType", "taskType.name", "reminders")},
 	"Mutation.updateTaskType": {`mutation ($id: ID!) { updateTaskType(id: $id, input: {priority: 2}) { taskType { priority }` + errs + `} }`, ownTaskType("to-update"),
-		wrote("updateTaskType", "taskType.priority", 2.0), missing("updateTaskType", "id")},
+		wrote("updateTaskType", "taskType.priority", 2.0), missing("updateTaskType", "input.id")},
 	"Mutation.archiveTaskType": {`mutation ($id: ID!) { archiveTaskType(input: {id: $id}) { taskType { name archivedAt }` + errs + `} }`, ownTaskType("to-archive"),
 		wrote("archiveTaskType", "taskType.name", "to-archive"), missing("archiveTaskType", "input.id")},
 	"Mutation.tightenCallingWindow": {`mutation { tightenCallingWindow(input: {state: "UT", days: [MONDAY], opensAt: "10:00", closesAt: "17:00"}) { window { isOwn opensAt }` + errs + `} }`, none,
@@ -296,7 +296,7 @@ var principals = map[string]row{
 		s.sees("webhookEndpoint", r.Text("createWebhookEndpoint.webhookEndpoint.id"))
 	}, itsOwn("createWebhookEndpoint.webhookEndpoint.id", "webhookEndpoint")},
 	"Mutation.updateWebhookEndpoint": {`mutation ($id: ID!) { updateWebhookEndpoint(id: $id, input: {description: "for the dialer"}) { webhookEndpoint { description }` + errs + `} }`, endpointID,
-		wrote("updateWebhookEndpoint", "webhookEndpoint.description", "for the dialer"), missing("updateWebhookEndpoint", "id")},
+		wrote("updateWebhookEndpoint", "webhookEndpoint.description", "for the dialer"), missing("updateWebhookEndpoint", "input.id")},
 	"Mutation.deleteWebhookEndpoint": {`mutation ($id: ID!) { deleteWebhookEndpoint(input: {id: $id}) { deletedWebhookEndpointId` + errs + `} }`, endpointID,
 		has("deleteWebhookEndpoint.deletedWebhookEndpointId", func(s *scene) any { return graphtest.ID(s.Endpoint) }), missing("deleteWebhookEndpoint", "input.id")},
 	"Mutation.rotateWebhookSecret": {`mutation ($id: ID!) { rotateWebhookSecret(input: {id: $id}) { webhookEndpoint { previousSecretUntil } secret` + errs + `} }`, endpointID,

@@ -21,9 +21,9 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // ours leaves out the tables of the libraries that keep their own.
 const ours = `c.relnamespace = CAST('public' AS regnamespace) AND c.relkind = 'r' AND c.relname NOT LIKE 'river\_%' AND c.relname <> 'schema_migrations'`
 
-// own finds the db.Row that every row embeds.
-func own(row any) *db.Row {
-	return reflect.ValueOf(row).Elem().FieldByName("Row").Addr().Interface().(*db.Row)
+// own gives a row its organization.
+func own(row any, organizationID uuid.UUID) {
+	reflect.ValueOf(row).Elem().FieldByName("OrganizationID").Set(reflect.ValueOf(organizationID))
 }
 
 // A violated constraint without an entry is answered as a defect, so each that input can reach has one.

@@ -25,7 +25,7 @@ func declaredTables() []declared {
 	customers, schedules, webhooks := customer.NewLists(nil), schedule.NewLists(), webhook.NewLists()
 	return []declared{
 		table(identity.Organizations),
-		table(identity.APIKeys).listed(db.By("created_at")),
+		table(identity.APIKeys.Table).listed(db.By("created_at")),
 		list(audit.List).per("customer_id"),
 		list(customers.Customers).per("parent_id"),
 		children(customers.Identifiers, "customer_id"),
@@ -126,7 +126,7 @@ func (r *recorder) Query(_ context.Context, query string, _ ...any) (*sqlx.Rows,
 func emit[T any](q db.Querier, t *db.Table[T], d declared) {
 	ctx, s := context.Background(), db.Scope{OrganizationID: uuid.MustParse("01890a5d-ac96-774b-bcce-b302099a8057")}
 	row := new(T)
-	own(row).OrganizationID = s.OrganizationID
+	own(row, s.OrganizationID)
 	rows := []*T{row}
 	_, _ = t.ByKeys(ctx, q, s, "id", []uuid.UUID{s.OrganizationID})
 	_, _ = t.ByID(ctx, q, s, s.OrganizationID)

@@ -17,6 +17,7 @@ import (
 	"caseload/internal/civil"
 	"caseload/internal/customer"
 	"caseload/internal/db"
+	"caseload/internal/entity"
 	"caseload/internal/lending"
 	"caseload/internal/pii"
 	"caseload/internal/relay"
@@ -289,11 +290,11 @@ func (o *Tenant) integrate(t testing.TB, people []*Person) {
 			OptionJSON: db.JSON(`{"source": "LMS", "errorPolicy": "REJECT_FAILED_ROWS"}`), LineCount: &lines, Processed: 3, Created: 2, Failed: 1, MessageTexts: pq.StringArray{"Completed."},
 			RunnableAt: now, StartedAt: &now, FinishedAt: &now, ExpiresAt: &expires, ActorKind: viewer.System, ActorName: "test", ActorScopes: pq.StringArray{},
 			Version: 1, CreatedAt: now, UpdatedAt: now, CreatedBy: "system", UpdatedBy: "system"}
-		at := row()
+		at := entity.NewRow(sc.OrganizationID, "system", now)
 		secret, err := w.sealer.Seal(pii.Location{OrganizationID: at.OrganizationID, Table: webhook.Endpoints.Name(), Column: "secret_sealed", Row: at.UUID}, "whsec_of-"+p.ReferenceID)
 		require.NoError(t, err)
 		p.Endpoint = &webhook.Endpoint{Row: at, URL: "https://hooks.example.com/" + p.ReferenceID, EventNames: pq.StringArray{string(webhook.CustomerCreated)},
-			DisabledReason: &byHand, DisabledAt: &now, SecretSealed: secret, Version: 1, CreatedAt: now, UpdatedAt: now, CreatedBy: "system", UpdatedBy: "system"}
+			DisabledReason: &byHand, DisabledAt: &now, SecretSealed: secret}
 		p.Delivery = &webhook.Delivery{Row: row(), EndpointID: p.Endpoint.UUID, Event: webhook.CustomerCreated, EventID: "evt_" + p.ReferenceID, SubjectID: ID(p.Customer),
 			Payload: db.JSON(`{"type": "customer.created"}`), State: webhook.Delivered, Attempts: 1, LastStatusCode: &status, DeliveredAt: &now, CreatedAt: now}
 		operations, endpoints, deliveries = append(operations, p.Operation), append(endpoints, p.Endpoint), append(deliveries, p.Delivery)

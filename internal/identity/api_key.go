@@ -12,35 +12,27 @@ import (
 	"github.com/lib/pq"
 	"go.jetify.com/typeid/v2/base32"
 
-	"caseload/internal/db"
+	"caseload/internal/entity"
 	"caseload/internal/relay"
 	"caseload/internal/viewer"
 )
 
 // APIKey is the record of a key; the key itself is not stored.
 type APIKey struct {
-	db.Row
-	Name       string         `db:"name"`
+	entity.Row
+	Name       string         `db:"name" audit:"name"`
 	Hash       []byte         `db:"hash"`
-	ScopeNames pq.StringArray `db:"scopes"`
-	ExpiresAt  *time.Time     `db:"expires_at"`
+	ScopeNames pq.StringArray `db:"scopes" audit:"scopes"`
+	ExpiresAt  *time.Time     `db:"expires_at" audit:"expiresAt"`
 	LastUsedAt *time.Time     `db:"last_used_at"`
 	RevokedAt  *time.Time     `db:"revoked_at"`
-	Version    int32          `db:"version"`
-	CreatedAt  time.Time      `db:"created_at"`
-	UpdatedAt  time.Time      `db:"updated_at"`
-	CreatedBy  string         `db:"created_by"`
-	UpdatedBy  string         `db:"updated_by"`
 }
 
 // APIKeys declares the table.
-var APIKeys = db.NewTable[APIKey]("api_keys", viewer.APIKeyPrefix)
+var APIKeys = entity.New[APIKey]("api_keys", viewer.APIKeyPrefix, "API key")
 
 // ID returns the typed id.
-func (k *APIKey) ID() relay.ID { return relay.ID{Prefix: APIKeys.Prefix(), UUID: k.UUID} }
-
-// IsNode marks the GraphQL interface.
-func (*APIKey) IsNode() {}
+func (k *APIKey) ID() relay.ID { return APIKeys.ID(k) }
 
 // Scopes returns what the key may do, sorted.
 func (k *APIKey) Scopes() []viewer.Scope {

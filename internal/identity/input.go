@@ -2,13 +2,12 @@ package identity
 
 import (
 	"slices"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
 
 	"caseload/internal/fault"
+	"caseload/internal/input"
 	"caseload/internal/relay"
 	"caseload/internal/viewer"
 )
@@ -26,14 +25,9 @@ func (in *CreateAPIKeyInput) ExpireAfter(now time.Time, d time.Duration) {
 	in.ExpiresAt = graphql.OmittableOf(&at)
 }
 
-// Validate checks the input against its creator: a key cannot grant what its creator lacks.
-func (in *CreateAPIKeyInput) Validate(c *fault.Check, v *viewer.Viewer, now time.Time) {
-	switch n := utf8.RuneCountInString(strings.TrimSpace(in.Name)); {
-	case n == 0:
-		c.At("name").Add(fault.Blank, "Give the key a name of 1 to 255 characters.")
-	case n > 255:
-		c.At("name").Add(fault.TooLong, "A name has at most 255 characters.")
-	}
+// fill checks the input against its creator, as a key cannot grant what its creator lacks, and writes it into a new key.
+func (in *CreateAPIKeyInput) fill(c *fault.Check, key *APIKey, v *viewer.Viewer, now time.Time) {
+	key.Name, key.ExpiresAt = input.Text(c.At("name"), in.Name, 255), in.ExpiresAt.Value()
 	if len(in.Scopes) == 0 {
 		c.At("scopes").Add(fault.Required, "Give the key at least one scope.")
 	}
@@ -47,8 +41,11 @@ func (in *CreateAPIKeyInput) Validate(c *fault.Check, v *viewer.Viewer, now time
 		if !holds(s) {
 			c.At("scopes").Index(i).Add(fault.NotAllowed, "A key cannot grant a scope that its creator lacks.")
 		}
+		key.ScopeNames = append(key.ScopeNames, string(s))
 	}
-	if at := in.ExpiresAt.Value(); at != nil && !at.After(now) {
+	slices.Sort(key.ScopeNames)
+	key.ScopeNames = slices.Compact(key.ScopeNames)
+	if key.ExpiresAt != nil && !key.ExpiresAt.After(now) {
 		c.At("expiresAt").Add(fault.OutOfRange, "A key must expire in the future.")
 	}
 }

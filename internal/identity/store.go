@@ -3,14 +3,12 @@ package identity
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
-	"caseload/internal/audit"
 	"caseload/internal/db"
+	"caseload/internal/entity"
 	"caseload/internal/fault"
 	"caseload/internal/notify"
 	"caseload/internal/viewer"
@@ -36,30 +34,11 @@ func NewKeys(pool *db.Pool, bus *notify.Bus, now func() time.Time) *Keys {
 // Create makes a key and returns its record and, this once, its text. It is audited. Wrong input comes
 // back as fault.UserErrors and nothing is written.
 func (k *Keys) Create(ctx context.Context, v *viewer.Viewer, in CreateAPIKeyInput) (*APIKey, string, error) {
-	now := k.now()
-	c := fault.NewCheck("input")
-	in.Validate(c, v, now)
-	if err := c.Err(); err != nil {
-		return nil, "", err
-	}
-	id := db.NewID()
-	text, hash := newSecret(v.OrganizationID, id)
-	names := make([]string, len(in.Scopes))
-	for i, s := range in.Scopes {
-		names[i] = string(s)
-	}
-	slices.Sort(names)
-	key := &APIKey{
-		Row: db.Row{OrganizationID: v.OrganizationID, UUID: id}, Name: strings.TrimSpace(in.Name), Hash: hash,
-		ScopeNames: slices.Compact(names), ExpiresAt: in.ExpiresAt.Value(), Version: 1,
-		CreatedBy: v.ActorText(), UpdatedBy: v.ActorText(),
-	}
-	err := k.pool.InTx(ctx, now, func(tx *db.Tx) error {
-		key.CreatedAt, key.UpdatedAt = tx.Now, tx.Now
-		if err := APIKeys.Insert(ctx, tx, v.Scope(), key); err != nil {
-			return db.Refused(err, "input")
-		}
-		return audit.Write(ctx, tx, v, audit.Change{Action: "api_key.created", Target: key.ID(), Fields: map[string]any{"name": key.Name, "scopes": key.ScopeNames, "expiresAt": key.ExpiresAt}})
+	var text string
+	e := k.env(v)
+	key, err := APIKeys.Create(ctx, e, func(key *APIKey, c *fault.Check) {
+		in.fill(c, key, v, e.Now)
+		text, key.Hash = newSecret(key.OrganizationID, key.UUID)
 	})
 	if err != nil {
 		return nil, "", err
@@ -68,32 +47,28 @@ func (k *Keys) Create(ctx context.Context, v *viewer.Viewer, in CreateAPIKeyInpu
 }
 
 // Revoke ends a key at once on every server process. Revoking again changes nothing.
-func (k *Keys) Revoke(ctx context.Context, v *viewer.Viewer, in RevokeAPIKeyInput) (*APIKey, error) {
-	id, err := in.ID.As(APIKeys.Prefix())
-	if err != nil {
-		return nil, err
-	}
-	var key *APIKey
-	err = k.pool.InTx(ctx, k.now(), func(tx *db.Tx) error {
+func (k *Keys) Revoke(ctx context.Context, v *viewer.Viewer, in RevokeAPIKeyInput) (key *APIKey, err error) {
+	e := k.env(v)
+	err = k.pool.InTx(ctx, e.Now, func(tx *db.Tx) (err error) {
 		tx.Keep(&key)
-		key, err = APIKeys.Lock(ctx, tx, v.Scope(), id)
-		if fault.CodeOf(err) == fault.NotFound {
-			return fault.UserErrors{{Code: fault.Missing, Message: "There is no such API key in this organization.", Path: []string{"input", "id"}}}
-		}
-		if err != nil || key.RevokedAt != nil {
-			return err
-		}
-		key.RevokedAt, key.UpdatedAt, key.UpdatedBy = &tx.Now, tx.Now, v.ActorText()
-		if err := APIKeys.Update(ctx, tx, v.Scope(), key); err != nil {
-			return err
-		}
-		tx.AfterCommit(func() { k.cache.Changed(v.OrganizationID, id, "REVOKED", tx.Now) })
-		return audit.Write(ctx, tx, v, audit.Change{Action: "api_key.revoked", Target: key.ID(), Fields: map[string]any{"name": key.Name}})
+		key, err = APIKeys.Change(ctx, tx, e, "revoked", in.ID, nil, func(key *APIKey, _ *fault.Check) {
+			if key.RevokedAt != nil {
+				return
+			}
+			key.RevokedAt = &tx.Now
+			tx.AfterCommit(func() { k.cache.Changed(key.OrganizationID, key.UUID, "REVOKED", tx.Now) })
+		})
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return key, nil
+}
+
+// env is where the viewer changes keys.
+func (k *Keys) env(v *viewer.Viewer) entity.Env {
+	return entity.Env{Pool: k.pool, Now: k.now(), Viewer: v}
 }
 
 // Authenticate returns the viewer of a key, or an UNAUTHENTICATED fault that does not tell whether the

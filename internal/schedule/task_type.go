@@ -8,16 +8,16 @@ import (
 
 	"caseload/internal/calling"
 	"caseload/internal/civil"
-	"caseload/internal/db"
+	"caseload/internal/entity"
 	"caseload/internal/relay"
 )
 
 // TaskType is an organization's kind of call task: a cadence and its rules. Integrators name it as taskType.
 type TaskType struct {
-	db.Row
-	Name               string                `db:"name"`
+	entity.Row
+	Name               string                `db:"name" audit:"name"`
 	Description        *string               `db:"description"`
-	Purpose            calling.Purpose       `db:"purpose"`
+	Purpose            calling.Purpose       `db:"purpose" audit:"purpose"`
 	MaxAttempts        int32                 `db:"max_attempts"`
 	MaxAttemptsPerDay  int32                 `db:"max_attempts_per_day"`
 	MinIntervalMinutes int32                 `db:"min_interval_minutes"`
@@ -35,21 +35,13 @@ type TaskType struct {
 	QuietBehavior      calling.QuietBehavior `db:"quiet_behavior"`
 	Priority           int32                 `db:"priority"`
 	ArchivedAt         *time.Time            `db:"archived_at"`
-	Version            int32                 `db:"version"`
-	CreatedAt          time.Time             `db:"created_at"`
-	UpdatedAt          time.Time             `db:"updated_at"`
-	CreatedBy          string                `db:"created_by"`
-	UpdatedBy          string                `db:"updated_by"`
 }
 
 // TaskTypes declares the task types.
-var TaskTypes = db.NewTable[TaskType]("task_types", "tt")
+var TaskTypes = entity.New[TaskType]("task_types", "tt", "task type")
 
 // ID returns the typed id.
-func (t *TaskType) ID() relay.ID { return relay.ID{Prefix: TaskTypes.Prefix(), UUID: t.UUID} }
-
-// IsNode marks the GraphQL interface.
-func (*TaskType) IsNode() {}
+func (t *TaskType) ID() relay.ID { return TaskTypes.ID(t) }
 
 // Days returns the days of the week on which calls are made, Monday first.
 func (t *TaskType) Days() []calling.Weekday { return t.DaySet.List() }

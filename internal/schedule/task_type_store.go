@@ -5,9 +5,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"caseload/internal/audit"
 	"caseload/internal/calling"
 	"caseload/internal/db"
+	"caseload/internal/entity"
 	"caseload/internal/fault"
 	"caseload/internal/relay"
 	"caseload/internal/viewer"
@@ -18,105 +18,43 @@ func organizationID(v *viewer.Viewer) relay.ID {
 	return relay.ID{Prefix: "org", UUID: v.OrganizationID}
 }
 
+// env is where the viewer changes task types.
+func (s *Service) env(v *viewer.Viewer) entity.Env {
+	return entity.Env{Pool: s.pool, Now: s.now(), Viewer: v}
+}
+
 // CreateTaskType makes a task type. Rules that were not given get the defaults. Wrong input comes back
 // as fault.UserErrors.
 func (s *Service) CreateTaskType(ctx context.Context, v *viewer.Viewer, in CreateTaskTypeInput) (*TaskType, error) {
-	c := fault.NewCheck("input")
-	if !taskTypeName.MatchString(in.Name) {
-		c.At("name").Add(fault.Invalid, "A name is 1 to 64 characters: a lower-case letter, then lower-case letters, digits, _ or -.")
-	}
-	t := &TaskType{Row: db.Row{OrganizationID: v.OrganizationID, UUID: db.NewID()}, Name: in.Name, Version: 1, CreatedBy: v.ActorText(), UpdatedBy: v.ActorText()}
-	optionalText(c, "description", in.Description, 1000, &t.Description)
-	p := calling.Default()
-	p.Purpose = in.Purpose
-	in.apply(&p, c)
-	validatePolicy(p, c)
-	if err := c.Err(); err != nil {
-		return nil, err
-	}
-	t.put(p)
-	err := s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
-		tx.Keep(&t)
-		t.CreatedAt, t.UpdatedAt = tx.Now, tx.Now
-		if err := TaskTypes.Insert(ctx, tx, v.Scope(), t); err != nil {
-			return db.Refused(err, "input")
+	return TaskTypes.Create(ctx, s.env(v), func(t *TaskType, c *fault.Check) {
+		if t.Name = in.Name; !taskTypeName.MatchString(in.Name) {
+			c.At("name").Add(fault.Invalid, "A name is 1 to 64 characters: a lower-case letter, then lower-case letters, digits, _ or -.")
 		}
-		return audit.Write(ctx, tx, v, audit.Change{Action: "task_type.created", Target: t.ID(), Fields: map[string]any{"name": t.Name, "purpose": t.Purpose}})
+		optionalText(c, "description", in.Description, 1000, &t.Description)
+		p := calling.Default()
+		p.Purpose = in.Purpose
+		in.apply(&p, c)
+		validatePolicy(p, c)
+		t.put(p)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return t, nil
 }
 
 // UpdateTaskType changes a task type. A version that moved on is a STALE_VERSION user error. An input that
 // changes nothing writes nothing.
 func (s *Service) UpdateTaskType(ctx context.Context, v *viewer.Viewer, id relay.ID, in UpdateTaskTypeInput) (*TaskType, error) {
-	u, err := id.As(TaskTypes.Prefix())
-	if err != nil {
-		return nil, err
-	}
-	var t *TaskType
-	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
-		tx.Keep(&t)
-		if t, err = TaskTypes.Lock(ctx, tx, v.Scope(), u); err != nil {
-			return notFound(err, "task type", "id")
-		}
-		c := fault.NewCheck("input")
-		if want := in.ExpectedVersion.Value(); want != nil && *want != t.Version {
-			c.At("expectedVersion").Add(fault.StaleVersion, "The task type was changed since it was read; read it again.")
-		}
-		before := *t
+	return TaskTypes.Update(ctx, s.env(v), id, in.ExpectedVersion.Value(), func(t *TaskType, c *fault.Check) {
 		optionalText(c, "description", in.Description, 1000, &t.Description)
 		p := t.Policy()
 		in.apply(&p, c)
 		validatePolicy(p, c)
-		if err := c.Err(); err != nil {
-			return err
-		}
 		t.put(p)
-		changed := TaskTypes.Differences(&before, t)
-		if len(changed) == 0 {
-			return nil
-		}
-		t.UpdatedAt, t.UpdatedBy = tx.Now, v.ActorText()
-		if err := TaskTypes.Update(ctx, tx, v.Scope(), t); err != nil {
-			return db.Refused(err, "input")
-		}
-		return audit.Write(ctx, tx, v, audit.Change{Action: "task_type.updated", Target: t.ID(), Fields: map[string]any{"fields": changed}})
 	})
-	if err != nil {
-		return nil, err
-	}
-	return t, nil
 }
 
 // ArchiveTaskType ends a task type: it can no longer be synced and its pending tasks are not given out. Safe
 // to repeat.
 func (s *Service) ArchiveTaskType(ctx context.Context, v *viewer.Viewer, in ArchiveTaskTypeInput) (*TaskType, error) {
-	u, err := in.ID.As(TaskTypes.Prefix())
-	if err != nil {
-		return nil, err
-	}
-	var t *TaskType
-	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
-		tx.Keep(&t)
-		if t, err = TaskTypes.Lock(ctx, tx, v.Scope(), u); err != nil {
-			return notFound(err, "task type", "input", "id")
-		}
-		if t.ArchivedAt != nil {
-			return nil
-		}
-		t.ArchivedAt, t.UpdatedAt, t.UpdatedBy = &tx.Now, tx.Now, v.ActorText()
-		if err := TaskTypes.Update(ctx, tx, v.Scope(), t); err != nil {
-			return err
-		}
-		return audit.Write(ctx, tx, v, audit.Change{Action: "task_type.archived", Target: t.ID(), Fields: map[string]any{"name": t.Name}})
-	})
-	if err != nil {
-		return nil, err
-	}
-	return t, nil
+	return TaskTypes.Archive(ctx, s.env(v), in.ID)
 }
 
 // validatePolicy checks a cadence and names the fields as the input does.

@@ -108,9 +108,9 @@ func TestTaskTypeFields(t *testing.T) {
 	_, err = w.UpdateTaskType(t.Context(), w.v, typ.ID(), schedule.UpdateTaskTypeInput{ExpectedVersion: val(got.Version - 1), Description: val(strings.Repeat("x", 1001)), Cadence: schedule.Cadence{Priority: val[int32](0)}})
 	require.Equal(t, []string{"STALE_VERSION input.expectedVersion", "TOO_LONG input.description", "OUT_OF_RANGE input.priority"}, refused(t, err))
 	_, err = w.UpdateTaskType(t.Context(), w.v, relay.ID{Prefix: "tt", UUID: uuid.New()}, full)
-	require.Equal(t, []string{"NOT_FOUND id"}, refused(t, err))
+	require.Equal(t, []string{"NOT_FOUND input.id"}, refused(t, err))
 	_, err = w.UpdateTaskType(t.Context(), viewerWith(uuidOf(9)), typ.ID(), full)
-	require.Equal(t, []string{"NOT_FOUND id"}, refused(t, err))
+	require.Equal(t, []string{"NOT_FOUND input.id"}, refused(t, err))
 }
 
 func withoutTimes(p calling.Policy) calling.Policy {

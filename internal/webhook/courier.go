@@ -304,7 +304,7 @@ func (c *Courier) disable(ctx context.Context, tx *db.Tx, sc db.Scope, tried *En
 	v := &viewer.Viewer{Kind: viewer.System, OrganizationID: sc.OrganizationID, ActorName: "webhook deliveries"}
 	e.disable(reason, tx.Now)
 	e.UpdatedAt, e.UpdatedBy = tx.Now, v.ActorText()
-	if err := Endpoints.Update(ctx, tx, sc, e); err != nil {
+	if err := Endpoints.Table.Update(ctx, tx, sc, e); err != nil {
 		return err
 	}
 	c.outbox.changed(tx, sc.OrganizationID)

@@ -7,17 +7,17 @@ import (
 
 	"github.com/lib/pq"
 
-	"caseload/internal/db"
+	"caseload/internal/entity"
 	"caseload/internal/relay"
 )
 
 // Endpoint is where an organization wants to be told of events.
 type Endpoint struct {
-	db.Row
+	entity.Row
 	URL            string          `db:"url"`
 	Description    *string         `db:"description"`
-	EventNames     pq.StringArray  `db:"events"`
-	IsEnabled      bool            `db:"is_enabled"`
+	EventNames     pq.StringArray  `db:"events" audit:"events"`
+	IsEnabled      bool            `db:"is_enabled" audit:"isEnabled"`
 	DisabledReason *DisabledReason `db:"disabled_reason"`
 	DisabledAt     *time.Time      `db:"disabled_at"`
 	// SecretSealed and PreviousSecretSealed stay in the database: not even sealed do they stand in JSON.
@@ -25,25 +25,17 @@ type Endpoint struct {
 	PreviousSecretSealed []byte     `db:"previous_secret_sealed" json:"-"`
 	PreviousSecretUntil  *time.Time `db:"previous_secret_until"`
 	// FailingSince is when the first failure after the last success was; nil while it works.
-	FailingSince *time.Time `db:"failing_since"`
+	FailingSince *time.Time `db:"failing_since" audit:"-"`
 	// HoldUntil and WakeAt are the couriers' own; they do not raise the version.
-	HoldUntil *time.Time `db:"hold_until"`
-	WakeAt    *time.Time `db:"wake_at"`
-	Version   int32      `db:"version"`
-	CreatedAt time.Time  `db:"created_at"`
-	UpdatedAt time.Time  `db:"updated_at"`
-	CreatedBy string     `db:"created_by"`
-	UpdatedBy string     `db:"updated_by"`
+	HoldUntil *time.Time `db:"hold_until" audit:"-"`
+	WakeAt    *time.Time `db:"wake_at" audit:"-"`
 }
 
 // Endpoints declares the table.
-var Endpoints = db.NewTable[Endpoint]("webhook_endpoints", "hook")
+var Endpoints = entity.New[Endpoint]("webhook_endpoints", "hook", "webhook endpoint")
 
 // ID returns the typed id.
-func (e *Endpoint) ID() relay.ID { return relay.ID{Prefix: Endpoints.Prefix(), UUID: e.UUID} }
-
-// IsNode marks the GraphQL interface.
-func (*Endpoint) IsNode() {}
+func (e *Endpoint) ID() relay.ID { return Endpoints.ID(e) }
 
 // Events returns the events that the endpoint wants, sorted.
 func (e *Endpoint) Events() []EventType {

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"slices"
+	"time"
 	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -87,18 +88,17 @@ func checkEvents(c *fault.Check, events []EventType) pq.StringArray {
 	return slices.Compact(names)
 }
 
-// Validate checks the input.
-func (in *CreateEndpointInput) Validate(c *fault.Check, allowPrivate bool) {
-	checkURL(c, in.URL, allowPrivate)
-	checkDescription(c, in.Description.Value())
-	checkEvents(c, in.Events)
+// fill checks the input and writes it into a new endpoint, which is enabled.
+func (in *CreateEndpointInput) fill(c *fault.Check, e *Endpoint, allowPrivate bool) {
+	e.URL, e.Description, e.IsEnabled = in.URL, in.Description.Value(), true
+	checkURL(c, e.URL, allowPrivate)
+	checkDescription(c, e.Description)
+	e.EventNames = checkEvents(c, in.Events)
 }
 
-// apply checks the input and writes what was given into the endpoint.
-func (in *UpdateEndpointInput) apply(c *fault.Check, e *Endpoint, allowPrivate bool) {
-	if want := in.ExpectedVersion.Value(); want != nil && *want != e.Version {
-		c.At("expectedVersion").Add(fault.StaleVersion, "The endpoint was changed since it was read; read it again.")
-	}
+// apply checks the input and writes what was given into the endpoint, as of a time.
+func (in *UpdateEndpointInput) apply(c *fault.Check, e *Endpoint, allowPrivate bool, at time.Time) {
+	before := e.URL
 	if in.URL.IsSet() {
 		if url := in.URL.Value(); url == nil {
 			c.At("url").Add(fault.Required, "An endpoint must have a URL; leave it out to keep it.")
@@ -116,6 +116,12 @@ func (in *UpdateEndpointInput) apply(c *fault.Check, e *Endpoint, allowPrivate b
 	}
 	if in.IsEnabled.IsSet() && in.IsEnabled.Value() == nil {
 		c.At("isEnabled").Add(fault.Required, "An endpoint is enabled or not; leave it out to keep it.")
+	}
+	switch on := in.IsEnabled.Value(); {
+	case on != nil && *on && !e.IsEnabled, e.IsEnabled && (on == nil || *on) && e.URL != before:
+		e.enable()
+	case on != nil && !*on && e.IsEnabled:
+		e.disable(DisabledByHand, at)
 	}
 }
 

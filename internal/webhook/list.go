@@ -42,7 +42,7 @@ type Lists struct {
 // NewLists declares the lists.
 func NewLists() Lists {
 	return Lists{
-		Endpoints: &relay.Spec[Endpoint]{Table: Endpoints, Default: db.By("created_at"), Filter: relay.FilterBy[EndpointFilter](nil)},
+		Endpoints: &relay.Spec[Endpoint]{Table: Endpoints.Table, Default: db.By("created_at"), Filter: relay.FilterBy[EndpointFilter](nil)},
 		Deliveries: &relay.Spec[Delivery]{
 			Table:   Deliveries,
 			Default: db.Order{{Column: "created_at", Desc: true}, {Column: "id", Desc: true}},

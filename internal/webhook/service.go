@@ -3,13 +3,13 @@ package webhook
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
 
 	"caseload/internal/audit"
 	"caseload/internal/db"
+	"caseload/internal/entity"
 	"caseload/internal/fault"
 	"caseload/internal/pii"
 	"caseload/internal/relay"
@@ -31,44 +31,34 @@ func New(pool *db.Pool, sealer *pii.Sealer, outbox *Outbox, allowPrivate bool, n
 	return &Service{pool: pool, sealer: sealer, outbox: outbox, allowPrivate: allowPrivate, now: now}
 }
 
+// env is where the viewer changes endpoints.
+func (s *Service) env(v *viewer.Viewer) entity.Env {
+	return entity.Env{Pool: s.pool, Now: s.now(), Viewer: v}
+}
+
 // CreateEndpoint makes an endpoint and returns it and, this once, its secret. It is audited. Wrong input, or more
 // endpoints than an organization may have, comes back as fault.UserErrors and nothing is written.
 func (s *Service) CreateEndpoint(ctx context.Context, v *viewer.Viewer, in CreateEndpointInput) (*Endpoint, string, error) {
-	c := fault.NewCheck("input")
-	in.Validate(c, s.allowPrivate)
-	if err := c.Err(); err != nil {
+	env, secret := s.env(v), newSecret()
+	e, err := Endpoints.Make(env, func(e *Endpoint, c *fault.Check) { in.fill(c, e, s.allowPrivate) })
+	if err != nil {
 		return nil, "", err
 	}
-	e := &Endpoint{
-		Row: db.Row{OrganizationID: v.OrganizationID, UUID: db.NewID()}, URL: in.URL, Description: in.Description.Value(),
-		EventNames: checkEvents(c, in.Events), IsEnabled: true, Version: 1, CreatedBy: v.ActorText(), UpdatedBy: v.ActorText(),
-	}
-	secret := newSecret()
-	var err error
 	if e.SecretSealed, err = s.sealer.Seal(secretAt(e, currentSecret), secret.Reveal()); err != nil {
 		return nil, "", err
 	}
-	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
-		e.CreatedAt, e.UpdatedAt = tx.Now, tx.Now
+	err = s.pool.InTx(ctx, env.Now, func(tx *db.Tx) error {
 		if on := in.IsEnabled.Value(); on != nil && !*on {
 			e.disable(DisabledByHand, tx.Now)
 		}
-		// Two who create at once act in sequence, so that the count is true.
-		if _, err := tx.Exec(ctx, "SELECT id FROM organizations WHERE organization_id = $1 AND id = $1 FOR NO KEY UPDATE", v.OrganizationID); err != nil {
-			return fmt.Errorf("lock organization: %w", err)
+		if err := leaveRoom(ctx, tx, v.Scope()); err != nil {
+			return err
 		}
-		n, err := Endpoints.Count(ctx, tx, v.Scope(), db.Where{})
-		if err != nil {
-			return fmt.Errorf("count webhook endpoints: %w", err)
-		}
-		if n >= maxEndpoints {
-			return fault.UserErrors{{Code: fault.LimitExceeded, Message: fmt.Sprintf("An organization has at most %d webhook endpoints; delete one first.", maxEndpoints), Path: []string{"input"}}}
-		}
-		if err := Endpoints.Insert(ctx, tx, v.Scope(), e); err != nil {
-			return db.Refused(err, "input")
+		if err := Endpoints.Add(ctx, tx, env, e); err != nil {
+			return err
 		}
 		s.outbox.changed(tx, v.OrganizationID)
-		return audit.Write(ctx, tx, v, audit.Change{Action: "webhook_endpoint.created", Target: e.ID(), Fields: map[string]any{"events": e.EventNames, "isEnabled": e.IsEnabled}})
+		return nil
 	})
 	if err != nil {
 		return nil, "", err
@@ -76,46 +66,40 @@ func (s *Service) CreateEndpoint(ctx context.Context, v *viewer.Viewer, in Creat
 	return e, secret.Reveal(), nil
 }
 
+// leaveRoom returns a LIMIT_EXCEEDED user error when the organization has as many endpoints as it may.
+func leaveRoom(ctx context.Context, tx *db.Tx, sc db.Scope) error {
+	// Two who create at once act in sequence, so that the count is true.
+	if _, err := tx.Exec(ctx, "SELECT id FROM organizations WHERE organization_id = $1 AND id = $1 FOR NO KEY UPDATE", sc.OrganizationID); err != nil {
+		return fmt.Errorf("lock organization: %w", err)
+	}
+	n, err := Endpoints.Count(ctx, tx, sc, db.Where{})
+	if err != nil {
+		return fmt.Errorf("count webhook endpoints: %w", err)
+	}
+	if n >= maxEndpoints {
+		return fault.UserErrors{{Code: fault.LimitExceeded, Message: fmt.Sprintf("An organization has at most %d webhook endpoints; delete one first.", maxEndpoints), Path: []string{"input"}}}
+	}
+	return nil
+}
+
 // UpdateEndpoint changes an endpoint. A version that moved on is a STALE_VERSION user error. An input that changes
 // nothing writes nothing. Enabling an endpoint, or moving it, makes its failures forgotten; what is pending when it
 // is disabled fails.
-func (s *Service) UpdateEndpoint(ctx context.Context, v *viewer.Viewer, id relay.ID, in UpdateEndpointInput) (*Endpoint, error) {
-	u, err := id.As(Endpoints.Prefix())
-	if err != nil {
-		return nil, err
-	}
-	var e *Endpoint
-	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
-		if e, err = Endpoints.Lock(ctx, tx, v.Scope(), u); err != nil {
-			return notFound(err, "webhook endpoint", "id")
-		}
+func (s *Service) UpdateEndpoint(ctx context.Context, v *viewer.Viewer, id relay.ID, in UpdateEndpointInput) (e *Endpoint, err error) {
+	env := s.env(v)
+	err = s.pool.InTx(ctx, env.Now, func(tx *db.Tx) (err error) {
 		tx.Keep(&e)
-		before := *e
-		c := fault.NewCheck("input")
-		in.apply(c, e, s.allowPrivate)
-		if err := c.Err(); err != nil {
+		var read int32
+		e, err = Endpoints.Change(ctx, tx, env, entity.Updated, id, in.ExpectedVersion.Value(), func(e *Endpoint, c *fault.Check) {
+			read = e.Version
+			in.apply(c, e, s.allowPrivate, tx.Now)
+		})
+		if err != nil || e.Version == read {
 			return err
-		}
-		switch on := in.IsEnabled.Value(); {
-		case on != nil && *on && !e.IsEnabled, e.IsEnabled && (on == nil || *on) && e.URL != before.URL:
-			e.enable()
-		case on != nil && !*on && e.IsEnabled:
-			e.disable(DisabledByHand, tx.Now)
-		}
-		changed := Endpoints.Differences(&before, e)
-		if len(changed) == 0 {
-			return nil
-		}
-		e.UpdatedAt, e.UpdatedBy = tx.Now, v.ActorText()
-		if err := Endpoints.Update(ctx, tx, v.Scope(), e); err != nil {
-			return db.Refused(err, "input")
 		}
 		s.outbox.changed(tx, v.OrganizationID)
 		// What waits for a rest to end, or is to be ended, need not wait for a sweep.
-		if err := s.outbox.wake(ctx, tx, time.Time{}, e.turn()); err != nil {
-			return err
-		}
-		return audit.Write(ctx, tx, v, audit.Change{Action: "webhook_endpoint.updated", Target: e.ID(), Fields: map[string]any{"fields": named(changed)}})
+		return s.outbox.wake(ctx, tx, time.Time{}, e.turn())
 	})
 	if err != nil {
 		return nil, err
@@ -123,32 +107,20 @@ func (s *Service) UpdateEndpoint(ctx context.Context, v *viewer.Viewer, id relay
 	return e, nil
 }
 
-// named leaves out the columns that are the couriers' own.
-func named(columns []string) []string {
-	return slices.DeleteFunc(columns, func(c string) bool { return c == "failing_since" || c == "hold_until" || c == "wake_at" })
-}
-
 // DeleteEndpoint removes an endpoint at once, with its secrets, and its log soon after. It returns the endpoint as it
 // was. Transactions that emit at the same time come before or find it gone.
-func (s *Service) DeleteEndpoint(ctx context.Context, v *viewer.Viewer, in DeleteEndpointInput) (*Endpoint, error) {
-	u, err := in.ID.As(Endpoints.Prefix())
-	if err != nil {
-		return nil, err
-	}
-	var e *Endpoint
-	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
-		if e, err = Endpoints.Lock(ctx, tx, v.Scope(), u); err != nil {
-			return notFound(err, "webhook endpoint", "input", "id")
-		}
+func (s *Service) DeleteEndpoint(ctx context.Context, v *viewer.Viewer, in DeleteEndpointInput) (e *Endpoint, err error) {
+	env := s.env(v)
+	err = s.pool.InTx(ctx, env.Now, func(tx *db.Tx) (err error) {
 		tx.Keep(&e)
-		if _, err := tx.Exec(ctx, "DELETE FROM webhook_endpoints WHERE organization_id = $1 AND id = $2", v.OrganizationID, u); err != nil {
-			return fmt.Errorf("delete webhook endpoint: %w", err)
+		if e, err = Endpoints.Remove(ctx, tx, env, in.ID); err != nil {
+			return err
 		}
-		if _, err := s.outbox.jobs.InsertTx(ctx, tx.SQL(), ForgetArgs{v.OrganizationID, u}, nil); err != nil {
+		if _, err := s.outbox.jobs.InsertTx(ctx, tx.SQL(), ForgetArgs{v.OrganizationID, e.UUID}, nil); err != nil {
 			return fmt.Errorf("enqueue removal of webhook log: %w", err)
 		}
 		s.outbox.changed(tx, v.OrganizationID)
-		return audit.Write(ctx, tx, v, audit.Change{Action: "webhook_endpoint.deleted", Target: e.ID()})
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -178,7 +150,7 @@ func (s *Service) RotateSecret(ctx context.Context, v *viewer.Viewer, in RotateS
 			return err
 		}
 		e.UpdatedAt, e.UpdatedBy = tx.Now, v.ActorText()
-		if err := Endpoints.Update(ctx, tx, v.Scope(), e); err != nil {
+		if err := Endpoints.Table.Update(ctx, tx, v.Scope(), e); err != nil {
 			return db.Refused(err, "input")
 		}
 		return audit.Write(ctx, tx, v, audit.Change{Action: "webhook_endpoint.secret_rotated", Target: e.ID(), Fields: map[string]any{"overlapHours": hours}})
