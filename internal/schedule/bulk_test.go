@@ -29,7 +29,7 @@ func rows(prefix string, n int, change func(i int, in *schedule.SyncInput)) []*s
 
 func (w *world) bulk(t testing.TB, policy batch.ErrorPolicy, in []*schedule.SyncInput) []*schedule.SyncResult {
 	t.Helper()
-	results, err := w.BulkSync(t.Context(), w.v, schedule.BulkSyncInput{Customers: in, ErrorPolicy: policy})
+	results, err := w.BulkSync(t.Context(), w.Viewer, schedule.BulkSyncInput{Customers: in, ErrorPolicy: policy})
 	require.NoError(t, err)
 	require.Len(t, results, len(in))
 	return results
@@ -42,7 +42,7 @@ func TestABulkSyncTakesAFixedNumberOfStatements(t *testing.T) {
 	w.taskType(t, "welcome", nil)
 	counted := func(in []*schedule.SyncInput) int {
 		ctx := db.WithCounter(t.Context())
-		results, err := w.BulkSync(ctx, w.v, schedule.BulkSyncInput{Customers: in, ErrorPolicy: batch.RejectFailedRows})
+		results, err := w.BulkSync(ctx, w.Viewer, schedule.BulkSyncInput{Customers: in, ErrorPolicy: batch.RejectFailedRows})
 		require.NoError(t, err)
 		for i, r := range results {
 			require.True(t, r.Success(), r.UserErrors)
@@ -106,7 +106,7 @@ func TestTheSameReferenceTwiceActsInSequence(t *testing.T) {
 	// A block belongs to the number, also when a row before takes the number away.
 	two := input("C-2", "collections")
 	id = w.bulk(t, batch.RejectFailedRows, []*schedule.SyncInput{&two})[0].Customer.UUID
-	w.exec(t, "UPDATE customer_phones SET blocked_at = now(), blocked_reason = 'WRONG_NUMBER' WHERE customer_id = $1", id)
+	w.Exec(t, "UPDATE customer_phones SET blocked_at = now(), blocked_reason = 'WRONG_NUMBER' WHERE customer_id = $1", id)
 	without, with := short("C-2"), short("C-2")
 	without.PhoneNumber, with.PhoneNumber = null[string](), val("+12125551212")
 	results = w.bulk(t, batch.RejectFailedRows, []*schedule.SyncInput{&without, &with})
@@ -156,9 +156,9 @@ func TestErrorPolicies(t *testing.T) {
 			require.Equal(t, r.Success(), r.TasksCreated > 0)
 		}
 	}
-	all := w.dump(t)
+	all := w.Dump(t)
 	check(w.bulk(t, batch.RejectEverything, mixed()), batch.Skipped, batch.Failed, batch.Failed, batch.Failed, batch.Failed, batch.Failed, batch.Failed)
-	require.Equal(t, all, w.dump(t))
+	require.Equal(t, all, w.Dump(t))
 
 	check(w.bulk(t, batch.RejectFailedRows, mixed()), batch.Create, batch.Failed, batch.Failed, batch.Failed, batch.Failed, batch.Failed, batch.Failed)
 	require.Equal(t, 3, get[int](t, w, "SELECT count(*) FROM customers"))
@@ -181,10 +181,10 @@ func TestBulkSizes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.taskType(t, "collections", nil)
-	all := w.dump(t)
+	all := w.Dump(t)
 	for n, code := range map[int]fault.UserCode{0: fault.Required, 1001: fault.LimitExceeded} {
-		_, err := w.BulkSync(t.Context(), w.v, schedule.BulkSyncInput{Customers: rows("x", n, nil), ErrorPolicy: batch.RejectFailedRows})
+		_, err := w.BulkSync(t.Context(), w.Viewer, schedule.BulkSyncInput{Customers: rows("x", n, nil), ErrorPolicy: batch.RejectFailedRows})
 		require.Equal(t, []string{string(code) + " input.customers"}, refused(t, err))
 	}
-	require.Equal(t, all, w.dump(t))
+	require.Equal(t, all, w.Dump(t))
 }

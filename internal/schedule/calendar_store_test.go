@@ -8,23 +8,24 @@ import (
 
 	"caseload/internal/calling"
 	"caseload/internal/civil"
+	"caseload/internal/dbtest"
 	"caseload/internal/schedule"
 )
 
 func TestLoadLawKeepsWhatWasChangedByHand(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	require.NoError(t, schedule.LoadLaw(t.Context(), w.pool, monday))
+	require.NoError(t, schedule.LoadLaw(t.Context(), w.Pool, dbtest.Monday))
 	windows := get[int](t, w, "SELECT count(*) FROM state_windows")
 	require.Len(t, calling.StandardStateWindows(), windows)
 	require.Positive(t, get[int](t, w, "SELECT count(*) FROM state_holidays WHERE state = 'US' AND on_date = '2026-07-04'"))
-	w.exec(t, "UPDATE state_windows SET closes_at = '19:00', source = 'by hand' WHERE state = 'CT' AND NOT on_holidays")
-	w.exec(t, "INSERT INTO state_holidays VALUES ('LA', '2026-03-03', 'Mardi Gras', true, 'by hand', '2026-01-01')")
-	all := w.dump(t)
-	require.NoError(t, schedule.LoadLaw(t.Context(), w.pool, monday))
-	require.Equal(t, all, w.dump(t))
+	w.Exec(t, "UPDATE state_windows SET closes_at = '19:00', source = 'by hand' WHERE state = 'CT' AND NOT on_holidays")
+	w.Exec(t, "INSERT INTO state_holidays VALUES ('LA', '2026-03-03', 'Mardi Gras', true, 'by hand', '2026-01-01')")
+	all := w.Dump(t)
+	require.NoError(t, schedule.LoadLaw(t.Context(), w.Pool, dbtest.Monday))
+	require.Equal(t, all, w.Dump(t))
 
-	found, err := w.CallingWindows(t.Context(), w.v, ptr("CT"))
+	found, err := w.CallingWindows(t.Context(), w.Viewer, ptr("CT"))
 	require.NoError(t, err)
 	var closes []string
 	for _, f := range found {
@@ -35,12 +36,12 @@ func TestLoadLawKeepsWhatWasChangedByHand(t *testing.T) {
 		}
 	}
 	require.Equal(t, []string{"19:00 by hand"}, closes)
-	holidays, err := w.CallingHolidays(t.Context(), w.v, ptr("LA"), nil, nil)
+	holidays, err := w.CallingHolidays(t.Context(), w.Viewer, ptr("LA"), nil, nil)
 	require.NoError(t, err)
 	require.Equal(t, "Mardi Gras", holidays[0].Name)
-	_, err = w.CallingHolidays(t.Context(), w.v, nil, ptr(civil.MustDate(2026, 3, 3)), ptr(civil.MustDate(2026, 3, 2)))
+	_, err = w.CallingHolidays(t.Context(), w.Viewer, nil, ptr(civil.MustDate(2026, 3, 3)), ptr(civil.MustDate(2026, 3, 2)))
 	require.Error(t, err)
-	_, err = w.CallingHolidays(t.Context(), w.v, nil, ptr(civil.MustDate(2026, 3, 3)), ptr(civil.MustDate(2032, 3, 2)))
+	_, err = w.CallingHolidays(t.Context(), w.Viewer, nil, ptr(civil.MustDate(2026, 3, 3)), ptr(civil.MustDate(2032, 3, 2)))
 	require.Error(t, err)
 }
 
@@ -55,15 +56,15 @@ func clocks(t testing.TB, from, to string) func(*schedule.TightenCallingWindowIn
 func TestHoursCanOnlyBeTightened(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	require.NoError(t, schedule.LoadLaw(t.Context(), w.pool, monday))
+	require.NoError(t, schedule.LoadLaw(t.Context(), w.Pool, dbtest.Monday))
 	tighten := func(state string, change ...func(*schedule.TightenCallingWindowInput)) (*schedule.CallingWindow, error) {
 		in := schedule.TightenCallingWindowInput{State: state, Days: calling.AllWeekdays}
 		for _, c := range change {
 			c(&in)
 		}
-		return w.TightenCallingWindow(t.Context(), w.v, in)
+		return w.TightenCallingWindow(t.Context(), w.Viewer, in)
 	}
-	all := w.dump(t)
+	all := w.Dump(t)
 	solicitations := func(in *schedule.TightenCallingWindowInput) { in.Purposes = list(calling.Solicitation) }
 	for _, row := range []struct {
 		state   string
@@ -85,7 +86,7 @@ func TestHoursCanOnlyBeTightened(t *testing.T) {
 		require.Equal(t, []string{row.code}, refused(t, err), row.message)
 		require.Contains(t, messages(t, err), row.message)
 	}
-	require.Equal(t, all, w.dump(t))
+	require.Equal(t, all, w.Dump(t))
 	// Collections are not what Connecticut's hours are about.
 	_, err := tighten("CT", clocks(t, "08:00", "21:00"), func(in *schedule.TightenCallingWindowInput) { in.Purposes = list(calling.Collection) })
 	require.NoError(t, err)
@@ -104,19 +105,19 @@ func TestHoursCanOnlyBeTightened(t *testing.T) {
 func TestTighterRulesHoldAtOnceEverywhere(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	other := newWorldOn(t, w.url, discard(), lendingDefaults())
-	w.run(t)
-	other.run(t)
+	other := w.another(t)
+	w.Listen(t)
+	other.Listen(t)
 	w.taskType(t, "collections", nil)
 	id := w.syncWith(t, "C-1", "collections", nil).Customer.UUID
 	allowed := func(on *world) bool {
-		d, err := on.CallEligibility(t.Context(), w.v, schedule.EligibilityQuery{Whose: schedule.Whose{ReferenceID: val("C-1")}, TaskType: "collections"})
+		d, err := on.CallEligibility(t.Context(), w.Viewer, schedule.EligibilityQuery{Whose: schedule.Whose{ReferenceID: val("C-1")}, TaskType: "collections"})
 		require.NoError(t, err)
 		return d.Allowed
 	}
 	require.True(t, allowed(w))
 	require.True(t, allowed(other), "the other process has the rules in its cache now")
-	_, err := w.TightenCallingWindow(t.Context(), w.v, schedule.TightenCallingWindowInput{State: "US", Days: calling.AllWeekdays, OpensAt: val(clock(t, "12:00")), ClosesAt: val(clock(t, "18:00"))})
+	_, err := w.TightenCallingWindow(t.Context(), w.Viewer, schedule.TightenCallingWindowInput{State: "US", Days: calling.AllWeekdays, OpensAt: val(clock(t, "12:00")), ClosesAt: val(clock(t, "18:00"))})
 	require.NoError(t, err)
 	require.False(t, allowed(w))
 	require.Eventually(t, func() bool { return !allowed(other) }, 20*time.Second, time.Millisecond)
@@ -133,12 +134,12 @@ func TestTighterRulesHoldAtOnceEverywhere(t *testing.T) {
 	}
 	// A holiday closes a day, of the organization that added it and no other.
 	for range 2 {
-		h, err := w.AddCallingHoliday(t.Context(), w.v, schedule.AddCallingHolidayInput{State: "US", Date: civil.MustDate(2026, 3, 2), Name: "Day off"})
+		h, err := w.AddCallingHoliday(t.Context(), w.Viewer, schedule.AddCallingHolidayInput{State: "US", Date: civil.MustDate(2026, 3, 2), Name: "Day off"})
 		require.NoError(t, err)
 		require.True(t, h.ClosesCalls)
 	}
 	denied := func() []calling.RuleCode {
-		d, err := other.CallEligibility(t.Context(), w.v, schedule.EligibilityQuery{Whose: schedule.Whose{ReferenceID: val("C-1")}, TaskType: "collections"})
+		d, err := other.CallEligibility(t.Context(), w.Viewer, schedule.EligibilityQuery{Whose: schedule.Whose{ReferenceID: val("C-1")}, TaskType: "collections"})
 		require.NoError(t, err)
 		return codes(d.Denials)
 	}
@@ -151,14 +152,14 @@ func TestTighterRulesHoldAtOnceEverywhere(t *testing.T) {
 		return false
 	}, 20*time.Second, time.Millisecond)
 	require.Equal(t, 1, get[int](t, w, "SELECT count(*) FROM organization_holidays"))
-	stranger := viewerWith(uuidOf(9))
+	stranger := dbtest.NewViewer(uuidOf(9))
 	windows, err := w.CallingWindows(t.Context(), stranger, nil)
 	require.NoError(t, err)
 	require.Empty(t, windows)
 	for want, in := range map[string]schedule.AddCallingHolidayInput{
 		"INVALID input.state": {State: "XX", Name: "x"}, "BLANK input.name": {State: "US", Name: " "},
 	} {
-		_, err := w.AddCallingHoliday(t.Context(), w.v, in)
+		_, err := w.AddCallingHoliday(t.Context(), w.Viewer, in)
 		require.Equal(t, []string{want}, refused(t, err))
 	}
 }

@@ -1,12 +1,9 @@
 package schedule_test
 
 import (
-	"bytes"
 	"encoding/hex"
 	"fmt"
-	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,28 +12,10 @@ import (
 	"caseload/internal/batch"
 	"caseload/internal/calling"
 	"caseload/internal/customer"
-	"caseload/internal/dbtest"
 	"caseload/internal/fault"
 	"caseload/internal/lending"
 	"caseload/internal/schedule"
 )
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
 
 // Values that nothing else contains go through every operation; then the whole database, the log and all
 // errors are searched for them.
@@ -46,14 +25,12 @@ func TestNoSecretIsLeftInTheClear(t *testing.T) {
 		ssn, dashed, last = "987650417", "987-65-0417", "0417"
 		email, phone      = "canary.7d1c@example.com", "+17185558137"
 	)
-	log := &lockedBuffer{}
-	logger := slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	l := newLendingSystem(t)
 	l.borrower["ssnLastFour"] = last
-	w := newWorldOn(t, dbtest.New(t), logger, lending.Options{TryTimeout: patient, Timeout: 2 * patient})
-	w.run(t)
+	w := newWorldWith(t, lending.Options{TryTimeout: patient, Timeout: 2 * patient})
+	w.Listen(t)
 	w.taskType(t, "collections", nil)
-	_, err := w.customers.ConfigureLendingSystem(t.Context(), w.v, customer.ConfigureLendingSystemInput{BaseURL: l.URL, Key: val(lendingKey)})
+	_, err := w.customers.ConfigureLendingSystem(t.Context(), w.Viewer, customer.ConfigureLendingSystemInput{BaseURL: l.URL, Key: val(lendingKey)})
 	require.NoError(t, err)
 
 	var failures []error
@@ -81,13 +58,13 @@ func TestNoSecretIsLeftInTheClear(t *testing.T) {
 		in := input("C-1", "collections")
 		personal(&in)
 		wrong(&in)
-		_, err := w.Sync(t.Context(), w.v, in)
+		_, err := w.Sync(t.Context(), w.Viewer, in)
 		note(err)
 	}
-	_, revealed, err := w.customers.Reveal(t.Context(), w.v, customer.RevealInput{Field: customer.FieldSSN, CustomerID: w.record(t, id).Customer.ID(), Reason: "a test of what is logged"})
+	_, revealed, err := w.customers.Reveal(t.Context(), w.Viewer, customer.RevealInput{Field: customer.FieldSSN, CustomerID: w.record(t, id).Customer.ID(), Reason: "a test of what is logged"})
 	require.NoError(t, err)
 	require.Equal(t, ssn, revealed)
-	w.pass(2 * time.Hour) // nine o'clock in Los Angeles
+	w.Clock.Advance(2 * time.Hour) // nine o'clock in Los Angeles
 	dialer := w.dialer()
 	claims := w.claim(t, dialer, 10).Claims
 	require.Len(t, claims, 5)
@@ -96,15 +73,15 @@ func TestNoSecretIsLeftInTheClear(t *testing.T) {
 		require.NoError(t, err)
 		w.complete(t, dialer, c.Task, []calling.Outcome{calling.Conversation, calling.WrongNumber, calling.DNCRequested, calling.NoAnswer, calling.PromiseToPay}[i])
 	}
-	_, err = w.RecordCall(t.Context(), w.v, schedule.RecordInput{Whose: schedule.Whose{ReferenceID: val("C-1")}, Direction: calling.Inbound, Outcome: calling.Conversation, PhoneNumber: val(phone)})
+	_, err = w.RecordCall(t.Context(), w.Viewer, schedule.RecordInput{Whose: schedule.Whose{ReferenceID: val("C-1")}, Direction: calling.Inbound, Outcome: calling.Conversation, PhoneNumber: val(phone)})
 	require.NoError(t, err)
-	_, err = w.RecordCall(t.Context(), w.v, schedule.RecordInput{Whose: schedule.Whose{ReferenceID: val(ssn)}, Direction: calling.Inbound, Outcome: calling.Conversation})
+	_, err = w.RecordCall(t.Context(), w.Viewer, schedule.RecordInput{Whose: schedule.Whose{ReferenceID: val(ssn)}, Direction: calling.Inbound, Outcome: calling.Conversation})
 	note(err)
 	l.set(func(l *lendingSystem) { l.borrower["ssnLastFour"] = ssn })
-	_, err = w.Sync(t.Context(), w.v, fromLending("C-3", nil))
+	_, err = w.Sync(t.Context(), w.Viewer, fromLending("C-3", nil))
 	note(err)
 	l.Close()
-	_, err = w.Sync(t.Context(), w.v, fromLending("C-3", nil))
+	_, err = w.Sync(t.Context(), w.Viewer, fromLending("C-3", nil))
 	note(err)
 	require.NoError(t, w.Reap(t.Context()))
 
@@ -114,7 +91,7 @@ func TestNoSecretIsLeftInTheClear(t *testing.T) {
 		Column string `db:"column_name"`
 		Type   string `db:"data_type"`
 	}
-	require.NoError(t, w.pool.Select(t.Context(), &columns, "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = 'public'"))
+	require.NoError(t, w.Pool.Select(t.Context(), &columns, "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = 'public'"))
 	rivers := 0
 	for _, c := range columns {
 		if strings.HasPrefix(c.Table, "river_") {
@@ -142,7 +119,7 @@ func TestNoSecretIsLeftInTheClear(t *testing.T) {
 	}
 	require.Positive(t, rivers, "the tables of jobs are searched too")
 	require.Equal(t, 4, get[int](t, w, "SELECT count(*) FROM customers WHERE email = $1", email), "the search does find what is stored in the clear")
-	output := log.String()
+	output := w.Log.String()
 	for _, err := range failures {
 		errs, ok := fault.AsUserErrors(err)
 		require.True(t, ok)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"caseload/internal/calling"
+	"caseload/internal/dbtest"
 	"caseload/internal/schedule"
 )
 
@@ -24,7 +25,7 @@ func TestDialersAtOnceNeverShareATaskOrACustomer(t *testing.T) {
 	for i := range customers {
 		w.syncWith(t, fmt.Sprint("C-", i), "collections", nil)
 	}
-	w.pass(2 * time.Hour) // several tasks of each customer are due
+	w.Clock.Advance(2 * time.Hour) // several tasks of each customer are due
 	var mu sync.Mutex
 	var tasks, persons []uuid.UUID
 	failures := make(chan error, 1000)
@@ -76,7 +77,7 @@ func TestClaimOrderAndFilter(t *testing.T) {
 	var want []uuid.UUID
 	for i, name := range []string{"later", "normal", "urgent", "urgent", "normal"} {
 		want = append(want, w.syncWith(t, fmt.Sprint("C-", i), name, nil).Customer.UUID)
-		w.pass(time.Minute)
+		w.Clock.Advance(time.Minute)
 	}
 	var got []uuid.UUID
 	dialer := w.dialer()
@@ -85,7 +86,7 @@ func TestClaimOrderAndFilter(t *testing.T) {
 		require.Equal(t, "+12125551212", c.PhoneNumber)
 		require.Equal(t, calling.Claimed, c.Task.State)
 		require.Equal(t, dialer.ActorText(), *c.Task.ClaimedBy)
-		require.Equal(t, w.clock().Add(2*time.Minute), *c.Task.LeaseExpiresAt)
+		require.Equal(t, w.Clock.Now().Add(2*time.Minute), *c.Task.LeaseExpiresAt)
 		require.Equal(t, "2026-03-03 01:55", c.CallBefore.UTC().Format("2006-01-02 15:04"), "21:00 in New York less the guard")
 		stored := w.task(t, c.Task.UUID)
 		require.Equal(t, stored.Version, c.Task.Version)
@@ -123,7 +124,7 @@ func TestRulesAreAskedAgainAtTheClaim(t *testing.T) {
 	w.taskType(t, "collections", nil)
 	w.taskType(t, "once", func(in *schedule.CreateTaskTypeInput) { in.QuietBehavior = val(calling.QuietAbort) })
 	mark := func(statement string) func(id uuid.UUID) {
-		return func(id uuid.UUID) { w.exec(t, statement, id) }
+		return func(id uuid.UUID) { w.Exec(t, statement, id) }
 	}
 	for name, row := range map[string]struct {
 		taskType  string
@@ -133,28 +134,28 @@ func TestRulesAreAskedAgainAtTheClaim(t *testing.T) {
 		reason    string
 		postponed string
 	}{
-		"nothing happened":  {"collections", nil, monday, calling.Claimed, "", ""},
-		"do not call":       {"collections", mark("UPDATE customers SET do_not_call = true WHERE id = $1"), monday, calling.Skipped, "DO_NOT_CALL", ""},
-		"phone blocked":     {"collections", mark("UPDATE customer_phones SET blocked_at = now() WHERE customer_id = $1"), monday, calling.Skipped, "PHONE_BLOCKED", ""},
-		"phone removed":     {"collections", mark("DELETE FROM customer_phones WHERE customer_id = $1"), monday, calling.Skipped, "NO_PHONE", ""},
-		"zone removed":      {"collections", mark("UPDATE customers SET time_zone = NULL WHERE id = $1"), monday, calling.Skipped, "NO_ZONE", ""},
-		"moved to Honolulu": {"collections", mark("UPDATE customers SET time_zone = 'Pacific/Honolulu' WHERE id = $1"), monday, calling.Pending, "", "2026-03-02 18:00"},
-		"night":             {"collections", nil, monday.Add(14 * time.Hour), calling.Pending, "", "2026-03-03 13:00"},
-		"night, abort":      {"once", nil, monday.Add(14 * time.Hour), calling.Skipped, "FEDERAL_WINDOW", ""},
-		"window over":       {"once", mark("UPDATE call_tasks SET window_ends_at = due_at + interval '1 minute' WHERE customer_id = $1"), monday.Add(time.Hour), calling.Skipped, "the time of the call passed", ""},
-		"plan over":         {"collections", nil, monday.Add(8 * 24 * time.Hour), calling.Expired, "the plan is over", ""},
-		"inconvenient":      {"collections", mark("INSERT INTO inconvenient_times SELECT organization_id, gen_random_uuid(), id, 127, '09:00', '12:00', NULL, now(), 'x' FROM customers WHERE id = $1"), monday, calling.Pending, "", "2026-03-02 17:00"},
-		"called by hand":    {"collections", mark("INSERT INTO call_attempts SELECT organization_id, gen_random_uuid(), id, NULL, 'OUTBOUND', '+13475550101', 'RESIDENCE_OR_CELL', '{}', 'NO_ANSWER', '2026-03-02 14:50:30Z', now(), 'x' FROM customers WHERE id = $1"), monday, calling.Pending, "", "2026-03-03 13:00"},
+		"nothing happened":  {"collections", nil, dbtest.Monday, calling.Claimed, "", ""},
+		"do not call":       {"collections", mark("UPDATE customers SET do_not_call = true WHERE id = $1"), dbtest.Monday, calling.Skipped, "DO_NOT_CALL", ""},
+		"phone blocked":     {"collections", mark("UPDATE customer_phones SET blocked_at = now() WHERE customer_id = $1"), dbtest.Monday, calling.Skipped, "PHONE_BLOCKED", ""},
+		"phone removed":     {"collections", mark("DELETE FROM customer_phones WHERE customer_id = $1"), dbtest.Monday, calling.Skipped, "NO_PHONE", ""},
+		"zone removed":      {"collections", mark("UPDATE customers SET time_zone = NULL WHERE id = $1"), dbtest.Monday, calling.Skipped, "NO_ZONE", ""},
+		"moved to Honolulu": {"collections", mark("UPDATE customers SET time_zone = 'Pacific/Honolulu' WHERE id = $1"), dbtest.Monday, calling.Pending, "", "2026-03-02 18:00"},
+		"night":             {"collections", nil, dbtest.Monday.Add(14 * time.Hour), calling.Pending, "", "2026-03-03 13:00"},
+		"night, abort":      {"once", nil, dbtest.Monday.Add(14 * time.Hour), calling.Skipped, "FEDERAL_WINDOW", ""},
+		"window over":       {"once", mark("UPDATE call_tasks SET window_ends_at = due_at + interval '1 minute' WHERE customer_id = $1"), dbtest.Monday.Add(time.Hour), calling.Skipped, "the time of the call passed", ""},
+		"plan over":         {"collections", nil, dbtest.Monday.Add(8 * 24 * time.Hour), calling.Expired, "the plan is over", ""},
+		"inconvenient":      {"collections", mark("INSERT INTO inconvenient_times SELECT organization_id, gen_random_uuid(), id, 127, '09:00', '12:00', NULL, now(), 'x' FROM customers WHERE id = $1"), dbtest.Monday, calling.Pending, "", "2026-03-02 17:00"},
+		"called by hand":    {"collections", mark("INSERT INTO call_attempts SELECT organization_id, gen_random_uuid(), id, NULL, 'OUTBOUND', '+13475550101', 'RESIDENCE_OR_CELL', '{}', 'NO_ANSWER', '2026-03-02 14:50:30Z', now(), 'x' FROM customers WHERE id = $1"), dbtest.Monday, calling.Pending, "", "2026-03-03 13:00"},
 	} {
-		w.at(monday)
+		w.Clock.Set(dbtest.Monday)
 		r := w.syncWith(t, name, row.taskType, nil)
 		id := r.Customer.UUID
 		first := w.tasks(t, id)[0]
-		w.exec(t, "DELETE FROM call_tasks WHERE customer_id = $1 AND id <> $2", id, first.UUID)
+		w.Exec(t, "DELETE FROM call_tasks WHERE customer_id = $1 AND id <> $2", id, first.UUID)
 		if row.change != nil {
 			row.change(id)
 		}
-		w.at(row.at)
+		w.Clock.Set(row.at)
 		result := w.claim(t, w.dialer(), 100)
 		task := w.task(t, first.UUID)
 		require.Equal(t, row.state, task.State, name)
@@ -172,7 +173,7 @@ func TestRulesAreAskedAgainAtTheClaim(t *testing.T) {
 			require.Equal(t, row.reason, *task.SkipReason, name)
 			require.NotNil(t, task.FinishedAt, name)
 		}
-		w.exec(t, "DELETE FROM call_tasks")
+		w.Exec(t, "DELETE FROM call_tasks")
 	}
 }
 
@@ -181,7 +182,7 @@ func TestPostponedOnlyWithinThePlan(t *testing.T) {
 	w := newWorld(t)
 	w.taskType(t, "today", func(in *schedule.CreateTaskTypeInput) { in.HorizonDays = val[int32](1) })
 	id := w.syncWith(t, "C-1", "today", nil).Customer.UUID
-	w.at(monday.Add(13*time.Hour - 15*time.Minute + 13*time.Minute)) // 22:58 in New York, before the horizon's midnight
+	w.Clock.Set(dbtest.Monday.Add(13*time.Hour - 15*time.Minute + 13*time.Minute)) // 22:58 in New York, before the horizon's midnight
 	r := w.claim(t, w.dialer(), 10)
 	require.Equal(t, 1, r.Skipped)
 	require.Zero(t, r.Postponed)
@@ -195,13 +196,13 @@ func TestArchivedTaskTypesAreNotGivenOut(t *testing.T) {
 	id := w.syncWith(t, "C-1", "collections", nil).Customer.UUID
 	task := w.tasks(t, id)[0]
 	for range 2 {
-		got, err := w.ArchiveTaskType(t.Context(), w.v, schedule.ArchiveTaskTypeInput{ID: typ.ID()})
+		got, err := w.ArchiveTaskType(t.Context(), w.Viewer, schedule.ArchiveTaskTypeInput{ID: typ.ID()})
 		require.NoError(t, err)
 		require.NotNil(t, got.ArchivedAt)
 	}
 	require.Empty(t, w.claim(t, w.dialer(), 10).Claims)
 	require.Equal(t, calling.Pending, w.task(t, task.UUID).State)
-	_, _, err := w.ClaimOne(t.Context(), w.v, schedule.ClaimOneInput{ID: task.ID()})
+	_, _, err := w.ClaimOne(t.Context(), w.Viewer, schedule.ClaimOneInput{ID: task.ID()})
 	require.Equal(t, []string{"INVALID_STATE input.id"}, refused(t, err))
 }
 
@@ -216,12 +217,12 @@ func TestACustomerWhoseCallIsUnderWayWaits(t *testing.T) {
 	task := w.claimOne(t, first)
 	_, err := w.Renew(t.Context(), first, schedule.RenewInput{ID: task.ID(), CallStarted: val(true), LeaseSeconds: val[int32](3600)})
 	require.NoError(t, err)
-	w.pass(40 * time.Minute) // longer than the interval between two calls
+	w.Clock.Advance(40 * time.Minute) // longer than the interval between two calls
 	r := w.claim(t, w.dialer(), 10)
 	require.Empty(t, r.Claims)
 	require.Zero(t, r.Skipped+r.Postponed, "nothing becomes of the other tasks")
 	w.complete(t, first, task, calling.NoAnswer)
-	w.pass(20 * time.Minute)
+	w.Clock.Advance(20 * time.Minute)
 	require.Len(t, w.claim(t, w.dialer(), 10).Claims, 1)
 	require.Len(t, w.tasks(t, id, calling.Claimed), 1)
 }
@@ -244,13 +245,13 @@ func TestExpiredLeases(t *testing.T) {
 		_, err := w.Renew(t.Context(), dialer, schedule.RenewInput{ID: held[ids[1]].ID(), CallStarted: val(true)})
 		require.NoError(t, err)
 		w.syncWith(t, "C-2", "collections", nil)
-		w.exec(t, "UPDATE schedules SET status = 'STOPPED' WHERE customer_id = $1", ids[3])
-		w.exec(t, "UPDATE call_tasks SET override_reason = 'a supervisor said so' WHERE id = $1", held[ids[0]].UUID)
+		w.Exec(t, "UPDATE schedules SET status = 'STOPPED' WHERE customer_id = $1", ids[3])
+		w.Exec(t, "UPDATE call_tasks SET override_reason = 'a supervisor said so' WHERE id = $1", held[ids[0]].UUID)
 
-		w.pass(119 * time.Second)
+		w.Clock.Advance(119 * time.Second)
 		require.NoError(t, w.Reap(t.Context()))
 		require.Equal(t, calling.Claimed, w.task(t, held[ids[0]].UUID).State, "the lease still runs")
-		w.pass(time.Second)
+		w.Clock.Advance(time.Second)
 		if reap {
 			require.NoError(t, w.Reap(t.Context()))
 			require.NoError(t, w.Reap(t.Context()))
@@ -273,7 +274,7 @@ func TestExpiredLeases(t *testing.T) {
 		require.Equal(t, "+12125551212", attempts[0].PhoneNumber)
 		require.Equal(t, failed.UUID, *attempts[0].TaskID)
 		require.Equal(t, int32(1), w.active(t, ids[1]).AttemptsMade)
-		d, err := w.CallEligibility(t.Context(), w.v, schedule.EligibilityQuery{Whose: schedule.Whose{ReferenceID: val("C-1")}, TaskType: "collections"})
+		d, err := w.CallEligibility(t.Context(), w.Viewer, schedule.EligibilityQuery{Whose: schedule.Whose{ReferenceID: val("C-1")}, TaskType: "collections"})
 		require.NoError(t, err)
 		require.Contains(t, codes(d.Denials), calling.RuleMinInterval, "the attempt counts")
 		require.Empty(t, w.attempts(t, ids[0]))
@@ -296,7 +297,7 @@ func TestLeaseEndingDuringASync(t *testing.T) {
 		reference := fmt.Sprint("C-", round)
 		w.syncWith(t, reference, "collections", nil)
 		require.Len(t, w.claim(t, w.dialer(), 1).Claims, 1)
-		w.pass(3 * time.Minute)
+		w.Clock.Advance(3 * time.Minute)
 		var group sync.WaitGroup
 		failures := make(chan error, 10)
 		for i := range 6 {
@@ -305,7 +306,7 @@ func TestLeaseEndingDuringASync(t *testing.T) {
 				if i%2 == 0 {
 					err = w.Reap(context.Background())
 				} else {
-					_, err = w.Sync(context.Background(), w.v, input(reference, "collections"))
+					_, err = w.Sync(context.Background(), w.Viewer, input(reference, "collections"))
 				}
 				failures <- err
 			})
@@ -317,7 +318,7 @@ func TestLeaseEndingDuringASync(t *testing.T) {
 		}
 		require.NoError(t, w.Reap(t.Context()))
 		w.consistent(t)
-		w.exec(t, "DELETE FROM call_tasks")
+		w.Exec(t, "DELETE FROM call_tasks")
 	}
 }
 
@@ -334,21 +335,21 @@ func TestRenew(t *testing.T) {
 	require.Equal(t, []string{"NOT_ALLOWED input.id"}, refused(t, err))
 	_, err = w.Renew(t.Context(), dialer, schedule.RenewInput{ID: task.ID(), LeaseSeconds: val[int32](5)})
 	require.Equal(t, []string{"OUT_OF_RANGE input.leaseSeconds"}, refused(t, err))
-	w.pass(time.Minute)
+	w.Clock.Advance(time.Minute)
 	got, err := w.Renew(t.Context(), dialer, schedule.RenewInput{ID: task.ID(), LeaseSeconds: val[int32](300)})
 	require.NoError(t, err)
 	require.Equal(t, calling.Claimed, got.Task.State)
-	require.Equal(t, w.clock().Add(5*time.Minute), *got.Task.LeaseExpiresAt)
+	require.Equal(t, w.Clock.Now().Add(5*time.Minute), *got.Task.LeaseExpiresAt)
 	got, err = w.Renew(t.Context(), dialer, schedule.RenewInput{ID: task.ID(), CallStarted: val(true)})
 	require.NoError(t, err)
 	require.Equal(t, calling.InProgress, got.Task.State)
 	// A call that began is not judged any more.
-	w.exec(t, "UPDATE customers SET do_not_call = true WHERE id = $1", id)
+	w.Exec(t, "UPDATE customers SET do_not_call = true WHERE id = $1", id)
 	got, err = w.Renew(t.Context(), dialer, schedule.RenewInput{ID: task.ID(), CallStarted: val(true)})
 	require.NoError(t, err)
 	require.Equal(t, calling.InProgress, got.Task.State)
 	require.Equal(t, got.Task.Version, w.task(t, task.UUID).Version)
-	_, err = w.Cancel(t.Context(), w.v, schedule.CancelInput{ID: task.ID(), Reason: "too late"})
+	_, err = w.Cancel(t.Context(), w.Viewer, schedule.CancelInput{ID: task.ID(), Reason: "too late"})
 	require.Equal(t, []string{"INVALID_STATE input.id"}, refused(t, err))
 }
 
@@ -381,18 +382,18 @@ func TestCancel(t *testing.T) {
 	id := w.syncWith(t, "C-1", "collections", nil).Customer.UUID
 	tasks := w.tasks(t, id)
 	for _, reason := range []string{"", " "} {
-		_, err := w.Cancel(t.Context(), w.v, schedule.CancelInput{ID: tasks[0].ID(), Reason: reason})
+		_, err := w.Cancel(t.Context(), w.Viewer, schedule.CancelInput{ID: tasks[0].ID(), Reason: reason})
 		require.Equal(t, []string{"BLANK input.reason"}, refused(t, err))
 	}
 	for range 2 {
-		got, err := w.Cancel(t.Context(), w.v, schedule.CancelInput{ID: tasks[0].ID(), Reason: "the customer paid"})
+		got, err := w.Cancel(t.Context(), w.Viewer, schedule.CancelInput{ID: tasks[0].ID(), Reason: "the customer paid"})
 		require.NoError(t, err)
 		require.Equal(t, calling.Cancelled, got.State)
 		require.Equal(t, "the customer paid", *got.SkipReason)
 	}
 	require.Equal(t, 1, w.audited(t, "call_task.cancelled", id))
 	// Foreign, unknown and wrong ids.
-	stranger := viewerWith(uuid.New())
+	stranger := dbtest.NewViewer(uuid.New())
 	_, err := w.Cancel(t.Context(), stranger, schedule.CancelInput{ID: tasks[1].ID(), Reason: "not mine"})
 	require.Equal(t, []string{"NOT_FOUND input.id"}, refused(t, err))
 	require.Equal(t, calling.Pending, w.task(t, tasks[1].UUID).State)
@@ -404,10 +405,10 @@ func TestOverduePlansExpire(t *testing.T) {
 	w.taskType(t, "collections", nil)
 	id := w.syncWith(t, "C-1", "collections", nil).Customer.UUID
 	until := *w.active(t, id).PlannedUntil
-	w.at(until.Add(-time.Second))
+	w.Clock.Set(until.Add(-time.Second))
 	require.NoError(t, w.Reap(t.Context()))
 	require.Len(t, w.tasks(t, id, calling.Pending), 7, "late, but the plan is not over")
-	w.at(until)
+	w.Clock.Set(until)
 	require.NoError(t, w.Reap(t.Context()))
 	require.Len(t, w.tasks(t, id, calling.Expired), 7)
 }
@@ -415,11 +416,11 @@ func TestOverduePlansExpire(t *testing.T) {
 func TestChangesAreToldAfterTheCommit(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	other := newWorldOn(t, w.url, discard(), lendingDefaults())
-	w.run(t)
-	other.run(t)
+	other := w.another(t)
+	w.Listen(t)
+	other.Listen(t)
 	w.taskType(t, "collections", nil)
-	changes := other.Changes(t.Context(), w.v, nil)
+	changes := other.Changes(t.Context(), w.Viewer, nil)
 	id := w.syncWith(t, "C-1", "collections", nil).Customer.UUID
 	dialer := w.dialer()
 	w.complete(t, dialer, w.claimOne(t, dialer), calling.DNCRequested)

@@ -111,13 +111,13 @@ const patient = 30 * time.Second
 // newLendingWorld is a world with a client that waits for so long.
 func newLendingWorld(t *testing.T, url string, patience time.Duration) *world {
 	t.Helper()
-	w := newWorldOn(t, dbtest.New(t), discard(), lending.Options{
+	w := newWorldWith(t, lending.Options{
 		TryTimeout: patience, Timeout: 2 * patience, FailuresToOpen: 1000,
 		Backoff: func() backoff.BackOff { return &backoff.ZeroBackOff{} },
 	})
 	w.taskType(t, "collections", nil)
 	if url != "" {
-		_, err := w.customers.ConfigureLendingSystem(t.Context(), w.v, customer.ConfigureLendingSystemInput{BaseURL: url, Key: val(lendingKey)})
+		_, err := w.customers.ConfigureLendingSystem(t.Context(), w.Viewer, customer.ConfigureLendingSystemInput{BaseURL: url, Key: val(lendingKey)})
 		require.NoError(t, err)
 	}
 	return w
@@ -139,7 +139,7 @@ func TestTheLendingSystemFillsOnlyWhatIsMissing(t *testing.T) {
 	require.True(t, r.ScheduleCreated)
 	require.Equal(t, 2, r.LoansImported)
 	got := w.record(t, r.Customer.UUID)
-	digits, err := got.Customer.LastFour(w.sealer)
+	digits, err := got.Customer.LastFour(w.Sealer)
 	require.NoError(t, err)
 	require.Equal(t, []string{"Ada", "Hill", "ada@example.com", "1980-02-29", "0123", "+14155550100", "America/Los_Angeles", "en", "1 Elm St", "Apt 4B", "San Francisco", "CA", "94102"},
 		[]string{*got.Customer.FirstName, *got.Customer.LastName, *got.Customer.Email, got.Customer.Birthday.String(), *digits, got.Phone.Number, *got.Customer.TimeZone,
@@ -186,7 +186,7 @@ func TestAnOptOutThatTheLendingSystemKnowsOf(t *testing.T) {
 	require.Empty(t, w.tasks(t, r.Customer.UUID))
 	// The lending system's "false" is no permission.
 	l.set(func(l *lendingSystem) { l.borrower["doNotCall"] = false })
-	_, err := w.Sync(t.Context(), w.v, fromLending("C-1", nil))
+	_, err := w.Sync(t.Context(), w.Viewer, fromLending("C-1", nil))
 	require.Equal(t, []string{"DO_NOT_CALL input.doNotCall"}, refused(t, err))
 	// What the integrator says outright counts.
 	l.set(func(l *lendingSystem) { l.borrower["doNotCall"] = true })
@@ -223,10 +223,10 @@ func TestLoans(t *testing.T) {
 	require.Equal(t, "7 PAID 90.25, 8 LATE -", loans(again.Customer.UUID))
 	require.Equal(t, loan, *again.Schedule.LoanID)
 
-	before := w.dump(t)
-	_, err := w.Sync(t.Context(), w.v, fromLending("linked", func(in *schedule.SyncInput) { in.LoanID = val("99") }))
+	before := w.Dump(t)
+	_, err := w.Sync(t.Context(), w.Viewer, fromLending("linked", func(in *schedule.SyncInput) { in.LoanID = val("99") }))
 	require.Equal(t, []string{"NOT_FOUND input.sync"}, refused(t, err))
-	require.Equal(t, before, w.dump(t))
+	require.Equal(t, before, w.Dump(t))
 
 	results := w.bulk(t, batch.RejectFailedRows, []*schedule.SyncInput{ptr(fromLending("b-1", nil)), ptr(fromLending("b-2", nil)), ptr(fromLending("b-1", nil))})
 	require.Equal(t, []batch.Action{batch.Create, batch.Create, batch.Unchanged}, actions(results))
@@ -237,7 +237,7 @@ func TestALendingSystemThatMisbehaves(t *testing.T) {
 	l := newLendingSystem(t)
 	w := newLendingWorld(t, l.URL, 1500*time.Millisecond)
 	w.sync(t, fromLending("C-1", nil))
-	all := w.dump(t)
+	all := w.Dump(t)
 	answer := func(status int, contentType, body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", contentType)
@@ -279,12 +279,12 @@ func TestALendingSystemThatMisbehaves(t *testing.T) {
 		if name == "bad zone" {
 			reference = "C-9"
 		}
-		_, err := w.Sync(t.Context(), w.v, fromLending(reference, nil))
+		_, err := w.Sync(t.Context(), w.Viewer, fromLending(reference, nil))
 		require.Equal(t, []string{row.code + " input.sync"}, refused(t, err), name)
 		require.NotContains(t, messages(t, err), "secret", name)
 		require.NotContains(t, messages(t, err), "127.0.0.1", name)
 		require.Greater(t, len(messages(t, err)), 20, "the message says what happened")
-		require.Equal(t, all, w.dump(t), name)
+		require.Equal(t, all, w.Dump(t), name)
 
 		// In a batch the other rows are written; all wrong values are still found.
 		wrong := fromLending("C-1", func(in *schedule.SyncInput) { in.Email = val("nobody") })
@@ -292,31 +292,31 @@ func TestALendingSystemThatMisbehaves(t *testing.T) {
 			results := w.bulk(t, batch.RejectFailedRows, []*schedule.SyncInput{&wrong, ptr(input("by-itself", "collections"))})
 			require.Equal(t, []string{row.code + " input.customers.0.sync", "INVALID input.customers.0.email"}, lines(results[0].UserErrors))
 			require.Equal(t, batch.Create, results[1].Action)
-			all = w.dump(t)
+			all = w.Dump(t)
 		}
 	}
 	l.Close()
-	_, err := w.Sync(t.Context(), w.v, fromLending("C-1", nil))
+	_, err := w.Sync(t.Context(), w.Viewer, fromLending("C-1", nil))
 	require.Equal(t, []string{"LENDING_SYSTEM_UNAVAILABLE input.sync"}, refused(t, err))
-	require.Equal(t, all, w.dump(t))
+	require.Equal(t, all, w.Dump(t))
 }
 
 func TestNoLendingSystem(t *testing.T) {
 	t.Parallel()
 	w := newLendingWorld(t, "", patient)
-	_, err := w.Sync(t.Context(), w.v, fromLending("C-1", nil))
+	_, err := w.Sync(t.Context(), w.Viewer, fromLending("C-1", nil))
 	require.Equal(t, []string{"INVALID_STATE input.sync"}, refused(t, err))
 	l := newLendingSystem(t)
-	_, err = w.customers.ConfigureLendingSystem(t.Context(), w.v, customer.ConfigureLendingSystemInput{BaseURL: l.URL, Key: val(lendingKey), IsEnabled: val(false)})
+	_, err = w.customers.ConfigureLendingSystem(t.Context(), w.Viewer, customer.ConfigureLendingSystemInput{BaseURL: l.URL, Key: val(lendingKey), IsEnabled: val(false)})
 	require.NoError(t, err)
-	_, err = w.Sync(t.Context(), w.v, fromLending("C-1", nil))
+	_, err = w.Sync(t.Context(), w.Viewer, fromLending("C-1", nil))
 	require.Equal(t, []string{"INVALID_STATE input.sync"}, refused(t, err))
 	require.Empty(t, l.asked)
-	_, err = w.customers.ConfigureLendingSystem(t.Context(), w.v, customer.ConfigureLendingSystemInput{BaseURL: l.URL, IsEnabled: val(true)})
+	_, err = w.customers.ConfigureLendingSystem(t.Context(), w.Viewer, customer.ConfigureLendingSystemInput{BaseURL: l.URL, IsEnabled: val(true)})
 	require.NoError(t, err)
 	w.sync(t, fromLending("C-1", nil))
 	// One organization's lending system is not another's.
-	_, err = w.Sync(t.Context(), viewerWith(uuidOf(9)), fromLending("C-1", nil))
+	_, err = w.Sync(t.Context(), dbtest.NewViewer(uuidOf(9)), fromLending("C-1", nil))
 	require.Contains(t, refused(t, err), "INVALID input.taskType")
 }
 
@@ -332,10 +332,10 @@ func TestNothingIsLockedWhileTheLendingSystemIsAsked(t *testing.T) {
 			asked++
 			var open, locks int
 			ctx := context.Background()
-			if err := w.pool.Get(ctx, &open, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL"); err != nil {
+			if err := w.Pool.Get(ctx, &open, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL"); err != nil {
 				t.Error(err)
 			}
-			if err := w.pool.Get(ctx, &locks, `SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+			if err := w.Pool.Get(ctx, &locks, `SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
 				WHERE l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND l.pid <> pg_backend_pid() AND c.relnamespace = 'public'::regnamespace`); err != nil {
 				t.Error(err)
 			}
@@ -343,7 +343,7 @@ func TestNothingIsLockedWhileTheLendingSystemIsAsked(t *testing.T) {
 				t.Errorf("%d transactions and %d locks while the lending system is asked", open, locks)
 			}
 			// A sync of the same customer gets through meanwhile.
-			if _, err := w.Sync(ctx, w.v, input("C-1", "collections")); err != nil {
+			if _, err := w.Sync(ctx, w.Viewer, input("C-1", "collections")); err != nil {
 				t.Error(err)
 			}
 		}

@@ -10,6 +10,7 @@ import (
 
 	"caseload/internal/calling"
 	"caseload/internal/customer"
+	"caseload/internal/dbtest"
 	"caseload/internal/relay"
 	"caseload/internal/schedule"
 )
@@ -24,10 +25,10 @@ func called(t *testing.T, w *world, reference, taskType string) (*schedule.CallT
 		in.ID = task.ID()
 		first, err := w.Complete(t.Context(), dialer, in)
 		require.NoError(t, err)
-		all := w.dump(t)
+		all := w.Dump(t)
 		again, err := w.Complete(t.Context(), dialer, in)
 		require.NoError(t, err, "completing again with the same outcome changes nothing")
-		require.Equal(t, all, w.dump(t))
+		require.Equal(t, all, w.Dump(t))
 		require.Equal(t, first.Attempt.UUID, again.Attempt.UUID)
 		require.Equal(t, first.CallTask.State, again.CallTask.State)
 		require.Equal(t, first.Customer.UUID, again.Customer.UUID)
@@ -65,21 +66,21 @@ func TestConsequencesOfEveryOutcome(t *testing.T) {
 		w.taskType(t, "collections", func(in *schedule.CreateTaskTypeInput) { in.RegulationF = val(mode) })
 		for outcome, row := range rows {
 			name := fmt.Sprint(mode, " ", outcome)
-			w.at(monday)
+			w.Clock.Set(dbtest.Monday)
 			in := schedule.CompleteInput{Outcome: outcome, Note: val("what was said")}
 			if outcome == calling.CallbackRequested {
-				in.CallbackAt = val(monday.Add(3 * time.Hour))
+				in.CallbackAt = val(dbtest.Monday.Add(3 * time.Hour))
 			}
 			task, complete := called(t, w, name, "collections")
 			id := task.CustomerID
-			w.pass(90 * time.Second)
+			w.Clock.Advance(90 * time.Second)
 			r := complete(in)
 			stored := w.task(t, task.UUID)
 			require.Equal(t, row.state, stored.State, name)
 			require.Equal(t, outcome, *stored.Outcome, name)
 			require.Equal(t, "what was said", *stored.Note, name)
 			require.Nil(t, stored.LeaseExpiresAt, name)
-			require.Equal(t, w.clock(), stored.FinishedAt.UTC(), name)
+			require.Equal(t, w.Clock.Now(), stored.FinishedAt.UTC(), name)
 			attempts := w.attempts(t, id)
 			require.Len(t, attempts, 1, name)
 			require.Equal(t, outcome, *attempts[0].Outcome, name)
@@ -109,7 +110,7 @@ func TestConsequencesOfEveryOutcome(t *testing.T) {
 				if outcome == calling.CallbackRequested {
 					require.Len(t, pending, 1, name)
 					require.Equal(t, pending[0].UUID, r.Callback.UUID, name)
-					want := monday.Add(3 * time.Hour)
+					want := dbtest.Monday.Add(3 * time.Hour)
 					if pending[0].DueAt.UTC() != want {
 						// One call a day: the callback bypasses no rule of the company either.
 						want = time.Date(2026, 3, 3, 13, 0, 0, 0, time.UTC)
@@ -125,7 +126,7 @@ func TestConsequencesOfEveryOutcome(t *testing.T) {
 				}
 				require.Equal(t, first, pending[0].DueLocal.Date.String(), name)
 			}
-			w.exec(t, "DELETE FROM call_tasks")
+			w.Exec(t, "DELETE FROM call_tasks")
 		}
 	}
 }
@@ -145,7 +146,7 @@ func TestCallbacks(t *testing.T) {
 		"2026-03-11 14:00:00": "2026-03-11 14:00", // beyond the first horizon
 		"2026-05-20 14:00:00": "2026-05-20 14:00",
 	} {
-		w.at(monday)
+		w.Clock.Set(dbtest.Monday)
 		at, err := time.ParseInLocation("2006-01-02 15:04:05", asked, time.UTC)
 		require.NoError(t, err)
 		task, complete := called(t, w, asked, "collections")
@@ -157,24 +158,24 @@ func TestCallbacks(t *testing.T) {
 		require.True(t, pending[0].DueAt.Before(*w.active(t, task.CustomerID).PlannedUntil), asked)
 		require.True(t, pending[0].WindowEndsAt.After(pending[0].DueAt), asked)
 		// And the dialer does get it then.
-		w.at(pending[0].DueAt)
+		w.Clock.Set(pending[0].DueAt)
 		require.NoError(t, w.Reap(t.Context()))
 		got := w.claimOne(t, w.dialer())
 		require.Equal(t, pending[0].UUID, got.UUID, asked)
-		w.exec(t, "DELETE FROM call_tasks")
+		w.Exec(t, "DELETE FROM call_tasks")
 	}
-	w.at(monday)
+	w.Clock.Set(dbtest.Monday)
 	dialer := w.dialer()
 	w.syncWith(t, "C-1", "collections", nil)
 	task := w.claimOne(t, dialer)
-	all := w.dump(t)
+	all := w.Dump(t)
 	for want, in := range map[string]schedule.CompleteInput{
 		"REQUIRED input.callbackAt":      {Outcome: calling.CallbackRequested},
-		"INVALID input.callbackAt":       {Outcome: calling.NoAnswer, CallbackAt: val(monday.Add(time.Hour))},
-		"OUT_OF_RANGE input.callbackAt":  {Outcome: calling.CallbackRequested, CallbackAt: val(monday)},
-		"OUT_OF_RANGE input.callbackAt ": {Outcome: calling.CallbackRequested, CallbackAt: val(monday.Add(91 * 24 * time.Hour))},
-		"OUT_OF_RANGE input.startedAt":   {Outcome: calling.NoAnswer, StartedAt: val(monday.Add(time.Second))},
-		"OUT_OF_RANGE input.startedAt ":  {Outcome: calling.NoAnswer, StartedAt: val(monday.Add(-time.Second))},
+		"INVALID input.callbackAt":       {Outcome: calling.NoAnswer, CallbackAt: val(dbtest.Monday.Add(time.Hour))},
+		"OUT_OF_RANGE input.callbackAt":  {Outcome: calling.CallbackRequested, CallbackAt: val(dbtest.Monday)},
+		"OUT_OF_RANGE input.callbackAt ": {Outcome: calling.CallbackRequested, CallbackAt: val(dbtest.Monday.Add(91 * 24 * time.Hour))},
+		"OUT_OF_RANGE input.startedAt":   {Outcome: calling.NoAnswer, StartedAt: val(dbtest.Monday.Add(time.Second))},
+		"OUT_OF_RANGE input.startedAt ":  {Outcome: calling.NoAnswer, StartedAt: val(dbtest.Monday.Add(-time.Second))},
 		"TOO_LONG input.note":            {Outcome: calling.NoAnswer, Note: val(string(make([]rune, 2001)))},
 		"NOT_FOUND input.loanIds.0":      {Outcome: calling.NoAnswer, LoanIDs: list(relay.ID{Prefix: customer.Loans.Prefix(), UUID: uuid.New()})},
 	} {
@@ -182,7 +183,7 @@ func TestCallbacks(t *testing.T) {
 		_, err := w.Complete(t.Context(), dialer, in)
 		require.Equal(t, []string{trim(want)}, refused(t, err))
 	}
-	require.Equal(t, all, w.dump(t))
+	require.Equal(t, all, w.Dump(t))
 }
 
 // A sync may change the phone while the dialer talks: what the outcome says is of the number that was dialed.
@@ -221,8 +222,8 @@ func TestExhaustion(t *testing.T) {
 	t.Parallel()
 	for _, what := range calling.OnExhaustedValues {
 		w := newWorld(t)
-		w.run(t)
-		changes := w.Changes(t.Context(), w.v, nil)
+		w.Listen(t)
+		changes := w.Changes(t.Context(), w.Viewer, nil)
 		w.taskType(t, "collections", func(in *schedule.CreateTaskTypeInput) {
 			in.MaxAttempts, in.HorizonDays, in.OnExhausted = val[int32](2), val[int32](3), val(what)
 		})
@@ -231,7 +232,7 @@ func TestExhaustion(t *testing.T) {
 		dialer := w.dialer()
 		w.complete(t, dialer, w.claimOne(t, dialer), calling.NoAnswer)
 		require.Equal(t, int32(1), w.active(t, id).AttemptsMade)
-		w.at(w.tasks(t, id, calling.Pending)[0].DueAt)
+		w.Clock.Set(w.tasks(t, id, calling.Pending)[0].DueAt)
 		until := *w.active(t, id).PlannedUntil
 		r := w.complete(t, dialer, w.claimOne(t, dialer), calling.Voicemail)
 		status := get[string](t, w, "SELECT status FROM schedules WHERE id = $1", first.Schedule.UUID)
@@ -277,12 +278,12 @@ func TestRecordedCalls(t *testing.T) {
 	w := newWorld(t)
 	w.taskType(t, "collections", nil)
 	record := func(reference string, d calling.Direction, o calling.Outcome) *schedule.CallResult {
-		r, err := w.RecordCall(t.Context(), w.v, schedule.RecordInput{Whose: schedule.Whose{ReferenceID: val(reference)}, Direction: d, Outcome: o})
+		r, err := w.RecordCall(t.Context(), w.Viewer, schedule.RecordInput{Whose: schedule.Whose{ReferenceID: val(reference)}, Direction: d, Outcome: o})
 		require.NoError(t, err)
 		return r
 	}
 	denials := func(reference string) []calling.RuleCode {
-		d, err := w.CallEligibility(t.Context(), w.v, schedule.EligibilityQuery{Whose: schedule.Whose{ReferenceID: val(reference)}, TaskType: "collections"})
+		d, err := w.CallEligibility(t.Context(), w.Viewer, schedule.EligibilityQuery{Whose: schedule.Whose{ReferenceID: val(reference)}, TaskType: "collections"})
 		require.NoError(t, err)
 		return codes(d.Denials)
 	}
@@ -307,23 +308,23 @@ func TestRecordedCalls(t *testing.T) {
 	require.True(t, w.record(t, dnc).Customer.DoNotCall)
 	require.Nil(t, w.active(t, dnc))
 
-	all := w.dump(t)
+	all := w.Dump(t)
 	for want, in := range map[string]schedule.RecordInput{
 		"REQUIRED input":                {},
 		"REQUIRED input ":               {Whose: schedule.Whose{ReferenceID: val("in"), CustomerID: val(relay.ID{Prefix: customer.Table.Prefix(), UUID: id})}},
 		"NOT_FOUND input.referenceId":   {Whose: schedule.Whose{ReferenceID: val("nobody")}},
 		"NOT_FOUND input.customerId":    {Whose: schedule.Whose{CustomerID: val(relay.ID{Prefix: customer.Table.Prefix(), UUID: uuid.New()})}},
-		"OUT_OF_RANGE input.occurredAt": {Whose: schedule.Whose{ReferenceID: val("in")}, OccurredAt: val(w.clock().Add(time.Minute))},
+		"OUT_OF_RANGE input.occurredAt": {Whose: schedule.Whose{ReferenceID: val("in")}, OccurredAt: val(w.Clock.Now().Add(time.Minute))},
 		"INVALID input.phoneNumber":     {Whose: schedule.Whose{ReferenceID: val("in")}, PhoneNumber: val("12")},
 		"NOT_FOUND input.loanIds.0":     {Whose: schedule.Whose{ReferenceID: val("in")}, LoanIDs: list(relay.ID{Prefix: customer.Loans.Prefix(), UUID: uuid.New()})},
 	} {
 		in.Direction, in.Outcome = calling.Outbound, calling.NoAnswer
-		_, err := w.RecordCall(t.Context(), w.v, in)
+		_, err := w.RecordCall(t.Context(), w.Viewer, in)
 		require.Equal(t, []string{trim(want)}, refused(t, err), want)
 	}
-	require.Equal(t, all, w.dump(t))
+	require.Equal(t, all, w.Dump(t))
 	w.syncWith(t, "mute", "collections", func(in *schedule.SyncInput) { in.PhoneNumber = null[string]() })
-	_, err := w.RecordCall(t.Context(), w.v, schedule.RecordInput{Whose: schedule.Whose{ReferenceID: val("mute")}, Direction: calling.Outbound, Outcome: calling.NoAnswer})
+	_, err := w.RecordCall(t.Context(), w.Viewer, schedule.RecordInput{Whose: schedule.Whose{ReferenceID: val("mute")}, Direction: calling.Outbound, Outcome: calling.NoAnswer})
 	require.Equal(t, []string{"REQUIRED input.phoneNumber"}, refused(t, err))
 }
 
@@ -337,10 +338,10 @@ func TestAConversationAboutSeveralDebts(t *testing.T) {
 	for _, number := range []string{"A", "B", "C"} {
 		loan := uuid.New()
 		loans[number] = relay.ID{Prefix: customer.Loans.Prefix(), UUID: loan}
-		w.exec(t, "INSERT INTO loans (organization_id, id, customer_id, external_id, status, fetched_at, created_at, updated_at) VALUES ($1, $2, $3, $4, 'OPEN', now(), now(), now())", w.v.OrganizationID, loan, id, number)
+		w.Exec(t, "INSERT INTO loans (organization_id, id, customer_id, external_id, status, fetched_at, created_at, updated_at) VALUES ($1, $2, $3, $4, 'OPEN', now(), now(), now())", w.Viewer.OrganizationID, loan, id, number)
 	}
-	w.exec(t, "DELETE FROM call_tasks")
-	_, err := w.RecordCall(t.Context(), w.v, schedule.RecordInput{
+	w.Exec(t, "DELETE FROM call_tasks")
+	_, err := w.RecordCall(t.Context(), w.Viewer, schedule.RecordInput{
 		Whose: schedule.Whose{ReferenceID: val("C-1")}, Direction: calling.Inbound, Outcome: calling.Conversation, LoanIDs: list(loans["A"], loans["B"]),
 	})
 	require.NoError(t, err)
@@ -356,7 +357,7 @@ func TestAConversationAboutSeveralDebts(t *testing.T) {
 		require.Equal(t, loans[number].UUID, *pending[0].LoanID)
 		task := w.claimOne(t, w.dialer())
 		require.Equal(t, loans[number].UUID, *task.LoanID)
-		w.exec(t, "DELETE FROM call_tasks")
+		w.Exec(t, "DELETE FROM call_tasks")
 	}
 	// Without a loan the calls are about all of them.
 	r := w.syncWith(t, "C-1", "collections", nil)
@@ -371,23 +372,23 @@ func TestClaimOneWithAnOverride(t *testing.T) {
 	w := newWorld(t)
 	w.taskType(t, "collections", nil)
 	id := w.syncWith(t, "C-1", "collections", nil).Customer.UUID
-	_, err := w.RecordCall(t.Context(), w.v, schedule.RecordInput{Whose: schedule.Whose{ReferenceID: val("C-1")}, Direction: calling.Inbound, Outcome: calling.Conversation})
+	_, err := w.RecordCall(t.Context(), w.Viewer, schedule.RecordInput{Whose: schedule.Whose{ReferenceID: val("C-1")}, Direction: calling.Inbound, Outcome: calling.Conversation})
 	require.NoError(t, err)
 	task := w.tasks(t, id, calling.Pending)[0]
-	claim, denials, err := w.ClaimOne(t.Context(), w.v, schedule.ClaimOneInput{ID: task.ID()})
+	claim, denials, err := w.ClaimOne(t.Context(), w.Viewer, schedule.ClaimOneInput{ID: task.ID()})
 	require.NoError(t, err)
 	require.Nil(t, claim)
 	require.Equal(t, calling.RuleSevenDaysAfterConversation, denials[0].Rule)
 	require.Equal(t, calling.Pending, w.task(t, task.UUID).State)
-	weak := viewerWith(w.v.OrganizationID)
+	weak := dbtest.NewViewer(w.Viewer.OrganizationID)
 	_, _, err = w.ClaimOne(t.Context(), weak, schedule.ClaimOneInput{ID: task.ID(), OverrideReason: val("short")})
 	require.Equal(t, []string{"INVALID input.overrideReason", "NOT_ALLOWED input.overrideReason"}, refused(t, err))
-	claim, denials, err = w.ClaimOne(t.Context(), w.v, schedule.ClaimOneInput{ID: task.ID(), OverrideReason: val("the customer asked for this call by letter")})
+	claim, denials, err = w.ClaimOne(t.Context(), w.Viewer, schedule.ClaimOneInput{ID: task.ID(), OverrideReason: val("the customer asked for this call by letter")})
 	require.NoError(t, err)
 	require.Empty(t, denials)
 	require.Equal(t, calling.RuleSevenDaysAfterConversation, claim.Warnings[0].Rule)
 	require.Equal(t, 1, w.audited(t, "call_task.claimed_by_override", id))
-	_, err = w.Renew(t.Context(), w.v, schedule.RenewInput{ID: task.ID(), CallStarted: val(true)})
+	_, err = w.Renew(t.Context(), w.Viewer, schedule.RenewInput{ID: task.ID(), CallStarted: val(true)})
 	require.NoError(t, err, "the override holds for the call itself")
 	require.Equal(t, "+12125551212", *w.task(t, task.UUID).DialedNumber)
 }

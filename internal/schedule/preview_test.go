@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"caseload/internal/calling"
+	"caseload/internal/dbtest"
 	"caseload/internal/schedule"
 )
 
@@ -15,7 +16,7 @@ import (
 func TestPreviewAndEligibilityAgreeWithSyncAndClaim(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	require.NoError(t, schedule.LoadLaw(t.Context(), w.pool, monday))
+	require.NoError(t, schedule.LoadLaw(t.Context(), w.Pool, dbtest.Monday))
 	w.taskType(t, "collections", nil)
 	w.taskType(t, "offers", func(in *schedule.CreateTaskTypeInput) {
 		in.Purpose, in.MaxAttempts, in.MaxAttemptsPerDay, in.MinIntervalMinutes, in.JitterMinutes = calling.Solicitation, val[int32](12), val[int32](3), val[int32](90), val[int32](45)
@@ -26,28 +27,28 @@ func TestPreviewAndEligibilityAgreeWithSyncAndClaim(t *testing.T) {
 		{"Pacific/Honolulu", "+18085550123", "HI"}, {"America/Indiana/Knox", "+15745550123", "IN"}, {"America/New_York", "+14015550123", "RI"},
 	}
 	n := 0
-	for _, start := range []time.Time{monday, time.Date(2026, 3, 7, 23, 30, 30, 0, time.UTC), time.Date(2026, 7, 3, 12, 0, 0, 0, time.UTC), time.Date(2026, 10, 31, 15, 0, 0, 0, time.UTC)} {
+	for _, start := range []time.Time{dbtest.Monday, time.Date(2026, 3, 7, 23, 30, 30, 0, time.UTC), time.Date(2026, 7, 3, 12, 0, 0, 0, time.UTC), time.Date(2026, 10, 31, 15, 0, 0, 0, time.UTC)} {
 		for _, place := range places {
 			for _, taskType := range []string{"collections", "offers"} {
 				n++
 				reference := fmt.Sprint("C-", n)
-				w.at(start)
+				w.Clock.Set(start)
 				change := func(in *schedule.SyncInput) {
 					in.Timezone, in.PhoneNumber, in.State = val(place.zone), val(place.phone), val(place.state)
 				}
 				first := w.syncWith(t, reference, taskType, change)
 				whose := schedule.Whose{ReferenceID: val(reference)}
 				if n%3 == 0 {
-					_, err := w.RecordCall(t.Context(), w.v, schedule.RecordInput{Whose: whose, Direction: calling.Outbound, Outcome: calling.Voicemail})
+					_, err := w.RecordCall(t.Context(), w.Viewer, schedule.RecordInput{Whose: whose, Direction: calling.Outbound, Outcome: calling.Voicemail})
 					require.NoError(t, err)
 				}
-				w.pass(time.Duration(n) * 37 * time.Minute)
+				w.Clock.Advance(time.Duration(n) * 37 * time.Minute)
 				id := first.Customer.UUID
 
-				all := w.dump(t)
-				preview, err := w.Preview(t.Context(), w.v, schedule.PreviewInput{Whose: whose, TaskType: taskType})
+				all := w.Dump(t)
+				preview, err := w.Preview(t.Context(), w.Viewer, schedule.PreviewInput{Whose: whose, TaskType: taskType})
 				require.NoError(t, err)
-				require.Equal(t, all, w.dump(t), "a preview writes nothing")
+				require.Equal(t, all, w.Dump(t), "a preview writes nothing")
 				r := w.syncWith(t, reference, taskType, change)
 				tasks := w.tasks(t, id, calling.Pending)
 				require.Equal(t, r.TasksCreated, len(preview.Slots))
@@ -66,37 +67,37 @@ func TestPreviewAndEligibilityAgreeWithSyncAndClaim(t *testing.T) {
 				require.Equal(t, len(preview.Slots), slots)
 
 				for _, later := range []time.Duration{0, 5 * time.Hour, 11 * time.Hour, 26 * time.Hour} {
-					w.exec(t, "DELETE FROM call_tasks WHERE customer_id = $1", id)
+					w.Exec(t, "DELETE FROM call_tasks WHERE customer_id = $1", id)
 					w.syncWith(t, reference, taskType, change)
-					before := w.clock()
-					w.pass(later)
-					w.exec(t, "DELETE FROM call_tasks WHERE customer_id <> $1 OR due_at > $2", id, w.clock())
+					before := w.Clock.Now()
+					w.Clock.Advance(later)
+					w.Exec(t, "DELETE FROM call_tasks WHERE customer_id <> $1 OR due_at > $2", id, w.Clock.Now())
 					if len(w.tasks(t, id, calling.Pending)) == 0 {
-						w.at(before)
+						w.Clock.Set(before)
 						continue
 					}
-					decision, err := w.CallEligibility(t.Context(), w.v, schedule.EligibilityQuery{Whose: whose, TaskType: taskType})
+					decision, err := w.CallEligibility(t.Context(), w.Viewer, schedule.EligibilityQuery{Whose: whose, TaskType: taskType})
 					require.NoError(t, err)
-					then, err := w.CallEligibility(t.Context(), w.v, schedule.EligibilityQuery{Whose: whose, TaskType: taskType, At: val(w.clock())})
+					then, err := w.CallEligibility(t.Context(), w.Viewer, schedule.EligibilityQuery{Whose: whose, TaskType: taskType, At: val(w.Clock.Now())})
 					require.NoError(t, err)
 					require.Equal(t, codes(decision.Denials), codes(then.Denials))
 					claims := w.claim(t, w.dialer(), 1).Claims
-					require.Equal(t, decision.Allowed, len(claims) == 1, "%s %s %v", reference, w.clock(), codes(decision.Denials))
+					require.Equal(t, decision.Allowed, len(claims) == 1, "%s %s %v", reference, w.Clock.Now(), codes(decision.Denials))
 					if decision.Allowed {
 						require.Equal(t, decision.AllowedUntil.UTC(), claims[0].CallBefore.UTC())
 					}
-					w.at(before)
+					w.Clock.Set(before)
 				}
 			}
 		}
 	}
-	_, err := w.Preview(t.Context(), w.v, schedule.PreviewInput{Whose: schedule.Whose{ReferenceID: val("C-1")}, TaskType: "nothing"})
+	_, err := w.Preview(t.Context(), w.Viewer, schedule.PreviewInput{Whose: schedule.Whose{ReferenceID: val("C-1")}, TaskType: "nothing"})
 	require.Equal(t, []string{"NOT_FOUND input.taskType"}, refused(t, err))
-	_, err = w.Preview(t.Context(), w.v, schedule.PreviewInput{Whose: schedule.Whose{ReferenceID: val("nobody")}, TaskType: "offers"})
+	_, err = w.Preview(t.Context(), w.Viewer, schedule.PreviewInput{Whose: schedule.Whose{ReferenceID: val("nobody")}, TaskType: "offers"})
 	require.Equal(t, []string{"NOT_FOUND input.referenceId"}, refused(t, err))
 	// What blocks a customer is told first.
 	w.syncWith(t, "blocked", "offers", func(in *schedule.SyncInput) { in.DoNotCall = val(true) })
-	preview, err := w.Preview(t.Context(), w.v, schedule.PreviewInput{Whose: schedule.Whose{ReferenceID: val("blocked")}, TaskType: "offers"})
+	preview, err := w.Preview(t.Context(), w.Viewer, schedule.PreviewInput{Whose: schedule.Whose{ReferenceID: val("blocked")}, TaskType: "offers"})
 	require.NoError(t, err)
 	require.Equal(t, calling.RuleDoNotCall, *preview.BlockedBy)
 	require.Empty(t, preview.Slots)
@@ -108,9 +109,9 @@ func TestInconvenientTimes(t *testing.T) {
 	w.taskType(t, "collections", nil)
 	id := w.syncWith(t, "C-1", "collections", nil).Customer.UUID
 	whose := schedule.Whose{ReferenceID: val("C-1")}
-	_, err := w.AddInconvenientTime(t.Context(), w.v, schedule.AddInconvenientTimeInput{Whose: whose, StartsAt: clock(t, "08:00"), EndsAt: clock(t, "09:00")})
+	_, err := w.AddInconvenientTime(t.Context(), w.Viewer, schedule.AddInconvenientTimeInput{Whose: whose, StartsAt: clock(t, "08:00"), EndsAt: clock(t, "09:00")})
 	require.Equal(t, []string{"REQUIRED input.days"}, refused(t, err))
-	added, err := w.AddInconvenientTime(t.Context(), w.v, schedule.AddInconvenientTimeInput{
+	added, err := w.AddInconvenientTime(t.Context(), w.Viewer, schedule.AddInconvenientTimeInput{
 		Whose: whose, Days: calling.AllWeekdays, StartsAt: clock(t, "22:00"), EndsAt: clock(t, "09:00"), Note: val("works at night"),
 	})
 	require.NoError(t, err)
@@ -120,9 +121,9 @@ func TestInconvenientTimes(t *testing.T) {
 	for _, task := range w.tasks(t, id) {
 		require.False(t, task.DueLocal.Clock.Before(clock(t, "09:00")))
 	}
-	_, err = w.RemoveInconvenientTime(t.Context(), viewerWith(uuidOf(9)), schedule.RemoveInconvenientTimeInput{ID: added.Inconvenience.ID()})
+	_, err = w.RemoveInconvenientTime(t.Context(), dbtest.NewViewer(uuidOf(9)), schedule.RemoveInconvenientTimeInput{ID: added.Inconvenience.ID()})
 	require.Equal(t, []string{"NOT_FOUND input.id"}, refused(t, err))
-	c, err := w.RemoveInconvenientTime(t.Context(), w.v, schedule.RemoveInconvenientTimeInput{ID: added.Inconvenience.ID()})
+	c, err := w.RemoveInconvenientTime(t.Context(), w.Viewer, schedule.RemoveInconvenientTimeInput{ID: added.Inconvenience.ID()})
 	require.NoError(t, err)
 	require.Equal(t, id, c.UUID)
 	w.syncWith(t, "C-1", "collections", nil)

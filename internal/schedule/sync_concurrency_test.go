@@ -33,7 +33,7 @@ func TestFiftySyncsOfOneCustomerAtOnce(t *testing.T) {
 		created := make(chan batch.Action, 50)
 		for range 50 {
 			group.Go(func() {
-				r, err := w.Sync(context.Background(), w.v, input("C-1", "collections"))
+				r, err := w.Sync(context.Background(), w.Viewer, input("C-1", "collections"))
 				if err != nil {
 					failures <- err
 					return
@@ -82,7 +82,7 @@ func TestBulkSyncsOfTheSameCustomersAtOnce(t *testing.T) {
 				in.City = val(fmt.Sprint("City ", writer))
 				rows = append(rows, &in)
 			}
-			results, err := w.BulkSync(context.Background(), w.v, schedule.BulkSyncInput{Customers: rows, ErrorPolicy: batch.RejectFailedRows})
+			results, err := w.BulkSync(context.Background(), w.Viewer, schedule.BulkSyncInput{Customers: rows, ErrorPolicy: batch.RejectFailedRows})
 			if err != nil {
 				failures <- err
 				return
@@ -93,7 +93,7 @@ func TestBulkSyncsOfTheSameCustomersAtOnce(t *testing.T) {
 				}
 			}
 			// Dialers and the job that ends leases are at work meanwhile.
-			w.pass(20 * time.Second)
+			w.Clock.Advance(20 * time.Second)
 			if err := w.Reap(context.Background()); err != nil {
 				failures <- err
 			}
@@ -107,7 +107,7 @@ func TestBulkSyncsOfTheSameCustomersAtOnce(t *testing.T) {
 	for err := range failures {
 		t.Error(err)
 	}
-	w.pass(time.Hour)
+	w.Clock.Advance(time.Hour)
 	require.NoError(t, w.Reap(t.Context()))
 	w.consistent(t)
 	require.Equal(t, keys, get[int](t, w, "SELECT count(*) FROM customers"))

@@ -18,13 +18,13 @@ func TestADeletedCustomerIsNotSynced(t *testing.T) {
 	w.taskType(t, "collections", nil)
 	gone := w.sync(t, input("gone", "collections")).Customer
 	twin, survivor := w.sync(t, input("twin", "collections")).Customer, w.sync(t, input("survivor", "collections")).Customer
-	_, err := w.customers.Delete(t.Context(), w.v, customer.DeleteInput{ID: gone.ID()})
+	_, err := w.customers.Delete(t.Context(), w.Viewer, customer.DeleteInput{ID: gone.ID()})
 	require.NoError(t, err)
-	_, err = w.pool.Exec(t.Context(), "UPDATE customers SET deleted_at = now(), merged_into_id = $1 WHERE id = $2", survivor.UUID, twin.UUID)
+	_, err = w.Pool.Exec(t.Context(), "UPDATE customers SET deleted_at = now(), merged_into_id = $1 WHERE id = $2", survivor.UUID, twin.UUID)
 	require.NoError(t, err)
 	one, two, three := input("gone", "collections"), input("twin", "collections"), input("survivor", "collections")
 	one.FirstName, two.FirstName = val("Eve"), val("Eve")
-	results, err := w.BulkSync(t.Context(), w.v, schedule.BulkSyncInput{Customers: []*schedule.SyncInput{&one, &two, &three}, ErrorPolicy: batch.IgnoreFailed})
+	results, err := w.BulkSync(t.Context(), w.Viewer, schedule.BulkSyncInput{Customers: []*schedule.SyncInput{&one, &two, &three}, ErrorPolicy: batch.IgnoreFailed})
 	require.NoError(t, err)
 	for i, remedy := range []string{"restoreCustomer", survivor.ID().String()} {
 		require.Equal(t, batch.Failed, results[i].Action)
@@ -33,7 +33,7 @@ func TestADeletedCustomerIsNotSynced(t *testing.T) {
 		require.Contains(t, results[i].UserErrors[0].Message, remedy)
 	}
 	require.True(t, results[2].Success())
-	_, err = w.Sync(t.Context(), w.v, one)
+	_, err = w.Sync(t.Context(), w.Viewer, one)
 	refused, ok := fault.AsUserErrors(err)
 	require.True(t, ok)
 	require.Equal(t, []string{"input", "referenceId"}, refused[0].Path)

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"caseload/internal/calling"
+	"caseload/internal/dbtest"
 	"caseload/internal/schedule"
 	"caseload/internal/viewer"
 )
@@ -59,10 +60,10 @@ func TestDoNotCallTable(t *testing.T) {
 					before = first.TasksCreated
 					require.Positive(t, before, name)
 					if row.stored == marked {
-						w.exec(t, "UPDATE customers SET do_not_call = true, do_not_call_at = now() WHERE id = $1", first.Customer.UUID)
+						w.Exec(t, "UPDATE customers SET do_not_call = true, do_not_call_at = now() WHERE id = $1", first.Customer.UUID)
 					}
 					if !pending {
-						w.exec(t, "DELETE FROM call_tasks WHERE customer_id = $1", first.Customer.UUID)
+						w.Exec(t, "DELETE FROM call_tasks WHERE customer_id = $1", first.Customer.UUID)
 						before = 0
 					}
 				}
@@ -73,11 +74,11 @@ func TestDoNotCallTable(t *testing.T) {
 				} else if explicitNull {
 					in.DoNotCall = null[bool]()
 				}
-				all := w.dump(t)
-				r, err := w.Sync(t.Context(), w.v, in)
+				all := w.Dump(t)
+				r, err := w.Sync(t.Context(), w.Viewer, in)
 				if row.refused {
 					require.Equal(t, []string{"DO_NOT_CALL input.doNotCall"}, refused(t, err), name)
-					require.Equal(t, all, w.dump(t), name)
+					require.Equal(t, all, w.Dump(t), name)
 					continue
 				}
 				require.NoError(t, err, name)
@@ -114,13 +115,13 @@ func TestRemovingDoNotCallNeedsTheScope(t *testing.T) {
 	r := w.syncWith(t, "C-1", "collections", func(in *schedule.SyncInput) { in.DoNotCall = val(true) })
 	require.True(t, r.Customer.DoNotCall)
 
-	weak := viewerWith(w.v.OrganizationID, viewer.CustomersWrite, viewer.SchedulesWrite)
+	weak := dbtest.NewViewer(w.Viewer.OrganizationID, viewer.CustomersWrite, viewer.SchedulesWrite)
 	in := input("C-1", "collections")
 	in.DoNotCall = val(false)
-	all := w.dump(t)
+	all := w.Dump(t)
 	_, err := w.Sync(t.Context(), weak, in)
 	require.Equal(t, []string{"NOT_ALLOWED input.doNotCall"}, refused(t, err))
-	require.Equal(t, all, w.dump(t))
+	require.Equal(t, all, w.Dump(t))
 
 	// An opt-out is never refused for want of a scope.
 	in.ReferenceID = "C-2"

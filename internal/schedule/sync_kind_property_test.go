@@ -20,7 +20,7 @@ import (
 // syncKindState is what files have stored, by the customers' references: ids and times differ from one run to the next.
 func (w *world) syncKindState(t fataler) []string {
 	var rows []string
-	require.NoError(t, w.pool.Select(context.Background(), &rows, `
+	require.NoError(t, w.Pool.Select(context.Background(), &rows, `
 		SELECT concat_ws(' ', c.reference_id, c.first_name, c.last_name, c.email, c.time_zone, c.do_not_call, c.is_test, s.status, t.name,
 			(SELECT count(*) FROM call_tasks k WHERE k.organization_id = c.organization_id AND k.customer_id = c.id AND k.state = 'PENDING'))
 		FROM customers c LEFT JOIN schedules s ON s.organization_id = c.organization_id AND s.customer_id = c.id AND s.status = 'ACTIVE'
@@ -53,10 +53,10 @@ func (w *world) syncLines(t fataler, k *schedule.SyncKind, policy batch.ErrorPol
 	if len(right) == 0 {
 		return told
 	}
-	prepared, err := k.Prepare(context.Background(), w.v, o, right)
+	prepared, err := k.Prepare(context.Background(), w.Viewer, o, right)
 	require.NoError(t, err)
-	require.NoError(t, w.pool.InTx(context.Background(), w.clock(), func(tx *db.Tx) error {
-		got, err := k.Apply(context.Background(), tx, w.v, o, right, prepared)
+	require.NoError(t, w.Pool.InTx(context.Background(), w.Clock.Now(), func(tx *db.Tx) error {
+		got, err := k.Apply(context.Background(), tx, w.Viewer, o, right, prepared)
 		for i, out := range got {
 			tell(int(right[i].Line), out.Action, out.UserErrors)
 		}
@@ -100,7 +100,7 @@ func TestAnySplitOfAFileOfSyncsIsLikeLineByLine(t *testing.T) {
 		}
 		policy := rapid.SampledFrom([]batch.ErrorPolicy{batch.RejectFailedRows, batch.IgnoreFailed}).Draw(rt, "policy")
 		run := func(next func(left int) int) (stored, outcomes []string) {
-			_, err := w.pool.SQL().Exec("DELETE FROM call_tasks; DELETE FROM schedules; DELETE FROM customers")
+			_, err := w.Pool.SQL().Exec("DELETE FROM call_tasks; DELETE FROM schedules; DELETE FROM customers")
 			require.NoError(rt, err)
 			for from := 0; from < n; {
 				to := from + next(n-from)

@@ -13,6 +13,7 @@ import (
 	"caseload/internal/bulk/bulktest"
 	"caseload/internal/calling"
 	"caseload/internal/customer"
+	"caseload/internal/dbtest"
 	"caseload/internal/fault"
 	"caseload/internal/schedule"
 	"caseload/internal/viewer"
@@ -21,7 +22,7 @@ import (
 // bulkOf makes the service of bulk operations on the world.
 func bulkOf(t testing.TB, w *world) *bulktest.World {
 	t.Helper()
-	return bulktest.New(t, w.pool, []bulk.Kind{schedule.NewSyncKind(w.Service)}, nil)
+	return bulktest.New(t, w.Pool, []bulk.Kind{schedule.NewSyncKind(w.Service)}, nil)
 }
 
 func syncFile(format bulk.Format) bulk.CreateInput {
@@ -38,7 +39,7 @@ func TestAFileOfSyncs(t *testing.T) {
 	w.taskType(t, "welcome", func(in *schedule.CreateTaskTypeInput) { in.MaxAttempts = val[int32](2) })
 	b := bulkOf(t, w)
 	// A file is worked on now, so that is the time of its plans.
-	o, results := b.Import(t, w.v, syncFile(bulk.JSONL), strings.Join([]string{
+	o, results := b.Import(t, w.Viewer, syncFile(bulk.JSONL), strings.Join([]string{
 		seedSync,
 		strings.Replace(strings.Replace(seedSync, `"id": "C-1"`, `"referenceId": "C-2"`, 1), "collections", "nothing", 1),
 		`{"id": "C-1", "taskType": "welcome", "middleName": "B."}`,
@@ -65,23 +66,23 @@ func TestAFileOfSyncs(t *testing.T) {
 	require.Nil(t, results[9].ID)
 
 	var c customer.Customer
-	require.NoError(t, w.pool.Get(t.Context(), &c, "SELECT "+customer.Table.Select()+" FROM customers c"))
+	require.NoError(t, w.Pool.Get(t.Context(), &c, "SELECT "+customer.Table.Select()+" FROM customers c"))
 	require.Equal(t, []any{"C-1", "B.", true, true}, []any{*c.ReferenceID, *c.MiddleName, c.DoNotCall, c.IsTest})
 	require.JSONEq(t, `{"home_phone": "+14155555555", "pay": [1.50, null]}`, string(c.ExternalMetadata))
 	require.Empty(t, w.tasks(t, c.UUID, calling.Pending), "the last right line takes all calls away")
 
 	// CSV, with what the mutation plans for the same.
-	_, results = b.Import(t, w.v, syncFile(bulk.CSV), `id,taskType,firstName,lastName,email,birthday,ssnLastFour,phoneNumber,timezone,streetAddress1,city,state,zipCode,isTest,externalMetadata,loanIds
+	_, results = b.Import(t, w.Viewer, syncFile(bulk.CSV), `id,taskType,firstName,lastName,email,birthday,ssnLastFour,phoneNumber,timezone,streetAddress1,city,state,zipCode,isTest,externalMetadata,loanIds
 C-5,collections,Ann,Lee,ann@example.com,1985-06-15,1234,+12125551212,America/New_York,1 Main St,New York,NY,02134,TRUE,"{""a"": 1}",[]
 `)
 	require.Equal(t, []batch.Action{batch.Create}, bulktest.Actions(results), "%v", results)
-	require.NoError(t, w.pool.Get(t.Context(), &c, "SELECT "+customer.Table.Select()+" FROM customers c WHERE reference_id = 'C-5'"))
+	require.NoError(t, w.Pool.Get(t.Context(), &c, "SELECT "+customer.Table.Select()+" FROM customers c WHERE reference_id = 'C-5'"))
 	require.True(t, c.IsTest)
 	require.Equal(t, "02134", *w.record(t, c.UUID).Address.PostalCode)
 	require.NotEmpty(t, w.tasks(t, c.UUID, calling.Pending))
 	require.NotNil(t, w.active(t, c.UUID))
 
-	o, _ = b.Import(t, w.v, syncFile(bulk.JSONL), `{"id": "C-6", "taskType": "welcome", "company": "Acme", "externalMetadata": {"company": "Acme"}}`)
+	o, _ = b.Import(t, w.Viewer, syncFile(bulk.JSONL), `{"id": "C-6", "taskType": "welcome", "company": "Acme", "externalMetadata": {"company": "Acme"}}`)
 	require.Equal(t, bulk.Refused, o.State)
 	require.Equal(t, "#/customers/0: extraneous key [company] is not permitted", o.MessageTexts[0])
 }
@@ -91,7 +92,7 @@ func TestAFileOfSyncsAsksTheLendingSystem(t *testing.T) {
 	l := newLendingSystem(t)
 	w := newLendingWorld(t, l.URL, patient)
 	b := bulkOf(t, w)
-	_, results := b.Import(t, w.v, syncFile(bulk.JSONL), `{"id": "linked", "taskType": "collections", "sync": true, "firstName": "Eve", "loanIds": [7], "loanId": 7}
+	_, results := b.Import(t, w.Viewer, syncFile(bulk.JSONL), `{"id": "linked", "taskType": "collections", "sync": true, "firstName": "Eve", "loanIds": [7], "loanId": 7}
 {"id": "L-2", "taskType": "nothing", "sync": true}
 {"id": "L-3", "taskType": "collections", "sync": false}
 `)
@@ -121,7 +122,7 @@ func TestManySyncsOfAFileActInItsOrder(t *testing.T) {
 		}
 		file.WriteString(strings.Replace(strings.Replace(seedSync, `"C-1"`, `"`+reference+`"`, 1), `"Ann"`, fmt.Sprintf(`"Ann %d"`, i), 1) + "\n")
 	}
-	o, results := bulkOf(t, w).Import(t, w.v, syncFile(bulk.JSONL), file.String())
+	o, results := bulkOf(t, w).Import(t, w.Viewer, syncFile(bulk.JSONL), file.String())
 	require.Len(t, results, n)
 	require.Equal(t, []int32{n - 2, 2}, []int32{o.Created, o.Updated})
 	require.Equal(t, "Ann 1009", get[string](t, w, "SELECT first_name FROM customers WHERE reference_id = 'again'"))
@@ -135,18 +136,18 @@ func TestWhatAFileOfSyncsCannotBe(t *testing.T) {
 	b := bulkOf(t, w)
 	in := syncFile(bulk.CSV)
 	in.Source, in.Language = val("crm"), val("en")
-	_, err := b.Create(t.Context(), w.v, in, bulk.File{})
+	_, err := b.Create(t.Context(), w.Viewer, in, bulk.File{})
 	require.Equal(t, []string{"NOT_ALLOWED input.source", "NOT_ALLOWED input.language"}, refused(t, err))
-	_, err = b.Create(t.Context(), viewerWith(w.v.OrganizationID, viewer.CustomersWrite, viewer.BulkWrite), syncFile(bulk.CSV), bulk.File{})
+	_, err = b.Create(t.Context(), dbtest.NewViewer(w.Viewer.OrganizationID, viewer.CustomersWrite, viewer.BulkWrite), syncFile(bulk.CSV), bulk.File{})
 	require.Equal(t, fault.Forbidden, fault.CodeOf(err))
 
 	// The do-not-call mark is removed by who may, when the operation was created.
 	w.taskType(t, "collections", nil)
 	marked := strings.Replace(seedSync, `"doNotCall": false`, `"doNotCall": true`, 1)
-	b.Import(t, w.v, syncFile(bulk.JSONL), marked)
-	_, results := b.Import(t, viewerWith(w.v.OrganizationID, viewer.SchedulesWrite), syncFile(bulk.JSONL), seedSync)
+	b.Import(t, w.Viewer, syncFile(bulk.JSONL), marked)
+	_, results := b.Import(t, dbtest.NewViewer(w.Viewer.OrganizationID, viewer.SchedulesWrite), syncFile(bulk.JSONL), seedSync)
 	require.Equal(t, []string{"NOT_ALLOWED doNotCall"}, results[0].Wrong())
-	_, results = b.Import(t, w.v, syncFile(bulk.JSONL), seedSync)
+	_, results = b.Import(t, w.Viewer, syncFile(bulk.JSONL), seedSync)
 	require.Equal(t, []batch.Action{batch.Update}, bulktest.Actions(results))
 }
 
@@ -165,7 +166,7 @@ func TestAskingForAFileEndsWithItsContext(t *testing.T) {
 		require.Positive(t, row.Weight)
 		rows = append(rows, &row)
 	}
-	_, err := k.Prepare(ctx, w.v, &bulk.Operation{}, rows)
+	_, err := k.Prepare(ctx, w.Viewer, &bulk.Operation{}, rows)
 	require.ErrorIs(t, err, context.Canceled)
 	l.set(func(l *lendingSystem) { require.LessOrEqual(t, len(l.asked), 16) })
 }

@@ -14,6 +14,7 @@ import (
 	"caseload/internal/calling"
 	"caseload/internal/customer"
 	"caseload/internal/db"
+	"caseload/internal/dbtest"
 	"caseload/internal/schedule"
 )
 
@@ -29,7 +30,7 @@ func TestSyncCreatesThenLeavesAlone(t *testing.T) {
 	require.Zero(t, first.ExistingTasksRemoved)
 	require.Equal(t, typ.UUID, first.TaskType.UUID)
 	require.Equal(t, int32(1), first.Customer.Version)
-	require.Equal(t, w.v.ActorText(), first.Customer.CreatedBy)
+	require.Equal(t, w.Viewer.ActorText(), first.Customer.CreatedBy)
 	id := first.Customer.UUID
 	plan := due(w.tasks(t, id))
 	written := get[string](t, w, "SELECT xmin::text FROM customers WHERE id = $1", id)
@@ -43,19 +44,19 @@ func TestSyncCreatesThenLeavesAlone(t *testing.T) {
 	require.Equal(t, first.Schedule.UUID, again.Schedule.UUID)
 	require.Equal(t, first.Schedule.PlanNumber+1, again.Schedule.PlanNumber)
 
-	w.pass(time.Hour)
+	w.Clock.Advance(time.Hour)
 	require.Equal(t, batch.Unchanged, w.syncWith(t, "C-1", "collections", nil).Action)
 	require.Equal(t, written, get[string](t, w, "SELECT xmin::text FROM customers WHERE id = $1", id), "nothing was written to the customer")
-	require.Equal(t, monday, w.record(t, id).Customer.UpdatedAt.UTC())
+	require.Equal(t, dbtest.Monday, w.record(t, id).Customer.UpdatedAt.UTC())
 	for _, table := range []string{"customer_phones", "customer_addresses"} {
-		require.Equal(t, monday, get[time.Time](t, w, "SELECT updated_at FROM "+table+" WHERE customer_id = $1", id).UTC(), table)
+		require.Equal(t, dbtest.Monday, get[time.Time](t, w, "SELECT updated_at FROM "+table+" WHERE customer_id = $1", id).UTC(), table)
 	}
 
 	changed := w.syncWith(t, "C-1", "collections", func(in *schedule.SyncInput) { in.City = val("Albany") })
 	require.Equal(t, batch.Update, changed.Action)
 	require.Equal(t, int32(2), changed.Customer.Version)
 	record := w.record(t, id)
-	require.Equal(t, monday.Add(time.Hour), record.Customer.UpdatedAt.UTC())
+	require.Equal(t, dbtest.Monday.Add(time.Hour), record.Customer.UpdatedAt.UTC())
 	require.Equal(t, "Albany", *record.Address.City)
 	require.Equal(t, int32(2), record.Customer.Version)
 }
@@ -109,7 +110,7 @@ func fields(t *testing.T) []field {
 			map[string]string{"1985-6-15": "INVALID", "06/15/1985": "INVALID", "1985-02-30": "INVALID", "1999-02-29": "INVALID", "1900-02-29": "INVALID", "2026-03-03": "OUT_OF_RANGE", "9999-12-31": "OUT_OF_RANGE", "1899-12-31": "OUT_OF_RANGE", "1985-06-15T00:00:00Z": "INVALID"}, true},
 		{"ssnLastFour", func(in *schedule.SyncInput) *graphql.Omittable[*string] { return &in.SSNLastFour },
 			func(w *world, r *customer.Record) *string {
-				digits, err := r.Customer.LastFour(w.sealer)
+				digits, err := r.Customer.LastFour(w.Sealer)
 				require.NoError(t, err)
 				return digits
 			}, " 0007 ", "0007", map[string]string{"123": "INVALID", "12345": "INVALID", "0000": "INVALID", "12a4": "INVALID", "１２３４": "INVALID"}, true},
@@ -158,7 +159,7 @@ func TestEveryTextField(t *testing.T) {
 		require.Equal(t, batch.Unchanged, w.sync(t, only(f, graphql.Omittable[*string]{})).Action, f.name)
 		require.Equal(t, before, stored(), f.name)
 
-		all := w.dump(t)
+		all := w.Dump(t)
 		wrong := map[string]string{"": "BLANK", " \t ": "BLANK", strings.Repeat("ä", 256): "TOO_LONG", "a\x00b": "INVALID"}
 		if f.name == "language" {
 			wrong[strings.Repeat("a", 36)] = "TOO_LONG"
@@ -167,15 +168,15 @@ func TestEveryTextField(t *testing.T) {
 			wrong[text] = code
 		}
 		for text, code := range wrong {
-			_, err := w.Sync(t.Context(), w.v, only(f, val(text)))
+			_, err := w.Sync(t.Context(), w.Viewer, only(f, val(text)))
 			require.Equal(t, []string{code + " input." + f.name}, refused(t, err), "%s %q", f.name, text)
 			require.NotContains(t, err.Error(), "ä")
 		}
 		if f.required {
-			_, err := w.Sync(t.Context(), w.v, only(f, null[string]()))
+			_, err := w.Sync(t.Context(), w.Viewer, only(f, null[string]()))
 			require.Equal(t, []string{"REQUIRED input." + f.name}, refused(t, err), f.name)
 		}
-		require.Equal(t, all, w.dump(t), f.name)
+		require.Equal(t, all, w.Dump(t), f.name)
 
 		require.Equal(t, batch.Update, w.sync(t, only(f, val(f.good))).Action, f.name)
 		require.Equal(t, f.kept, *stored(), f.name)
@@ -213,7 +214,7 @@ func TestFlags(t *testing.T) {
 	require.Equal(t, []bool{false, false, false, false}, flags())
 	in := input("C-1", "collections")
 	in.IsTest, in.Test = val(true), val(false)
-	_, err := w.Sync(t.Context(), w.v, in)
+	_, err := w.Sync(t.Context(), w.Viewer, in)
 	require.Equal(t, []string{"DUPLICATE_INPUT_ITEM input.test"}, refused(t, err))
 }
 
@@ -223,22 +224,22 @@ func TestAllErrorsAtOnce(t *testing.T) {
 	w.taskType(t, "collections", nil)
 	w.taskType(t, "welcome", nil)
 	archived := w.taskType(t, "old", nil)
-	_, err := w.ArchiveTaskType(t.Context(), w.v, schedule.ArchiveTaskTypeInput{ID: archived.ID()})
+	_, err := w.ArchiveTaskType(t.Context(), w.Viewer, schedule.ArchiveTaskTypeInput{ID: archived.ID()})
 	require.NoError(t, err)
-	all := w.dump(t)
+	all := w.Dump(t)
 
 	in := schedule.SyncInput{TaskType: "old", LoanID: val(" "), Fields: customer.Fields{
 		ReferenceID: "C-1", Email: val("nobody"), PhoneNumber: val("12"), Timezone: val("EST"), State: val("QQ"), ZipCode: val("1"),
 		Birthday: val("tomorrow"), SSN: val("000-12-3456"), IsTest: val(true), Test: val(false), ExternalMetadata: graphql.OmittableOf(db.JSON(`[1]`)),
 	}}
-	_, err = w.Sync(t.Context(), w.v, in)
+	_, err = w.Sync(t.Context(), w.Viewer, in)
 	require.ElementsMatch(t, []string{
 		"INVALID input.taskType", "INVALID input.email", "INVALID input.phoneNumber", "INVALID input.timezone", "INVALID input.state",
 		"INVALID input.zipCode", "INVALID input.birthday", "INVALID input.ssn", "DUPLICATE_INPUT_ITEM input.test",
 		"INVALID input.externalMetadata", "INVALID input.loanId",
 		"REQUIRED input.firstName", "REQUIRED input.lastName", "REQUIRED input.ssnLastFour", "REQUIRED input.streetAddress1", "REQUIRED input.city",
 	}, refused(t, err))
-	_, err = w.Sync(t.Context(), w.v, schedule.SyncInput{TaskType: "nothing", Fields: input("C-1", "").Fields})
+	_, err = w.Sync(t.Context(), w.Viewer, schedule.SyncInput{TaskType: "nothing", Fields: input("C-1", "").Fields})
 	errs := refused(t, err)
 	require.Equal(t, []string{"INVALID input.taskType"}, errs)
 	require.Contains(t, messages(t, err), "collections, welcome", "the valid ones are listed, archived ones not")
@@ -247,10 +248,10 @@ func TestAllErrorsAtOnce(t *testing.T) {
 	for reference, code := range map[string]string{"": "BLANK", "  ": "BLANK", strings.Repeat("x", 256): "TOO_LONG", "a\x00": "INVALID", "\xff": "INVALID"} {
 		in := input(reference, "collections")
 		in.Email = val("nobody")
-		_, err := w.Sync(t.Context(), w.v, in)
+		_, err := w.Sync(t.Context(), w.Viewer, in)
 		require.Equal(t, []string{code + " input.referenceId", "INVALID input.email"}, refused(t, err))
 	}
-	require.Equal(t, all, w.dump(t))
+	require.Equal(t, all, w.Dump(t))
 }
 
 func TestWithoutPhoneOrZoneTheCustomerIsWrittenButNotScheduled(t *testing.T) {
@@ -281,7 +282,7 @@ func TestWithoutPhoneOrZoneTheCustomerIsWrittenButNotScheduled(t *testing.T) {
 	require.Nil(t, w.active(t, r.Customer.UUID))
 	// A blocked phone is no phone to call, until another number comes.
 	id := w.syncWith(t, "C-2", "collections", nil).Customer.UUID
-	w.exec(t, "UPDATE customer_phones SET blocked_at = now(), blocked_reason = 'WRONG_NUMBER' WHERE customer_id = $1", id)
+	w.Exec(t, "UPDATE customer_phones SET blocked_at = now(), blocked_reason = 'WRONG_NUMBER' WHERE customer_id = $1", id)
 	r = w.syncWith(t, "C-2", "collections", nil)
 	require.Equal(t, calling.RulePhoneBlocked, *r.NotScheduledBecause)
 	require.Equal(t, batch.Unchanged, r.Action)
@@ -296,7 +297,7 @@ func TestSocialSecurityNumber(t *testing.T) {
 	w := newWorld(t)
 	w.taskType(t, "collections", nil)
 	lastFour := func(id uuid.UUID) string {
-		digits, err := w.record(t, id).Customer.LastFour(w.sealer)
+		digits, err := w.record(t, id).Customer.LastFour(w.Sealer)
 		require.NoError(t, err)
 		return *digits
 	}
@@ -317,7 +318,7 @@ func TestSocialSecurityNumber(t *testing.T) {
 
 	in := input("C-1", "collections")
 	in.SSN, in.SSNLastFour = val("123456789"), val("6780")
-	_, err := w.Sync(t.Context(), w.v, in)
+	_, err := w.Sync(t.Context(), w.Viewer, in)
 	require.Equal(t, []string{"DUPLICATE_INPUT_ITEM input.ssnLastFour"}, refused(t, err))
 
 	twin := w.syncWith(t, "C-2", "collections", with(val("123456789"), none)).Customer
@@ -347,7 +348,7 @@ func TestExternalMetadata(t *testing.T) {
 	send := func(text string) (*schedule.SyncResult, error) {
 		in := input("C-1", "collections")
 		in.ExternalMetadata = graphql.OmittableOf(db.JSON(text))
-		return w.Sync(t.Context(), w.v, in)
+		return w.Sync(t.Context(), w.Viewer, in)
 	}
 	r, err := send(`{"employer": "Acme", "pay": {"day": "Friday", "amount": 1.50, "big": 1e2}, "list": [1, -0]}`)
 	require.NoError(t, err)
@@ -391,8 +392,8 @@ func TestSearchText(t *testing.T) {
 	w.taskType(t, "collections", nil)
 	c := w.syncWith(t, "Ref-77", "collections", func(in *schedule.SyncInput) { in.MiddleName = val("JO") }).Customer
 	require.Equal(t, "ann jo lee ann.lee@example.com ref-77 12125551212", c.SearchText)
-	w.exec(t, "INSERT INTO customer_identifiers (organization_id, id, customer_id, source, source_id, created_at) VALUES ($1, $2, $3, 'crm', 'CRM-9', now())", w.v.OrganizationID, uuid.New(), c.UUID)
-	w.exec(t, "INSERT INTO customer_phones (organization_id, id, customer_id, label, number, created_at, updated_at) VALUES ($1, $2, $3, 'WORK', '+13475550101', now(), now())", w.v.OrganizationID, uuid.New(), c.UUID)
+	w.Exec(t, "INSERT INTO customer_identifiers (organization_id, id, customer_id, source, source_id, created_at) VALUES ($1, $2, $3, 'crm', 'CRM-9', now())", w.Viewer.OrganizationID, uuid.New(), c.UUID)
+	w.Exec(t, "INSERT INTO customer_phones (organization_id, id, customer_id, label, number, created_at, updated_at) VALUES ($1, $2, $3, 'WORK', '+13475550101', now(), now())", w.Viewer.OrganizationID, uuid.New(), c.UUID)
 	c = w.syncWith(t, "Ref-77", "collections", func(in *schedule.SyncInput) { in.LastName = val("Ray") }).Customer
 	require.Equal(t, "ann jo ray ann.lee@example.com ref-77 12125551212 13475550101 crm-9", c.SearchText)
 	require.Equal(t, c.SearchText, w.record(t, c.UUID).Customer.SearchText)
@@ -429,7 +430,7 @@ func TestHeldTasksAreNeverRemoved(t *testing.T) {
 	for i := range 2 {
 		ids = append(ids, w.syncWith(t, fmt.Sprint("C-", i), "collections", nil).Customer.UUID)
 	}
-	w.pass(time.Minute)
+	w.Clock.Advance(time.Minute)
 	dialer := w.dialer()
 	claims := w.claim(t, dialer, 10).Claims
 	require.Len(t, claims, 2)
@@ -444,7 +445,7 @@ func TestHeldTasksAreNeverRemoved(t *testing.T) {
 	require.Equal(t, calling.Claimed, w.task(t, claims[1].Task.UUID).State)
 
 	// The leases end; nothing of the old plan returns to the queue.
-	w.pass(10 * time.Minute)
+	w.Clock.Advance(10 * time.Minute)
 	require.NoError(t, w.Reap(t.Context()))
 	require.Equal(t, calling.Failed, w.task(t, claims[0].Task.UUID).State)
 	require.Equal(t, calling.Expired, w.task(t, claims[1].Task.UUID).State)

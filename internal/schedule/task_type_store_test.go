@@ -12,6 +12,7 @@ import (
 
 	"caseload/internal/calling"
 	"caseload/internal/civil"
+	"caseload/internal/dbtest"
 	"caseload/internal/fault"
 	"caseload/internal/relay"
 	"caseload/internal/schedule"
@@ -43,13 +44,13 @@ func TestTaskTypeFields(t *testing.T) {
 		update := func(v graphql.Omittable[*int32]) (*schedule.TaskType, error) {
 			var in schedule.UpdateTaskTypeInput
 			*n.field(&in.Cadence) = v
-			return w.UpdateTaskType(t.Context(), w.v, typ.ID(), in)
+			return w.UpdateTaskType(t.Context(), w.Viewer, typ.ID(), in)
 		}
 		for _, v := range []int32{n.low, n.high} {
 			got, err := update(val(v))
 			require.NoError(t, err, n.name)
 			require.Equal(t, v, n.stored(got), n.name)
-			found, err := schedule.TaskTypes.ByID(t.Context(), w.pool, w.v.Scope(), typ.UUID)
+			found, err := schedule.TaskTypes.ByID(t.Context(), w.Pool, w.Viewer.Scope(), typ.UUID)
 			require.NoError(t, err)
 			require.Equal(t, v, n.stored(found), n.name)
 			require.Equal(t, got.Version, found.Version, n.name)
@@ -78,7 +79,7 @@ func TestTaskTypeFields(t *testing.T) {
 		"OUT_OF_RANGE input.preferredTimes.1":         {PreferredTimes: list(at("09:00"), at("21:30"))},
 		"DUPLICATE_INPUT_ITEM input.preferredTimes.1": {PreferredTimes: list(at("09:00"), at("09:00"))},
 	} {
-		_, err := w.UpdateTaskType(t.Context(), w.v, typ.ID(), schedule.UpdateTaskTypeInput{Cadence: in})
+		_, err := w.UpdateTaskType(t.Context(), w.Viewer, typ.ID(), schedule.UpdateTaskTypeInput{Cadence: in})
 		require.Equal(t, []string{want}, refused(t, err))
 	}
 	full := schedule.UpdateTaskTypeInput{Description: val("What it is for"), Cadence: schedule.Cadence{
@@ -86,30 +87,30 @@ func TestTaskTypeFields(t *testing.T) {
 		PreferredTimes: list(at("09:30"), at("17:00")), SkipHolidays: val(true), RegulationF: val(calling.RegFWarn),
 		OnExhausted: val(calling.ExhaustedEmitEvent), QuietBehavior: val(calling.QuietAbort),
 	}}
-	got, err := w.UpdateTaskType(t.Context(), w.v, typ.ID(), full)
+	got, err := w.UpdateTaskType(t.Context(), w.Viewer, typ.ID(), full)
 	require.NoError(t, err)
-	found, err := schedule.TaskTypes.ByID(t.Context(), w.pool, w.v.Scope(), typ.UUID)
+	found, err := schedule.TaskTypes.ByID(t.Context(), w.Pool, w.Viewer.Scope(), typ.UUID)
 	require.NoError(t, err)
 	require.Equal(t, got.Policy(), found.Policy())
 	require.Len(t, found.Preferred, 2)
 	require.Equal(t, "What it is for", *found.Description)
-	all := w.dump(t)
+	all := w.Dump(t)
 	for _, same := range []schedule.UpdateTaskTypeInput{full, {}} {
-		again, err := w.UpdateTaskType(t.Context(), w.v, typ.ID(), same)
+		again, err := w.UpdateTaskType(t.Context(), w.Viewer, typ.ID(), same)
 		require.NoError(t, err)
 		require.Equal(t, found.Version, again.Version)
 	}
-	require.Equal(t, all, w.dump(t), "what changes nothing writes nothing")
-	got, err = w.UpdateTaskType(t.Context(), w.v, typ.ID(), schedule.UpdateTaskTypeInput{Description: null[string](), Cadence: schedule.Cadence{PreferredTimes: list[civil.LocalTime]()}})
+	require.Equal(t, all, w.Dump(t), "what changes nothing writes nothing")
+	got, err = w.UpdateTaskType(t.Context(), w.Viewer, typ.ID(), schedule.UpdateTaskTypeInput{Description: null[string](), Cadence: schedule.Cadence{PreferredTimes: list[civil.LocalTime]()}})
 	require.NoError(t, err)
 	require.Nil(t, got.Description)
 	require.Empty(t, got.Preferred)
 
-	_, err = w.UpdateTaskType(t.Context(), w.v, typ.ID(), schedule.UpdateTaskTypeInput{ExpectedVersion: val(got.Version - 1), Description: val(strings.Repeat("x", 1001)), Cadence: schedule.Cadence{Priority: val[int32](0)}})
+	_, err = w.UpdateTaskType(t.Context(), w.Viewer, typ.ID(), schedule.UpdateTaskTypeInput{ExpectedVersion: val(got.Version - 1), Description: val(strings.Repeat("x", 1001)), Cadence: schedule.Cadence{Priority: val[int32](0)}})
 	require.Equal(t, []string{"STALE_VERSION input.expectedVersion", "TOO_LONG input.description", "OUT_OF_RANGE input.priority"}, refused(t, err))
-	_, err = w.UpdateTaskType(t.Context(), w.v, relay.ID{Prefix: "tt", UUID: uuid.New()}, full)
+	_, err = w.UpdateTaskType(t.Context(), w.Viewer, relay.ID{Prefix: "tt", UUID: uuid.New()}, full)
 	require.Equal(t, []string{"NOT_FOUND input.id"}, refused(t, err))
-	_, err = w.UpdateTaskType(t.Context(), viewerWith(uuidOf(9)), typ.ID(), full)
+	_, err = w.UpdateTaskType(t.Context(), dbtest.NewViewer(uuidOf(9)), typ.ID(), full)
 	require.Equal(t, []string{"NOT_FOUND input.id"}, refused(t, err))
 }
 
@@ -125,19 +126,19 @@ func TestTaskTypeNames(t *testing.T) {
 	for name, want := range map[string]string{
 		"": "INVALID", "Upper": "INVALID", "9x": "INVALID", "with space": "INVALID", strings.Repeat("a", 65): "INVALID", "a-b_9": "TAKEN",
 	} {
-		_, err := w.CreateTaskType(t.Context(), w.v, schedule.CreateTaskTypeInput{Name: name, Purpose: calling.Collection})
+		_, err := w.CreateTaskType(t.Context(), w.Viewer, schedule.CreateTaskTypeInput{Name: name, Purpose: calling.Collection})
 		require.Equal(t, []string{want + " input.name"}, refused(t, err), name)
 	}
-	_, err := w.CreateTaskType(t.Context(), w.v, schedule.CreateTaskTypeInput{Name: "other", Purpose: "MARKETING", Cadence: schedule.Cadence{Priority: val[int32](10)}})
+	_, err := w.CreateTaskType(t.Context(), w.Viewer, schedule.CreateTaskTypeInput{Name: "other", Purpose: "MARKETING", Cadence: schedule.Cadence{Priority: val[int32](10)}})
 	require.Equal(t, []string{"OUT_OF_RANGE input.priority", "INVALID input.purpose"}, refused(t, err))
-	_, err = w.CreateTaskType(t.Context(), viewerWith(uuidOf(9)), schedule.CreateTaskTypeInput{Name: "a-b_9", Purpose: calling.Collection})
+	_, err = w.CreateTaskType(t.Context(), dbtest.NewViewer(uuidOf(9)), schedule.CreateTaskTypeInput{Name: "a-b_9", Purpose: calling.Collection})
 	require.NoError(t, err, "names are each organization's own")
-	found, err := schedule.FindTaskType(t.Context(), w.pool, w.v.Scope(), nil, ptr("a-b_9"))
+	found, err := schedule.FindTaskType(t.Context(), w.Pool, w.Viewer.Scope(), nil, ptr("a-b_9"))
 	require.NoError(t, err)
 	require.Equal(t, typ.UUID, found.UUID)
-	_, err = schedule.FindTaskType(t.Context(), w.pool, w.v.Scope(), nil, nil)
+	_, err = schedule.FindTaskType(t.Context(), w.Pool, w.Viewer.Scope(), nil, nil)
 	require.Equal(t, fault.BadUserInput, fault.CodeOf(err))
-	_, err = w.ArchiveTaskType(t.Context(), viewerWith(uuidOf(8)), schedule.ArchiveTaskTypeInput{ID: typ.ID()})
+	_, err = w.ArchiveTaskType(t.Context(), dbtest.NewViewer(uuidOf(8)), schedule.ArchiveTaskTypeInput{ID: typ.ID()})
 	require.Equal(t, []string{"NOT_FOUND input.id"}, refused(t, err))
 }
 
@@ -150,7 +151,7 @@ func TestTaskTypeChangedByManyAtOnce(t *testing.T) {
 	won := 0
 	for i := range 8 {
 		group.Go(func() {
-			_, err := w.UpdateTaskType(context.Background(), w.v, typ.ID(), schedule.UpdateTaskTypeInput{ExpectedVersion: val[int32](1), Cadence: schedule.Cadence{Priority: val(int32(i%4 + 1))}})
+			_, err := w.UpdateTaskType(context.Background(), w.Viewer, typ.ID(), schedule.UpdateTaskTypeInput{ExpectedVersion: val[int32](1), Cadence: schedule.Cadence{Priority: val(int32(i%4 + 1))}})
 			mu.Lock()
 			defer mu.Unlock()
 			if err == nil {

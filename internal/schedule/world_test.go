@@ -1,13 +1,8 @@
 package schedule_test
 
 import (
-	"context"
-	"fmt"
-	"log/slog"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/google/uuid"
@@ -20,76 +15,47 @@ import (
 	"caseload/internal/dbtest"
 	"caseload/internal/fault"
 	"caseload/internal/lending"
-	"caseload/internal/notify"
-	"caseload/internal/pii"
 	"caseload/internal/schedule"
 	"caseload/internal/viewer"
 )
 
-// monday is a Monday without anything special: 10:00 in New York.
-var monday = time.Date(2026, 3, 2, 15, 0, 0, 0, time.UTC)
-
-// world is a database with the services on it, an organization, and a clock that tests turn.
+// world is a process with the services, and an organization.
 type world struct {
+	*dbtest.World
 	*schedule.Service
 	customers *customer.Service
-	pool      *db.Pool
-	url       string
-	bus       *notify.Bus
-	sealer    *pii.Sealer
-	// v holds every scope.
-	v *viewer.Viewer
-
-	mu  sync.Mutex
-	now time.Time
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	return newWorldOn(t, dbtest.New(t), slog.New(slog.DiscardHandler), lending.Options{})
+	return newWorldWith(t, lending.Options{})
 }
 
-// newWorldOn makes services on a database, as another process of the same server has them.
-func newWorldOn(t testing.TB, url string, log *slog.Logger, options lending.Options) *world {
+func newWorldWith(t testing.TB, options lending.Options) *world {
 	t.Helper()
-	w := &world{url: url, now: monday}
-	var err error
-	w.pool, err = db.Open(url, db.Settings{MaxOpen: 12})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, w.pool.Close()) })
-	keys, err := pii.GenerateKeys()
-	require.NoError(t, err)
-	w.sealer, err = pii.NewSealer(keys)
-	require.NoError(t, err)
-	w.bus = notify.New(w.pool, url, log)
-	client := lending.New(options)
-	t.Cleanup(client.Close)
-	w.customers = customer.New(w.pool, w.sealer, client, true, w.clock)
-	w.Service = schedule.New(w.pool, w.customers, w.bus, w.clock)
-	w.v = viewerWith(uuid.MustParse("01920000-0000-7000-8000-0000000000aa"), viewer.AllScopes()...)
+	w := &world{World: dbtest.NewWorld(t, dbtest.WorldOptions{})}
+	w.serve(t, options)
 	return w
 }
 
-func viewerWith(organization uuid.UUID, scopes ...viewer.Scope) *viewer.Viewer {
-	return &viewer.Viewer{Kind: viewer.APIKey, OrganizationID: organization, ActorID: db.NewID(), ActorName: "key", Scopes: scopes, RequestID: "request", IP: "192.0.2.1"}
+// another is one more process of the same server.
+func (w *world) another(t testing.TB) *world {
+	t.Helper()
+	other := &world{World: w.Another(t)}
+	other.serve(t, lending.Options{})
+	return other
+}
+
+func (w *world) serve(t testing.TB, options lending.Options) {
+	t.Helper()
+	client := lending.New(options)
+	t.Cleanup(client.Close)
+	w.customers = customer.New(w.Pool, w.Sealer, client, true, w.Clock.Now)
+	w.Service = schedule.New(w.Pool, w.customers, w.Bus, w.Clock.Now)
 }
 
 // dialer is another principal of the organization.
-func (w *world) dialer() *viewer.Viewer { return viewerWith(w.v.OrganizationID, viewer.AllScopes()...) }
-
-func (w *world) clock() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.now
-}
-
-func (w *world) at(now time.Time) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.now = now
-}
-
-func (w *world) pass(d time.Duration) { w.at(w.clock().Add(d)) }
+func (w *world) dialer() *viewer.Viewer { return dbtest.NewViewer(w.Viewer.OrganizationID) }
 
 func val[T any](v T) graphql.Omittable[*T]      { return graphql.OmittableOf(&v) }
 func null[T any]() graphql.Omittable[*T]        { return graphql.OmittableOf[*T](nil) }
@@ -102,7 +68,7 @@ func (w *world) taskType(t testing.TB, name string, change func(*schedule.Create
 	if change != nil {
 		change(&in)
 	}
-	typ, err := w.CreateTaskType(t.Context(), w.v, in)
+	typ, err := w.CreateTaskType(t.Context(), w.Viewer, in)
 	require.NoError(t, err)
 	return typ
 }
@@ -121,7 +87,7 @@ func input(reference, taskType string) schedule.SyncInput {
 
 func (w *world) sync(t testing.TB, in schedule.SyncInput) *schedule.SyncResult {
 	t.Helper()
-	r, err := w.Sync(t.Context(), w.v, in)
+	r, err := w.Sync(t.Context(), w.Viewer, in)
 	require.NoError(t, err)
 	require.NotNil(t, r.Customer)
 	return r
@@ -163,7 +129,7 @@ func (w *world) complete(t testing.TB, v *viewer.Viewer, task *schedule.CallTask
 func (w *world) tasks(t testing.TB, customerID uuid.UUID, states ...calling.State) []*schedule.CallTask {
 	t.Helper()
 	where := db.Where{}.And("c.customer_id = ?", customerID)
-	all, err := schedule.CallTasks.List(t.Context(), w.pool, w.v.Scope(), where, db.Page{Order: db.By("due_at")})
+	all, err := schedule.CallTasks.List(t.Context(), w.Pool, w.Viewer.Scope(), where, db.Page{Order: db.By("due_at")})
 	require.NoError(t, err)
 	if len(states) == 0 {
 		return all
@@ -181,7 +147,7 @@ func (w *world) tasks(t testing.TB, customerID uuid.UUID, states ...calling.Stat
 
 func (w *world) task(t testing.TB, id uuid.UUID) *schedule.CallTask {
 	t.Helper()
-	task, err := schedule.CallTasks.ByID(t.Context(), w.pool, w.v.Scope(), id)
+	task, err := schedule.CallTasks.ByID(t.Context(), w.Pool, w.Viewer.Scope(), id)
 	require.NoError(t, err)
 	return task
 }
@@ -189,7 +155,7 @@ func (w *world) task(t testing.TB, id uuid.UUID) *schedule.CallTask {
 // active returns the customer's active schedule, nil without one.
 func (w *world) active(t testing.TB, customerID uuid.UUID) *schedule.Schedule {
 	t.Helper()
-	rows, err := schedule.Schedules.List(t.Context(), w.pool, w.v.Scope(), db.Where{}.And("c.customer_id = ?", customerID).And("c.status = 'ACTIVE'"), db.Page{Order: db.By("created_at")})
+	rows, err := schedule.Schedules.List(t.Context(), w.Pool, w.Viewer.Scope(), db.Where{}.And("c.customer_id = ?", customerID).And("c.status = 'ACTIVE'"), db.Page{Order: db.By("created_at")})
 	require.NoError(t, err)
 	require.LessOrEqual(t, len(rows), 1)
 	if len(rows) == 0 {
@@ -200,7 +166,7 @@ func (w *world) active(t testing.TB, customerID uuid.UUID) *schedule.Schedule {
 
 func (w *world) schedules(t testing.TB, customerID uuid.UUID) map[uuid.UUID]schedule.Status {
 	t.Helper()
-	rows, err := schedule.Schedules.List(t.Context(), w.pool, w.v.Scope(), db.Where{}.And("c.customer_id = ?", customerID), db.Page{Order: db.By("created_at")})
+	rows, err := schedule.Schedules.List(t.Context(), w.Pool, w.Viewer.Scope(), db.Where{}.And("c.customer_id = ?", customerID), db.Page{Order: db.By("created_at")})
 	require.NoError(t, err)
 	out := map[uuid.UUID]schedule.Status{}
 	for _, s := range rows {
@@ -211,51 +177,27 @@ func (w *world) schedules(t testing.TB, customerID uuid.UUID) map[uuid.UUID]sche
 
 func (w *world) attempts(t testing.TB, customerID uuid.UUID) []*schedule.CallAttempt {
 	t.Helper()
-	rows, err := schedule.CallAttempts.List(t.Context(), w.pool, w.v.Scope(), db.Where{}.And("c.customer_id = ?", customerID), db.Page{Order: db.By("occurred_at")})
+	rows, err := schedule.CallAttempts.List(t.Context(), w.Pool, w.Viewer.Scope(), db.Where{}.And("c.customer_id = ?", customerID), db.Page{Order: db.By("occurred_at")})
 	require.NoError(t, err)
 	return rows
 }
 
 func (w *world) record(t testing.TB, customerID uuid.UUID) *customer.Record {
 	t.Helper()
-	r, err := customer.Read(t.Context(), w.pool, w.v.Scope(), customerID)
+	r, err := customer.Read(t.Context(), w.Pool, w.Viewer.Scope(), customerID)
 	require.NoError(t, err)
 	return r
 }
 
 func get[T any](t testing.TB, w *world, query string, args ...any) T {
 	t.Helper()
-	var v T
-	require.NoError(t, w.pool.Get(t.Context(), &v, query, args...))
-	return v
-}
-
-func (w *world) exec(t testing.TB, statement string, args ...any) {
-	t.Helper()
-	_, err := w.pool.Exec(t.Context(), statement, args...)
-	require.NoError(t, err)
+	return dbtest.Get[T](t, w.World, query, args...)
 }
 
 // audited counts the audit entries of an action for a customer.
 func (w *world) audited(t testing.TB, action string, customerID uuid.UUID) int {
 	t.Helper()
 	return get[int](t, w, "SELECT count(*) FROM audit_entries WHERE action = $1 AND customer_id = $2", action, customerID)
-}
-
-// dump is every row of every table of ours with the transaction that wrote it: two equal dumps mean that
-// nothing was written in between, not even the same values again.
-func (w *world) dump(t testing.TB) map[string][]string {
-	t.Helper()
-	var tables []string
-	require.NoError(t, w.pool.Select(t.Context(), &tables, "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"))
-	out := map[string][]string{}
-	for _, name := range tables {
-		var rows []string
-		require.NoError(t, w.pool.SQL().PingContext(t.Context()))
-		require.NoError(t, w.pool.Select(t.Context(), &rows, fmt.Sprintf("SELECT x.xmin::text || ' ' || x::text FROM %s x ORDER BY 1", name)))
-		out[name] = rows
-	}
-	return out
 }
 
 // refused requires an error that is user errors, and returns them as "CODE path".
@@ -282,17 +224,6 @@ func lines(errs fault.UserErrors) []string {
 	return out
 }
 
-// run lets the bus work until the test ends.
-func (w *world) run(t testing.TB) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- w.bus.Run(ctx) }()
-	t.Cleanup(func() { cancel(); require.NoError(t, <-done) })
-	// A busy database server refuses connections for a while, and the bus tries again ever more slowly.
-	require.Eventually(t, w.bus.Connected, time.Minute, time.Millisecond, "the bus did not connect")
-}
-
 // messages are the sentences of user errors.
 func messages(t testing.TB, err error) string {
 	t.Helper()
@@ -304,11 +235,6 @@ func messages(t testing.TB, err error) string {
 	}
 	return strings.Join(out, "\n")
 }
-
-func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
-
-// lendingDefaults are the options of a client that no test waits for.
-func lendingDefaults() lending.Options { return lending.Options{} }
 
 // fataler is what testing.TB and rapid.T have in common.
 type fataler interface {
