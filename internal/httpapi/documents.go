@@ -7,10 +7,13 @@ import (
 	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/errcode"
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/vektah/gqlparser/v2/parser"
+	"github.com/vektah/gqlparser/v2/validator"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"caseload/internal/fault"
 )
@@ -25,9 +28,13 @@ const (
 
 // documents remembers what is known about document texts: the parsed and validated trees, for the
 // executor, and the hashes of texts that passed the structural check. It is the executor's query cache
-// and its first extension. Nothing in it depends on the viewer or on variables. Safe for use at once.
+// and an extension that parses and validates what it has not seen. Nothing in it depends on the viewer or on variables.
+// Safe for use by several goroutines.
 type documents struct {
 	limits *Limits
+	schema *ast.Schema
+	// rules returns the rules of validation, afresh for each document, as the library wants them.
+	rules func() *rules.Rules
 
 	mu     sync.Mutex
 	trees  *simplelru.LRU[string, *ast.QueryDocument]
@@ -41,15 +48,32 @@ var (
 	_ graphql.OperationParameterMutator = (*documents)(nil)
 )
 
-func newDocuments(limits *Limits) *documents {
-	d := &documents{limits: limits}
+// firstSeen is what a request learns of a document that nobody has sent before. The executor would parse and validate
+// it once more; it travels in the context.
+type firstSeen struct {
+	doc  *ast.QueryDocument
+	errs gqlerror.List
+}
+
+type firstSeenKey struct{}
+
+func firstSeenOf(ctx context.Context) *firstSeen {
+	f, _ := ctx.Value(firstSeenKey{}).(*firstSeen)
+	return f
+}
+
+func newDocuments(limits *Limits, schema *ast.Schema, rules func() *rules.Rules) *documents {
+	d := &documents{limits: limits, schema: schema, rules: rules}
 	d.trees, _ = simplelru.NewLRU(cachedTrees, func(text string, _ *ast.QueryDocument) { d.bytes -= len(text) })
 	d.passed, _ = simplelru.NewLRU[[sha256.Size]byte, struct{}](cachedPasses, nil)
 	return d
 }
 
 // Get returns the validated tree of a text.
-func (d *documents) Get(_ context.Context, text string) (*ast.QueryDocument, bool) {
+func (d *documents) Get(ctx context.Context, text string) (*ast.QueryDocument, bool) {
+	if f := firstSeenOf(ctx); f != nil && f.doc != nil {
+		return f.doc, true
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.trees.Get(text)
@@ -79,23 +103,26 @@ func (d *documents) ExtensionName() string { return "DocumentLimits" }
 // Validate accepts every schema.
 func (d *documents) Validate(graphql.ExecutableSchema) error { return nil }
 
-// MutateOperationParameters refuses documents that are too large or too intricate to be validated.
-func (d *documents) MutateOperationParameters(_ context.Context, params *graphql.RawParams) *gqlerror.Error {
-	if err := d.check(params.Query); err != nil {
+// MutateOperationParameters refuses documents that are too large, or too intricate to be validated, and validates those
+// that have not been seen yet. From here on the document is one whose literals the parser reads as GraphQL says.
+func (d *documents) MutateOperationParameters(ctx context.Context, params *graphql.RawParams) *gqlerror.Error {
+	if n := len(params.Query); n > d.limits.MaxDocumentBytes {
+		return asGraphQL(queryTooLarge("The document has %d bytes; the limit is %d. Move values into variables, or split the document.", n, d.limits.MaxDocumentBytes))
+	}
+	text, err := rewriteLiterals(params.Query)
+	if err != nil {
 		return err
 	}
-	return nil
+	params.Query = text
+	return d.check(ctx, text)
 }
 
-func (d *documents) check(text string) *gqlerror.Error {
+func (d *documents) check(ctx context.Context, text string) *gqlerror.Error {
 	d.mu.Lock()
 	known := d.trees.Contains(text)
 	d.mu.Unlock()
 	if known {
 		return nil
-	}
-	if n := len(text); n > d.limits.MaxDocumentBytes {
-		return asGraphQL(queryTooLarge("The document has %d bytes; the limit is %d. Move values into variables, or split the document.", n, d.limits.MaxDocumentBytes))
 	}
 	hash := sha256.Sum256([]byte(text))
 	d.mu.Lock()
@@ -114,6 +141,24 @@ func (d *documents) check(text string) *gqlerror.Error {
 	d.mu.Lock()
 	d.passed.Add(hash, struct{}{})
 	d.mu.Unlock()
+	return d.validate(ctx, text, doc)
+}
+
+// validate leaves the valid tree, or all that is wrong with it, to the request that brought it. A document without
+// operations is left to the executor.
+func (d *documents) validate(ctx context.Context, text string, doc *ast.QueryDocument) *gqlerror.Error {
+	first := firstSeenOf(ctx)
+	if first == nil || len(doc.Operations) == 0 {
+		return nil
+	}
+	if first.errs = validator.ValidateWithRules(d.schema, doc, d.rules()); len(first.errs) > 0 {
+		for _, err := range first.errs {
+			errcode.Set(err, errcode.ValidationFailed)
+		}
+		return first.errs[0]
+	}
+	first.doc = doc
+	d.Add(ctx, text, doc)
 	return nil
 }
 

@@ -11,7 +11,7 @@ import (
 func TestDocumentsAreBounded(t *testing.T) {
 	t.Parallel()
 	l := DefaultLimits()
-	d := newDocuments(&l)
+	d := newDocuments(&l, nil, nil)
 	d.Add(t.Context(), strings.Repeat("x", cachedTreeText+1), &ast.QueryDocument{})
 	require.Zero(t, d.trees.Len(), "long texts are not kept")
 	for i := range 3 * cachedTrees {
@@ -31,13 +31,13 @@ func TestDocumentsAreBounded(t *testing.T) {
 // Not parallel: it counts allocations.
 func TestCachedDocumentsAreNotCheckedAgain(t *testing.T) {
 	l := DefaultLimits()
-	d := newDocuments(&l)
-	text := "{ me { id } }"
-	require.Nil(t, d.check(text))
+	d := newDocuments(&l, nil, nil)
+	text, ctx := "{ me { id } }", t.Context()
+	require.Nil(t, d.check(ctx, text))
 	require.Equal(t, 1, d.passed.Len())
 	d.Add(t.Context(), text, &ast.QueryDocument{})
-	require.Zero(t, testing.AllocsPerRun(20, func() { _ = d.check(text) }))
+	require.Zero(t, testing.AllocsPerRun(20, func() { _ = d.check(ctx, text) }))
 	long := "{ me { id } } #" + strings.Repeat("x", 20<<10)
-	require.Nil(t, d.check(long))
-	require.LessOrEqual(t, testing.AllocsPerRun(20, func() { _ = d.check(long) }), 1.0, "by its hash")
+	require.Nil(t, d.check(ctx, long))
+	require.LessOrEqual(t, testing.AllocsPerRun(20, func() { _ = d.check(ctx, long) }), 1.0, "by its hash")
 }

@@ -90,14 +90,15 @@ func NewPresenter(o Options, limits *Limits) *Presenter {
 
 func newExecutor(o Options, limits *Limits, p *Presenter) *guarded {
 	exec := executor.New(o.Schema)
-	known := newDocuments(limits)
+	suggest := o.Introspection == IntrospectionOpen
+	rulesOf := func() *rules.Rules { return validationRules(suggest) }
+	known := newDocuments(limits, o.Schema.Schema(), rulesOf)
 	exec.SetQueryCache(known)
 	exec.SetParserTokenLimit(limits.MaxTokens)
 	exec.SetErrorPresenter(p.Present)
 	exec.SetRecoverFunc(p.Recover)
-	suggest := o.Introspection == IntrospectionOpen
 	exec.SetDisableSuggestion(!suggest)
-	exec.SetDefaultRulesFn(func() *rules.Rules { return validationRules(suggest) })
+	exec.SetDefaultRulesFn(rulesOf)
 	for _, e := range o.Outer {
 		exec.Use(e)
 	}
@@ -112,12 +113,14 @@ func newExecutor(o Options, limits *Limits, p *Presenter) *guarded {
 }
 
 // validationRules returns the rules of the specification. Suggestions reveal names of the schema, and take
-// a while to compute for a thousand unknown names; the executor switches them off in two rules only.
+// a while to compute for a thousand unknown names.
 func validationRules(suggest bool) *rules.Rules {
 	all := rules.NewDefaultRules()
 	if suggest {
 		return all
 	}
+	all.ReplaceRule(rules.FieldsOnCorrectTypeRule.Name, rules.FieldsOnCorrectTypeRuleWithoutSuggestions.RuleFunc)
+	all.ReplaceRule(rules.ScalarLeafsRule.Name, rules.ScalarLeafsRuleWithoutSuggestions.RuleFunc)
 	all.ReplaceRule(rules.KnownArgumentNamesRule.Name, rules.KnownArgumentNamesRuleWithoutSuggestions.RuleFunc)
 	all.ReplaceRule(rules.KnownTypeNamesRule.Name, rules.KnownTypeNamesRuleWithoutSuggestions.RuleFunc)
 	all.ReplaceRule(rules.ValuesOfCorrectTypeRule.Name, rules.ValuesOfCorrectTypeRuleWithoutSuggestions.RuleFunc)
@@ -144,7 +147,11 @@ func (g *guarded) CreateOperationContext(ctx context.Context, params *graphql.Ra
 			errs = gqlerror.List{gqlerror.Wrap(g.presenter.Recover(ctx, cause))}
 		}
 	}()
-	op, errs = g.Executor.CreateOperationContext(ctx, params)
+	first := &firstSeen{}
+	op, errs = g.Executor.CreateOperationContext(context.WithValue(ctx, firstSeenKey{}, first), params)
+	if len(first.errs) > 0 {
+		errs = first.errs
+	}
 	return op, g.limits.capErrors(errs, refusalBytes)
 }
 
