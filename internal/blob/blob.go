@@ -76,15 +76,6 @@ func Open(ctx context.Context, address string, sealer *pii.Sealer) (*Store, erro
 	return &Store{bucket: bucket, sealer: sealer}, nil
 }
 
-// Folder returns the address of a folder of this machine.
-func Folder(path string) (string, error) {
-	whole, err := filepath.Abs(path)
-	if err != nil {
-		return "", fmt.Errorf("name the object store's folder: %w", err)
-	}
-	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(whole)}).String(), nil
-}
-
 // Close ends the use of the bucket.
 func (s *Store) Close() error { return s.bucket.Close() }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"caseload/internal/blob"
+	"caseload/internal/blob/blobtest"
 	"caseload/internal/pii"
 )
 
@@ -30,9 +31,7 @@ var (
 func folder(t *testing.T) (*blob.Store, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "not", "there yet")
-	address, err := blob.Folder(path)
-	require.NoError(t, err)
-	return open(t, address), path
+	return open(t, blobtest.Address(t, path)), path
 }
 
 func open(t *testing.T, address string) *blob.Store {

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"caseload/internal/blob"
+	"caseload/internal/blob/blobtest"
 	"caseload/internal/pii"
 )
 
@@ -159,8 +160,7 @@ func TestChangedObjectsAreNoticed(t *testing.T) {
 // Objects outlive the key that was first: a process with the rotated keys reads them, one without does not.
 func TestObjectsAndRotation(t *testing.T) {
 	t.Parallel()
-	address, err := blob.Folder(t.TempDir())
-	require.NoError(t, err)
+	address := blobtest.Address(t, t.TempDir())
 	old, err := pii.GenerateKeys()
 	require.NoError(t, err)
 	rotated, err := old.Rotate()

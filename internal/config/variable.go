@@ -148,25 +148,3 @@ func (c Config) LogValue() slog.Value {
 	}
 	return slog.GroupValue(attrs...)
 }
-
-// Document renders every variable as Markdown: the part of docs/configuration.md between its markers.
-func Document() string {
-	var b strings.Builder
-	section := ""
-	for _, v := range variables() {
-		if v.section != section {
-			section = v.section
-			fmt.Fprintf(&b, "\n## %s\n\n| variable | default | value | meaning |\n| --- | --- | --- | --- |\n", section)
-		}
-		preset := v.preset
-		switch {
-		case preset == "":
-			preset = "empty"
-		case !strings.Contains(preset, " "):
-			preset = "`" + preset + "`"
-		}
-		cell := strings.NewReplacer("|", `\|`, "\n", " ")
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", v.name, cell.Replace(preset), cell.Replace(v.form()), cell.Replace(v.doc))
-	}
-	return b.String()
-}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
 
 	"caseload/migrations"
 )
@@ -165,7 +166,7 @@ func has(ctx context.Context, conn *sqlx.Conn, name string) (bool, error) {
 	return there, nil
 }
 
-func isCode(err error, code pq.ErrorCode) bool {
+func isCode(err error, code pqerror.Code) bool {
 	var e *pq.Error
 	return errors.As(err, &e) && e.Code == code
 }

@@ -63,10 +63,7 @@ type Server struct {
 // URL is the connection string of the database `caseload`, password included, in the form that lib/pq reads.
 func (s *Server) URL() string { return s.url }
 
-// Home is the folder in which data, log and password are kept.
-func (s *Server) Home() string { return s.home }
-
-// Done is closed when PostgreSQL has ended, by Stop or by itself; the log in Home says why.
+// Done is closed when PostgreSQL has ended, by Stop or by itself; the log in its folder says why.
 func (s *Server) Done() <-chan struct{} { return s.done }
 
 // Stop shuts PostgreSQL down: open transactions are rolled back, the data is safe. When ctx ends first,

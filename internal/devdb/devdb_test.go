@@ -143,7 +143,7 @@ func TestServerSettings(t *testing.T) {
 		require.NoError(t, db.Close())
 	}
 	for _, name := range []string{"password", "postgres.log"} {
-		st, err := os.Stat(filepath.Join(s.Home(), name))
+		st, err := os.Stat(filepath.Join(s.home, name))
 		require.NoError(t, err)
 		require.Equal(t, os.FileMode(0o600), st.Mode().Perm(), name)
 	}
@@ -178,7 +178,7 @@ func TestStalePidFileOfAnotherProcess(t *testing.T) {
 		"nothing":                     "",
 		"garbage":                     "\x00\x01",
 	} {
-		pidFile := filepath.Join(s.Home(), "data", "postmaster.pid")
+		pidFile := filepath.Join(s.home, "data", "postmaster.pid")
 		require.NoError(t, os.WriteFile(pidFile, []byte(content), 0o600), name)
 		again, err := Start(t.Context(), options(t, dir))
 		require.NoError(t, err, name)
@@ -279,12 +279,12 @@ func TestLostPassword(t *testing.T) {
 	dir := folder(t)
 	s := mustStart(t, options(t, dir))
 	require.NoError(t, s.Stop(t.Context()))
-	require.NoError(t, os.Remove(filepath.Join(s.Home(), "password")))
+	require.NoError(t, os.Remove(filepath.Join(s.home, "password")))
 
 	_, err := Start(t.Context(), options(t, dir))
 	require.ErrorContains(t, err, "make db/reset")
 	require.NoError(t, Remove(t.Context(), options(t, dir)))
-	require.NoDirExists(t, s.Home())
+	require.NoDirExists(t, s.home)
 	again := mustStart(t, options(t, dir))
 	require.Equal(t, "1", query(t, again.URL(), `SELECT 1`))
 }
@@ -313,7 +313,7 @@ func TestStopThatMayNotWait(t *testing.T) {
 		require.ErrorIs(t, err, context.Canceled)
 	}
 	require.NoError(t, s.Stop(t.Context()), "it has ended")
-	lock, err := filelock.Exclusive(filepath.Join(s.Home(), lockFile))
+	lock, err := filelock.Exclusive(filepath.Join(s.home, lockFile))
 	require.NoError(t, err, "the folder is free again")
 	lock.Release()
 }

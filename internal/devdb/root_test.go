@@ -28,8 +28,8 @@ func TestRootHandsTheServerToAnotherAccount(t *testing.T) {
 	as := needRoot(t)
 	dir := folder(t)
 	s := mustStart(t, options(t, dir))
-	require.Equal(t, filepath.Join(dir, "postgres"), s.Home())
-	require.Equal(t, as.uid, ownerOf(t, filepath.Join(s.Home(), "data")))
+	require.Equal(t, filepath.Join(dir, "postgres"), s.home)
+	require.Equal(t, as.uid, ownerOf(t, filepath.Join(s.home, "data")))
 }
 
 // A checkout under /root is closed to the account that runs PostgreSQL.
@@ -42,10 +42,10 @@ func TestRootInAClosedFolder(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(closed)) })
 
 	first := mustStart(t, options(t, dir))
-	require.NotContains(t, first.Home(), closed)
+	require.NotContains(t, first.home, closed)
 	note, err := os.ReadFile(filepath.Join(dir, locationFile))
 	require.NoError(t, err)
-	require.Equal(t, first.Home()+"\n", string(note))
+	require.Equal(t, first.home+"\n", string(note))
 	mustExec(t, first.URL(), `CREATE TABLE kept AS SELECT 7 AS n`)
 	require.NoError(t, first.Stop(t.Context()))
 
@@ -55,7 +55,7 @@ func TestRootInAClosedFolder(t *testing.T) {
 	require.NoError(t, second.Stop(t.Context()))
 
 	require.NoError(t, Remove(t.Context(), options(t, dir)))
-	require.NoDirExists(t, first.Home())
+	require.NoDirExists(t, first.home)
 	require.NoFileExists(t, filepath.Join(dir, locationFile))
 }
 
@@ -89,7 +89,7 @@ func TestPlainUserAndThenRoot(t *testing.T) {
 
 	s := mustStart(t, options(t, dir))
 	require.Equal(t, "7", query(t, s.URL(), `SELECT n FROM kept`))
-	require.Equal(t, plain.uid, ownerOf(t, filepath.Join(s.Home(), "data")))
+	require.Equal(t, plain.uid, ownerOf(t, filepath.Join(s.home, "data")))
 }
 
 func TestPlainUserAfterRootIsToldWhy(t *testing.T) {

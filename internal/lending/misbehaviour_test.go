@@ -106,8 +106,8 @@ func TestMisbehaviour(t *testing.T) {
 		"breaks off in chunks":    {hijack("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"ref", false), ErrUnavailable, 3},
 		"announces too much":      {hijack("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9999999999\r\n\r\n"+ok, false), ErrRefused, 1},
 		"headers without an end":  {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Long", strings.Repeat("x", 128<<10)) }, ErrUnavailable, 3},
-		"redirect to itself":      {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, 302) }, ErrRefused, 1},
-		"redirect to metadata":    {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://169.254.169.254/", 307) }, ErrRefused, 1},
+		"redirect to itself":      {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) }, ErrRefused, 1},
+		"redirect to metadata":    {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://169.254.169.254/", http.StatusTemporaryRedirect) }, ErrRefused, 1},
 		"redirect without target": {status(301, "text/html"), ErrRefused, 1},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -33,9 +33,6 @@ func NormalizeAccountNumber(text string) string {
 	return strings.ToUpper(strings.NewReplacer(" ", "", "-", "").Replace(strings.TrimSpace(text)))
 }
 
-// LastFour returns the last four characters, or "" of the zero number.
-func (n AccountNumber) LastFour() string { return lastFour(string(n.Secret)) }
-
 // MaskAccountNumber returns "••••1234" for the number's last four characters.
 func MaskAccountNumber(number string) string { return "••••" + lastFour(number) }
 

@@ -26,6 +26,3 @@ func ParseMBI(text string) (MBI, error) {
 	}
 	return MBI{Secret(strings.ReplaceAll(text, "-", ""))}, nil
 }
-
-// LastFour returns the last four characters, or "" of the zero MBI.
-func (m MBI) LastFour() string { return lastFour(string(m.Secret)) }

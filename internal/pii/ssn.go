@@ -15,8 +15,7 @@ var (
 	ErrLastFour  = errors.New("must be the last four digits, not 0000")
 )
 
-// SSN is a valid social security number, or an individual taxpayer identification number in its place
-// ([SSN.ITIN]). It redacts itself like any [Secret]; Reveal returns the nine digits without dashes.
+// SSN is a valid social security number, or an individual taxpayer identification number in its place. It redacts itself like any [Secret]; Reveal returns the nine digits without dashes.
 type SSN struct{ Secret }
 
 // ParseSSN checks a number typed by a person or sent by a system: nine ASCII digits, bare or with both
@@ -42,10 +41,6 @@ func ParseSSN(text string) (SSN, error) {
 	return SSN{Secret(text)}, nil
 }
 
-// ITIN reports whether the number is one the tax authority gives to those who cannot have a social security
-// number: its area is 900 to 999.
-func (s SSN) ITIN() bool { return s.Secret != "" && s.Secret[0] == '9' }
-
 // LastFour returns the last four digits, or "" of the zero SSN.
 func (s SSN) LastFour() string {
 	if len(s.Secret) < 4 {
@@ -62,15 +57,6 @@ func ParseLastFour(text string) (string, error) {
 		return "", ErrLastFour
 	}
 	return text, nil
-}
-
-// MaskSSN returns "***-**-1234" for the last four digits "1234". Whatever is not four digits is masked
-// whole, so that a full number passed by mistake does not show.
-func MaskSSN(lastFour string) string {
-	if len(lastFour) != 4 || !allDigits(lastFour) {
-		return "***-**-****"
-	}
-	return "***-**-" + lastFour
 }
 
 func allDigits(text string) bool {

@@ -3,6 +3,8 @@ package blobtest
 
 import (
 	"context"
+	"net/url"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,10 +16,16 @@ import (
 // Open opens the store in a folder. It is closed when the test ends.
 func Open(t testing.TB, folder string, sealer *pii.Sealer) *blob.Store {
 	t.Helper()
-	address, err := blob.Folder(folder)
-	require.NoError(t, err)
-	store, err := blob.Open(context.Background(), address, sealer)
+	store, err := blob.Open(context.Background(), Address(t, folder), sealer)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = store.Close() })
 	return store
+}
+
+// Address is that of the store in a folder.
+func Address(t testing.TB, folder string) string {
+	t.Helper()
+	whole, err := filepath.Abs(folder)
+	require.NoError(t, err)
+	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(whole)}).String()
 }
