@@ -9,6 +9,9 @@ GO ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -X main.version=$(VERSION)
 FUZZTIME ?= 10s
+# Everything is compiled alike, so that each package is compiled once, and once more for the race detector.
+GOFLAGS := $(strip $(GOFLAGS) -trimpath)
+export GOFLAGS
 # How many random queries test/compiled asks; with the race detector, `make test` asks fewer.
 CASES ?= 10000
 # For `make run`: e.g. ARGS='--role api'.
@@ -16,7 +19,7 @@ ARGS ?=
 
 .PHONY: help
 help: ## Show this list
-	@grep -hE '^[a-z][a-z/-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z][a-z/-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 .PHONY: run
 run: ## Start the server, with a PostgreSQL of its own unless DATABASE_URL is set
@@ -24,30 +27,37 @@ run: ## Start the server, with a PostgreSQL of its own unless DATABASE_URL is se
 
 .PHONY: build
 build: ## Build bin/caseload
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/caseload .
+	$(GO) build -ldflags '$(LDFLAGS)' -o bin/caseload .
 
 .PHONY: generate
 generate: ## Generate code from the schema
 	$(GO) generate ./...
 
+# Vetting is what `make lint` does: each `go test` would vet all dependencies once more.
+TEST := $(GO) test -vet=off
+
 .PHONY: test
 test: ## Run every test, with the race detector
 	@scripts/test-tools
-	$(GO) test -race -timeout 10m ./...
+	$(TEST) -race -timeout 10m ./...
 	@$(MAKE) --no-print-directory -j2 test/compiled test/killed # the second mostly waits
 	@$(MAKE) --no-print-directory test/cheap
 
+.PHONY: test/quick
+test/quick: ## Run the tests for daily work: no race detector, browser or JavaScript suites, long tests shortened
+	$(TEST) -short -timeout 5m ./...
+
 .PHONY: test/cheap
 test/cheap: ## Hold attacks, a hundred thousand documents and a long file to their bounds, which the race detector would hide
-	$(GO) test -count 1 -run '^(TestAttacksAreCheap|TestWorstAllowedDocumentsAreCheap|TestPlansOfManyDocumentsAreBounded|TestMemoryIsFlat)$$' ./internal/httpapi ./graph ./internal/bulk
+	$(TEST) -count 1 -run '^(TestAttacksAreCheap|TestWorstAllowedDocumentsAreCheap|TestPlansOfManyDocumentsAreBounded|TestMemoryIsFlat)$$' ./internal/httpapi ./graph ./internal/bulk
 
 .PHONY: test/killed
 test/killed: ## Kill servers in the middle of a file of 200,000 lines, without the race detector
-	$(GO) test -count 1 -timeout 10m -run '^TestKilledDuringABulkOperation$$' .
+	$(TEST) -count 1 -timeout 10m -run '^TestKilledDuringABulkOperation$$' .
 
 .PHONY: test/compiled
 test/compiled: ## Compare compiled reads with the executor in CASES (10000) random queries
-	CASELOAD_COMPILED_CASES=$(CASES) $(GO) test -count 1 -timeout 10m -run '^TestCompiledReadsEqualTheExecutorOnRandomQueries$$' ./graph
+	CASELOAD_COMPILED_CASES=$(CASES) $(TEST) -count 1 -timeout 10m -run '^TestCompiledReadsEqualTheExecutorOnRandomQueries$$' ./graph
 
 .PHONY: test/race
 test/race: test ## The same: the tests always run with the race detector
@@ -80,15 +90,16 @@ playground: ## Build the playground's bundle, which is committed (needs Node.js 
 	cd internal/playground/web && npm ci --no-audit --no-fund && npm run build
 
 .PHONY: lint
-lint: ## Check form and common mistakes: gofmt, go vet, staticcheck where it is installed
-	@unformatted=$$(git ls-files --cached --others --exclude-standard '*.go' | while read -r file; do [ ! -f "$$file" ] || echo "$$file"; done | xargs -r gofmt -l); \
-	if [ -n "$$unformatted" ]; then echo "not in gofmt's form:"; echo "$$unformatted"; exit 1; fi
-	$(GO) vet -trimpath ./... # as `make build` does, so that both compile the dependencies once
-	@if command -v staticcheck >/dev/null; then staticcheck ./...; else echo "lint: staticcheck is not installed, so it was left out"; fi
+lint: ## Check form, common mistakes, dead code and code that stands twice
+	@GO='$(GO)' scripts/lint
 
 .PHONY: verify
 verify: ## Check that generated and golden files are current
 	@scripts/verify
+
+.PHONY: verify/generated
+verify/generated: ## Check that generated files are current; golden files are looked at by the tests
+	@scripts/verify generated
 
 .PHONY: db/reset
 db/reset: ## Delete the data of the server's own PostgreSQL

@@ -30,7 +30,7 @@ const bulkDocument = `query ($id: ID!) {
 func TestKilledDuringABulkOperation(t *testing.T) {
 	t.Parallel()
 	lines, keys, kills := 200_000, 190_000, 3
-	if raceEnabled {
+	if raceEnabled || testing.Short() {
 		// The race detector makes the servers many times slower; `make test` runs the whole file without it.
 		lines, keys = 20_000, 19_000
 	}

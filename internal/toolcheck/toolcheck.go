@@ -1,5 +1,6 @@
 // Package toolcheck decides what a test does whose tool is missing: on a person's machine it is skipped
 // and says how to get the tool, under CI=true it fails, since there a skipped suite would pass for a green one.
+// A quick run (go test -short) leaves out what Node.js and Chromium take part in.
 package toolcheck
 
 import (
@@ -32,9 +33,18 @@ func Missing(t testing.TB, what, hint string) {
 	t.Skipf("%s is missing: %s", what, hint)
 }
 
+// slow skips the test in a quick run.
+func slow(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("left out of a quick run")
+	}
+}
+
 // Node returns the path of Node.js 20 or newer, or ends the test.
 func Node(t testing.TB) string {
 	t.Helper()
+	slow(t)
 	const hint = "install Node.js 20 or newer (Debian 13, Ubuntu 25.04 and newer: `apt-get install nodejs npm`; macOS: `brew install node`)"
 	path := Need(t, "node", hint)
 	out, err := exec.CommandContext(t.Context(), path, "--version").Output()
@@ -51,6 +61,7 @@ func Node(t testing.TB) string {
 // Chromium returns the path of Chromium or Chrome, or ends the test. CHROMIUM, when set, names it.
 func Chromium(t testing.TB) string {
 	t.Helper()
+	slow(t)
 	names := []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable",
 		"/Applications/Google Chrome.app/Contents/MacOS/Google Chrome", "/Applications/Chromium.app/Contents/MacOS/Chromium"}
 	if name := os.Getenv("CHROMIUM"); name != "" {
