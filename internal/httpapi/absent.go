@@ -7,15 +7,15 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// leaveOutAbsent makes a mutation say nothing of the input fields whose variables were not sent, as section 3.10 of
+// omitAbsent removes from a mutation the input fields whose variables were not sent, as section 3.10 of
 // the GraphQL specification has it: the library reads them as null, which in an update clears what is stored.
 // Documents are shared by all who send them, so what changes is copied. Queries may stay as they are: there null
 // means the same as absent, or is refused.
-func leaveOutAbsent(op *graphql.OperationContext) {
+func omitAbsent(op *graphql.OperationContext) {
 	if op.Operation.Operation != ast.Mutation {
 		return
 	}
-	a := absence{op.Variables}
+	a := absentFields{op.Variables}
 	if set := a.set(op.Operation.SelectionSet); set != nil {
 		operation := *op.Operation
 		operation.SelectionSet = set
@@ -23,10 +23,10 @@ func leaveOutAbsent(op *graphql.OperationContext) {
 	}
 }
 
-// absence knows which variables there are. Its methods return nil for what stays as it is.
-type absence struct{ variables map[string]any }
+// absentFields removes input fields by the variables that were sent. Its methods return nil for what stays as it is.
+type absentFields struct{ variables map[string]any }
 
-func (a absence) set(set ast.SelectionSet) ast.SelectionSet {
+func (a absentFields) set(set ast.SelectionSet) ast.SelectionSet {
 	var out ast.SelectionSet
 	for i, selection := range set {
 		var changed ast.Selection
@@ -47,7 +47,7 @@ func (a absence) set(set ast.SelectionSet) ast.SelectionSet {
 			if s.Definition == nil {
 				continue
 			}
-			// The executor looks named fragments up in the document, which is everybody's.
+			// The executor looks named fragments up in the document, which all requests share.
 			if below := a.set(s.Definition.SelectionSet); below != nil {
 				changed = &ast.InlineFragment{
 					TypeCondition: s.Definition.TypeCondition, Directives: s.Directives, SelectionSet: below,
@@ -65,7 +65,7 @@ func (a absence) set(set ast.SelectionSet) ast.SelectionSet {
 	return out
 }
 
-func (a absence) arguments(list ast.ArgumentList) ast.ArgumentList {
+func (a absentFields) arguments(list ast.ArgumentList) ast.ArgumentList {
 	var out ast.ArgumentList
 	for i, argument := range list {
 		if value := a.value(argument.Value); value != nil {
@@ -80,7 +80,7 @@ func (a absence) arguments(list ast.ArgumentList) ast.ArgumentList {
 	return out
 }
 
-func (a absence) value(v *ast.Value) *ast.Value {
+func (a absentFields) value(v *ast.Value) *ast.Value {
 	if v.Kind != ast.ObjectValue && v.Kind != ast.ListValue {
 		return nil
 	}

@@ -11,8 +11,8 @@ import (
 	"caseload/internal/viewer"
 )
 
-// admission decides, before anything runs, whether an operation may: who may introspect, what the inputs
-// hold, what the operation costs and whether the caller can pay. Cheap questions come first.
+// admission checks an operation before anything runs: who may introspect, what the inputs hold, what it costs, and
+// whether the budget of the caller covers that. Cheap checks come first.
 type admission struct {
 	limits        *Limits
 	schema        *ast.Schema
@@ -45,7 +45,7 @@ func (a *admission) MutateOperationContext(ctx context.Context, op *graphql.Oper
 	if f := coerceVariables(a.schema, op.Operation, op.Variables); f != nil {
 		return asGraphQL(f)
 	}
-	leaveOutAbsent(op)
+	omitAbsent(op)
 	s := &state{price: priceOf(a.schema, a.limits, op.Operation, op.Variables), limit: a.limits.MaxCost}
 	op.Stats.SetExtension(stateName, s)
 	if s.price.introspects && !a.introspection.Allows(who) {
@@ -55,7 +55,7 @@ func (a *admission) MutateOperationContext(ctx context.Context, op *graphql.Oper
 	if f := checkInputs(a.schema, a.limits, op.Operation, op.Variables); f != nil {
 		return asGraphQL(f)
 	}
-	if f := a.limits.tooDear(s.price); f != nil {
+	if f := a.limits.checkCost(s.price); f != nil {
 		return asGraphQL(f)
 	}
 	var f *fault.Error
@@ -65,7 +65,8 @@ func (a *admission) MutateOperationContext(ctx context.Context, op *graphql.Oper
 	return nil
 }
 
-func (l *Limits) tooDear(p price) *fault.Error {
+// checkCost refuses an operation whose price is over the limits.
+func (l *Limits) checkCost(p price) *fault.Error {
 	var f *fault.Error
 	switch {
 	case p.points > l.MaxCost:

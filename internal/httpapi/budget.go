@@ -36,8 +36,8 @@ type account struct {
 }
 
 // budgets keeps the accounts of the principals that were seen last. Those without a credential have a
-// list of their own: whoever commands many addresses must not push paying principals out, who would
-// come back with a full account. Safe for use at once.
+// list of their own: a caller with many addresses must not evict principals with a credential, who would
+// start again with a full account. Safe for use by several goroutines.
 type budgets struct {
 	limits *Limits
 	now    func() time.Time
@@ -73,7 +73,7 @@ func (b *budgets) account(v *viewer.Viewer) *account {
 	return a
 }
 
-// start charges one operation, before it is parsed: what is refused later has cost us something too.
+// start charges one operation before it is parsed, since what is refused later has cost time too.
 func (b *budgets) start(v *viewer.Viewer) *fault.Error {
 	wait, ok := take(b.account(v).operations, b.now(), 1)
 	if ok {

@@ -153,9 +153,9 @@ func TestDeadlines(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, nil)
-		begun := time.Now()
+		start := time.Now()
 		got := b.do(t, query("{ slow }", nil))
-		require.Equal(t, 10*time.Second, time.Since(begun))
+		require.Equal(t, 10*time.Second, time.Since(start))
 		require.Equal(t, "TIMEOUT", got.code())
 		require.Equal(t, 200, got.Code, "there is data beside the error")
 		require.True(t, got.Errors[0].Extensions.Retryable)

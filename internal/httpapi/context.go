@@ -12,8 +12,8 @@ import (
 	"caseload/internal/viewer"
 )
 
-// entry is what the access log will say about one request. Operations of one connection may end at the
-// same time, so everything behind mu is written under it.
+// entry collects what the access log writes about one request. Operations of one connection may end at the
+// same time, so mu guards everything below it.
 type entry struct {
 	requestID string
 	// claimed is set by the access log that will write the line.
@@ -43,15 +43,15 @@ func RequestID(ctx context.Context) string {
 	return viewer.From(ctx).RequestID
 }
 
-// saneID is what other systems use as request ids. A letter is asked for, so that a social security or
-// card number that somebody sends as one does not reach the log.
+// validRequestID matches what other systems use as request ids. A letter is required, so that a social security or
+// card number that is sent as one does not reach the log.
 var (
-	saneID    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{7,63}$`)
-	hasLetter = regexp.MustCompile(`[A-Za-z]`)
+	validRequestID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{7,63}$`)
+	hasLetter      = regexp.MustCompile(`[A-Za-z]`)
 )
 
 func requestID(r *http.Request) string {
-	if id := r.Header.Get("X-Request-Id"); saneID.MatchString(id) && hasLetter.MatchString(id) {
+	if id := r.Header.Get("X-Request-Id"); validRequestID.MatchString(id) && hasLetter.MatchString(id) {
 		return id
 	}
 	id, err := uuid.NewV7()

@@ -48,8 +48,8 @@ var (
 	_ graphql.OperationParameterMutator = (*documents)(nil)
 )
 
-// firstSeen is what a request learns of a document that nobody has sent before. The executor would parse and validate
-// it once more; it travels in the context.
+// firstSeen holds the tree of a document that is not in the cache, or what validation found wrong with it. It is passed to
+// the executor in the context, which would parse and validate the document once more.
 type firstSeen struct {
 	doc  *ast.QueryDocument
 	errs gqlerror.List
@@ -79,7 +79,7 @@ func (d *documents) Get(ctx context.Context, text string) (*ast.QueryDocument, b
 	return d.trees.Get(text)
 }
 
-// Add keeps the validated tree of a text; long texts are parsed afresh each time, as a few thousand of
+// Add stores the validated tree of a text. Long texts are parsed again each time, as a few thousand of
 // them would fill the memory.
 func (d *documents) Add(_ context.Context, text string, doc *ast.QueryDocument) {
 	if len(text) > cachedTreeText {
@@ -103,8 +103,8 @@ func (d *documents) ExtensionName() string { return "DocumentLimits" }
 // Validate accepts every schema.
 func (d *documents) Validate(graphql.ExecutableSchema) error { return nil }
 
-// MutateOperationParameters refuses documents that are too large, or too intricate to be validated, and validates those
-// that have not been seen yet. From here on the document is one whose literals the parser reads as GraphQL says.
+// MutateOperationParameters refuses documents that are too large or too complex to be validated, and validates those
+// that are not in the cache. It replaces the document by one whose literals the parser reads as GraphQL says.
 func (d *documents) MutateOperationParameters(ctx context.Context, params *graphql.RawParams) *gqlerror.Error {
 	if n := len(params.Query); n > d.limits.MaxDocumentBytes {
 		return asGraphQL(queryTooLarge("The document has %d bytes; the limit is %d. Move values into variables, or split the document.", n, d.limits.MaxDocumentBytes))
@@ -144,8 +144,8 @@ func (d *documents) check(ctx context.Context, text string) *gqlerror.Error {
 	return d.validate(ctx, text, doc)
 }
 
-// validate leaves the valid tree, or all that is wrong with it, to the request that brought it. A document without
-// operations is left to the executor.
+// validate stores the valid tree, or all validation errors, in the firstSeen of the request. It leaves a document without
+// operations to the executor.
 func (d *documents) validate(ctx context.Context, text string, doc *ast.QueryDocument) *gqlerror.Error {
 	first := firstSeenOf(ctx)
 	if first == nil || len(doc.Operations) == 0 {

@@ -26,7 +26,7 @@ type Options struct {
 	// Identify finds the viewer of a request by its headers; nil makes every caller anonymous. An error ends the request. It
 	// is asked once more when files have come in, and for the key that a WebSocket sends in connection_init.
 	Identify func(*http.Request) (*viewer.Viewer, error)
-	// Classify puts errors of the data layer into words; see [Presenter].
+	// Classify maps errors of the data layer to errors for clients; see [Presenter].
 	Classify func(error) *fault.Error
 	// Introspection is [IntrospectionScoped] by default.
 	Introspection Introspection
@@ -34,7 +34,7 @@ type Options struct {
 	Spool Spool
 	// Origins are the sites whose pages may read responses.
 	Origins []string
-	// Proxies are the networks, in CIDR notation, of the proxies whose X-Forwarded-For is believed.
+	// Proxies are the networks, in CIDR notation, of the proxies whose X-Forwarded-For is trusted.
 	Proxies []string
 	// Transports are asked before plain HTTP: WebSocket and server-sent events.
 	Transports []Transport
@@ -127,12 +127,12 @@ func validationRules(suggest bool) *rules.Rules {
 	return all
 }
 
-// refusalBytes bounds what is said of a document that is refused: a small one with a thousand mistakes must not get a
-// large answer.
+// refusalBytes bounds the errors of a refused document: a small one with a thousand mistakes must not get a large
+// answer.
 const refusalBytes = 3 << 10
 
-// guarded is the executor as the transports see it: validation may find a thousand mistakes in one
-// document, of which only those that are shown are put into words, and a panic in validation is an error.
+// guarded is the executor as the transports use it: of a thousand validation errors only those that are shown are
+// presented, and a panic in validation is an error.
 type guarded struct {
 	*executor.Executor
 	limits    *Limits

@@ -21,14 +21,14 @@ const (
 	keyExtension = "idempotencyKey"
 )
 
-// idempotencyKeys finds the key by which a mutation may be sent again. On other operations a key is ignored.
+// idempotencyKeys reads the idempotency key of a mutation. On other operations a key is ignored.
 type idempotencyKeys struct{}
 
 var _ graphql.OperationContextMutator = idempotencyKeys{}
 
 const idempotencyName = "Idempotency"
 
-// keyed is a mutation with a key; it lives in the operation's statistics.
+// keyed is a mutation with a key, stored in the operation's statistics.
 type keyed struct {
 	key      string
 	replayed atomic.Bool
@@ -98,8 +98,8 @@ func IdempotencyKey(ctx context.Context) string {
 	return ""
 }
 
-// Replayed notes that a root field of the mutation in ctx was answered by what it had answered before; the HTTP
-// response then has the header Idempotency-Replayed: true. Safe to call twice or at once.
+// Replayed notes that a root field of the mutation in ctx was answered by a replay of its stored outcome; the HTTP
+// response then has the header Idempotency-Replayed: true. Safe to call several times and by several goroutines.
 func Replayed(ctx context.Context) {
 	if k := keyedOf(ctx); k != nil {
 		k.replayed.Store(true)

@@ -8,7 +8,7 @@ import (
 	"caseload/internal/fault"
 )
 
-// inputs checks the arguments of one validated operation for what the validation of the library leaves
+// inputs checks the arguments of one validated operation for what the validation of gqlparser leaves
 // out: the length of lists, numbers that no machine type holds, and, where the value comes from a variable, @oneOf
 // and null where none is allowed. A limit belongs to the argument or input field, so variables are checked where
 // they are used. The variables have been coerced.

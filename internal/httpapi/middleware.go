@@ -38,8 +38,7 @@ func ClientAddress(proxies ...string) func(http.Handler) http.Handler {
 	return middleware.ClientIPFromXFF(proxies...)
 }
 
-// SecurityHeaders forbids browsers to guess types, to frame, to cache and to run anything from a
-// response. Handlers that serve pages set their own Content-Security-Policy and Cache-Control.
+// SecurityHeaders forbids browsers to sniff types, and to frame, cache or execute a response. Handlers of pages set their own Content-Security-Policy and Cache-Control.
 func SecurityHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -91,8 +90,8 @@ func CrossOrigin(origins ...string) func(http.Handler) http.Handler {
 	}
 }
 
-// AccessLog writes one line per request when it ends: what was asked by name, how it went and what it
-// took; never a query text, a variable, a query string or a message. Used twice in a chain, the outer one
+// AccessLog writes one line per request when it ends: the operation by name, the outcome and the
+// cost; never a query text, a variable, a query string or a message. Used twice in a chain, the outer one
 // logs. nil is [slog.Default].
 func AccessLog(log *slog.Logger) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
@@ -104,9 +103,9 @@ func AccessLog(log *slog.Logger) func(http.Handler) http.Handler {
 				}
 				e.claimed = true
 			}
-			begun := time.Now()
+			start := time.Now()
 			wrapped := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
-			defer func() { logRequest(orDefault(log), r, wrapped, time.Since(begun)) }()
+			defer func() { logRequest(orDefault(log), r, wrapped, time.Since(start)) }()
 			next.ServeHTTP(wrapped, r)
 		})
 	}

@@ -31,7 +31,7 @@ const (
 	maxBoundary = 70
 	// partOverhead is what may stand around a part, its headers above all, and what is read ahead.
 	partOverhead = 16 << 10
-	// deleteTimeout bounds the deletion of files that nobody took.
+	// deleteTimeout bounds the deletion of files that no resolver took.
 	deleteTimeout = 10 * time.Second
 )
 
@@ -39,7 +39,7 @@ const (
 // parts come in the order `operations`, `map`, files. Everything that can be decided from the first two is decided
 // before a file is read: credential, form, validity, cost, the scopes of the root fields. Then the files go, one
 // after the other and never through memory, into the spool; only then the operation runs. A file that no resolver
-// has taken is deleted after the answer. Safe for use at once.
+// has taken is deleted after the answer. Safe for use by several goroutines.
 type Uploads struct {
 	limits *Limits
 	schema *ast.Schema
@@ -114,7 +114,7 @@ func (u *Uploads) serve(a *answer, e *Endpoint) {
 	defer leave() // also when a spool panics
 	f := &form{uploads: u, in: &bodyReader{body: a.r.Body, control: http.NewResponseController(a.w)}}
 	f.parts = multipart.NewReader(f.in, boundary)
-	params, err := f.head(a.r)
+	params, err := f.readOperations(a.r)
 	if err != nil {
 		refuse(err)
 		return
@@ -148,8 +148,8 @@ func (u *Uploads) serve(a *answer, e *Endpoint) {
 	e.run(ctx, a, op)
 }
 
-// admit decides whether an operation that is valid and paid for may have its files read. The scopes are checked
-// here once more than for other requests, since the directive @auth only acts when a field is resolved.
+// admit checks whether the files of a valid and charged operation may be read. The scopes are checked here in addition,
+// since the directive @auth only runs when a field is resolved.
 func (u *Uploads) admit(ctx context.Context, op *graphql.OperationContext, places uploadPlaces) gqlerror.List {
 	if op.Operation.Operation != ast.Mutation {
 		return gqlerror.List{asGraphQL(fault.New(fault.BadRequest, "Only mutations take files. Send other operations as application/json."))}
@@ -180,7 +180,7 @@ func (u *Uploads) deleteUntaken(ctx context.Context, places uploadPlaces) {
 			continue
 		}
 		if err := u.spool.Delete(ctx, organization, place.file.Key); err != nil {
-			u.log.LogAttrs(ctx, slog.LevelWarn, "an upload that nobody took could not be deleted",
+			u.log.LogAttrs(ctx, slog.LevelWarn, "an upload that no resolver took could not be deleted",
 				slog.String("request_id", RequestID(ctx)), slog.String("key", mask(place.file.Key)), slog.String("cause", mask(err.Error())))
 		}
 	}
@@ -200,7 +200,7 @@ func (f *form) next(allowed int64) (*multipart.Part, error) {
 	part, err := f.parts.NextRawPart()
 	switch {
 	case err == nil:
-		return part, f.plain(part)
+		return part, f.checkPlain(part)
 	case f.in.ended != nil && !errors.Is(f.in.ended, io.EOF):
 		return nil, f.in.ended
 	case err == io.EOF && f.places != nil: // wrapped it would be an end without the last boundary
@@ -210,8 +210,8 @@ func (f *form) next(allowed int64) (*multipart.Part, error) {
 	}
 }
 
-// plain refuses parts that would have to be decoded first.
-func (f *form) plain(part *multipart.Part) error {
+// checkPlain refuses parts that would have to be decoded first.
+func (f *form) checkPlain(part *multipart.Part) error {
 	media := strings.ToLower(strings.TrimSpace(part.Header.Get("Content-Type")))
 	coding := strings.ToLower(strings.TrimSpace(part.Header.Get("Content-Transfer-Encoding")))
 	if strings.HasPrefix(media, "multipart/") || (coding != "" && coding != "binary" && coding != "8bit" && coding != "7bit") {
@@ -220,8 +220,8 @@ func (f *form) plain(part *multipart.Part) error {
 	return nil
 }
 
-// head reads the parts operations and map.
-func (f *form) head(r *http.Request) (*graphql.RawParams, error) {
+// readOperations reads the parts operations and map.
+func (f *form) readOperations(r *http.Request) (*graphql.RawParams, error) {
 	l := f.uploads.limits
 	start := graphql.Now()
 	f.in.within(l.BodyTimeout, l.BodyTimeout)
@@ -261,7 +261,7 @@ func (f *form) text(into *bytes.Buffer, name string, limit int64) error {
 		return fault.New(fault.BadRequest, "The parts must come in the order operations, map, files.")
 	}
 	if _, err := into.ReadFrom(io.LimitReader(part, limit+1)); err != nil {
-		return f.broken()
+		return f.readError()
 	}
 	if int64(into.Len()) > limit {
 		return fault.New(fault.PayloadTooLarge, "The part %s is over the limit of %d bytes.", name, limit)
@@ -269,8 +269,8 @@ func (f *form) text(into *bytes.Buffer, name string, limit int64) error {
 	return nil
 }
 
-// broken explains why a part could not be read to its end.
-func (f *form) broken() error {
+// readError returns why a part could not be read to its end.
+func (f *form) readError() error {
 	if f.in.ended != nil && !errors.Is(f.in.ended, io.EOF) {
 		return f.in.ended
 	}
@@ -330,7 +330,7 @@ func (f *form) store(ctx context.Context, file *Upload, part io.Reader, limit in
 	case r.over:
 		err = f.uploads.filesTooLarge()
 	case r.broken:
-		err = f.broken()
+		err = f.readError()
 	case err == nil && (!r.done || stored.Size != r.n || stored.Key == ""):
 		err = fault.Wrap(fault.Internal, errors.New("the spool did not store what it was given"), wentWrong)
 	case err == nil, errors.As(err, &known):
@@ -349,8 +349,7 @@ func organizationOf(ctx context.Context) uuid.UUID { return viewer.From(ctx).Org
 // errOver ends the reading of a file that is too large; its text is for the log.
 var errOver = errors.New("the file is over the limit")
 
-// limited reads at most a number of bytes, and remembers how the reading ended, as a spool may put errors into
-// words of its own.
+// limited reads at most a number of bytes, and records how reading ended, as a spool may wrap errors.
 type limited struct {
 	r       io.Reader
 	left, n int64
@@ -362,7 +361,7 @@ func (l *limited) Read(p []byte) (int, error) {
 	if l.over {
 		return 0, errOver
 	}
-	// One byte more than is allowed tells a file that fits exactly from one that does not.
+	// One byte more than is allowed, to distinguish a file that fits exactly from one that does not.
 	n, err := l.r.Read(p[:min(int64(len(p)), l.left+1)])
 	if int64(n) > l.left {
 		l.over = true

@@ -350,11 +350,11 @@ func TestPlacesOfUploads(t *testing.T) {
 	t.Parallel()
 	u := newUploadBench(t, func(o *Options) { o.Limits.PrincipalUploads, o.Limits.ProcessUploads = 1, 2 })
 	reader, writer := io.Pipe()
-	begun := make(chan *reply)
+	start := make(chan *reply)
 	go func() {
 		r := multi("")
 		r.Body, r.ContentLength = reader, -1
-		begun <- u.do(t, r)
+		start <- u.do(t, r)
 	}()
 	whole := body(oneFile("abc")...)
 	_, err := writer.Write([]byte(whole[:20]))
@@ -366,7 +366,7 @@ func TestPlacesOfUploads(t *testing.T) {
 	_, err = writer.Write([]byte(whole[20:]))
 	require.NoError(t, err)
 	require.NoError(t, writer.Close())
-	require.Equal(t, 200, (<-begun).Code)
+	require.Equal(t, 200, (<-start).Code)
 	require.Equal(t, 200, u.serve(t, multi(whole)).Code, "the place is free again")
 }
 

@@ -16,8 +16,8 @@ import (
 
 const stateName = "Admission"
 
-// state is what is known about one admitted operation; it lives in the operation's statistics, as a
-// mutator cannot hand on a context.
+// state holds the price of one admitted operation. It is stored in the operation's statistics, as a
+// mutator cannot return a context.
 type state struct {
 	price     price
 	limit     int
@@ -67,8 +67,8 @@ func (*operationLimits) ExtensionName() string { return "OperationLimits" }
 // Validate accepts every schema.
 func (*operationLimits) Validate(graphql.ExecutableSchema) error { return nil }
 
-// InterceptOperation gives queries and mutations their deadline and their place in flight. Subscriptions
-// last as long as somebody listens; their number is limited per connection.
+// InterceptOperation gives queries and mutations their deadline and a place among those that run. Subscriptions
+// last until their client ends them; their number is limited per connection.
 func (l *operationLimits) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
 	op := graphql.GetOperationContext(ctx)
 	if op.Operation.Operation == ast.Subscription {
@@ -76,17 +76,17 @@ func (l *operationLimits) InterceptOperation(ctx context.Context, next graphql.O
 	}
 	cancel := func() {}
 	if limit := l.limits.timeout(l.schema, op.Operation); limit > 0 {
-		// Set here, not around the answer, so that loaders made by inner interceptors inherit it. Should
-		// the answer never be asked for, the timer frees it.
+		// Set here, not around the response, so that loaders made by inner interceptors inherit it. When no
+		// response is requested, the timer frees it.
 		ctx, cancel = context.WithTimeout(ctx, limit)
 	}
 	respond := next(ctx)
-	asked := false
+	answered := false
 	return func(ctx context.Context) *graphql.Response {
-		if asked {
+		if answered {
 			return nil // queries and mutations answer once
 		}
-		asked = true
+		answered = true
 		defer cancel()
 		leave, err := l.places.Take(Principal(viewer.From(ctx)))
 		if err != nil {
@@ -120,12 +120,12 @@ func (l *operationLimits) InterceptResponse(ctx context.Context, next graphql.Re
 			"requested": s.price.points, "limit": s.limit, "remaining": s.remaining,
 		}
 	}
-	note(ctx, l.statements, response.Errors)
+	logOperation(ctx, l.statements, response.Errors)
 	return response
 }
 
-// note writes what the access log says about an operation.
-func note(ctx context.Context, statements func(context.Context) int, errs gqlerror.List) {
+// logOperation notes an operation for the access log.
+func logOperation(ctx context.Context, statements func(context.Context) int, errs gqlerror.List) {
 	e := entryOf(ctx)
 	if e == nil {
 		return

@@ -20,13 +20,12 @@ import (
 
 const wentWrong = "Something went wrong on our side. Quote the request id."
 
-// Presenter turns every error into the one shape that leaves the server: a sentence that may be read by
-// a client, the path, and `extensions` with code, requestId and retryable. Only messages of fault errors
-// pass as they are; what libraries say is rewritten or masked, because they quote values; anything else
-// is INTERNAL, and is logged once with the request id. The zero value works. Safe for use at once.
+// Presenter turns every error into the one shape that clients get: a sentence for people, the path, and `extensions` with code, requestId and retryable. Only messages of fault errors
+// pass as they are; messages of libraries are rewritten or masked, because they quote values; anything else
+// is INTERNAL, and is logged once with the request id. The zero value works. Safe for use by several goroutines.
 type Presenter struct {
-	// Classify may put an error of another layer, such as the database's, into words; nil leaves it to
-	// the presenter. It is asked after the fault errors and before contexts and libraries.
+	// Classify may map an error of another layer, such as the database's; nil leaves it to the presenter. It is called
+	// after the fault errors and before contexts and libraries.
 	Classify func(error) *fault.Error
 	// Log receives defects; nil is [slog.Default].
 	Log *slog.Logger
@@ -84,7 +83,7 @@ func extensionsOf(ctx context.Context, f *fault.Error, info fault.CodeInfo) map[
 	return ext
 }
 
-// explain finds the words for an error, and the path that may be shown.
+// explain returns the error for clients, and the path that may be shown.
 func (p *Presenter) explain(ctx context.Context, err error, located *gqlerror.Error) (*fault.Error, ast.Path) {
 	var f *fault.Error
 	if errors.As(err, &f) {

@@ -89,11 +89,11 @@ type scanner struct {
 	body    []byte
 	decoder *jsontext.Decoder
 	members map[string]jsontext.Value
-	// begun is set by the first token, and object when that opens an object.
-	begun, object bool
-	values        int
-	member        string
-	start         int64
+	// started is set by the first token, and object when that opens an object.
+	started, object bool
+	values          int
+	member          string
+	start           int64
 }
 
 func (s *scanner) step() (done bool, f *fault.Error) {
@@ -106,10 +106,10 @@ func (s *scanner) step() (done bool, f *fault.Error) {
 		return false, badJSON(err)
 	}
 	if depth == 0 {
-		if s.begun {
+		if s.started {
 			return false, fault.New(fault.BadRequest, "The body holds more than one JSON value.")
 		}
-		s.begun, s.object = true, token.Kind() == '{'
+		s.started, s.object = true, token.Kind() == '{'
 	}
 	if token.Kind() == '"' {
 		// In an object names and values take turns.
@@ -126,7 +126,7 @@ func (s *scanner) step() (done bool, f *fault.Error) {
 			return false, fault.New(fault.BadRequest, "The JSON is nested more than %d levels deep, which is the limit.", s.limits.MaxJSONDepth)
 		}
 	case '0':
-		if !sensible(token.String()) {
+		if !validNumber(token.String()) {
 			return false, fault.New(fault.BadRequest, "A number has more than %d characters or an exponent over %d.", maxNumber, maxExponent)
 		}
 	}
@@ -142,7 +142,7 @@ func (s *scanner) step() (done bool, f *fault.Error) {
 	return false, nil
 }
 
-// badJSON says what is wrong without the text of the library, which quotes the input.
+// badJSON describes a syntax error without the library's text, which quotes the input.
 func badJSON(err error) *fault.Error {
 	var syntax *jsontext.SyntacticError
 	switch {
@@ -155,7 +155,7 @@ func badJSON(err error) *fault.Error {
 	}
 }
 
-func sensible(number string) bool {
+func validNumber(number string) bool {
 	if len(number) > maxNumber {
 		return false
 	}

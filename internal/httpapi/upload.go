@@ -23,7 +23,7 @@ type Stored struct {
 	SHA256 []byte
 }
 
-// Spool is where the files of a request are put before its operation runs. It is safe for use at once.
+// Spool is where the files of a request are put before its operation runs. It is safe for use by several goroutines.
 type Spool interface {
 	// Put stores what r holds, to its end, without holding it in memory. It fails with the error of r when r
 	// fails, and may fail by itself when r holds more than limit bytes. A Put that fails leaves nothing behind.
@@ -37,10 +37,10 @@ type Spool interface {
 // has been answered, unless the operation took it over with [Upload.Take].
 type Upload struct {
 	// Name is the client's name for the file, fit to be shown: no folders, no control characters, at most 255
-	// code points, never empty. It is personal data as far as anybody knows.
+	// code points, never empty. Treat it as personal data.
 	Name string
 	// ContentType is what the client says it is, without parameters, such as text/csv;
-	// application/octet-stream when it says nothing. Nobody has looked into the file.
+	// application/octet-stream when it says nothing. The content is not checked.
 	ContentType string
 	Stored
 
@@ -59,7 +59,7 @@ const (
 // Take makes the caller the owner of the stored file, which then stays. Call it before the transaction that
 // writes down its key, and [Upload.Release] when that transaction is known to have failed. The file of an upload
 // has one owner: a second Take, by another root field with the same variable, is BAD_USER_INPUT. After the
-// request has ended it is TIMEOUT. Safe for use at once.
+// request has ended it is TIMEOUT. Safe for use by several goroutines.
 func (u *Upload) Take() error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -94,7 +94,7 @@ func (u *Upload) drop() bool {
 	return u.Key != ""
 }
 
-// MarshalJSON writes what tells one upload from another, equal for the same file under the same name: it is
+// MarshalJSON writes what identifies an upload, equal for the same file under the same name: it is
 // what a fingerprint of the operation's variables covers. The key in the object store is not in it.
 func (u *Upload) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {

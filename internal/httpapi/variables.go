@@ -13,8 +13,8 @@ import (
 
 // coercion brings variables to the one form that GraphQL gives them: an Int is an int64, texts, ids and enum
 // values are strings, a single value where a list is expected is a list of one. The library lets through what
-// GraphQL refuses, such as "100" for an Int or 5 for a String, and leaves it as it is; whoever prices a page size
-// or looks into a filter would then see something else than the resolver, which reads it in the end.
+// GraphQL refuses, such as "100" for an Int or 5 for a String, and leaves it as it is; then the price of a page and the check of a filter
+// would be of another value than the resolver reads.
 type coercion struct{ schema *ast.Schema }
 
 // coerceVariables coerces the variables of an operation, which the library has checked and filled with defaults,
@@ -37,19 +37,19 @@ func coerceVariables(schema *ast.Schema, op *ast.OperationDefinition, variables 
 	return nil
 }
 
-// misfit is a value that is not of its type. The path to it runs from the value up, so that none is made for what
-// fits.
-type misfit struct {
+// mismatch is a value that is not of its type. The path to it runs from the value up, so that none is allocated for
+// values that are right.
+type mismatch struct {
 	want string
 	path ast.Path
 }
 
-func (m *misfit) below(step ast.PathElement) *misfit {
+func (m *mismatch) below(step ast.PathElement) *mismatch {
 	m.path = append(m.path, step)
 	return m
 }
 
-func (c coercion) value(t *ast.Type, v any) (any, *misfit) {
+func (c coercion) value(t *ast.Type, v any) (any, *mismatch) {
 	switch {
 	case v == nil:
 		return nil, nil // the library has refused those that must not be
@@ -61,7 +61,7 @@ func (c coercion) value(t *ast.Type, v any) (any, *misfit) {
 	case ast.InputObject:
 		object, ok := v.(map[string]any)
 		if !ok {
-			return nil, &misfit{want: def.Name}
+			return nil, &mismatch{want: def.Name}
 		}
 		for _, f := range def.Fields {
 			child, ok := object[f.Name]
@@ -80,15 +80,15 @@ func (c coercion) value(t *ast.Type, v any) (any, *misfit) {
 		if text, ok := v.(string); ok && def.EnumValues.ForName(text) != nil {
 			return text, nil
 		}
-		return nil, &misfit{want: def.Name}
+		return nil, &mismatch{want: def.Name}
 	}
 	if coerced, ok := builtIn(t.NamedType, v); ok {
 		return coerced, nil
 	}
-	return nil, &misfit{want: t.NamedType}
+	return nil, &mismatch{want: t.NamedType}
 }
 
-func (c coercion) list(elem *ast.Type, v any) (any, *misfit) {
+func (c coercion) list(elem *ast.Type, v any) (any, *mismatch) {
 	items, ok := v.([]any)
 	if !ok {
 		// The library wraps a single value in a slice of the value's own type.

@@ -22,12 +22,12 @@ const Path = "/files/"
 
 // File is an open file.
 type File struct {
-	// Body is read once and closed by who got it.
+	// Body is read once and closed by the caller.
 	Body io.ReadCloser
 	// Size is in bytes, -1 when it is not known.
 	Size int64
-	// ContentType is the media type; empty is application/octet-stream. A browser is told not to guess, to save
-	// the file, and never to run anything in it.
+	// ContentType is the media type; empty is application/octet-stream. Browsers save the file, and neither sniff its type
+	// nor execute anything in it.
 	ContentType string
 	// Name is the file's name unless the link has one.
 	Name string
@@ -35,7 +35,7 @@ type File struct {
 
 // Opener opens files of one kind. The link has been checked, so it decides about nothing but whether the file is
 // there: NOT_FOUND when the organization has none of that id. by is for the audit log: who asked for the link, without a
-// name or scopes, with the id and the address of the request that follows it. It is safe for use at once, and stops when ctx ends.
+// name or scopes, with the id and the address of the request that follows it. It is safe for use by several goroutines, and stops when ctx ends.
 type Opener func(ctx context.Context, by *viewer.Viewer, id uuid.UUID) (File, error)
 
 // Options are what a [Handler] is made of. Links is required.
@@ -139,7 +139,7 @@ func head(to http.Header, f File, name string) {
 	}
 }
 
-// disposition tells a browser to save the file under its name, in the form of RFC 6266.
+// disposition makes a browser save the file under its name, in the form of RFC 6266.
 func disposition(name string) string {
 	if text := mime.FormatMediaType("attachment", map[string]string{"filename": httpapi.FileName(name)}); text != "" {
 		return text
@@ -164,13 +164,13 @@ func (h *handler) copy(w http.ResponseWriter, f File) {
 	for {
 		n, err := f.Body.Read(buffer)
 		if n > 0 {
-			begun := h.now()
+			start := h.now()
 			earned := time.Duration(float64(sent) / float64(h.rate) * float64(time.Second))
-			_ = control.SetWriteDeadline(begun.Add(min(h.write, h.write+earned-waited)))
+			_ = control.SetWriteDeadline(start.Add(min(h.write, h.write+earned-waited)))
 			if _, err := w.Write(buffer[:n]); err != nil {
 				return // the client is gone, or cut off
 			}
-			sent, waited = sent+int64(n), waited+h.now().Sub(begun)
+			sent, waited = sent+int64(n), waited+h.now().Sub(start)
 		}
 		if err == io.EOF {
 			return

@@ -35,23 +35,23 @@ const (
 	maxToken = ((tokenHead+1+maxKind+1+maxKind+maxName+sha256.Size)*4 + 2) / 3
 )
 
-// Statement is what a link says: whose file of which kind it is, who asked for the link, how the file is to be called,
-// and until when it may be fetched.
+// Statement is the content of a link: the file with its kind and organization, the viewer who requested the link, the
+// file's name, and until when it may be fetched.
 type Statement struct {
 	OrganizationID uuid.UUID
-	// ActorKind and ActorID are who asked.
+	// ActorKind and ActorID are the viewer who requested the link.
 	ActorKind viewer.Kind
 	ActorID   uuid.UUID
 	// Kind names the opener, as in "bulk-results"; 1 to 64 bytes.
 	Kind string
 	ID   uuid.UUID
-	// Name is the file's name for who saves it; empty leaves it to the opener. Whoever sees the link can read it.
+	// Name is the name under which the file is saved; empty leaves it to the opener. It can be read from the link.
 	Name string
 	// Expires is in whole seconds.
 	Expires time.Time
 }
 
-// Links makes links and reads them. It is safe for use at once.
+// Links makes links and reads them. It is safe for use by several goroutines.
 type Links struct {
 	key      []byte
 	lifetime time.Duration
@@ -92,8 +92,8 @@ func NewLinks(o LinksOptions) (*Links, error) {
 	return l, nil
 }
 
-// URL returns a link to a file and the moment from which it no longer works. Whoever holds it can fetch the file
-// until then, even when the credential that asked for it is revoked: make one only after access was checked. It
+// URL returns a link to a file and the moment from which it no longer works. Anyone who has it can fetch the file
+// until then, even when the credential that requested it is revoked: make one only after access was checked. It
 // panics when the kind is empty or longer than 64 bytes; a name that is too long is left out.
 func (l *Links) URL(v *viewer.Viewer, kind string, id uuid.UUID, name string) (link string, expires time.Time) {
 	expires = l.now().Add(l.lifetime).Truncate(time.Second).UTC()
@@ -128,8 +128,8 @@ func (l *Links) mac(body []byte) []byte {
 	return h.Sum(nil)
 }
 
-// read returns what a token says, and false when it was not made by these links or has expired. There is nothing
-// to tell the one from the other.
+// read returns the content of a token, and false when it was not made by these links or has expired, which callers
+// cannot distinguish.
 func (l *Links) read(token string) (Statement, bool) {
 	// The decoder overlooks line breaks, so that a token would have more than one spelling.
 	if len(token) > maxToken || strings.ContainsAny(token, "\r\n") {
@@ -140,7 +140,7 @@ func (l *Links) read(token string) (Statement, bool) {
 		return Statement{}, false
 	}
 	body, mac := raw[:len(raw)-sha256.Size], raw[len(raw)-sha256.Size:]
-	// Nothing of the body is looked at before it is known to be ours.
+	// Nothing of the body is read before its signature is checked.
 	if !hmac.Equal(mac, l.mac(body)) || body[0] != version {
 		return Statement{}, false
 	}

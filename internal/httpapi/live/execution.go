@@ -44,7 +44,7 @@ func (e *execution) kind() ast.Operation {
 // it returns is nil, or holds the errors for which the operation gave no result at all, or which ended it.
 func (e *execution) run(ctx context.Context, send func(body []byte) bool) (failure *graphql.Response) {
 	defer func() {
-		// On a goroutine of a connection nobody else would catch it.
+		// Nothing else recovers on a goroutine of a connection.
 		if cause := recover(); cause != nil {
 			failure = e.endpoint.Explain(ctx, e.endpoint.Presenter.Recover(ctx, cause))
 		}

@@ -27,7 +27,7 @@ type operation struct {
 }
 
 // mayFinish reports whether a restart waits for the operation. One whose kind is not known yet has not
-// begun, and will not.
+// started, and will not.
 func (o *operation) mayFinish() bool { return o.kind == ast.Query || o.kind == ast.Mutation }
 
 func (o *operation) abandon() {
@@ -141,7 +141,7 @@ func (c *connection) release(o *operation) {
 	}
 }
 
-// sendFor queues a message of an operation, and reports false when nobody waits for it any more.
+// sendFor queues a message of an operation, and reports false when the operation was abandoned or its connection is closing.
 func (c *connection) sendFor(o *operation, kind string, payload []byte) bool {
 	select {
 	case c.out <- frame{body: compose(kind, o.id, payload), operation: o}:

@@ -183,7 +183,7 @@ func (s *stream) serve(ctx context.Context, cancel context.CancelFunc, refusal *
 	watching.Go(func() { revoked <- s.transport.options.watch(ctx, s.viewer) })
 	defer func() {
 		cancel()
-		for range events { //nolint:revive // The producer must see that nobody listens, and end.
+		for range events { //nolint:revive // Unblocks the producer, which sees the end of ctx.
 		}
 		watching.Wait()
 	}()
