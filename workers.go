@@ -6,7 +6,8 @@ import (
 	"github.com/riverqueue/river"
 
 	"caseload/internal/bulk"
-	"caseload/internal/customer"
+
+	"caseload/internal/customer/intake"
 	"caseload/internal/idempotency"
 	"caseload/internal/jobs"
 	"caseload/internal/schedule"
@@ -32,7 +33,7 @@ func (p *program) hire(ctx context.Context) (*workforce, error) {
 	f.operations.Observe = p.metrics.BulkRows
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &schedule.ReapWorker{Schedules: p.api.Schedules})
-	river.AddWorker(workers, &customer.LeadWorker{Customers: p.api.Customers})
+	river.AddWorker(workers, &intake.LinkParentsWorker{Intake: p.api.Intake})
 	river.AddWorker(workers, &idempotency.ExpireWorker{Outcomes: p.api.Outcomes})
 	river.AddWorker(workers, &bulk.RunWorker{Runner: f.operations})
 	river.AddWorker(workers, &bulk.SweepWorker{Operations: p.api.Bulk})

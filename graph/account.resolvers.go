@@ -3,32 +3,33 @@ package graph
 import (
 	"context"
 
-	"caseload/internal/customer"
+	"caseload/internal/customer/account"
+	"caseload/internal/customer/intake"
 	"caseload/internal/fault"
 	"caseload/internal/relay"
 	"caseload/internal/viewer"
 )
 
-func (r *accountResolver) NumberMasked(ctx context.Context, obj *customer.Account) (*string, error) {
+func (r *accountResolver) NumberMasked(ctx context.Context, obj *account.Account) (*string, error) {
 	return obj.NumberMasked(r.customers.Sealer())
 }
 
-func (r *importRowResolver) UserErrors(ctx context.Context, obj *customer.ImportRow) ([]*fault.UserError, error) {
+func (r *importRowResolver) UserErrors(ctx context.Context, obj *intake.ImportRow) ([]*fault.UserError, error) {
 	return obj.Errors()
 }
 
-func (r *queryResolver) Account(ctx context.Context, id *relay.ID, sourceAccount *customer.AccountKey) (*customer.Account, error) {
-	key, err := keyOf(id, customer.Accounts.Prefix())
+func (r *queryResolver) Account(ctx context.Context, id *relay.ID, sourceAccount *account.Key) (*account.Account, error) {
+	key, err := keyOf(id, account.Accounts.Prefix())
 	if err != nil {
 		return nil, err
 	}
-	return orNull(customer.FindAccount(ctx, r.pool, viewer.From(ctx).Scope(), key, sourceAccount))
+	return orNull(account.Find(ctx, r.pool, viewer.From(ctx).Scope(), key, sourceAccount))
 }
 
-func (r *queryResolver) ImportRequest(ctx context.Context, requestID relay.ID) (*customer.ImportRequest, error) {
-	key, err := requestID.As(customer.ImportRequests.Prefix())
+func (r *queryResolver) ImportRequest(ctx context.Context, requestID relay.ID) (*intake.ImportRequest, error) {
+	key, err := requestID.As(intake.ImportRequests.Prefix())
 	if err != nil {
 		return nil, err
 	}
-	return orNull(customer.ImportRequests.ByID(ctx, r.pool, viewer.From(ctx).Scope(), key))
+	return orNull(intake.ImportRequests.ByID(ctx, r.pool, viewer.From(ctx).Scope(), key))
 }

@@ -205,7 +205,7 @@ func TestBulkOperationKinds(t *testing.T) {
 	t.Parallel()
 	w := graphtest.New(t)
 	f := w.Hire(t, w.Server, nil)
-	owner := account("K-1", vars{"accountNumber": "ABC123", "cards": []any{card("K-1", vars{"last4": "4242", "iin": "424242"})}})
+	owner := accountOf("K-1", vars{"accountNumber": "ABC123", "cards": []any{card("K-1", vars{"last4": "4242", "iin": "424242"})}})
 	for _, c := range []struct {
 		kind    bulk.KindName
 		format  bulk.Format

@@ -188,8 +188,8 @@ func person(key, value string, more ...vars) map[string]any {
 	return row
 }
 
-// account is an account of a customer in source 50004.
-func account(customer string, more vars) map[string]any {
+// accountOf is an account of a customer in source 50004.
+func accountOf(customer string, more vars) map[string]any {
 	row := map[string]any{"sourceAccountId": "A-" + customer, "sourceCustomerIds": []any{customer}, "primarySourceCustomerId": customer, "status": "OPEN", "type": "DDA"}
 	maps.Copy(row, more)
 	return row
@@ -219,7 +219,7 @@ func TestNoNumberIsLeftInTheClear(t *testing.T) {
 	require.Equal(t, []any{"CREATE", "8846"}, []any{r.At("bulkUpsertCustomers.results.0.action"), r.At("bulkUpsertCustomers.results.0.customer.ssnLastFour")}, r.Body)
 	twin := r.Text("bulkUpsertCustomers.results.0.customer.id")
 	r = m.mutate("createCustomers", vars{"input": map[string]any{"customers": []any{person("sourceCustomerId", "K-1", vars{"sourceOrganizationId": "50004", "ssn": canaries["ssn"],
-		"accounts": []any{account("K-1", vars{"accountNumber": canaries["accountNumber"], "cards": []any{card("K-1", nil)}})}})}}},
+		"accounts": []any{accountOf("K-1", vars{"accountNumber": canaries["accountNumber"], "cards": []any{card("K-1", nil)}})}})}}},
 		"requestId importRequest { rows { nodes { key userErrors { message } } } } "+outcome)
 	require.Equal(t, "CREATE", r.At("createCustomers.results.0.action"), r.Body)
 	id := r.Text("createCustomers.results.0.customer.id")
@@ -258,7 +258,7 @@ func TestNoNumberIsLeftInTheClear(t *testing.T) {
 		{"cards": []any{card("K-2", vars{"cardType": pan})}}, {"cards": []any{card("K-2", vars{"sourceAccountId": pan})}}, {"cards": []any{card("K-2", vars{"openDate": pan})}}, {"cards": []any{card("K-2", vars{"number": pan})}},
 	} {
 		for _, policy := range []string{"REJECT_FAILED_ROWS", "IGNORE_FAILED"} {
-			r := m.mutate("createCustomers", vars{"input": map[string]any{"errorPolicy": policy, "customers": []any{person("sourceCustomerId", "K-2", vars{"sourceOrganizationId": "50004", "accounts": []any{account("K-2", place)}})}}},
+			r := m.mutate("createCustomers", vars{"input": map[string]any{"errorPolicy": policy, "customers": []any{person("sourceCustomerId", "K-2", vars{"sourceOrganizationId": "50004", "accounts": []any{accountOf("K-2", place)}})}}},
 				"requestId importRequest { rows { nodes { key userErrors { code message path } } } } "+outcome)
 			require.True(t, len(r.Errors) > 0 || r.At("createCustomers.results.0.userErrors.0") != nil, "%d: %v is refused: %s", i, place, r.Body)
 		}
@@ -376,12 +376,12 @@ func (m *coalMine) files() {
 	upsertCSV.WriteString("sourceId,firstName,lastName,ssn,dateOfBirth\nF-100,Kanary,Bird,512-73-8846,1985-06-15\n")
 	syncCSV.WriteString("referenceId,taskType,firstName,ssn,ssnLastFour\nF-100,collections,Kanary,512-73-8846,8846\n")
 	upsert.WriteString(text(person("sourceId", "F-0", vars{"ssn": canaries["ssn"]})))
-	create.WriteString(text(person("sourceCustomerId", "F-0", vars{"ssn": canaries["ssn"], "accounts": []any{account("F-0", vars{"accountNumber": canaries["accountNumber"]})}})))
+	create.WriteString(text(person("sourceCustomerId", "F-0", vars{"ssn": canaries["ssn"], "accounts": []any{accountOf("F-0", vars{"accountNumber": canaries["accountNumber"]})}})))
 	sync.WriteString(text(syncRow("F-0", vars{"ssn": canaries["ssn"]})))
 	for i, wrong := range wrongForms(canaries["ssn"]) {
 		name := fmt.Sprintf("F-%d", i+1)
 		upsert.WriteString(text(person("sourceId", name, vars{"ssn": wrong})) + text(person("sourceId", name, vars{"dateOfBirth": wrong})) + `{"sourceId": "` + name + `", "ssn": 512738846}` + "\n" + `{"ssn": "512-73-8846` + "\n" + `"` + pan + `"` + "\n")
-		create.WriteString(text(person("sourceCustomerId", name, vars{"ssn": wrong})) + text(person("sourceCustomerId", name, vars{"accounts": []any{account(name, vars{"accountNumber": pan, "cards": []any{card(name, vars{"last4": pan})}})}})) +
+		create.WriteString(text(person("sourceCustomerId", name, vars{"ssn": wrong})) + text(person("sourceCustomerId", name, vars{"accounts": []any{accountOf(name, vars{"accountNumber": pan, "cards": []any{card(name, vars{"last4": pan})}})}})) +
 			text(person("sourceCustomerId", name, vars{"accounts": wrong})))
 		sync.WriteString(text(syncRow(name, vars{"ssn": wrong})) + text(syncRow(name, vars{"birthday": wrong, "loanIds": []any{wrong}})))
 		if !strings.ContainsAny(wrong, "\x00") {

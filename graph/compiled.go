@@ -18,6 +18,8 @@ import (
 	"caseload/internal/bulk"
 	"caseload/internal/calling"
 	"caseload/internal/customer"
+	"caseload/internal/customer/account"
+	"caseload/internal/customer/intake"
 	"caseload/internal/db"
 	"caseload/internal/fault"
 	"caseload/internal/loader"
@@ -56,7 +58,7 @@ func computedFields(sealer *pii.Sealer) map[string]plan.Computed {
 		"CallTask.dueLocal":      {Columns: []string{"due_local"}, Append: appendWallTime},
 		"Account.numberProvided": provided("number_sealed"),
 		"Account.numberMasked": sealed("number_sealed", func(row db.Row, cell []byte) (*string, error) {
-			return (&customer.Account{Row: row, NumberSealed: cell}).NumberMasked(sealer)
+			return (&account.Account{Row: row, NumberSealed: cell}).NumberMasked(sealer)
 		}),
 		"BulkOperation.cancelRequested": provided("cancel_requested_at"),
 		"BulkOperation.messages":        texts("messages"),
@@ -193,23 +195,23 @@ func singles() map[string]plan.Single {
 					return db.Where{}, err
 				}
 			}
-			return customer.Which(id, reference, identifier)
+			return customer.ByKey(id, reference, identifier)
 		}},
-		"Query.account": {Source: customer.Accounts, Where: func(ctx context.Context, raw map[string]any) (db.Where, error) {
-			id, err := rawKey(raw["id"], customer.Accounts.Prefix())
+		"Query.account": {Source: account.Accounts, Where: func(ctx context.Context, raw map[string]any) (db.Where, error) {
+			id, err := rawKey(raw["id"], account.Accounts.Prefix())
 			if err != nil {
 				return db.Where{}, err
 			}
-			var key *customer.AccountKey
+			var key *account.Key
 			if v := raw["sourceAccount"]; v != nil {
-				key = new(customer.AccountKey)
+				key = new(account.Key)
 				if err := graphql.UnmarshalInputFromContext(ctx, v, key); err != nil {
 					return db.Where{}, err
 				}
 			}
-			return customer.WhichAccount(id, key)
+			return account.ByKey(id, key)
 		}},
-		"Query.importRequest":   byID(customer.ImportRequests, "requestId"),
+		"Query.importRequest":   byID(intake.ImportRequests, "requestId"),
 		"Query.bulkOperation":   byID(bulk.Operations, "id"),
 		"Query.webhookEndpoint": byID(webhook.Endpoints.Table, "id"),
 		"Query.lendingSystem": {Source: customer.LendingSystems, Where: func(context.Context, map[string]any) (db.Where, error) {

@@ -5,17 +5,19 @@ import (
 
 	"caseload/graph/model"
 	"caseload/internal/customer"
+	"caseload/internal/customer/intake"
+	"caseload/internal/customer/merging"
 	"caseload/internal/relay"
 	"caseload/internal/viewer"
 )
 
-func (r *mutationResolver) BulkUpsertCustomers(ctx context.Context, input customer.BulkUpsertInput) (*model.BulkUpsertCustomersPayload, error) {
-	result, errs, err := change(ctx, r.Resolver, r.customers.BulkUpsert, input)
+func (r *mutationResolver) BulkUpsertCustomers(ctx context.Context, input intake.BulkUpsertInput) (*model.BulkUpsertCustomersPayload, error) {
+	result, errs, err := change(ctx, r.Resolver, r.intake.BulkUpsert, input)
 	return bulkUpsertPayload(result, errs), err
 }
 
-func (r *mutationResolver) CreateCustomers(ctx context.Context, input customer.CreateInput) (*model.CreateCustomersPayload, error) {
-	result, errs, err := change(ctx, r.Resolver, r.customers.Create, input)
+func (r *mutationResolver) CreateCustomers(ctx context.Context, input intake.CreateInput) (*model.CreateCustomersPayload, error) {
+	result, errs, err := change(ctx, r.Resolver, r.intake.Create, input)
 	return createPayload(result, errs), err
 }
 
@@ -27,7 +29,7 @@ func (r *mutationResolver) UpdateCustomer(ctx context.Context, id relay.ID, inpu
 	return &model.UpdateCustomerPayload{Customer: row, UserErrors: errs}, err
 }
 
-func (r *mutationResolver) MergeCustomers(ctx context.Context, input customer.MergeInput) (*model.MergeCustomersPayload, error) {
-	result, errs, err := change(ctx, r.Resolver, r.customers.Merge, input)
+func (r *mutationResolver) MergeCustomers(ctx context.Context, input merging.Input) (*model.MergeCustomersPayload, error) {
+	result, errs, err := change(ctx, r.Resolver, r.merging.Merge, input)
 	return mergePayload(result, errs), err
 }

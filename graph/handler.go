@@ -15,6 +15,8 @@ import (
 	"caseload/internal/blob"
 	"caseload/internal/bulk"
 	"caseload/internal/customer"
+	"caseload/internal/customer/intake"
+	"caseload/internal/customer/merging"
 	"caseload/internal/db"
 	"caseload/internal/httpapi"
 	"caseload/internal/httpapi/download"
@@ -73,6 +75,8 @@ type API struct {
 	Handler   http.Handler
 	Keys      *identity.Keys
 	Customers *customer.Service
+	Intake    *intake.Service
+	Merging   *merging.Service
 	Schedules *schedule.Service
 	Outcomes  *idempotency.Outcomes
 	Bulk      *bulk.Service
@@ -99,10 +103,12 @@ func New(o Options) (*API, error) {
 	}
 	a := &API{pool: o.Pool, Keys: identity.NewKeys(o.Pool, o.Bus, o.Now)}
 	a.Customers = customer.New(o.Pool, o.Sealer, o.Lending, o.AllowPrivate, o.Now)
+	a.Intake = intake.New(o.Pool, a.Customers, o.Now)
+	a.Merging = merging.New(o.Pool, a.Customers, o.Now)
 	a.Outcomes = idempotency.New(o.Pool, o.Sealer, o.Now)
 	a.Schedules = schedule.New(o.Pool, a.Customers, o.Bus, o.Now)
 	var err error
-	if a.Customers.Jobs, err = jobs.Inserter(o.Pool.SQL()); err != nil {
+	if a.Intake.Jobs, err = jobs.Inserter(o.Pool.SQL()); err != nil {
 		return nil, err
 	}
 	if a.Outbox, err = webhook.NewOutbox(o.Pool, o.Bus, o.Now); err != nil {
@@ -114,7 +120,7 @@ func New(o Options) (*API, error) {
 	}
 	a.Bulk, err = bulk.New(bulk.ServiceOptions{
 		Pool: o.Pool, Bus: o.Bus, Store: o.Store, Log: o.Log, Now: o.Now, Limits: o.BulkLimits,
-		Kinds:     []bulk.Kind{customer.NewUpsertKind(a.Customers), customer.NewCreateKind(a.Customers), schedule.NewSyncKind(a.Schedules)},
+		Kinds:     []bulk.Kind{intake.NewUpsertKind(a.Intake), intake.NewCreateKind(a.Intake), schedule.NewSyncKind(a.Schedules)},
 		Exporters: []bulk.Exporter{customer.NewExporter(a.Customers)},
 	})
 	if err != nil {
@@ -125,7 +131,7 @@ func New(o Options) (*API, error) {
 	schema := generated.NewExecutableSchema(config).Schema()
 	edges := NewEdges(schema, o.Sealer)
 	config.Resolvers = &Resolver{
-		pool: o.Pool, keys: a.Keys, customers: a.Customers, schedules: a.Schedules, bulk: a.Bulk,
+		pool: o.Pool, keys: a.Keys, customers: a.Customers, intake: a.Intake, merging: a.Merging, schedules: a.Schedules, bulk: a.Bulk,
 		webhooks: webhook.New(o.Pool, o.Sealer, a.Outbox, o.AllowPrivate, o.Now), edges: edges, outcomes: a.Outcomes, links: o.Links,
 	}
 

@@ -8,6 +8,8 @@ import (
 	"caseload/internal/audit"
 	"caseload/internal/bulk"
 	"caseload/internal/customer"
+	"caseload/internal/customer/account"
+	"caseload/internal/customer/intake"
 	"caseload/internal/db"
 	"caseload/internal/identity"
 	"caseload/internal/loader"
@@ -25,7 +27,7 @@ type Edges struct {
 	APIKeys           *loader.List[identity.APIKey]
 	AuditEntries      *loader.List[audit.Entry]
 	Customers         *loader.List[customer.Customer]
-	Accounts          *loader.List[customer.Account]
+	Accounts          *loader.List[account.Account]
 	BulkOperations    *loader.List[bulk.Operation]
 	WebhookEndpoints  *loader.List[webhook.Endpoint]
 	WebhookDeliveries *loader.List[webhook.Delivery]
@@ -57,18 +59,18 @@ type Edges struct {
 	CustomerAgent          *loader.One[customer.Customer, customer.Agent]
 	CustomerAlertProgram   *loader.One[customer.Customer, customer.AlertProgram]
 	CustomerChildren       *loader.Many[customer.Customer, customer.Customer]
-	CustomerAccountHolders *loader.Many[customer.Customer, customer.AccountHolder]
-	CustomerCards          *loader.Many[customer.Customer, customer.Card]
+	CustomerAccountHolders *loader.Many[customer.Customer, account.Holder]
+	CustomerCards          *loader.Many[customer.Customer, account.Card]
 
-	AccountPrimaryCustomer *loader.One[customer.Account, customer.Customer]
-	AccountHolders         *loader.Many[customer.Account, customer.AccountHolder]
-	AccountCards           *loader.Many[customer.Account, customer.Card]
-	AccountHolderAccount   *loader.One[customer.AccountHolder, customer.Account]
-	AccountHolderCustomer  *loader.One[customer.AccountHolder, customer.Customer]
-	CardAccount            *loader.One[customer.Card, customer.Account]
-	CardCustomer           *loader.One[customer.Card, customer.Customer]
-	ImportRequestRows      *loader.Many[customer.ImportRequest, customer.ImportRow]
-	ImportRowCustomer      *loader.One[customer.ImportRow, customer.Customer]
+	AccountPrimaryCustomer *loader.One[account.Account, customer.Customer]
+	AccountHolders         *loader.Many[account.Account, account.Holder]
+	AccountCards           *loader.Many[account.Account, account.Card]
+	AccountHolderAccount   *loader.One[account.Holder, account.Account]
+	AccountHolderCustomer  *loader.One[account.Holder, customer.Customer]
+	CardAccount            *loader.One[account.Card, account.Account]
+	CardCustomer           *loader.One[account.Card, customer.Customer]
+	ImportRequestRows      *loader.Many[intake.ImportRequest, intake.ImportRow]
+	ImportRowCustomer      *loader.One[intake.ImportRow, customer.Customer]
 
 	CustomerIdentifierCustomer *loader.One[customer.Identifier, customer.Customer]
 	CustomerPhoneCustomer      *loader.One[customer.Phone, customer.Customer]
@@ -109,11 +111,11 @@ type Nodes struct {
 	CustomerAddress    *loader.Node[customer.Address]
 	Loan               *loader.Node[customer.Loan]
 	LendingSystem      *loader.Node[customer.LendingSystem]
-	Account            *loader.Node[customer.Account]
-	AccountHolder      *loader.Node[customer.AccountHolder]
-	Card               *loader.Node[customer.Card]
-	ImportRequest      *loader.Node[customer.ImportRequest]
-	ImportRow          *loader.Node[customer.ImportRow]
+	Account            *loader.Node[account.Account]
+	AccountHolder      *loader.Node[account.Holder]
+	Card               *loader.Node[account.Card]
+	ImportRequest      *loader.Node[intake.ImportRequest]
+	ImportRow          *loader.Node[intake.ImportRow]
 	BulkOperation      *loader.Node[bulk.Operation]
 	WebhookEndpoint    *loader.Node[webhook.Endpoint]
 	WebhookDelivery    *loader.Node[webhook.Delivery]
@@ -126,13 +128,13 @@ type Nodes struct {
 
 // NewEdges declares the whole graph. The sealer makes the blind indexes that some filters compare.
 func NewEdges(schema *ast.Schema, sealer *pii.Sealer) *Edges {
-	c, s, w := customer.NewLists(sealer), schedule.NewLists(), webhook.NewLists()
+	c, a, s, w := customer.NewLists(sealer), account.NewLists(sealer), schedule.NewLists(), webhook.NewLists()
 	primary := db.Where{}.And("c.label = 'PRIMARY'")
 	e := &Edges{
 		APIKeys:           loader.NewList("Query.apiKeys", &relay.Spec[identity.APIKey]{Table: identity.APIKeys.Table, Default: db.By("created_at")}),
 		AuditEntries:      loader.NewList("Query.auditEntries", audit.List),
 		Customers:         loader.NewList("Query.customers", c.Customers),
-		Accounts:          loader.NewList("Query.accounts", c.Accounts),
+		Accounts:          loader.NewList("Query.accounts", a.Accounts),
 		BulkOperations:    loader.NewList("Query.bulkOperations", bulk.List),
 		WebhookEndpoints:  loader.NewList("Query.webhookEndpoints", w.Endpoints),
 		WebhookDeliveries: loader.NewList("Query.webhookDeliveries", w.Deliveries),
@@ -164,18 +166,18 @@ func NewEdges(schema *ast.Schema, sealer *pii.Sealer) *Edges {
 		CustomerAgent:          section("Customer.agent", customer.Agents),
 		CustomerAlertProgram:   section("Customer.alertProgram", customer.AlertPrograms),
 		CustomerChildren:       loader.NewMany("Customer.children", customer.Table, c.Customers, "parent_id"),
-		CustomerAccountHolders: loader.NewMany("Customer.accountHolders", customer.Table, c.AccountHolders, "customer_id"),
-		CustomerCards:          loader.NewMany("Customer.cards", customer.Table, c.Cards, "customer_id"),
+		CustomerAccountHolders: loader.NewMany("Customer.accountHolders", customer.Table, a.Holders, "customer_id"),
+		CustomerCards:          loader.NewMany("Customer.cards", customer.Table, a.Cards, "customer_id"),
 
-		AccountPrimaryCustomer: loader.NewOne("Account.primaryCustomer", customer.Accounts, "primary_customer_id", customer.Table),
-		AccountHolders:         loader.NewMany("Account.holders", customer.Accounts, c.AccountHolders, "account_id"),
-		AccountCards:           loader.NewMany("Account.cards", customer.Accounts, c.Cards, "account_id"),
-		AccountHolderAccount:   loader.NewOne("AccountHolder.account", customer.AccountHolders, "account_id", customer.Accounts),
-		AccountHolderCustomer:  loader.NewOne("AccountHolder.customer", customer.AccountHolders, "customer_id", customer.Table),
-		CardAccount:            loader.NewOne("Card.account", customer.Cards, "account_id", customer.Accounts),
-		CardCustomer:           loader.NewOne("Card.customer", customer.Cards, "customer_id", customer.Table),
-		ImportRequestRows:      loader.NewMany("ImportRequest.rows", customer.ImportRequests, c.ImportRows, "request_id"),
-		ImportRowCustomer:      loader.NewOne("ImportRow.customer", customer.ImportRows, "customer_id", customer.Table),
+		AccountPrimaryCustomer: loader.NewOne("Account.primaryCustomer", account.Accounts, "primary_customer_id", customer.Table),
+		AccountHolders:         loader.NewMany("Account.holders", account.Accounts, a.Holders, "account_id"),
+		AccountCards:           loader.NewMany("Account.cards", account.Accounts, a.Cards, "account_id"),
+		AccountHolderAccount:   loader.NewOne("AccountHolder.account", account.Holders, "account_id", account.Accounts),
+		AccountHolderCustomer:  loader.NewOne("AccountHolder.customer", account.Holders, "customer_id", customer.Table),
+		CardAccount:            loader.NewOne("Card.account", account.Cards, "account_id", account.Accounts),
+		CardCustomer:           loader.NewOne("Card.customer", account.Cards, "customer_id", customer.Table),
+		ImportRequestRows:      loader.NewMany("ImportRequest.rows", intake.ImportRequests, intake.ImportRowList, "request_id"),
+		ImportRowCustomer:      loader.NewOne("ImportRow.customer", intake.ImportRows, "customer_id", customer.Table),
 
 		CustomerIdentifierCustomer: loader.NewOne("CustomerIdentifier.customer", customer.Identifiers, "customer_id", customer.Table),
 		CustomerPhoneCustomer:      loader.NewOne("CustomerPhone.customer", customer.Phones, "customer_id", customer.Table),
@@ -212,11 +214,11 @@ func NewEdges(schema *ast.Schema, sealer *pii.Sealer) *Edges {
 			CustomerAddress:    loader.NewNode("CustomerAddress", customer.Addresses),
 			Loan:               loader.NewNode("Loan", customer.Loans),
 			LendingSystem:      loader.NewNode("LendingSystem", customer.LendingSystems),
-			Account:            loader.NewNode("Account", customer.Accounts),
-			AccountHolder:      loader.NewNode("AccountHolder", customer.AccountHolders),
-			Card:               loader.NewNode("Card", customer.Cards),
-			ImportRequest:      loader.NewNode("ImportRequest", customer.ImportRequests),
-			ImportRow:          loader.NewNode("ImportRow", customer.ImportRows),
+			Account:            loader.NewNode("Account", account.Accounts),
+			AccountHolder:      loader.NewNode("AccountHolder", account.Holders),
+			Card:               loader.NewNode("Card", account.Cards),
+			ImportRequest:      loader.NewNode("ImportRequest", intake.ImportRequests),
+			ImportRow:          loader.NewNode("ImportRow", intake.ImportRows),
 			BulkOperation:      loader.NewNode("BulkOperation", bulk.Operations),
 			WebhookEndpoint:    loader.NewNode("WebhookEndpoint", webhook.Endpoints.Table),
 			WebhookDelivery:    loader.NewNode("WebhookDelivery", webhook.Deliveries),

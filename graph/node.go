@@ -8,6 +8,8 @@ import (
 	"caseload/internal/audit"
 	"caseload/internal/bulk"
 	"caseload/internal/customer"
+	"caseload/internal/customer/account"
+	"caseload/internal/customer/intake"
 	"caseload/internal/fault"
 	"caseload/internal/identity"
 	"caseload/internal/loader"
@@ -38,11 +40,11 @@ func (r *Resolver) nodeTypes() map[string]nodeType {
 		customer.Addresses.Prefix():      {[]viewer.Scope{viewer.CustomersRead}, find(n.CustomerAddress)},
 		customer.Loans.Prefix():          {[]viewer.Scope{viewer.CustomersRead}, find(n.Loan)},
 		customer.LendingSystems.Prefix(): {[]viewer.Scope{viewer.LendingRead}, find(n.LendingSystem)},
-		customer.Accounts.Prefix():       {[]viewer.Scope{viewer.CustomersRead}, find(n.Account)},
-		customer.AccountHolders.Prefix(): {[]viewer.Scope{viewer.CustomersRead}, find(n.AccountHolder)},
-		customer.Cards.Prefix():          {[]viewer.Scope{viewer.CustomersRead}, find(n.Card)},
-		customer.ImportRequests.Prefix(): {[]viewer.Scope{viewer.CustomersRead}, find(n.ImportRequest)},
-		customer.ImportRows.Prefix():     {[]viewer.Scope{viewer.CustomersRead}, find(n.ImportRow)},
+		account.Accounts.Prefix():        {[]viewer.Scope{viewer.CustomersRead}, find(n.Account)},
+		account.Holders.Prefix():         {[]viewer.Scope{viewer.CustomersRead}, find(n.AccountHolder)},
+		account.Cards.Prefix():           {[]viewer.Scope{viewer.CustomersRead}, find(n.Card)},
+		intake.ImportRequests.Prefix():   {[]viewer.Scope{viewer.CustomersRead}, find(n.ImportRequest)},
+		intake.ImportRows.Prefix():       {[]viewer.Scope{viewer.CustomersRead}, find(n.ImportRow)},
 		bulk.Operations.Prefix():         {[]viewer.Scope{viewer.BulkRead}, find(n.BulkOperation)},
 		webhook.Endpoints.Prefix():       {[]viewer.Scope{viewer.WebhooksRead}, find(n.WebhookEndpoint)},
 		webhook.Deliveries.Prefix():      {[]viewer.Scope{viewer.WebhooksRead}, find(n.WebhookDelivery)},

@@ -16,6 +16,8 @@ import (
 	"caseload/internal/bulk"
 	"caseload/internal/civil"
 	"caseload/internal/customer"
+	"caseload/internal/customer/intake"
+	"caseload/internal/customer/merging"
 	"caseload/internal/identity"
 	"caseload/internal/schedule"
 	"caseload/internal/webhook"
@@ -24,10 +26,10 @@ import (
 // keptTypes are the results that are stored for a repetition, as the resolvers name them.
 var keptTypes = map[string]any{
 	"*bulk.Operation":               (*bulk.Operation)(nil),
-	"*customer.BulkUpsertResult":    (*customer.BulkUpsertResult)(nil),
-	"*customer.CreateResult":        (*customer.CreateResult)(nil),
+	"*intake.BulkUpsertResult":      (*intake.BulkUpsertResult)(nil),
+	"*intake.CreateResult":          (*intake.CreateResult)(nil),
 	"*customer.Customer":            (*customer.Customer)(nil),
-	"*customer.MergeResult":         (*customer.MergeResult)(nil),
+	"*merging.Result":               (*merging.Result)(nil),
 	"*customer.LendingSystem":       (*customer.LendingSystem)(nil),
 	"*identity.APIKey":              (*identity.APIKey)(nil),
 	"*schedule.CallResult":          (*schedule.CallResult)(nil),

@@ -5,6 +5,8 @@ import (
 
 	"caseload/graph/model"
 	"caseload/internal/customer"
+	"caseload/internal/customer/intake"
+	"caseload/internal/customer/merging"
 	"caseload/internal/fault"
 	"caseload/internal/relay"
 	"caseload/internal/schedule"
@@ -35,8 +37,8 @@ func ref[T comparable](v T) *T {
 	return &v
 }
 
-func bulkUpsertPayload(r *customer.BulkUpsertResult, errs []*fault.UserError) *model.BulkUpsertCustomersPayload {
-	p := &model.BulkUpsertCustomersPayload{Results: []*customer.UpsertResult{}, Messages: []string{}, UserErrors: errs}
+func bulkUpsertPayload(r *intake.BulkUpsertResult, errs []*fault.UserError) *model.BulkUpsertCustomersPayload {
+	p := &model.BulkUpsertCustomersPayload{Results: []*intake.UpsertResult{}, Messages: []string{}, UserErrors: errs}
 	if r != nil {
 		p.Results, p.Messages, p.DryRun = withErrors(r.Results), r.Messages, r.DryRun
 		p.Total, p.Created, p.Updated, p.Unchanged = int32(len(r.Results)), int32(r.Counts.Created), int32(r.Counts.Updated), int32(r.Counts.Unchanged)
@@ -45,8 +47,8 @@ func bulkUpsertPayload(r *customer.BulkUpsertResult, errs []*fault.UserError) *m
 	return p
 }
 
-func createPayload(r *customer.CreateResult, errs []*fault.UserError) *model.CreateCustomersPayload {
-	p := &model.CreateCustomersPayload{Results: []*customer.UpsertResult{}, UserErrors: errs}
+func createPayload(r *intake.CreateResult, errs []*fault.UserError) *model.CreateCustomersPayload {
+	p := &model.CreateCustomersPayload{Results: []*intake.UpsertResult{}, UserErrors: errs}
 	if r != nil {
 		p.Results, p.ImportRequest = withErrors(r.Results), r.Request
 		if r.Request != nil {
@@ -57,7 +59,7 @@ func createPayload(r *customer.CreateResult, errs []*fault.UserError) *model.Cre
 	return p
 }
 
-func mergePayload(r *customer.MergeResult, errs []*fault.UserError) *model.MergeCustomersPayload {
+func mergePayload(r *merging.Result, errs []*fault.UserError) *model.MergeCustomersPayload {
 	p := &model.MergeCustomersPayload{Merged: []*customer.Customer{}, UserErrors: errs}
 	if r != nil {
 		p.Customer, p.Merged = r.Customer, r.Merged
@@ -66,7 +68,7 @@ func mergePayload(r *customer.MergeResult, errs []*fault.UserError) *model.Merge
 }
 
 // withErrors gives every row a list of errors: an empty one is not null.
-func withErrors(rows []*customer.UpsertResult) []*customer.UpsertResult {
+func withErrors(rows []*intake.UpsertResult) []*intake.UpsertResult {
 	for _, row := range rows {
 		if row.UserErrors == nil {
 			row.UserErrors = []*fault.UserError{}

@@ -14,6 +14,8 @@ import (
 	"caseload/internal/audit"
 	"caseload/internal/bulk"
 	"caseload/internal/customer"
+	"caseload/internal/customer/account"
+	"caseload/internal/customer/intake"
 	"caseload/internal/graphtest"
 	"caseload/internal/identity"
 	"caseload/internal/schedule"
@@ -121,8 +123,8 @@ var prefixes = map[string]string{
 	customer.Table.Prefix(): "Customer", customer.Identifiers.Prefix(): "CustomerIdentifier", customer.Phones.Prefix(): "CustomerPhone",
 	customer.Addresses.Prefix(): "CustomerAddress", customer.Loans.Prefix(): "Loan", customer.LendingSystems.Prefix(): "LendingSystem",
 	schedule.TaskTypes.Prefix(): "TaskType", schedule.Schedules.Prefix(): "Schedule", schedule.CallTasks.Prefix(): "CallTask",
-	customer.Accounts.Prefix(): "Account", customer.AccountHolders.Prefix(): "AccountHolder", customer.Cards.Prefix(): "Card",
-	customer.ImportRequests.Prefix(): "ImportRequest", customer.ImportRows.Prefix(): "ImportRow",
+	account.Accounts.Prefix(): "Account", account.Holders.Prefix(): "AccountHolder", account.Cards.Prefix(): "Card",
+	intake.ImportRequests.Prefix(): "ImportRequest", intake.ImportRows.Prefix(): "ImportRow",
 	schedule.CallAttempts.Prefix(): "CallAttempt", schedule.Inconveniences.Prefix(): "InconvenientTime",
 	bulk.Operations.Prefix(): "BulkOperation", webhook.Endpoints.Prefix(): "WebhookEndpoint", webhook.Deliveries.Prefix(): "WebhookDelivery",
 }

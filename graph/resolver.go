@@ -7,6 +7,8 @@ package graph
 import (
 	"caseload/internal/bulk"
 	"caseload/internal/customer"
+	"caseload/internal/customer/intake"
+	"caseload/internal/customer/merging"
 	"caseload/internal/db"
 	"caseload/internal/httpapi/download"
 	"caseload/internal/idempotency"
@@ -21,6 +23,8 @@ type Resolver struct {
 	pool      *db.Pool
 	keys      *identity.Keys
 	customers *customer.Service
+	intake    *intake.Service
+	merging   *merging.Service
 	schedules *schedule.Service
 	bulk      *bulk.Service
 	webhooks  *webhook.Service

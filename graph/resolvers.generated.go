@@ -8,6 +8,8 @@ import (
 	"caseload/internal/audit"
 	"caseload/internal/bulk"
 	"caseload/internal/customer"
+	"caseload/internal/customer/account"
+	"caseload/internal/customer/intake"
 	"caseload/internal/identity"
 	"caseload/internal/relay"
 	"caseload/internal/schedule"
@@ -117,23 +119,23 @@ type (
 	webhookEndpointResolver      struct{ *Resolver }
 )
 
-func (r *accountResolver) PrimaryCustomer(ctx context.Context, obj *customer.Account) (*customer.Customer, error) {
+func (r *accountResolver) PrimaryCustomer(ctx context.Context, obj *account.Account) (*customer.Customer, error) {
 	return r.edges.AccountPrimaryCustomer.Load(ctx, obj)
 }
 
-func (r *accountResolver) Holders(ctx context.Context, obj *customer.Account, first *int32, after *string, last *int32, before *string) (*relay.Connection[*customer.AccountHolder], error) {
+func (r *accountResolver) Holders(ctx context.Context, obj *account.Account, first *int32, after *string, last *int32, before *string) (*relay.Connection[*account.Holder], error) {
 	return r.edges.AccountHolders.Connection(ctx, obj)
 }
 
-func (r *accountResolver) Cards(ctx context.Context, obj *customer.Account, first *int32, after *string, last *int32, before *string) (*relay.Connection[*customer.Card], error) {
+func (r *accountResolver) Cards(ctx context.Context, obj *account.Account, first *int32, after *string, last *int32, before *string) (*relay.Connection[*account.Card], error) {
 	return r.edges.AccountCards.Connection(ctx, obj)
 }
 
-func (r *accountHolderResolver) Account(ctx context.Context, obj *customer.AccountHolder) (*customer.Account, error) {
+func (r *accountHolderResolver) Account(ctx context.Context, obj *account.Holder) (*account.Account, error) {
 	return r.edges.AccountHolderAccount.Load(ctx, obj)
 }
 
-func (r *accountHolderResolver) Customer(ctx context.Context, obj *customer.AccountHolder) (*customer.Customer, error) {
+func (r *accountHolderResolver) Customer(ctx context.Context, obj *account.Holder) (*customer.Customer, error) {
 	return r.edges.AccountHolderCustomer.Load(ctx, obj)
 }
 
@@ -165,11 +167,11 @@ func (r *callTaskResolver) Loan(ctx context.Context, obj *schedule.CallTask) (*c
 	return r.edges.CallTaskLoan.Load(ctx, obj)
 }
 
-func (r *cardResolver) Account(ctx context.Context, obj *customer.Card) (*customer.Account, error) {
+func (r *cardResolver) Account(ctx context.Context, obj *account.Card) (*account.Account, error) {
 	return r.edges.CardAccount.Load(ctx, obj)
 }
 
-func (r *cardResolver) Customer(ctx context.Context, obj *customer.Card) (*customer.Customer, error) {
+func (r *cardResolver) Customer(ctx context.Context, obj *account.Card) (*customer.Customer, error) {
 	return r.edges.CardCustomer.Load(ctx, obj)
 }
 
@@ -197,11 +199,11 @@ func (r *customerResolver) Loans(ctx context.Context, obj *customer.Customer, fi
 	return r.edges.CustomerLoans.Connection(ctx, obj)
 }
 
-func (r *customerResolver) AccountHolders(ctx context.Context, obj *customer.Customer, first *int32, after *string, last *int32, before *string) (*relay.Connection[*customer.AccountHolder], error) {
+func (r *customerResolver) AccountHolders(ctx context.Context, obj *customer.Customer, first *int32, after *string, last *int32, before *string) (*relay.Connection[*account.Holder], error) {
 	return r.edges.CustomerAccountHolders.Connection(ctx, obj)
 }
 
-func (r *customerResolver) Cards(ctx context.Context, obj *customer.Customer, first *int32, after *string, last *int32, before *string) (*relay.Connection[*customer.Card], error) {
+func (r *customerResolver) Cards(ctx context.Context, obj *customer.Customer, first *int32, after *string, last *int32, before *string) (*relay.Connection[*account.Card], error) {
 	return r.edges.CustomerCards.Connection(ctx, obj)
 }
 
@@ -277,11 +279,11 @@ func (r *customerPhoneResolver) Customer(ctx context.Context, obj *customer.Phon
 	return r.edges.CustomerPhoneCustomer.Load(ctx, obj)
 }
 
-func (r *importRequestResolver) Rows(ctx context.Context, obj *customer.ImportRequest, first *int32, after *string, last *int32, before *string) (*relay.Connection[*customer.ImportRow], error) {
+func (r *importRequestResolver) Rows(ctx context.Context, obj *intake.ImportRequest, first *int32, after *string, last *int32, before *string) (*relay.Connection[*intake.ImportRow], error) {
 	return r.edges.ImportRequestRows.Connection(ctx, obj)
 }
 
-func (r *importRowResolver) Customer(ctx context.Context, obj *customer.ImportRow) (*customer.Customer, error) {
+func (r *importRowResolver) Customer(ctx context.Context, obj *intake.ImportRow) (*customer.Customer, error) {
 	return r.edges.ImportRowCustomer.Load(ctx, obj)
 }
 
@@ -337,7 +339,7 @@ func (r *mutationResolver) RemoveInconvenientTime(ctx context.Context, input sch
 	return &model.RemoveInconvenientTimePayload{Customer: row, UserErrors: errs}, err
 }
 
-func (r *queryResolver) Accounts(ctx context.Context, first *int32, after *string, last *int32, before *string, filter *customer.AccountFilter, orderBy []*relay.OrderBy) (*relay.Connection[*customer.Account], error) {
+func (r *queryResolver) Accounts(ctx context.Context, first *int32, after *string, last *int32, before *string, filter *account.Filter, orderBy []*relay.OrderBy) (*relay.Connection[*account.Account], error) {
 	return r.edges.Accounts.Connection(ctx)
 }
 

@@ -7,6 +7,8 @@ import (
 	"caseload/internal/audit"
 	"caseload/internal/bulk"
 	"caseload/internal/customer"
+	"caseload/internal/customer/account"
+	"caseload/internal/customer/intake"
 	"caseload/internal/identity"
 	"caseload/internal/relay"
 	"caseload/internal/schedule"
@@ -15,10 +17,10 @@ import (
 
 // The connections and edges, named as in the schema.
 type (
-	AccountConnection            = relay.Connection[*customer.Account]
-	AccountEdge                  = relay.Edge[*customer.Account]
-	AccountHolderConnection      = relay.Connection[*customer.AccountHolder]
-	AccountHolderEdge            = relay.Edge[*customer.AccountHolder]
+	AccountConnection            = relay.Connection[*account.Account]
+	AccountEdge                  = relay.Edge[*account.Account]
+	AccountHolderConnection      = relay.Connection[*account.Holder]
+	AccountHolderEdge            = relay.Edge[*account.Holder]
 	ApiKeyConnection             = relay.Connection[*identity.APIKey]
 	ApiKeyEdge                   = relay.Edge[*identity.APIKey]
 	AuditEntryConnection         = relay.Connection[*audit.Entry]
@@ -29,8 +31,8 @@ type (
 	CallAttemptEdge              = relay.Edge[*schedule.CallAttempt]
 	CallTaskConnection           = relay.Connection[*schedule.CallTask]
 	CallTaskEdge                 = relay.Edge[*schedule.CallTask]
-	CardConnection               = relay.Connection[*customer.Card]
-	CardEdge                     = relay.Edge[*customer.Card]
+	CardConnection               = relay.Connection[*account.Card]
+	CardEdge                     = relay.Edge[*account.Card]
 	CustomerAddressConnection    = relay.Connection[*customer.Address]
 	CustomerAddressEdge          = relay.Edge[*customer.Address]
 	CustomerConnection           = relay.Connection[*customer.Customer]
@@ -39,8 +41,8 @@ type (
 	CustomerIdentifierEdge       = relay.Edge[*customer.Identifier]
 	CustomerPhoneConnection      = relay.Connection[*customer.Phone]
 	CustomerPhoneEdge            = relay.Edge[*customer.Phone]
-	ImportRowConnection          = relay.Connection[*customer.ImportRow]
-	ImportRowEdge                = relay.Edge[*customer.ImportRow]
+	ImportRowConnection          = relay.Connection[*intake.ImportRow]
+	ImportRowEdge                = relay.Edge[*intake.ImportRow]
 	InconvenientTimeConnection   = relay.Connection[*schedule.Inconvenience]
 	InconvenientTimeEdge         = relay.Edge[*schedule.Inconvenience]
 	LoanConnection               = relay.Connection[*customer.Loan]

@@ -5,6 +5,8 @@ package generated
 import (
 	"caseload/internal/batch"
 	"caseload/internal/customer"
+	"caseload/internal/customer/account"
+	"caseload/internal/customer/intake"
 	"caseload/internal/fault"
 	"caseload/internal/relay"
 	"context"
@@ -21,27 +23,27 @@ import (
 // region    ************************** generated!.gotpl **************************
 
 type AccountResolver interface {
-	PrimaryCustomer(ctx context.Context, obj *customer.Account) (*customer.Customer, error)
+	PrimaryCustomer(ctx context.Context, obj *account.Account) (*customer.Customer, error)
 
-	NumberMasked(ctx context.Context, obj *customer.Account) (*string, error)
+	NumberMasked(ctx context.Context, obj *account.Account) (*string, error)
 
-	Holders(ctx context.Context, obj *customer.Account, first *int32, after *string, last *int32, before *string) (*relay.Connection[*customer.AccountHolder], error)
-	Cards(ctx context.Context, obj *customer.Account, first *int32, after *string, last *int32, before *string) (*relay.Connection[*customer.Card], error)
+	Holders(ctx context.Context, obj *account.Account, first *int32, after *string, last *int32, before *string) (*relay.Connection[*account.Holder], error)
+	Cards(ctx context.Context, obj *account.Account, first *int32, after *string, last *int32, before *string) (*relay.Connection[*account.Card], error)
 }
 type AccountHolderResolver interface {
-	Account(ctx context.Context, obj *customer.AccountHolder) (*customer.Account, error)
-	Customer(ctx context.Context, obj *customer.AccountHolder) (*customer.Customer, error)
+	Account(ctx context.Context, obj *account.Holder) (*account.Account, error)
+	Customer(ctx context.Context, obj *account.Holder) (*customer.Customer, error)
 }
 type CardResolver interface {
-	Account(ctx context.Context, obj *customer.Card) (*customer.Account, error)
-	Customer(ctx context.Context, obj *customer.Card) (*customer.Customer, error)
+	Account(ctx context.Context, obj *account.Card) (*account.Account, error)
+	Customer(ctx context.Context, obj *account.Card) (*customer.Customer, error)
 }
 type ImportRequestResolver interface {
-	Rows(ctx context.Context, obj *customer.ImportRequest, first *int32, after *string, last *int32, before *string) (*relay.Connection[*customer.ImportRow], error)
+	Rows(ctx context.Context, obj *intake.ImportRequest, first *int32, after *string, last *int32, before *string) (*relay.Connection[*intake.ImportRow], error)
 }
 type ImportRowResolver interface {
-	Customer(ctx context.Context, obj *customer.ImportRow) (*customer.Customer, error)
-	UserErrors(ctx context.Context, obj *customer.ImportRow) ([]*fault.UserError, error)
+	Customer(ctx context.Context, obj *intake.ImportRow) (*customer.Customer, error)
+	UserErrors(ctx context.Context, obj *intake.ImportRow) ([]*fault.UserError, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -166,7 +168,7 @@ func (ec *executionContext) field_ImportRequest_rows_args(ctx context.Context, r
 
 // region    **************************** field.gotpl *****************************
 
-func (ec *executionContext) _Account_id(ctx context.Context, field graphql.CollectedField, obj *customer.Account) (ret graphql.Marshaler) {
+func (ec *executionContext) _Account_id(ctx context.Context, field graphql.CollectedField, obj *account.Account) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -189,7 +191,7 @@ func (ec *executionContext) fieldContext_Account_id(_ context.Context, field gra
 	return graphql.NewScalarFieldContext("Account", field, true, false, errors.New("field of type ID does not have child fields"))
 }
 
-func (ec *executionContext) _Account_source(ctx context.Context, field graphql.CollectedField, obj *customer.Account) (ret graphql.Marshaler) {
+func (ec *executionContext) _Account_source(ctx context.Context, field graphql.CollectedField, obj *account.Account) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -212,7 +214,7 @@ func (ec *executionContext) fieldContext_Account_source(_ context.Context, field
 	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _Account_sourceAccountId(ctx context.Context, field graphql.CollectedField, obj *customer.Account) (ret graphql.Marshaler) {
+func (ec *executionContext) _Account_sourceAccountId(ctx context.Context, field graphql.CollectedField, obj *account.Account) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -235,7 +237,7 @@ func (ec *executionContext) fieldContext_Account_sourceAccountId(_ context.Conte
 	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _Account_status(ctx context.Context, field graphql.CollectedField, obj *customer.Account) (ret graphql.Marshaler) {
+func (ec *executionContext) _Account_status(ctx context.Context, field graphql.CollectedField, obj *account.Account) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -247,8 +249,8 @@ func (ec *executionContext) _Account_status(ctx context.Context, field graphql.C
 			return obj.Status, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v customer.AccountStatus) graphql.Marshaler {
-			return ec.marshalNAccountStatus2caseloadᚋinternalᚋcustomerᚐAccountStatus(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v account.Status) graphql.Marshaler {
+			return ec.marshalNAccountStatus2caseloadᚋinternalᚋcustomerᚋaccountᚐStatus(ctx, selections, v)
 		},
 		true,
 		true,
@@ -258,7 +260,7 @@ func (ec *executionContext) fieldContext_Account_status(_ context.Context, field
 	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type AccountStatus does not have child fields"))
 }
 
-func (ec *executionContext) _Account_type(ctx context.Context, field graphql.CollectedField, obj *customer.Account) (ret graphql.Marshaler) {
+func (ec *executionContext) _Account_type(ctx context.Context, field graphql.CollectedField, obj *account.Account) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -281,7 +283,7 @@ func (ec *executionContext) fieldContext_Account_type(_ context.Context, field g
 	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _Account_sourcePortfolioId(ctx context.Context, field graphql.CollectedField, obj *customer.Account) (ret graphql.Marshaler) {
+func (ec *executionContext) _Account_sourcePortfolioId(ctx context.Context, field graphql.CollectedField, obj *account.Account) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -304,7 +306,7 @@ func (ec *executionContext) fieldContext_Account_sourcePortfolioId(_ context.Con
 	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _Account_openedAt(ctx context.Context, field graphql.CollectedField, obj *customer.Account) (ret graphql.Marshaler) {
+func (ec *executionContext) _Account_openedAt(ctx context.Context, field graphql.CollectedField, obj *account.Account) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -327,7 +329,7 @@ func (ec *executionContext) fieldContext_Account_openedAt(_ context.Context, fie
 	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func (ec *executionContext) _Account_closedAt(ctx context.Context, field graphql.CollectedField, obj *customer.Account) (ret graphql.Marshaler) {
+func (ec *executionContext) _Account_closedAt(ctx context.Context, field graphql.CollectedField, obj *account.Account) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -350,7 +352,7 @@ func (ec *executionContext) fieldContext_Account_closedAt(_ context.Context, fie
 	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func (ec *executionContext) _Account_primarySourceCustomerId(ctx context.Context, field graphql.CollectedField, obj *customer.Account) (ret graphql.Marshaler) {
+func (ec *executionContext) _Account_primarySourceCustomerId(ctx context.Context, field graphql.CollectedField, obj *account.Account) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -373,7 +375,7 @@ func (ec *executionContext) fieldContext_Account_primarySourceCustomerId(_ conte
 	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _Account_primaryCustomer(ctx context.Context, field graphql.CollectedField, obj *customer.Account) (ret graphql.Marshaler) {
+func (ec *executionContext) _Account_primaryCustomer(ctx context.Context, field graphql.CollectedField, obj *account.Account) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -405,7 +407,7 @@ func (ec *executionContext) fieldContext_Account_primaryCustomer(_ context.Conte
 	return fc, nil
 }
 
-func (ec *executionContext) _Account_numberProvided(ctx context.Context, field graphql.CollectedField, obj *customer.Account) (ret graphql.Marshaler) {
+func (ec *executionContext) _Account_numberProvided(ctx context.Context, field graphql.CollectedField, obj *account.Account) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -428,7 +430,7 @@ func (ec *executionContext) fieldContext_Account_numberProvided(_ context.Contex
 	return graphql.NewScalarFieldContext("Account", field, true, false, errors.New("field of type Boolean does not have child fields"))
 }
 
-func (ec *executionContext) _Account_numberMasked(ctx context.Context, field graphql.CollectedField, obj *customer.Account) (ret graphql.Marshaler) {
+func (ec *executionContext) _Account_numberMasked(ctx context.Context, field graphql.CollectedField, obj *account.Account) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -469,7 +471,7 @@ func (ec *executionContext) fieldContext_Account_numberMasked(_ context.Context,
 	return graphql.NewScalarFieldContext("Account", field, true, true, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _Account_version(ctx context.Context, field graphql.CollectedField, obj *customer.Account) (ret graphql.Marshaler) {
+func (ec *executionContext) _Account_version(ctx context.Context, field graphql.CollectedField, obj *account.Account) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -492,7 +494,7 @@ func (ec *executionContext) fieldContext_Account_version(_ context.Context, fiel
 	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _Account_createdAt(ctx context.Context, field graphql.CollectedField, obj *customer.Account) (ret graphql.Marshaler) {
+func (ec *executionContext) _Account_createdAt(ctx context.Context, field graphql.CollectedField, obj *account.Account) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -515,7 +517,7 @@ func (ec *executionContext) fieldContext_Account_createdAt(_ context.Context, fi
 	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func (ec *executionContext) _Account_updatedAt(ctx context.Context, field graphql.CollectedField, obj *customer.Account) (ret graphql.Marshaler) {
+func (ec *executionContext) _Account_updatedAt(ctx context.Context, field graphql.CollectedField, obj *account.Account) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -538,7 +540,7 @@ func (ec *executionContext) fieldContext_Account_updatedAt(_ context.Context, fi
 	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func (ec *executionContext) _Account_createdBy(ctx context.Context, field graphql.CollectedField, obj *customer.Account) (ret graphql.Marshaler) {
+func (ec *executionContext) _Account_createdBy(ctx context.Context, field graphql.CollectedField, obj *account.Account) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -561,7 +563,7 @@ func (ec *executionContext) fieldContext_Account_createdBy(_ context.Context, fi
 	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _Account_updatedBy(ctx context.Context, field graphql.CollectedField, obj *customer.Account) (ret graphql.Marshaler) {
+func (ec *executionContext) _Account_updatedBy(ctx context.Context, field graphql.CollectedField, obj *account.Account) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -584,7 +586,7 @@ func (ec *executionContext) fieldContext_Account_updatedBy(_ context.Context, fi
 	return graphql.NewScalarFieldContext("Account", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _Account_holders(ctx context.Context, field graphql.CollectedField, obj *customer.Account) (ret graphql.Marshaler) {
+func (ec *executionContext) _Account_holders(ctx context.Context, field graphql.CollectedField, obj *account.Account) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -597,7 +599,7 @@ func (ec *executionContext) _Account_holders(ctx context.Context, field graphql.
 			return ec.Resolvers.Account().Holders(ctx, obj, fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["last"].(*int32), fc.Args["before"].(*string))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *relay.Connection[*customer.AccountHolder]) graphql.Marshaler {
+		func(ctx context.Context, selections ast.SelectionSet, v *relay.Connection[*account.Holder]) graphql.Marshaler {
 			return ec.marshalNAccountHolderConnection2ᚖcaseloadᚋinternalᚋrelayᚐConnection(ctx, selections, v)
 		},
 		true,
@@ -628,7 +630,7 @@ func (ec *executionContext) fieldContext_Account_holders(ctx context.Context, fi
 	return fc, nil
 }
 
-func (ec *executionContext) _Account_cards(ctx context.Context, field graphql.CollectedField, obj *customer.Account) (ret graphql.Marshaler) {
+func (ec *executionContext) _Account_cards(ctx context.Context, field graphql.CollectedField, obj *account.Account) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -641,7 +643,7 @@ func (ec *executionContext) _Account_cards(ctx context.Context, field graphql.Co
 			return ec.Resolvers.Account().Cards(ctx, obj, fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["last"].(*int32), fc.Args["before"].(*string))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *relay.Connection[*customer.Card]) graphql.Marshaler {
+		func(ctx context.Context, selections ast.SelectionSet, v *relay.Connection[*account.Card]) graphql.Marshaler {
 			return ec.marshalNCardConnection2ᚖcaseloadᚋinternalᚋrelayᚐConnection(ctx, selections, v)
 		},
 		true,
@@ -672,7 +674,7 @@ func (ec *executionContext) fieldContext_Account_cards(ctx context.Context, fiel
 	return fc, nil
 }
 
-func (ec *executionContext) _AccountHolder_id(ctx context.Context, field graphql.CollectedField, obj *customer.AccountHolder) (ret graphql.Marshaler) {
+func (ec *executionContext) _AccountHolder_id(ctx context.Context, field graphql.CollectedField, obj *account.Holder) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -695,7 +697,7 @@ func (ec *executionContext) fieldContext_AccountHolder_id(_ context.Context, fie
 	return graphql.NewScalarFieldContext("AccountHolder", field, true, false, errors.New("field of type ID does not have child fields"))
 }
 
-func (ec *executionContext) _AccountHolder_source(ctx context.Context, field graphql.CollectedField, obj *customer.AccountHolder) (ret graphql.Marshaler) {
+func (ec *executionContext) _AccountHolder_source(ctx context.Context, field graphql.CollectedField, obj *account.Holder) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -718,7 +720,7 @@ func (ec *executionContext) fieldContext_AccountHolder_source(_ context.Context,
 	return graphql.NewScalarFieldContext("AccountHolder", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _AccountHolder_sourceCustomerId(ctx context.Context, field graphql.CollectedField, obj *customer.AccountHolder) (ret graphql.Marshaler) {
+func (ec *executionContext) _AccountHolder_sourceCustomerId(ctx context.Context, field graphql.CollectedField, obj *account.Holder) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -741,7 +743,7 @@ func (ec *executionContext) fieldContext_AccountHolder_sourceCustomerId(_ contex
 	return graphql.NewScalarFieldContext("AccountHolder", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _AccountHolder_isPrimary(ctx context.Context, field graphql.CollectedField, obj *customer.AccountHolder) (ret graphql.Marshaler) {
+func (ec *executionContext) _AccountHolder_isPrimary(ctx context.Context, field graphql.CollectedField, obj *account.Holder) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -764,7 +766,7 @@ func (ec *executionContext) fieldContext_AccountHolder_isPrimary(_ context.Conte
 	return graphql.NewScalarFieldContext("AccountHolder", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
-func (ec *executionContext) _AccountHolder_createdAt(ctx context.Context, field graphql.CollectedField, obj *customer.AccountHolder) (ret graphql.Marshaler) {
+func (ec *executionContext) _AccountHolder_createdAt(ctx context.Context, field graphql.CollectedField, obj *account.Holder) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -787,7 +789,7 @@ func (ec *executionContext) fieldContext_AccountHolder_createdAt(_ context.Conte
 	return graphql.NewScalarFieldContext("AccountHolder", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func (ec *executionContext) _AccountHolder_updatedAt(ctx context.Context, field graphql.CollectedField, obj *customer.AccountHolder) (ret graphql.Marshaler) {
+func (ec *executionContext) _AccountHolder_updatedAt(ctx context.Context, field graphql.CollectedField, obj *account.Holder) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -810,7 +812,7 @@ func (ec *executionContext) fieldContext_AccountHolder_updatedAt(_ context.Conte
 	return graphql.NewScalarFieldContext("AccountHolder", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func (ec *executionContext) _AccountHolder_account(ctx context.Context, field graphql.CollectedField, obj *customer.AccountHolder) (ret graphql.Marshaler) {
+func (ec *executionContext) _AccountHolder_account(ctx context.Context, field graphql.CollectedField, obj *account.Holder) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -822,8 +824,8 @@ func (ec *executionContext) _AccountHolder_account(ctx context.Context, field gr
 			return ec.Resolvers.AccountHolder().Account(ctx, obj)
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *customer.Account) graphql.Marshaler {
-			return ec.marshalOAccount2ᚖcaseloadᚋinternalᚋcustomerᚐAccount(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *account.Account) graphql.Marshaler {
+			return ec.marshalOAccount2ᚖcaseloadᚋinternalᚋcustomerᚋaccountᚐAccount(ctx, selections, v)
 		},
 		true,
 		false,
@@ -842,7 +844,7 @@ func (ec *executionContext) fieldContext_AccountHolder_account(_ context.Context
 	return fc, nil
 }
 
-func (ec *executionContext) _AccountHolder_customer(ctx context.Context, field graphql.CollectedField, obj *customer.AccountHolder) (ret graphql.Marshaler) {
+func (ec *executionContext) _AccountHolder_customer(ctx context.Context, field graphql.CollectedField, obj *account.Holder) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -874,7 +876,7 @@ func (ec *executionContext) fieldContext_AccountHolder_customer(_ context.Contex
 	return fc, nil
 }
 
-func (ec *executionContext) _Card_id(ctx context.Context, field graphql.CollectedField, obj *customer.Card) (ret graphql.Marshaler) {
+func (ec *executionContext) _Card_id(ctx context.Context, field graphql.CollectedField, obj *account.Card) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -897,7 +899,7 @@ func (ec *executionContext) fieldContext_Card_id(_ context.Context, field graphq
 	return graphql.NewScalarFieldContext("Card", field, true, false, errors.New("field of type ID does not have child fields"))
 }
 
-func (ec *executionContext) _Card_source(ctx context.Context, field graphql.CollectedField, obj *customer.Card) (ret graphql.Marshaler) {
+func (ec *executionContext) _Card_source(ctx context.Context, field graphql.CollectedField, obj *account.Card) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -920,7 +922,7 @@ func (ec *executionContext) fieldContext_Card_source(_ context.Context, field gr
 	return graphql.NewScalarFieldContext("Card", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _Card_sourceCustomerId(ctx context.Context, field graphql.CollectedField, obj *customer.Card) (ret graphql.Marshaler) {
+func (ec *executionContext) _Card_sourceCustomerId(ctx context.Context, field graphql.CollectedField, obj *account.Card) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -943,7 +945,7 @@ func (ec *executionContext) fieldContext_Card_sourceCustomerId(_ context.Context
 	return graphql.NewScalarFieldContext("Card", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _Card_iin(ctx context.Context, field graphql.CollectedField, obj *customer.Card) (ret graphql.Marshaler) {
+func (ec *executionContext) _Card_iin(ctx context.Context, field graphql.CollectedField, obj *account.Card) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -966,7 +968,7 @@ func (ec *executionContext) fieldContext_Card_iin(_ context.Context, field graph
 	return graphql.NewScalarFieldContext("Card", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _Card_lastFour(ctx context.Context, field graphql.CollectedField, obj *customer.Card) (ret graphql.Marshaler) {
+func (ec *executionContext) _Card_lastFour(ctx context.Context, field graphql.CollectedField, obj *account.Card) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -989,7 +991,7 @@ func (ec *executionContext) fieldContext_Card_lastFour(_ context.Context, field 
 	return graphql.NewScalarFieldContext("Card", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _Card_cardType(ctx context.Context, field graphql.CollectedField, obj *customer.Card) (ret graphql.Marshaler) {
+func (ec *executionContext) _Card_cardType(ctx context.Context, field graphql.CollectedField, obj *account.Card) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1012,7 +1014,7 @@ func (ec *executionContext) fieldContext_Card_cardType(_ context.Context, field 
 	return graphql.NewScalarFieldContext("Card", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _Card_status(ctx context.Context, field graphql.CollectedField, obj *customer.Card) (ret graphql.Marshaler) {
+func (ec *executionContext) _Card_status(ctx context.Context, field graphql.CollectedField, obj *account.Card) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1024,8 +1026,8 @@ func (ec *executionContext) _Card_status(ctx context.Context, field graphql.Coll
 			return obj.Status, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v customer.AccountStatus) graphql.Marshaler {
-			return ec.marshalNAccountStatus2caseloadᚋinternalᚋcustomerᚐAccountStatus(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v account.Status) graphql.Marshaler {
+			return ec.marshalNAccountStatus2caseloadᚋinternalᚋcustomerᚋaccountᚐStatus(ctx, selections, v)
 		},
 		true,
 		true,
@@ -1035,7 +1037,7 @@ func (ec *executionContext) fieldContext_Card_status(_ context.Context, field gr
 	return graphql.NewScalarFieldContext("Card", field, false, false, errors.New("field of type AccountStatus does not have child fields"))
 }
 
-func (ec *executionContext) _Card_networkIdentifier(ctx context.Context, field graphql.CollectedField, obj *customer.Card) (ret graphql.Marshaler) {
+func (ec *executionContext) _Card_networkIdentifier(ctx context.Context, field graphql.CollectedField, obj *account.Card) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1058,7 +1060,7 @@ func (ec *executionContext) fieldContext_Card_networkIdentifier(_ context.Contex
 	return graphql.NewScalarFieldContext("Card", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _Card_openedAt(ctx context.Context, field graphql.CollectedField, obj *customer.Card) (ret graphql.Marshaler) {
+func (ec *executionContext) _Card_openedAt(ctx context.Context, field graphql.CollectedField, obj *account.Card) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1081,7 +1083,7 @@ func (ec *executionContext) fieldContext_Card_openedAt(_ context.Context, field 
 	return graphql.NewScalarFieldContext("Card", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func (ec *executionContext) _Card_closedAt(ctx context.Context, field graphql.CollectedField, obj *customer.Card) (ret graphql.Marshaler) {
+func (ec *executionContext) _Card_closedAt(ctx context.Context, field graphql.CollectedField, obj *account.Card) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1104,7 +1106,7 @@ func (ec *executionContext) fieldContext_Card_closedAt(_ context.Context, field 
 	return graphql.NewScalarFieldContext("Card", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func (ec *executionContext) _Card_createdAt(ctx context.Context, field graphql.CollectedField, obj *customer.Card) (ret graphql.Marshaler) {
+func (ec *executionContext) _Card_createdAt(ctx context.Context, field graphql.CollectedField, obj *account.Card) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1127,7 +1129,7 @@ func (ec *executionContext) fieldContext_Card_createdAt(_ context.Context, field
 	return graphql.NewScalarFieldContext("Card", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func (ec *executionContext) _Card_updatedAt(ctx context.Context, field graphql.CollectedField, obj *customer.Card) (ret graphql.Marshaler) {
+func (ec *executionContext) _Card_updatedAt(ctx context.Context, field graphql.CollectedField, obj *account.Card) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1150,7 +1152,7 @@ func (ec *executionContext) fieldContext_Card_updatedAt(_ context.Context, field
 	return graphql.NewScalarFieldContext("Card", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func (ec *executionContext) _Card_account(ctx context.Context, field graphql.CollectedField, obj *customer.Card) (ret graphql.Marshaler) {
+func (ec *executionContext) _Card_account(ctx context.Context, field graphql.CollectedField, obj *account.Card) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1162,8 +1164,8 @@ func (ec *executionContext) _Card_account(ctx context.Context, field graphql.Col
 			return ec.Resolvers.Card().Account(ctx, obj)
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *customer.Account) graphql.Marshaler {
-			return ec.marshalOAccount2ᚖcaseloadᚋinternalᚋcustomerᚐAccount(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *account.Account) graphql.Marshaler {
+			return ec.marshalOAccount2ᚖcaseloadᚋinternalᚋcustomerᚋaccountᚐAccount(ctx, selections, v)
 		},
 		true,
 		false,
@@ -1182,7 +1184,7 @@ func (ec *executionContext) fieldContext_Card_account(_ context.Context, field g
 	return fc, nil
 }
 
-func (ec *executionContext) _Card_customer(ctx context.Context, field graphql.CollectedField, obj *customer.Card) (ret graphql.Marshaler) {
+func (ec *executionContext) _Card_customer(ctx context.Context, field graphql.CollectedField, obj *account.Card) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1214,7 +1216,7 @@ func (ec *executionContext) fieldContext_Card_customer(_ context.Context, field 
 	return fc, nil
 }
 
-func (ec *executionContext) _ImportRequest_id(ctx context.Context, field graphql.CollectedField, obj *customer.ImportRequest) (ret graphql.Marshaler) {
+func (ec *executionContext) _ImportRequest_id(ctx context.Context, field graphql.CollectedField, obj *intake.ImportRequest) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1237,7 +1239,7 @@ func (ec *executionContext) fieldContext_ImportRequest_id(_ context.Context, fie
 	return graphql.NewScalarFieldContext("ImportRequest", field, true, false, errors.New("field of type ID does not have child fields"))
 }
 
-func (ec *executionContext) _ImportRequest_total(ctx context.Context, field graphql.CollectedField, obj *customer.ImportRequest) (ret graphql.Marshaler) {
+func (ec *executionContext) _ImportRequest_total(ctx context.Context, field graphql.CollectedField, obj *intake.ImportRequest) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1260,7 +1262,7 @@ func (ec *executionContext) fieldContext_ImportRequest_total(_ context.Context, 
 	return graphql.NewScalarFieldContext("ImportRequest", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _ImportRequest_created(ctx context.Context, field graphql.CollectedField, obj *customer.ImportRequest) (ret graphql.Marshaler) {
+func (ec *executionContext) _ImportRequest_created(ctx context.Context, field graphql.CollectedField, obj *intake.ImportRequest) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1283,7 +1285,7 @@ func (ec *executionContext) fieldContext_ImportRequest_created(_ context.Context
 	return graphql.NewScalarFieldContext("ImportRequest", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _ImportRequest_updated(ctx context.Context, field graphql.CollectedField, obj *customer.ImportRequest) (ret graphql.Marshaler) {
+func (ec *executionContext) _ImportRequest_updated(ctx context.Context, field graphql.CollectedField, obj *intake.ImportRequest) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1306,7 +1308,7 @@ func (ec *executionContext) fieldContext_ImportRequest_updated(_ context.Context
 	return graphql.NewScalarFieldContext("ImportRequest", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _ImportRequest_unchanged(ctx context.Context, field graphql.CollectedField, obj *customer.ImportRequest) (ret graphql.Marshaler) {
+func (ec *executionContext) _ImportRequest_unchanged(ctx context.Context, field graphql.CollectedField, obj *intake.ImportRequest) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1329,7 +1331,7 @@ func (ec *executionContext) fieldContext_ImportRequest_unchanged(_ context.Conte
 	return graphql.NewScalarFieldContext("ImportRequest", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _ImportRequest_failed(ctx context.Context, field graphql.CollectedField, obj *customer.ImportRequest) (ret graphql.Marshaler) {
+func (ec *executionContext) _ImportRequest_failed(ctx context.Context, field graphql.CollectedField, obj *intake.ImportRequest) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1352,7 +1354,7 @@ func (ec *executionContext) fieldContext_ImportRequest_failed(_ context.Context,
 	return graphql.NewScalarFieldContext("ImportRequest", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _ImportRequest_skipped(ctx context.Context, field graphql.CollectedField, obj *customer.ImportRequest) (ret graphql.Marshaler) {
+func (ec *executionContext) _ImportRequest_skipped(ctx context.Context, field graphql.CollectedField, obj *intake.ImportRequest) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1375,7 +1377,7 @@ func (ec *executionContext) fieldContext_ImportRequest_skipped(_ context.Context
 	return graphql.NewScalarFieldContext("ImportRequest", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _ImportRequest_createdAt(ctx context.Context, field graphql.CollectedField, obj *customer.ImportRequest) (ret graphql.Marshaler) {
+func (ec *executionContext) _ImportRequest_createdAt(ctx context.Context, field graphql.CollectedField, obj *intake.ImportRequest) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1398,7 +1400,7 @@ func (ec *executionContext) fieldContext_ImportRequest_createdAt(_ context.Conte
 	return graphql.NewScalarFieldContext("ImportRequest", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func (ec *executionContext) _ImportRequest_createdBy(ctx context.Context, field graphql.CollectedField, obj *customer.ImportRequest) (ret graphql.Marshaler) {
+func (ec *executionContext) _ImportRequest_createdBy(ctx context.Context, field graphql.CollectedField, obj *intake.ImportRequest) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1421,7 +1423,7 @@ func (ec *executionContext) fieldContext_ImportRequest_createdBy(_ context.Conte
 	return graphql.NewScalarFieldContext("ImportRequest", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _ImportRequest_rows(ctx context.Context, field graphql.CollectedField, obj *customer.ImportRequest) (ret graphql.Marshaler) {
+func (ec *executionContext) _ImportRequest_rows(ctx context.Context, field graphql.CollectedField, obj *intake.ImportRequest) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1434,7 +1436,7 @@ func (ec *executionContext) _ImportRequest_rows(ctx context.Context, field graph
 			return ec.Resolvers.ImportRequest().Rows(ctx, obj, fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["last"].(*int32), fc.Args["before"].(*string))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *relay.Connection[*customer.ImportRow]) graphql.Marshaler {
+		func(ctx context.Context, selections ast.SelectionSet, v *relay.Connection[*intake.ImportRow]) graphql.Marshaler {
 			return ec.marshalNImportRowConnection2ᚖcaseloadᚋinternalᚋrelayᚐConnection(ctx, selections, v)
 		},
 		true,
@@ -1465,7 +1467,7 @@ func (ec *executionContext) fieldContext_ImportRequest_rows(ctx context.Context,
 	return fc, nil
 }
 
-func (ec *executionContext) _ImportRow_id(ctx context.Context, field graphql.CollectedField, obj *customer.ImportRow) (ret graphql.Marshaler) {
+func (ec *executionContext) _ImportRow_id(ctx context.Context, field graphql.CollectedField, obj *intake.ImportRow) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1488,7 +1490,7 @@ func (ec *executionContext) fieldContext_ImportRow_id(_ context.Context, field g
 	return graphql.NewScalarFieldContext("ImportRow", field, true, false, errors.New("field of type ID does not have child fields"))
 }
 
-func (ec *executionContext) _ImportRow_index(ctx context.Context, field graphql.CollectedField, obj *customer.ImportRow) (ret graphql.Marshaler) {
+func (ec *executionContext) _ImportRow_index(ctx context.Context, field graphql.CollectedField, obj *intake.ImportRow) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1511,7 +1513,7 @@ func (ec *executionContext) fieldContext_ImportRow_index(_ context.Context, fiel
 	return graphql.NewScalarFieldContext("ImportRow", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _ImportRow_action(ctx context.Context, field graphql.CollectedField, obj *customer.ImportRow) (ret graphql.Marshaler) {
+func (ec *executionContext) _ImportRow_action(ctx context.Context, field graphql.CollectedField, obj *intake.ImportRow) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1534,7 +1536,7 @@ func (ec *executionContext) fieldContext_ImportRow_action(_ context.Context, fie
 	return graphql.NewScalarFieldContext("ImportRow", field, false, false, errors.New("field of type BulkAction does not have child fields"))
 }
 
-func (ec *executionContext) _ImportRow_success(ctx context.Context, field graphql.CollectedField, obj *customer.ImportRow) (ret graphql.Marshaler) {
+func (ec *executionContext) _ImportRow_success(ctx context.Context, field graphql.CollectedField, obj *intake.ImportRow) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1557,7 +1559,7 @@ func (ec *executionContext) fieldContext_ImportRow_success(_ context.Context, fi
 	return graphql.NewScalarFieldContext("ImportRow", field, true, false, errors.New("field of type Boolean does not have child fields"))
 }
 
-func (ec *executionContext) _ImportRow_key(ctx context.Context, field graphql.CollectedField, obj *customer.ImportRow) (ret graphql.Marshaler) {
+func (ec *executionContext) _ImportRow_key(ctx context.Context, field graphql.CollectedField, obj *intake.ImportRow) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1580,7 +1582,7 @@ func (ec *executionContext) fieldContext_ImportRow_key(_ context.Context, field 
 	return graphql.NewScalarFieldContext("ImportRow", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _ImportRow_lookupKey(ctx context.Context, field graphql.CollectedField, obj *customer.ImportRow) (ret graphql.Marshaler) {
+func (ec *executionContext) _ImportRow_lookupKey(ctx context.Context, field graphql.CollectedField, obj *intake.ImportRow) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1603,7 +1605,7 @@ func (ec *executionContext) fieldContext_ImportRow_lookupKey(_ context.Context, 
 	return graphql.NewScalarFieldContext("ImportRow", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _ImportRow_customer(ctx context.Context, field graphql.CollectedField, obj *customer.ImportRow) (ret graphql.Marshaler) {
+func (ec *executionContext) _ImportRow_customer(ctx context.Context, field graphql.CollectedField, obj *intake.ImportRow) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1635,7 +1637,7 @@ func (ec *executionContext) fieldContext_ImportRow_customer(_ context.Context, f
 	return fc, nil
 }
 
-func (ec *executionContext) _ImportRow_userErrors(ctx context.Context, field graphql.CollectedField, obj *customer.ImportRow) (ret graphql.Marshaler) {
+func (ec *executionContext) _ImportRow_userErrors(ctx context.Context, field graphql.CollectedField, obj *intake.ImportRow) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1667,7 +1669,7 @@ func (ec *executionContext) fieldContext_ImportRow_userErrors(_ context.Context,
 	return fc, nil
 }
 
-func (ec *executionContext) _ImportRow_createdAt(ctx context.Context, field graphql.CollectedField, obj *customer.ImportRow) (ret graphql.Marshaler) {
+func (ec *executionContext) _ImportRow_createdAt(ctx context.Context, field graphql.CollectedField, obj *intake.ImportRow) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1694,8 +1696,8 @@ func (ec *executionContext) fieldContext_ImportRow_createdAt(_ context.Context, 
 
 // region    **************************** input.gotpl *****************************
 
-func (ec *executionContext) unmarshalInputAccountFilter(ctx context.Context, obj any) (customer.AccountFilter, error) {
-	var it customer.AccountFilter
+func (ec *executionContext) unmarshalInputAccountFilter(ctx context.Context, obj any) (account.Filter, error) {
+	var it account.Filter
 	if obj == nil {
 		return it, nil
 	}
@@ -1749,7 +1751,7 @@ func (ec *executionContext) unmarshalInputAccountFilter(ctx context.Context, obj
 			it.PrimaryCustomer = data
 		case "status":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("status"))
-			data, err := ec.unmarshalOAccountStatus2ᚖcaseloadᚋinternalᚋcustomerᚐAccountStatus(ctx, v)
+			data, err := ec.unmarshalOAccountStatus2ᚖcaseloadᚋinternalᚋcustomerᚋaccountᚐStatus(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -1777,21 +1779,21 @@ func (ec *executionContext) unmarshalInputAccountFilter(ctx context.Context, obj
 			it.UpdatedAt = data
 		case "and":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("and"))
-			data, err := ec.unmarshalOAccountFilter2ᚕᚖcaseloadᚋinternalᚋcustomerᚐAccountFilterᚄ(ctx, v)
+			data, err := ec.unmarshalOAccountFilter2ᚕᚖcaseloadᚋinternalᚋcustomerᚋaccountᚐFilterᚄ(ctx, v)
 			if err != nil {
 				return it, err
 			}
 			it.And = data
 		case "or":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("or"))
-			data, err := ec.unmarshalOAccountFilter2ᚕᚖcaseloadᚋinternalᚋcustomerᚐAccountFilterᚄ(ctx, v)
+			data, err := ec.unmarshalOAccountFilter2ᚕᚖcaseloadᚋinternalᚋcustomerᚋaccountᚐFilterᚄ(ctx, v)
 			if err != nil {
 				return it, err
 			}
 			it.Or = data
 		case "not":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("not"))
-			data, err := ec.unmarshalOAccountFilter2ᚖcaseloadᚋinternalᚋcustomerᚐAccountFilter(ctx, v)
+			data, err := ec.unmarshalOAccountFilter2ᚖcaseloadᚋinternalᚋcustomerᚋaccountᚐFilter(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -1849,8 +1851,8 @@ func (ec *executionContext) unmarshalInputAccountOrder(ctx context.Context, obj 
 	return it, nil
 }
 
-func (ec *executionContext) unmarshalInputSourceAccountInput(ctx context.Context, obj any) (customer.AccountKey, error) {
-	var it customer.AccountKey
+func (ec *executionContext) unmarshalInputSourceAccountInput(ctx context.Context, obj any) (account.Key, error) {
+	var it account.Key
 	if obj == nil {
 		return it, nil
 	}
@@ -1896,7 +1898,7 @@ func (ec *executionContext) unmarshalInputSourceAccountInput(ctx context.Context
 
 var accountImplementors = []string{"Account", "Node"}
 
-func (ec *executionContext) _Account(ctx context.Context, sel ast.SelectionSet, obj *customer.Account) graphql.Marshaler {
+func (ec *executionContext) _Account(ctx context.Context, sel ast.SelectionSet, obj *account.Account) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, accountImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -2156,7 +2158,7 @@ func (ec *executionContext) _Account(ctx context.Context, sel ast.SelectionSet, 
 
 var accountHolderImplementors = []string{"AccountHolder", "Node"}
 
-func (ec *executionContext) _AccountHolder(ctx context.Context, sel ast.SelectionSet, obj *customer.AccountHolder) graphql.Marshaler {
+func (ec *executionContext) _AccountHolder(ctx context.Context, sel ast.SelectionSet, obj *account.Holder) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, accountHolderImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -2295,7 +2297,7 @@ func (ec *executionContext) _AccountHolder(ctx context.Context, sel ast.Selectio
 
 var cardImplementors = []string{"Card", "Node"}
 
-func (ec *executionContext) _Card(ctx context.Context, sel ast.SelectionSet, obj *customer.Card) graphql.Marshaler {
+func (ec *executionContext) _Card(ctx context.Context, sel ast.SelectionSet, obj *account.Card) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, cardImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -2464,7 +2466,7 @@ func (ec *executionContext) _Card(ctx context.Context, sel ast.SelectionSet, obj
 
 var importRequestImplementors = []string{"ImportRequest", "Node"}
 
-func (ec *executionContext) _ImportRequest(ctx context.Context, sel ast.SelectionSet, obj *customer.ImportRequest) graphql.Marshaler {
+func (ec *executionContext) _ImportRequest(ctx context.Context, sel ast.SelectionSet, obj *intake.ImportRequest) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, importRequestImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -2580,7 +2582,7 @@ func (ec *executionContext) _ImportRequest(ctx context.Context, sel ast.Selectio
 
 var importRowImplementors = []string{"ImportRow", "Node"}
 
-func (ec *executionContext) _ImportRow(ctx context.Context, sel ast.SelectionSet, obj *customer.ImportRow) graphql.Marshaler {
+func (ec *executionContext) _ImportRow(ctx context.Context, sel ast.SelectionSet, obj *intake.ImportRow) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, importRowImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -2726,11 +2728,11 @@ func (ec *executionContext) _ImportRow(ctx context.Context, sel ast.SelectionSet
 
 // region    ***************************** type.gotpl *****************************
 
-func (ec *executionContext) marshalNAccount2ᚕᚖcaseloadᚋinternalᚋcustomerᚐAccountᚄ(ctx context.Context, sel ast.SelectionSet, v []*customer.Account) graphql.Marshaler {
+func (ec *executionContext) marshalNAccount2ᚕᚖcaseloadᚋinternalᚋcustomerᚋaccountᚐAccountᚄ(ctx context.Context, sel ast.SelectionSet, v []*account.Account) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 100, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNAccount2ᚖcaseloadᚋinternalᚋcustomerᚐAccount(ctx, sel, v[i])
+		return ec.marshalNAccount2ᚖcaseloadᚋinternalᚋcustomerᚋaccountᚐAccount(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -2742,7 +2744,7 @@ func (ec *executionContext) marshalNAccount2ᚕᚖcaseloadᚋinternalᚋcustomer
 	return ret
 }
 
-func (ec *executionContext) marshalNAccount2ᚖcaseloadᚋinternalᚋcustomerᚐAccount(ctx context.Context, sel ast.SelectionSet, v *customer.Account) graphql.Marshaler {
+func (ec *executionContext) marshalNAccount2ᚖcaseloadᚋinternalᚋcustomerᚋaccountᚐAccount(ctx context.Context, sel ast.SelectionSet, v *account.Account) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -2752,16 +2754,16 @@ func (ec *executionContext) marshalNAccount2ᚖcaseloadᚋinternalᚋcustomerᚐ
 	return ec._Account(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalNAccountFilter2ᚖcaseloadᚋinternalᚋcustomerᚐAccountFilter(ctx context.Context, v any) (*customer.AccountFilter, error) {
+func (ec *executionContext) unmarshalNAccountFilter2ᚖcaseloadᚋinternalᚋcustomerᚋaccountᚐFilter(ctx context.Context, v any) (*account.Filter, error) {
 	res, err := ec.unmarshalInputAccountFilter(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNAccountHolder2ᚕᚖcaseloadᚋinternalᚋcustomerᚐAccountHolderᚄ(ctx context.Context, sel ast.SelectionSet, v []*customer.AccountHolder) graphql.Marshaler {
+func (ec *executionContext) marshalNAccountHolder2ᚕᚖcaseloadᚋinternalᚋcustomerᚋaccountᚐHolderᚄ(ctx context.Context, sel ast.SelectionSet, v []*account.Holder) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 100, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNAccountHolder2ᚖcaseloadᚋinternalᚋcustomerᚐAccountHolder(ctx, sel, v[i])
+		return ec.marshalNAccountHolder2ᚖcaseloadᚋinternalᚋcustomerᚋaccountᚐHolder(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -2773,7 +2775,7 @@ func (ec *executionContext) marshalNAccountHolder2ᚕᚖcaseloadᚋinternalᚋcu
 	return ret
 }
 
-func (ec *executionContext) marshalNAccountHolder2ᚖcaseloadᚋinternalᚋcustomerᚐAccountHolder(ctx context.Context, sel ast.SelectionSet, v *customer.AccountHolder) graphql.Marshaler {
+func (ec *executionContext) marshalNAccountHolder2ᚖcaseloadᚋinternalᚋcustomerᚋaccountᚐHolder(ctx context.Context, sel ast.SelectionSet, v *account.Holder) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -2804,13 +2806,13 @@ func (ec *executionContext) marshalNAccountOrderField2string(ctx context.Context
 	return res
 }
 
-func (ec *executionContext) unmarshalNAccountStatus2caseloadᚋinternalᚋcustomerᚐAccountStatus(ctx context.Context, v any) (customer.AccountStatus, error) {
+func (ec *executionContext) unmarshalNAccountStatus2caseloadᚋinternalᚋcustomerᚋaccountᚐStatus(ctx context.Context, v any) (account.Status, error) {
 	tmp, err := graphql.UnmarshalString(v)
-	res := customer.AccountStatus(tmp)
+	res := account.Status(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNAccountStatus2caseloadᚋinternalᚋcustomerᚐAccountStatus(ctx context.Context, sel ast.SelectionSet, v customer.AccountStatus) graphql.Marshaler {
+func (ec *executionContext) marshalNAccountStatus2caseloadᚋinternalᚋcustomerᚋaccountᚐStatus(ctx context.Context, sel ast.SelectionSet, v account.Status) graphql.Marshaler {
 	_ = sel
 	res := graphql.MarshalString(string(v))
 	if res == graphql.Null {
@@ -2821,11 +2823,11 @@ func (ec *executionContext) marshalNAccountStatus2caseloadᚋinternalᚋcustomer
 	return res
 }
 
-func (ec *executionContext) marshalNCard2ᚕᚖcaseloadᚋinternalᚋcustomerᚐCardᚄ(ctx context.Context, sel ast.SelectionSet, v []*customer.Card) graphql.Marshaler {
+func (ec *executionContext) marshalNCard2ᚕᚖcaseloadᚋinternalᚋcustomerᚋaccountᚐCardᚄ(ctx context.Context, sel ast.SelectionSet, v []*account.Card) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 100, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNCard2ᚖcaseloadᚋinternalᚋcustomerᚐCard(ctx, sel, v[i])
+		return ec.marshalNCard2ᚖcaseloadᚋinternalᚋcustomerᚋaccountᚐCard(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -2837,7 +2839,7 @@ func (ec *executionContext) marshalNCard2ᚕᚖcaseloadᚋinternalᚋcustomerᚐ
 	return ret
 }
 
-func (ec *executionContext) marshalNCard2ᚖcaseloadᚋinternalᚋcustomerᚐCard(ctx context.Context, sel ast.SelectionSet, v *customer.Card) graphql.Marshaler {
+func (ec *executionContext) marshalNCard2ᚖcaseloadᚋinternalᚋcustomerᚋaccountᚐCard(ctx context.Context, sel ast.SelectionSet, v *account.Card) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -2847,11 +2849,11 @@ func (ec *executionContext) marshalNCard2ᚖcaseloadᚋinternalᚋcustomerᚐCar
 	return ec._Card(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNImportRow2ᚕᚖcaseloadᚋinternalᚋcustomerᚐImportRowᚄ(ctx context.Context, sel ast.SelectionSet, v []*customer.ImportRow) graphql.Marshaler {
+func (ec *executionContext) marshalNImportRow2ᚕᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐImportRowᚄ(ctx context.Context, sel ast.SelectionSet, v []*intake.ImportRow) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 100, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNImportRow2ᚖcaseloadᚋinternalᚋcustomerᚐImportRow(ctx, sel, v[i])
+		return ec.marshalNImportRow2ᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐImportRow(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -2863,7 +2865,7 @@ func (ec *executionContext) marshalNImportRow2ᚕᚖcaseloadᚋinternalᚋcustom
 	return ret
 }
 
-func (ec *executionContext) marshalNImportRow2ᚖcaseloadᚋinternalᚋcustomerᚐImportRow(ctx context.Context, sel ast.SelectionSet, v *customer.ImportRow) graphql.Marshaler {
+func (ec *executionContext) marshalNImportRow2ᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐImportRow(ctx context.Context, sel ast.SelectionSet, v *intake.ImportRow) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -2873,23 +2875,23 @@ func (ec *executionContext) marshalNImportRow2ᚖcaseloadᚋinternalᚋcustomer�
 	return ec._ImportRow(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalOAccount2ᚖcaseloadᚋinternalᚋcustomerᚐAccount(ctx context.Context, sel ast.SelectionSet, v *customer.Account) graphql.Marshaler {
+func (ec *executionContext) marshalOAccount2ᚖcaseloadᚋinternalᚋcustomerᚋaccountᚐAccount(ctx context.Context, sel ast.SelectionSet, v *account.Account) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._Account(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalOAccountFilter2ᚕᚖcaseloadᚋinternalᚋcustomerᚐAccountFilterᚄ(ctx context.Context, v any) ([]*customer.AccountFilter, error) {
+func (ec *executionContext) unmarshalOAccountFilter2ᚕᚖcaseloadᚋinternalᚋcustomerᚋaccountᚐFilterᚄ(ctx context.Context, v any) ([]*account.Filter, error) {
 	if v == nil {
 		return nil, nil
 	}
 	vSlice := graphql.CoerceList(v)
 	var err error
-	res := make([]*customer.AccountFilter, len(vSlice))
+	res := make([]*account.Filter, len(vSlice))
 	for i := range vSlice {
 		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
-		res[i], err = ec.unmarshalNAccountFilter2ᚖcaseloadᚋinternalᚋcustomerᚐAccountFilter(ctx, vSlice[i])
+		res[i], err = ec.unmarshalNAccountFilter2ᚖcaseloadᚋinternalᚋcustomerᚋaccountᚐFilter(ctx, vSlice[i])
 		if err != nil {
 			return nil, err
 		}
@@ -2897,7 +2899,7 @@ func (ec *executionContext) unmarshalOAccountFilter2ᚕᚖcaseloadᚋinternalᚋ
 	return res, nil
 }
 
-func (ec *executionContext) unmarshalOAccountFilter2ᚖcaseloadᚋinternalᚋcustomerᚐAccountFilter(ctx context.Context, v any) (*customer.AccountFilter, error) {
+func (ec *executionContext) unmarshalOAccountFilter2ᚖcaseloadᚋinternalᚋcustomerᚋaccountᚐFilter(ctx context.Context, v any) (*account.Filter, error) {
 	if v == nil {
 		return nil, nil
 	}
@@ -2922,16 +2924,16 @@ func (ec *executionContext) unmarshalOAccountOrder2ᚕᚖcaseloadᚋinternalᚋr
 	return res, nil
 }
 
-func (ec *executionContext) unmarshalOAccountStatus2ᚖcaseloadᚋinternalᚋcustomerᚐAccountStatus(ctx context.Context, v any) (*customer.AccountStatus, error) {
+func (ec *executionContext) unmarshalOAccountStatus2ᚖcaseloadᚋinternalᚋcustomerᚋaccountᚐStatus(ctx context.Context, v any) (*account.Status, error) {
 	if v == nil {
 		return nil, nil
 	}
 	tmp, err := graphql.UnmarshalString(v)
-	res := customer.AccountStatus(tmp)
+	res := account.Status(tmp)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalOAccountStatus2ᚖcaseloadᚋinternalᚋcustomerᚐAccountStatus(ctx context.Context, sel ast.SelectionSet, v *customer.AccountStatus) graphql.Marshaler {
+func (ec *executionContext) marshalOAccountStatus2ᚖcaseloadᚋinternalᚋcustomerᚋaccountᚐStatus(ctx context.Context, sel ast.SelectionSet, v *account.Status) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
@@ -2941,14 +2943,14 @@ func (ec *executionContext) marshalOAccountStatus2ᚖcaseloadᚋinternalᚋcusto
 	return res
 }
 
-func (ec *executionContext) marshalOImportRequest2ᚖcaseloadᚋinternalᚋcustomerᚐImportRequest(ctx context.Context, sel ast.SelectionSet, v *customer.ImportRequest) graphql.Marshaler {
+func (ec *executionContext) marshalOImportRequest2ᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐImportRequest(ctx context.Context, sel ast.SelectionSet, v *intake.ImportRequest) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._ImportRequest(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalOSourceAccountInput2ᚖcaseloadᚋinternalᚋcustomerᚐAccountKey(ctx context.Context, v any) (*customer.AccountKey, error) {
+func (ec *executionContext) unmarshalOSourceAccountInput2ᚖcaseloadᚋinternalᚋcustomerᚋaccountᚐKey(ctx context.Context, v any) (*account.Key, error) {
 	if v == nil {
 		return nil, nil
 	}

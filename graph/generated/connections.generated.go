@@ -6,6 +6,8 @@ import (
 	"caseload/internal/audit"
 	"caseload/internal/bulk"
 	"caseload/internal/customer"
+	"caseload/internal/customer/account"
+	"caseload/internal/customer/intake"
 	"caseload/internal/identity"
 	"caseload/internal/relay"
 	"caseload/internal/schedule"
@@ -30,7 +32,7 @@ import (
 
 // region    **************************** field.gotpl *****************************
 
-func (ec *executionContext) _AccountConnection_edges(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*customer.Account]) (ret graphql.Marshaler) {
+func (ec *executionContext) _AccountConnection_edges(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*account.Account]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -42,7 +44,7 @@ func (ec *executionContext) _AccountConnection_edges(ctx context.Context, field 
 			return obj.Edges(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*relay.Edge[*customer.Account]) graphql.Marshaler {
+		func(ctx context.Context, selections ast.SelectionSet, v []*relay.Edge[*account.Account]) graphql.Marshaler {
 			return ec.marshalNAccountEdge2ᚕᚖcaseloadᚋinternalᚋrelayᚐEdgeᚄ(ctx, selections, v)
 		},
 		true,
@@ -62,7 +64,7 @@ func (ec *executionContext) fieldContext_AccountConnection_edges(_ context.Conte
 	return fc, nil
 }
 
-func (ec *executionContext) _AccountConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*customer.Account]) (ret graphql.Marshaler) {
+func (ec *executionContext) _AccountConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*account.Account]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -74,8 +76,8 @@ func (ec *executionContext) _AccountConnection_nodes(ctx context.Context, field 
 			return obj.Nodes(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*customer.Account) graphql.Marshaler {
-			return ec.marshalNAccount2ᚕᚖcaseloadᚋinternalᚋcustomerᚐAccountᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*account.Account) graphql.Marshaler {
+			return ec.marshalNAccount2ᚕᚖcaseloadᚋinternalᚋcustomerᚋaccountᚐAccountᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -94,7 +96,7 @@ func (ec *executionContext) fieldContext_AccountConnection_nodes(_ context.Conte
 	return fc, nil
 }
 
-func (ec *executionContext) _AccountConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*customer.Account]) (ret graphql.Marshaler) {
+func (ec *executionContext) _AccountConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*account.Account]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -126,7 +128,7 @@ func (ec *executionContext) fieldContext_AccountConnection_pageInfo(_ context.Co
 	return fc, nil
 }
 
-func (ec *executionContext) _AccountConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*customer.Account]) (ret graphql.Marshaler) {
+func (ec *executionContext) _AccountConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*account.Account]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -149,7 +151,7 @@ func (ec *executionContext) fieldContext_AccountConnection_totalCount(_ context.
 	return graphql.NewScalarFieldContext("AccountConnection", field, true, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _AccountEdge_node(ctx context.Context, field graphql.CollectedField, obj *relay.Edge[*customer.Account]) (ret graphql.Marshaler) {
+func (ec *executionContext) _AccountEdge_node(ctx context.Context, field graphql.CollectedField, obj *relay.Edge[*account.Account]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -161,8 +163,8 @@ func (ec *executionContext) _AccountEdge_node(ctx context.Context, field graphql
 			return obj.Node, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *customer.Account) graphql.Marshaler {
-			return ec.marshalNAccount2ᚖcaseloadᚋinternalᚋcustomerᚐAccount(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *account.Account) graphql.Marshaler {
+			return ec.marshalNAccount2ᚖcaseloadᚋinternalᚋcustomerᚋaccountᚐAccount(ctx, selections, v)
 		},
 		true,
 		true,
@@ -181,7 +183,7 @@ func (ec *executionContext) fieldContext_AccountEdge_node(_ context.Context, fie
 	return fc, nil
 }
 
-func (ec *executionContext) _AccountEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *relay.Edge[*customer.Account]) (ret graphql.Marshaler) {
+func (ec *executionContext) _AccountEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *relay.Edge[*account.Account]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -204,7 +206,7 @@ func (ec *executionContext) fieldContext_AccountEdge_cursor(_ context.Context, f
 	return graphql.NewScalarFieldContext("AccountEdge", field, true, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _AccountHolderConnection_edges(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*customer.AccountHolder]) (ret graphql.Marshaler) {
+func (ec *executionContext) _AccountHolderConnection_edges(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*account.Holder]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -216,7 +218,7 @@ func (ec *executionContext) _AccountHolderConnection_edges(ctx context.Context, 
 			return obj.Edges(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*relay.Edge[*customer.AccountHolder]) graphql.Marshaler {
+		func(ctx context.Context, selections ast.SelectionSet, v []*relay.Edge[*account.Holder]) graphql.Marshaler {
 			return ec.marshalNAccountHolderEdge2ᚕᚖcaseloadᚋinternalᚋrelayᚐEdgeᚄ(ctx, selections, v)
 		},
 		true,
@@ -236,7 +238,7 @@ func (ec *executionContext) fieldContext_AccountHolderConnection_edges(_ context
 	return fc, nil
 }
 
-func (ec *executionContext) _AccountHolderConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*customer.AccountHolder]) (ret graphql.Marshaler) {
+func (ec *executionContext) _AccountHolderConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*account.Holder]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -248,8 +250,8 @@ func (ec *executionContext) _AccountHolderConnection_nodes(ctx context.Context, 
 			return obj.Nodes(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*customer.AccountHolder) graphql.Marshaler {
-			return ec.marshalNAccountHolder2ᚕᚖcaseloadᚋinternalᚋcustomerᚐAccountHolderᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*account.Holder) graphql.Marshaler {
+			return ec.marshalNAccountHolder2ᚕᚖcaseloadᚋinternalᚋcustomerᚋaccountᚐHolderᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -268,7 +270,7 @@ func (ec *executionContext) fieldContext_AccountHolderConnection_nodes(_ context
 	return fc, nil
 }
 
-func (ec *executionContext) _AccountHolderConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*customer.AccountHolder]) (ret graphql.Marshaler) {
+func (ec *executionContext) _AccountHolderConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*account.Holder]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -300,7 +302,7 @@ func (ec *executionContext) fieldContext_AccountHolderConnection_pageInfo(_ cont
 	return fc, nil
 }
 
-func (ec *executionContext) _AccountHolderConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*customer.AccountHolder]) (ret graphql.Marshaler) {
+func (ec *executionContext) _AccountHolderConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*account.Holder]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -323,7 +325,7 @@ func (ec *executionContext) fieldContext_AccountHolderConnection_totalCount(_ co
 	return graphql.NewScalarFieldContext("AccountHolderConnection", field, true, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _AccountHolderEdge_node(ctx context.Context, field graphql.CollectedField, obj *relay.Edge[*customer.AccountHolder]) (ret graphql.Marshaler) {
+func (ec *executionContext) _AccountHolderEdge_node(ctx context.Context, field graphql.CollectedField, obj *relay.Edge[*account.Holder]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -335,8 +337,8 @@ func (ec *executionContext) _AccountHolderEdge_node(ctx context.Context, field g
 			return obj.Node, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *customer.AccountHolder) graphql.Marshaler {
-			return ec.marshalNAccountHolder2ᚖcaseloadᚋinternalᚋcustomerᚐAccountHolder(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *account.Holder) graphql.Marshaler {
+			return ec.marshalNAccountHolder2ᚖcaseloadᚋinternalᚋcustomerᚋaccountᚐHolder(ctx, selections, v)
 		},
 		true,
 		true,
@@ -355,7 +357,7 @@ func (ec *executionContext) fieldContext_AccountHolderEdge_node(_ context.Contex
 	return fc, nil
 }
 
-func (ec *executionContext) _AccountHolderEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *relay.Edge[*customer.AccountHolder]) (ret graphql.Marshaler) {
+func (ec *executionContext) _AccountHolderEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *relay.Edge[*account.Holder]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1248,7 +1250,7 @@ func (ec *executionContext) fieldContext_CallTaskEdge_cursor(_ context.Context, 
 	return graphql.NewScalarFieldContext("CallTaskEdge", field, true, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _CardConnection_edges(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*customer.Card]) (ret graphql.Marshaler) {
+func (ec *executionContext) _CardConnection_edges(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*account.Card]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1260,7 +1262,7 @@ func (ec *executionContext) _CardConnection_edges(ctx context.Context, field gra
 			return obj.Edges(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*relay.Edge[*customer.Card]) graphql.Marshaler {
+		func(ctx context.Context, selections ast.SelectionSet, v []*relay.Edge[*account.Card]) graphql.Marshaler {
 			return ec.marshalNCardEdge2ᚕᚖcaseloadᚋinternalᚋrelayᚐEdgeᚄ(ctx, selections, v)
 		},
 		true,
@@ -1280,7 +1282,7 @@ func (ec *executionContext) fieldContext_CardConnection_edges(_ context.Context,
 	return fc, nil
 }
 
-func (ec *executionContext) _CardConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*customer.Card]) (ret graphql.Marshaler) {
+func (ec *executionContext) _CardConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*account.Card]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1292,8 +1294,8 @@ func (ec *executionContext) _CardConnection_nodes(ctx context.Context, field gra
 			return obj.Nodes(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*customer.Card) graphql.Marshaler {
-			return ec.marshalNCard2ᚕᚖcaseloadᚋinternalᚋcustomerᚐCardᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*account.Card) graphql.Marshaler {
+			return ec.marshalNCard2ᚕᚖcaseloadᚋinternalᚋcustomerᚋaccountᚐCardᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -1312,7 +1314,7 @@ func (ec *executionContext) fieldContext_CardConnection_nodes(_ context.Context,
 	return fc, nil
 }
 
-func (ec *executionContext) _CardConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*customer.Card]) (ret graphql.Marshaler) {
+func (ec *executionContext) _CardConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*account.Card]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1344,7 +1346,7 @@ func (ec *executionContext) fieldContext_CardConnection_pageInfo(_ context.Conte
 	return fc, nil
 }
 
-func (ec *executionContext) _CardConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*customer.Card]) (ret graphql.Marshaler) {
+func (ec *executionContext) _CardConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*account.Card]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1367,7 +1369,7 @@ func (ec *executionContext) fieldContext_CardConnection_totalCount(_ context.Con
 	return graphql.NewScalarFieldContext("CardConnection", field, true, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _CardEdge_node(ctx context.Context, field graphql.CollectedField, obj *relay.Edge[*customer.Card]) (ret graphql.Marshaler) {
+func (ec *executionContext) _CardEdge_node(ctx context.Context, field graphql.CollectedField, obj *relay.Edge[*account.Card]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1379,8 +1381,8 @@ func (ec *executionContext) _CardEdge_node(ctx context.Context, field graphql.Co
 			return obj.Node, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *customer.Card) graphql.Marshaler {
-			return ec.marshalNCard2ᚖcaseloadᚋinternalᚋcustomerᚐCard(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *account.Card) graphql.Marshaler {
+			return ec.marshalNCard2ᚖcaseloadᚋinternalᚋcustomerᚋaccountᚐCard(ctx, selections, v)
 		},
 		true,
 		true,
@@ -1399,7 +1401,7 @@ func (ec *executionContext) fieldContext_CardEdge_node(_ context.Context, field 
 	return fc, nil
 }
 
-func (ec *executionContext) _CardEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *relay.Edge[*customer.Card]) (ret graphql.Marshaler) {
+func (ec *executionContext) _CardEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *relay.Edge[*account.Card]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2118,7 +2120,7 @@ func (ec *executionContext) fieldContext_CustomerPhoneEdge_cursor(_ context.Cont
 	return graphql.NewScalarFieldContext("CustomerPhoneEdge", field, true, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _ImportRowConnection_edges(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*customer.ImportRow]) (ret graphql.Marshaler) {
+func (ec *executionContext) _ImportRowConnection_edges(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*intake.ImportRow]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2130,7 +2132,7 @@ func (ec *executionContext) _ImportRowConnection_edges(ctx context.Context, fiel
 			return obj.Edges(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*relay.Edge[*customer.ImportRow]) graphql.Marshaler {
+		func(ctx context.Context, selections ast.SelectionSet, v []*relay.Edge[*intake.ImportRow]) graphql.Marshaler {
 			return ec.marshalNImportRowEdge2ᚕᚖcaseloadᚋinternalᚋrelayᚐEdgeᚄ(ctx, selections, v)
 		},
 		true,
@@ -2150,7 +2152,7 @@ func (ec *executionContext) fieldContext_ImportRowConnection_edges(_ context.Con
 	return fc, nil
 }
 
-func (ec *executionContext) _ImportRowConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*customer.ImportRow]) (ret graphql.Marshaler) {
+func (ec *executionContext) _ImportRowConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*intake.ImportRow]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2162,8 +2164,8 @@ func (ec *executionContext) _ImportRowConnection_nodes(ctx context.Context, fiel
 			return obj.Nodes(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*customer.ImportRow) graphql.Marshaler {
-			return ec.marshalNImportRow2ᚕᚖcaseloadᚋinternalᚋcustomerᚐImportRowᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*intake.ImportRow) graphql.Marshaler {
+			return ec.marshalNImportRow2ᚕᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐImportRowᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2182,7 +2184,7 @@ func (ec *executionContext) fieldContext_ImportRowConnection_nodes(_ context.Con
 	return fc, nil
 }
 
-func (ec *executionContext) _ImportRowConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*customer.ImportRow]) (ret graphql.Marshaler) {
+func (ec *executionContext) _ImportRowConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*intake.ImportRow]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2214,7 +2216,7 @@ func (ec *executionContext) fieldContext_ImportRowConnection_pageInfo(_ context.
 	return fc, nil
 }
 
-func (ec *executionContext) _ImportRowConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*customer.ImportRow]) (ret graphql.Marshaler) {
+func (ec *executionContext) _ImportRowConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*intake.ImportRow]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2237,7 +2239,7 @@ func (ec *executionContext) fieldContext_ImportRowConnection_totalCount(_ contex
 	return graphql.NewScalarFieldContext("ImportRowConnection", field, true, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _ImportRowEdge_node(ctx context.Context, field graphql.CollectedField, obj *relay.Edge[*customer.ImportRow]) (ret graphql.Marshaler) {
+func (ec *executionContext) _ImportRowEdge_node(ctx context.Context, field graphql.CollectedField, obj *relay.Edge[*intake.ImportRow]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2249,8 +2251,8 @@ func (ec *executionContext) _ImportRowEdge_node(ctx context.Context, field graph
 			return obj.Node, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *customer.ImportRow) graphql.Marshaler {
-			return ec.marshalNImportRow2ᚖcaseloadᚋinternalᚋcustomerᚐImportRow(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *intake.ImportRow) graphql.Marshaler {
+			return ec.marshalNImportRow2ᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐImportRow(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2269,7 +2271,7 @@ func (ec *executionContext) fieldContext_ImportRowEdge_node(_ context.Context, f
 	return fc, nil
 }
 
-func (ec *executionContext) _ImportRowEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *relay.Edge[*customer.ImportRow]) (ret graphql.Marshaler) {
+func (ec *executionContext) _ImportRowEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *relay.Edge[*intake.ImportRow]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -3350,7 +3352,7 @@ func (ec *executionContext) fieldContext_WebhookEndpointEdge_cursor(_ context.Co
 
 var accountConnectionImplementors = []string{"AccountConnection"}
 
-func (ec *executionContext) _AccountConnection(ctx context.Context, sel ast.SelectionSet, obj *relay.Connection[*customer.Account]) graphql.Marshaler {
+func (ec *executionContext) _AccountConnection(ctx context.Context, sel ast.SelectionSet, obj *relay.Connection[*account.Account]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, accountConnectionImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -3436,7 +3438,7 @@ func (ec *executionContext) _AccountConnection(ctx context.Context, sel ast.Sele
 
 var accountEdgeImplementors = []string{"AccountEdge"}
 
-func (ec *executionContext) _AccountEdge(ctx context.Context, sel ast.SelectionSet, obj *relay.Edge[*customer.Account]) graphql.Marshaler {
+func (ec *executionContext) _AccountEdge(ctx context.Context, sel ast.SelectionSet, obj *relay.Edge[*account.Account]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, accountEdgeImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -3479,7 +3481,7 @@ func (ec *executionContext) _AccountEdge(ctx context.Context, sel ast.SelectionS
 
 var accountHolderConnectionImplementors = []string{"AccountHolderConnection"}
 
-func (ec *executionContext) _AccountHolderConnection(ctx context.Context, sel ast.SelectionSet, obj *relay.Connection[*customer.AccountHolder]) graphql.Marshaler {
+func (ec *executionContext) _AccountHolderConnection(ctx context.Context, sel ast.SelectionSet, obj *relay.Connection[*account.Holder]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, accountHolderConnectionImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -3565,7 +3567,7 @@ func (ec *executionContext) _AccountHolderConnection(ctx context.Context, sel as
 
 var accountHolderEdgeImplementors = []string{"AccountHolderEdge"}
 
-func (ec *executionContext) _AccountHolderEdge(ctx context.Context, sel ast.SelectionSet, obj *relay.Edge[*customer.AccountHolder]) graphql.Marshaler {
+func (ec *executionContext) _AccountHolderEdge(ctx context.Context, sel ast.SelectionSet, obj *relay.Edge[*account.Holder]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, accountHolderEdgeImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -4253,7 +4255,7 @@ func (ec *executionContext) _CallTaskEdge(ctx context.Context, sel ast.Selection
 
 var cardConnectionImplementors = []string{"CardConnection"}
 
-func (ec *executionContext) _CardConnection(ctx context.Context, sel ast.SelectionSet, obj *relay.Connection[*customer.Card]) graphql.Marshaler {
+func (ec *executionContext) _CardConnection(ctx context.Context, sel ast.SelectionSet, obj *relay.Connection[*account.Card]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, cardConnectionImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -4339,7 +4341,7 @@ func (ec *executionContext) _CardConnection(ctx context.Context, sel ast.Selecti
 
 var cardEdgeImplementors = []string{"CardEdge"}
 
-func (ec *executionContext) _CardEdge(ctx context.Context, sel ast.SelectionSet, obj *relay.Edge[*customer.Card]) graphql.Marshaler {
+func (ec *executionContext) _CardEdge(ctx context.Context, sel ast.SelectionSet, obj *relay.Edge[*account.Card]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, cardEdgeImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -4898,7 +4900,7 @@ func (ec *executionContext) _CustomerPhoneEdge(ctx context.Context, sel ast.Sele
 
 var importRowConnectionImplementors = []string{"ImportRowConnection"}
 
-func (ec *executionContext) _ImportRowConnection(ctx context.Context, sel ast.SelectionSet, obj *relay.Connection[*customer.ImportRow]) graphql.Marshaler {
+func (ec *executionContext) _ImportRowConnection(ctx context.Context, sel ast.SelectionSet, obj *relay.Connection[*intake.ImportRow]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, importRowConnectionImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -4984,7 +4986,7 @@ func (ec *executionContext) _ImportRowConnection(ctx context.Context, sel ast.Se
 
 var importRowEdgeImplementors = []string{"ImportRowEdge"}
 
-func (ec *executionContext) _ImportRowEdge(ctx context.Context, sel ast.SelectionSet, obj *relay.Edge[*customer.ImportRow]) graphql.Marshaler {
+func (ec *executionContext) _ImportRowEdge(ctx context.Context, sel ast.SelectionSet, obj *relay.Edge[*intake.ImportRow]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, importRowEdgeImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -5803,7 +5805,7 @@ func (ec *executionContext) _WebhookEndpointEdge(ctx context.Context, sel ast.Se
 
 // region    ***************************** type.gotpl *****************************
 
-func (ec *executionContext) marshalNAccountEdge2ᚕᚖcaseloadᚋinternalᚋrelayᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*relay.Edge[*customer.Account]) graphql.Marshaler {
+func (ec *executionContext) marshalNAccountEdge2ᚕᚖcaseloadᚋinternalᚋrelayᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*relay.Edge[*account.Account]) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 100, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
@@ -5819,7 +5821,7 @@ func (ec *executionContext) marshalNAccountEdge2ᚕᚖcaseloadᚋinternalᚋrela
 	return ret
 }
 
-func (ec *executionContext) marshalNAccountEdge2ᚖcaseloadᚋinternalᚋrelayᚐEdge(ctx context.Context, sel ast.SelectionSet, v *relay.Edge[*customer.Account]) graphql.Marshaler {
+func (ec *executionContext) marshalNAccountEdge2ᚖcaseloadᚋinternalᚋrelayᚐEdge(ctx context.Context, sel ast.SelectionSet, v *relay.Edge[*account.Account]) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -5829,11 +5831,11 @@ func (ec *executionContext) marshalNAccountEdge2ᚖcaseloadᚋinternalᚋrelay�
 	return ec._AccountEdge(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNAccountHolderConnection2caseloadᚋinternalᚋrelayᚐConnection(ctx context.Context, sel ast.SelectionSet, v relay.Connection[*customer.AccountHolder]) graphql.Marshaler {
+func (ec *executionContext) marshalNAccountHolderConnection2caseloadᚋinternalᚋrelayᚐConnection(ctx context.Context, sel ast.SelectionSet, v relay.Connection[*account.Holder]) graphql.Marshaler {
 	return ec._AccountHolderConnection(ctx, sel, &v)
 }
 
-func (ec *executionContext) marshalNAccountHolderConnection2ᚖcaseloadᚋinternalᚋrelayᚐConnection(ctx context.Context, sel ast.SelectionSet, v *relay.Connection[*customer.AccountHolder]) graphql.Marshaler {
+func (ec *executionContext) marshalNAccountHolderConnection2ᚖcaseloadᚋinternalᚋrelayᚐConnection(ctx context.Context, sel ast.SelectionSet, v *relay.Connection[*account.Holder]) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -5843,7 +5845,7 @@ func (ec *executionContext) marshalNAccountHolderConnection2ᚖcaseloadᚋintern
 	return ec._AccountHolderConnection(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNAccountHolderEdge2ᚕᚖcaseloadᚋinternalᚋrelayᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*relay.Edge[*customer.AccountHolder]) graphql.Marshaler {
+func (ec *executionContext) marshalNAccountHolderEdge2ᚕᚖcaseloadᚋinternalᚋrelayᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*relay.Edge[*account.Holder]) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 100, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
@@ -5859,7 +5861,7 @@ func (ec *executionContext) marshalNAccountHolderEdge2ᚕᚖcaseloadᚋinternal�
 	return ret
 }
 
-func (ec *executionContext) marshalNAccountHolderEdge2ᚖcaseloadᚋinternalᚋrelayᚐEdge(ctx context.Context, sel ast.SelectionSet, v *relay.Edge[*customer.AccountHolder]) graphql.Marshaler {
+func (ec *executionContext) marshalNAccountHolderEdge2ᚖcaseloadᚋinternalᚋrelayᚐEdge(ctx context.Context, sel ast.SelectionSet, v *relay.Edge[*account.Holder]) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -6013,11 +6015,11 @@ func (ec *executionContext) marshalNCallTaskEdge2ᚖcaseloadᚋinternalᚋrelay�
 	return ec._CallTaskEdge(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNCardConnection2caseloadᚋinternalᚋrelayᚐConnection(ctx context.Context, sel ast.SelectionSet, v relay.Connection[*customer.Card]) graphql.Marshaler {
+func (ec *executionContext) marshalNCardConnection2caseloadᚋinternalᚋrelayᚐConnection(ctx context.Context, sel ast.SelectionSet, v relay.Connection[*account.Card]) graphql.Marshaler {
 	return ec._CardConnection(ctx, sel, &v)
 }
 
-func (ec *executionContext) marshalNCardConnection2ᚖcaseloadᚋinternalᚋrelayᚐConnection(ctx context.Context, sel ast.SelectionSet, v *relay.Connection[*customer.Card]) graphql.Marshaler {
+func (ec *executionContext) marshalNCardConnection2ᚖcaseloadᚋinternalᚋrelayᚐConnection(ctx context.Context, sel ast.SelectionSet, v *relay.Connection[*account.Card]) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -6027,7 +6029,7 @@ func (ec *executionContext) marshalNCardConnection2ᚖcaseloadᚋinternalᚋrela
 	return ec._CardConnection(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNCardEdge2ᚕᚖcaseloadᚋinternalᚋrelayᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*relay.Edge[*customer.Card]) graphql.Marshaler {
+func (ec *executionContext) marshalNCardEdge2ᚕᚖcaseloadᚋinternalᚋrelayᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*relay.Edge[*account.Card]) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 100, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
@@ -6043,7 +6045,7 @@ func (ec *executionContext) marshalNCardEdge2ᚕᚖcaseloadᚋinternalᚋrelay�
 	return ret
 }
 
-func (ec *executionContext) marshalNCardEdge2ᚖcaseloadᚋinternalᚋrelayᚐEdge(ctx context.Context, sel ast.SelectionSet, v *relay.Edge[*customer.Card]) graphql.Marshaler {
+func (ec *executionContext) marshalNCardEdge2ᚖcaseloadᚋinternalᚋrelayᚐEdge(ctx context.Context, sel ast.SelectionSet, v *relay.Edge[*account.Card]) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -6213,11 +6215,11 @@ func (ec *executionContext) marshalNCustomerPhoneEdge2ᚖcaseloadᚋinternalᚋr
 	return ec._CustomerPhoneEdge(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNImportRowConnection2caseloadᚋinternalᚋrelayᚐConnection(ctx context.Context, sel ast.SelectionSet, v relay.Connection[*customer.ImportRow]) graphql.Marshaler {
+func (ec *executionContext) marshalNImportRowConnection2caseloadᚋinternalᚋrelayᚐConnection(ctx context.Context, sel ast.SelectionSet, v relay.Connection[*intake.ImportRow]) graphql.Marshaler {
 	return ec._ImportRowConnection(ctx, sel, &v)
 }
 
-func (ec *executionContext) marshalNImportRowConnection2ᚖcaseloadᚋinternalᚋrelayᚐConnection(ctx context.Context, sel ast.SelectionSet, v *relay.Connection[*customer.ImportRow]) graphql.Marshaler {
+func (ec *executionContext) marshalNImportRowConnection2ᚖcaseloadᚋinternalᚋrelayᚐConnection(ctx context.Context, sel ast.SelectionSet, v *relay.Connection[*intake.ImportRow]) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -6227,7 +6229,7 @@ func (ec *executionContext) marshalNImportRowConnection2ᚖcaseloadᚋinternal�
 	return ec._ImportRowConnection(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNImportRowEdge2ᚕᚖcaseloadᚋinternalᚋrelayᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*relay.Edge[*customer.ImportRow]) graphql.Marshaler {
+func (ec *executionContext) marshalNImportRowEdge2ᚕᚖcaseloadᚋinternalᚋrelayᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*relay.Edge[*intake.ImportRow]) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 100, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
@@ -6243,7 +6245,7 @@ func (ec *executionContext) marshalNImportRowEdge2ᚕᚖcaseloadᚋinternalᚋre
 	return ret
 }
 
-func (ec *executionContext) marshalNImportRowEdge2ᚖcaseloadᚋinternalᚋrelayᚐEdge(ctx context.Context, sel ast.SelectionSet, v *relay.Edge[*customer.ImportRow]) graphql.Marshaler {
+func (ec *executionContext) marshalNImportRowEdge2ᚖcaseloadᚋinternalᚋrelayᚐEdge(ctx context.Context, sel ast.SelectionSet, v *relay.Edge[*intake.ImportRow]) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -6451,7 +6453,7 @@ func (ec *executionContext) marshalNWebhookEndpointEdge2ᚖcaseloadᚋinternal�
 	return ec._WebhookEndpointEdge(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalOAccountConnection2ᚖcaseloadᚋinternalᚋrelayᚐConnection(ctx context.Context, sel ast.SelectionSet, v *relay.Connection[*customer.Account]) graphql.Marshaler {
+func (ec *executionContext) marshalOAccountConnection2ᚖcaseloadᚋinternalᚋrelayᚐConnection(ctx context.Context, sel ast.SelectionSet, v *relay.Connection[*account.Account]) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}

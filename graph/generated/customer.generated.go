@@ -6,6 +6,7 @@ import (
 	"caseload/graph/model"
 	"caseload/internal/civil"
 	"caseload/internal/customer"
+	"caseload/internal/customer/account"
 	"caseload/internal/db"
 	"caseload/internal/fault"
 	"caseload/internal/relay"
@@ -33,8 +34,8 @@ type CustomerResolver interface {
 	Phones(ctx context.Context, obj *customer.Customer, first *int32, after *string, last *int32, before *string) (*relay.Connection[*customer.Phone], error)
 	Addresses(ctx context.Context, obj *customer.Customer, first *int32, after *string, last *int32, before *string) (*relay.Connection[*customer.Address], error)
 	Loans(ctx context.Context, obj *customer.Customer, first *int32, after *string, last *int32, before *string) (*relay.Connection[*customer.Loan], error)
-	AccountHolders(ctx context.Context, obj *customer.Customer, first *int32, after *string, last *int32, before *string) (*relay.Connection[*customer.AccountHolder], error)
-	Cards(ctx context.Context, obj *customer.Customer, first *int32, after *string, last *int32, before *string) (*relay.Connection[*customer.Card], error)
+	AccountHolders(ctx context.Context, obj *customer.Customer, first *int32, after *string, last *int32, before *string) (*relay.Connection[*account.Holder], error)
+	Cards(ctx context.Context, obj *customer.Customer, first *int32, after *string, last *int32, before *string) (*relay.Connection[*account.Card], error)
 	Parent(ctx context.Context, obj *customer.Customer) (*customer.Customer, error)
 	Children(ctx context.Context, obj *customer.Customer, first *int32, after *string, last *int32, before *string) (*relay.Connection[*customer.Customer], error)
 	MergedInto(ctx context.Context, obj *customer.Customer) (*customer.Customer, error)
@@ -1562,7 +1563,7 @@ func (ec *executionContext) _Customer_accountHolders(ctx context.Context, field 
 			return ec.Resolvers.Customer().AccountHolders(ctx, obj, fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["last"].(*int32), fc.Args["before"].(*string))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *relay.Connection[*customer.AccountHolder]) graphql.Marshaler {
+		func(ctx context.Context, selections ast.SelectionSet, v *relay.Connection[*account.Holder]) graphql.Marshaler {
 			return ec.marshalNAccountHolderConnection2ᚖcaseloadᚋinternalᚋrelayᚐConnection(ctx, selections, v)
 		},
 		true,
@@ -1606,7 +1607,7 @@ func (ec *executionContext) _Customer_cards(ctx context.Context, field graphql.C
 			return ec.Resolvers.Customer().Cards(ctx, obj, fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["last"].(*int32), fc.Args["before"].(*string))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *relay.Connection[*customer.Card]) graphql.Marshaler {
+		func(ctx context.Context, selections ast.SelectionSet, v *relay.Connection[*account.Card]) graphql.Marshaler {
 			return ec.marshalNCardConnection2ᚖcaseloadᚋinternalᚋrelayᚐConnection(ctx, selections, v)
 		},
 		true,

@@ -6,6 +6,8 @@ import (
 	"caseload/graph/model"
 	"caseload/internal/batch"
 	"caseload/internal/customer"
+	"caseload/internal/customer/intake"
+	"caseload/internal/customer/merging"
 	"caseload/internal/fault"
 	"caseload/internal/relay"
 	"context"
@@ -28,7 +30,7 @@ import (
 
 // region    **************************** field.gotpl *****************************
 
-func (ec *executionContext) _BulkUpsertCustomerResult_index(ctx context.Context, field graphql.CollectedField, obj *customer.UpsertResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _BulkUpsertCustomerResult_index(ctx context.Context, field graphql.CollectedField, obj *intake.UpsertResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -51,7 +53,7 @@ func (ec *executionContext) fieldContext_BulkUpsertCustomerResult_index(_ contex
 	return graphql.NewScalarFieldContext("BulkUpsertCustomerResult", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _BulkUpsertCustomerResult_action(ctx context.Context, field graphql.CollectedField, obj *customer.UpsertResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _BulkUpsertCustomerResult_action(ctx context.Context, field graphql.CollectedField, obj *intake.UpsertResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -74,7 +76,7 @@ func (ec *executionContext) fieldContext_BulkUpsertCustomerResult_action(_ conte
 	return graphql.NewScalarFieldContext("BulkUpsertCustomerResult", field, false, false, errors.New("field of type BulkAction does not have child fields"))
 }
 
-func (ec *executionContext) _BulkUpsertCustomerResult_customer(ctx context.Context, field graphql.CollectedField, obj *customer.UpsertResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _BulkUpsertCustomerResult_customer(ctx context.Context, field graphql.CollectedField, obj *intake.UpsertResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -106,7 +108,7 @@ func (ec *executionContext) fieldContext_BulkUpsertCustomerResult_customer(_ con
 	return fc, nil
 }
 
-func (ec *executionContext) _BulkUpsertCustomerResult_key(ctx context.Context, field graphql.CollectedField, obj *customer.UpsertResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _BulkUpsertCustomerResult_key(ctx context.Context, field graphql.CollectedField, obj *intake.UpsertResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -129,7 +131,7 @@ func (ec *executionContext) fieldContext_BulkUpsertCustomerResult_key(_ context.
 	return graphql.NewScalarFieldContext("BulkUpsertCustomerResult", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _BulkUpsertCustomerResult_lookupKey(ctx context.Context, field graphql.CollectedField, obj *customer.UpsertResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _BulkUpsertCustomerResult_lookupKey(ctx context.Context, field graphql.CollectedField, obj *intake.UpsertResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -152,7 +154,7 @@ func (ec *executionContext) fieldContext_BulkUpsertCustomerResult_lookupKey(_ co
 	return graphql.NewScalarFieldContext("BulkUpsertCustomerResult", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _BulkUpsertCustomerResult_clientRef(ctx context.Context, field graphql.CollectedField, obj *customer.UpsertResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _BulkUpsertCustomerResult_clientRef(ctx context.Context, field graphql.CollectedField, obj *intake.UpsertResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -175,7 +177,7 @@ func (ec *executionContext) fieldContext_BulkUpsertCustomerResult_clientRef(_ co
 	return graphql.NewScalarFieldContext("BulkUpsertCustomerResult", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _BulkUpsertCustomerResult_success(ctx context.Context, field graphql.CollectedField, obj *customer.UpsertResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _BulkUpsertCustomerResult_success(ctx context.Context, field graphql.CollectedField, obj *intake.UpsertResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -198,7 +200,7 @@ func (ec *executionContext) fieldContext_BulkUpsertCustomerResult_success(_ cont
 	return graphql.NewScalarFieldContext("BulkUpsertCustomerResult", field, true, false, errors.New("field of type Boolean does not have child fields"))
 }
 
-func (ec *executionContext) _BulkUpsertCustomerResult_userErrors(ctx context.Context, field graphql.CollectedField, obj *customer.UpsertResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _BulkUpsertCustomerResult_userErrors(ctx context.Context, field graphql.CollectedField, obj *intake.UpsertResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -242,8 +244,8 @@ func (ec *executionContext) _BulkUpsertCustomersPayload_results(ctx context.Cont
 			return obj.Results, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*customer.UpsertResult) graphql.Marshaler {
-			return ec.marshalNBulkUpsertCustomerResult2ᚕᚖcaseloadᚋinternalᚋcustomerᚐUpsertResultᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*intake.UpsertResult) graphql.Marshaler {
+			return ec.marshalNBulkUpsertCustomerResult2ᚕᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐUpsertResultᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -478,7 +480,7 @@ func (ec *executionContext) fieldContext_BulkUpsertCustomersPayload_userErrors(_
 	return fc, nil
 }
 
-func (ec *executionContext) _CreateCustomerResult_index(ctx context.Context, field graphql.CollectedField, obj *customer.UpsertResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _CreateCustomerResult_index(ctx context.Context, field graphql.CollectedField, obj *intake.UpsertResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -501,7 +503,7 @@ func (ec *executionContext) fieldContext_CreateCustomerResult_index(_ context.Co
 	return graphql.NewScalarFieldContext("CreateCustomerResult", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _CreateCustomerResult_action(ctx context.Context, field graphql.CollectedField, obj *customer.UpsertResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _CreateCustomerResult_action(ctx context.Context, field graphql.CollectedField, obj *intake.UpsertResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -524,7 +526,7 @@ func (ec *executionContext) fieldContext_CreateCustomerResult_action(_ context.C
 	return graphql.NewScalarFieldContext("CreateCustomerResult", field, false, false, errors.New("field of type BulkAction does not have child fields"))
 }
 
-func (ec *executionContext) _CreateCustomerResult_customer(ctx context.Context, field graphql.CollectedField, obj *customer.UpsertResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _CreateCustomerResult_customer(ctx context.Context, field graphql.CollectedField, obj *intake.UpsertResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -556,7 +558,7 @@ func (ec *executionContext) fieldContext_CreateCustomerResult_customer(_ context
 	return fc, nil
 }
 
-func (ec *executionContext) _CreateCustomerResult_key(ctx context.Context, field graphql.CollectedField, obj *customer.UpsertResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _CreateCustomerResult_key(ctx context.Context, field graphql.CollectedField, obj *intake.UpsertResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -579,7 +581,7 @@ func (ec *executionContext) fieldContext_CreateCustomerResult_key(_ context.Cont
 	return graphql.NewScalarFieldContext("CreateCustomerResult", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _CreateCustomerResult_lookupKey(ctx context.Context, field graphql.CollectedField, obj *customer.UpsertResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _CreateCustomerResult_lookupKey(ctx context.Context, field graphql.CollectedField, obj *intake.UpsertResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -602,7 +604,7 @@ func (ec *executionContext) fieldContext_CreateCustomerResult_lookupKey(_ contex
 	return graphql.NewScalarFieldContext("CreateCustomerResult", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _CreateCustomerResult_success(ctx context.Context, field graphql.CollectedField, obj *customer.UpsertResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _CreateCustomerResult_success(ctx context.Context, field graphql.CollectedField, obj *intake.UpsertResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -625,7 +627,7 @@ func (ec *executionContext) fieldContext_CreateCustomerResult_success(_ context.
 	return graphql.NewScalarFieldContext("CreateCustomerResult", field, true, false, errors.New("field of type Boolean does not have child fields"))
 }
 
-func (ec *executionContext) _CreateCustomerResult_userErrors(ctx context.Context, field graphql.CollectedField, obj *customer.UpsertResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _CreateCustomerResult_userErrors(ctx context.Context, field graphql.CollectedField, obj *intake.UpsertResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -692,8 +694,8 @@ func (ec *executionContext) _CreateCustomersPayload_importRequest(ctx context.Co
 			return obj.ImportRequest, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *customer.ImportRequest) graphql.Marshaler {
-			return ec.marshalOImportRequest2ᚖcaseloadᚋinternalᚋcustomerᚐImportRequest(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *intake.ImportRequest) graphql.Marshaler {
+			return ec.marshalOImportRequest2ᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐImportRequest(ctx, selections, v)
 		},
 		true,
 		false,
@@ -724,8 +726,8 @@ func (ec *executionContext) _CreateCustomersPayload_results(ctx context.Context,
 			return obj.Results, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*customer.UpsertResult) graphql.Marshaler {
-			return ec.marshalNCreateCustomerResult2ᚕᚖcaseloadᚋinternalᚋcustomerᚐUpsertResultᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*intake.UpsertResult) graphql.Marshaler {
+			return ec.marshalNCreateCustomerResult2ᚕᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐUpsertResultᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -1068,8 +1070,8 @@ func (ec *executionContext) fieldContext_UpdateCustomerPayload_userErrors(_ cont
 
 // region    **************************** input.gotpl *****************************
 
-func (ec *executionContext) unmarshalInputBulkUpsertCustomersInput(ctx context.Context, obj any) (customer.BulkUpsertInput, error) {
-	var it customer.BulkUpsertInput
+func (ec *executionContext) unmarshalInputBulkUpsertCustomersInput(ctx context.Context, obj any) (intake.BulkUpsertInput, error) {
+	var it intake.BulkUpsertInput
 	if obj == nil {
 		return it, nil
 	}
@@ -1109,7 +1111,7 @@ func (ec *executionContext) unmarshalInputBulkUpsertCustomersInput(ctx context.C
 			it.Language = graphql.OmittableOf(data)
 		case "customers":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("customers"))
-			data, err := ec.unmarshalNUpsertCustomerInput2ᚕᚖcaseloadᚋinternalᚋcustomerᚐUpsertRowᚄ(ctx, v)
+			data, err := ec.unmarshalNUpsertCustomerInput2ᚕᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐUpsertRowᚄ(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -1133,8 +1135,8 @@ func (ec *executionContext) unmarshalInputBulkUpsertCustomersInput(ctx context.C
 	return it, nil
 }
 
-func (ec *executionContext) unmarshalInputCreateAccountInput(ctx context.Context, obj any) (customer.AccountInput, error) {
-	var it customer.AccountInput
+func (ec *executionContext) unmarshalInputCreateAccountInput(ctx context.Context, obj any) (intake.AccountInput, error) {
+	var it intake.AccountInput
 	if obj == nil {
 		return it, nil
 	}
@@ -1216,7 +1218,7 @@ func (ec *executionContext) unmarshalInputCreateAccountInput(ctx context.Context
 			it.AccountCloseDate = graphql.OmittableOf(data)
 		case "cards":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("cards"))
-			data, err := ec.unmarshalOCreateCardInput2ᚕᚖcaseloadᚋinternalᚋcustomerᚐCardInputᚄ(ctx, v)
+			data, err := ec.unmarshalOCreateCardInput2ᚕᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐCardInputᚄ(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -1226,8 +1228,8 @@ func (ec *executionContext) unmarshalInputCreateAccountInput(ctx context.Context
 	return it, nil
 }
 
-func (ec *executionContext) unmarshalInputCreateCardInput(ctx context.Context, obj any) (customer.CardInput, error) {
-	var it customer.CardInput
+func (ec *executionContext) unmarshalInputCreateCardInput(ctx context.Context, obj any) (intake.CardInput, error) {
+	var it intake.CardInput
 	if obj == nil {
 		return it, nil
 	}
@@ -1312,8 +1314,8 @@ func (ec *executionContext) unmarshalInputCreateCardInput(ctx context.Context, o
 	return it, nil
 }
 
-func (ec *executionContext) unmarshalInputCreateCustomerInput(ctx context.Context, obj any) (customer.CreateRow, error) {
-	var it customer.CreateRow
+func (ec *executionContext) unmarshalInputCreateCustomerInput(ctx context.Context, obj any) (intake.CreateRow, error) {
+	var it intake.CreateRow
 	if obj == nil {
 		return it, nil
 	}
@@ -1563,7 +1565,7 @@ func (ec *executionContext) unmarshalInputCreateCustomerInput(ctx context.Contex
 			it.ExternalMetadata = graphql.OmittableOf(data)
 		case "accounts":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("accounts"))
-			data, err := ec.unmarshalOCreateAccountInput2ᚕᚖcaseloadᚋinternalᚋcustomerᚐAccountInputᚄ(ctx, v)
+			data, err := ec.unmarshalOCreateAccountInput2ᚕᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐAccountInputᚄ(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -1573,8 +1575,8 @@ func (ec *executionContext) unmarshalInputCreateCustomerInput(ctx context.Contex
 	return it, nil
 }
 
-func (ec *executionContext) unmarshalInputCreateCustomersInput(ctx context.Context, obj any) (customer.CreateInput, error) {
-	var it customer.CreateInput
+func (ec *executionContext) unmarshalInputCreateCustomersInput(ctx context.Context, obj any) (intake.CreateInput, error) {
+	var it intake.CreateInput
 	if obj == nil {
 		return it, nil
 	}
@@ -1597,7 +1599,7 @@ func (ec *executionContext) unmarshalInputCreateCustomersInput(ctx context.Conte
 		switch k {
 		case "customers":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("customers"))
-			data, err := ec.unmarshalNCreateCustomerInput2ᚕᚖcaseloadᚋinternalᚋcustomerᚐCreateRowᚄ(ctx, v)
+			data, err := ec.unmarshalNCreateCustomerInput2ᚕᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐCreateRowᚄ(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -1693,8 +1695,8 @@ func (ec *executionContext) unmarshalInputCustomerAddressInput(ctx context.Conte
 	return it, nil
 }
 
-func (ec *executionContext) unmarshalInputCustomerParentInput(ctx context.Context, obj any) (customer.ParentInput, error) {
-	var it customer.ParentInput
+func (ec *executionContext) unmarshalInputCustomerParentInput(ctx context.Context, obj any) (intake.ParentInput, error) {
+	var it intake.ParentInput
 	if obj == nil {
 		return it, nil
 	}
@@ -1781,8 +1783,8 @@ func (ec *executionContext) unmarshalInputDeleteCustomerInput(ctx context.Contex
 	return it, nil
 }
 
-func (ec *executionContext) unmarshalInputMergeCustomersInput(ctx context.Context, obj any) (customer.MergeInput, error) {
-	var it customer.MergeInput
+func (ec *executionContext) unmarshalInputMergeCustomersInput(ctx context.Context, obj any) (merging.Input, error) {
+	var it merging.Input
 	if obj == nil {
 		return it, nil
 	}
@@ -2673,8 +2675,8 @@ func (ec *executionContext) unmarshalInputUpdateCustomerProfileInput(ctx context
 	return it, nil
 }
 
-func (ec *executionContext) unmarshalInputUpsertCustomerInput(ctx context.Context, obj any) (customer.UpsertRow, error) {
-	var it customer.UpsertRow
+func (ec *executionContext) unmarshalInputUpsertCustomerInput(ctx context.Context, obj any) (intake.UpsertRow, error) {
+	var it intake.UpsertRow
 	if obj == nil {
 		return it, nil
 	}
@@ -2798,7 +2800,7 @@ func (ec *executionContext) unmarshalInputUpsertCustomerInput(ctx context.Contex
 			it.Email = graphql.OmittableOf(data)
 		case "parent":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("parent"))
-			data, err := ec.unmarshalOCustomerParentInput2ᚖcaseloadᚋinternalᚋcustomerᚐParentInput(ctx, v)
+			data, err := ec.unmarshalOCustomerParentInput2ᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐParentInput(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -2832,7 +2834,7 @@ func (ec *executionContext) unmarshalInputUpsertCustomerInput(ctx context.Contex
 
 var bulkUpsertCustomerResultImplementors = []string{"BulkUpsertCustomerResult"}
 
-func (ec *executionContext) _BulkUpsertCustomerResult(ctx context.Context, sel ast.SelectionSet, obj *customer.UpsertResult) graphql.Marshaler {
+func (ec *executionContext) _BulkUpsertCustomerResult(ctx context.Context, sel ast.SelectionSet, obj *intake.UpsertResult) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, bulkUpsertCustomerResultImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -2988,7 +2990,7 @@ func (ec *executionContext) _BulkUpsertCustomersPayload(ctx context.Context, sel
 
 var createCustomerResultImplementors = []string{"CreateCustomerResult"}
 
-func (ec *executionContext) _CreateCustomerResult(ctx context.Context, sel ast.SelectionSet, obj *customer.UpsertResult) graphql.Marshaler {
+func (ec *executionContext) _CreateCustomerResult(ctx context.Context, sel ast.SelectionSet, obj *intake.UpsertResult) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, createCustomerResultImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -3288,11 +3290,11 @@ func (ec *executionContext) _UpdateCustomerPayload(ctx context.Context, sel ast.
 
 // region    ***************************** type.gotpl *****************************
 
-func (ec *executionContext) marshalNBulkUpsertCustomerResult2ᚕᚖcaseloadᚋinternalᚋcustomerᚐUpsertResultᚄ(ctx context.Context, sel ast.SelectionSet, v []*customer.UpsertResult) graphql.Marshaler {
+func (ec *executionContext) marshalNBulkUpsertCustomerResult2ᚕᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐUpsertResultᚄ(ctx context.Context, sel ast.SelectionSet, v []*intake.UpsertResult) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 100, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNBulkUpsertCustomerResult2ᚖcaseloadᚋinternalᚋcustomerᚐUpsertResult(ctx, sel, v[i])
+		return ec.marshalNBulkUpsertCustomerResult2ᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐUpsertResult(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -3304,7 +3306,7 @@ func (ec *executionContext) marshalNBulkUpsertCustomerResult2ᚕᚖcaseloadᚋin
 	return ret
 }
 
-func (ec *executionContext) marshalNBulkUpsertCustomerResult2ᚖcaseloadᚋinternalᚋcustomerᚐUpsertResult(ctx context.Context, sel ast.SelectionSet, v *customer.UpsertResult) graphql.Marshaler {
+func (ec *executionContext) marshalNBulkUpsertCustomerResult2ᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐUpsertResult(ctx context.Context, sel ast.SelectionSet, v *intake.UpsertResult) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -3314,7 +3316,7 @@ func (ec *executionContext) marshalNBulkUpsertCustomerResult2ᚖcaseloadᚋinter
 	return ec._BulkUpsertCustomerResult(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalNBulkUpsertCustomersInput2caseloadᚋinternalᚋcustomerᚐBulkUpsertInput(ctx context.Context, v any) (customer.BulkUpsertInput, error) {
+func (ec *executionContext) unmarshalNBulkUpsertCustomersInput2caseloadᚋinternalᚋcustomerᚋintakeᚐBulkUpsertInput(ctx context.Context, v any) (intake.BulkUpsertInput, error) {
 	res, err := ec.unmarshalInputBulkUpsertCustomersInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
@@ -3333,23 +3335,23 @@ func (ec *executionContext) marshalNBulkUpsertCustomersPayload2ᚖcaseloadᚋgra
 	return ec._BulkUpsertCustomersPayload(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalNCreateAccountInput2ᚖcaseloadᚋinternalᚋcustomerᚐAccountInput(ctx context.Context, v any) (*customer.AccountInput, error) {
+func (ec *executionContext) unmarshalNCreateAccountInput2ᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐAccountInput(ctx context.Context, v any) (*intake.AccountInput, error) {
 	res, err := ec.unmarshalInputCreateAccountInput(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) unmarshalNCreateCardInput2ᚖcaseloadᚋinternalᚋcustomerᚐCardInput(ctx context.Context, v any) (*customer.CardInput, error) {
+func (ec *executionContext) unmarshalNCreateCardInput2ᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐCardInput(ctx context.Context, v any) (*intake.CardInput, error) {
 	res, err := ec.unmarshalInputCreateCardInput(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) unmarshalNCreateCustomerInput2ᚕᚖcaseloadᚋinternalᚋcustomerᚐCreateRowᚄ(ctx context.Context, v any) ([]*customer.CreateRow, error) {
+func (ec *executionContext) unmarshalNCreateCustomerInput2ᚕᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐCreateRowᚄ(ctx context.Context, v any) ([]*intake.CreateRow, error) {
 	vSlice := graphql.CoerceList(v)
 	var err error
-	res := make([]*customer.CreateRow, len(vSlice))
+	res := make([]*intake.CreateRow, len(vSlice))
 	for i := range vSlice {
 		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
-		res[i], err = ec.unmarshalNCreateCustomerInput2ᚖcaseloadᚋinternalᚋcustomerᚐCreateRow(ctx, vSlice[i])
+		res[i], err = ec.unmarshalNCreateCustomerInput2ᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐCreateRow(ctx, vSlice[i])
 		if err != nil {
 			return nil, err
 		}
@@ -3357,16 +3359,16 @@ func (ec *executionContext) unmarshalNCreateCustomerInput2ᚕᚖcaseloadᚋinter
 	return res, nil
 }
 
-func (ec *executionContext) unmarshalNCreateCustomerInput2ᚖcaseloadᚋinternalᚋcustomerᚐCreateRow(ctx context.Context, v any) (*customer.CreateRow, error) {
+func (ec *executionContext) unmarshalNCreateCustomerInput2ᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐCreateRow(ctx context.Context, v any) (*intake.CreateRow, error) {
 	res, err := ec.unmarshalInputCreateCustomerInput(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNCreateCustomerResult2ᚕᚖcaseloadᚋinternalᚋcustomerᚐUpsertResultᚄ(ctx context.Context, sel ast.SelectionSet, v []*customer.UpsertResult) graphql.Marshaler {
+func (ec *executionContext) marshalNCreateCustomerResult2ᚕᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐUpsertResultᚄ(ctx context.Context, sel ast.SelectionSet, v []*intake.UpsertResult) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 100, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNCreateCustomerResult2ᚖcaseloadᚋinternalᚋcustomerᚐUpsertResult(ctx, sel, v[i])
+		return ec.marshalNCreateCustomerResult2ᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐUpsertResult(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -3378,7 +3380,7 @@ func (ec *executionContext) marshalNCreateCustomerResult2ᚕᚖcaseloadᚋintern
 	return ret
 }
 
-func (ec *executionContext) marshalNCreateCustomerResult2ᚖcaseloadᚋinternalᚋcustomerᚐUpsertResult(ctx context.Context, sel ast.SelectionSet, v *customer.UpsertResult) graphql.Marshaler {
+func (ec *executionContext) marshalNCreateCustomerResult2ᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐUpsertResult(ctx context.Context, sel ast.SelectionSet, v *intake.UpsertResult) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -3388,7 +3390,7 @@ func (ec *executionContext) marshalNCreateCustomerResult2ᚖcaseloadᚋinternal�
 	return ec._CreateCustomerResult(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalNCreateCustomersInput2caseloadᚋinternalᚋcustomerᚐCreateInput(ctx context.Context, v any) (customer.CreateInput, error) {
+func (ec *executionContext) unmarshalNCreateCustomersInput2caseloadᚋinternalᚋcustomerᚋintakeᚐCreateInput(ctx context.Context, v any) (intake.CreateInput, error) {
 	res, err := ec.unmarshalInputCreateCustomersInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
@@ -3431,7 +3433,7 @@ func (ec *executionContext) marshalNDeleteCustomerPayload2ᚖcaseloadᚋgraphᚋ
 	return ec._DeleteCustomerPayload(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalNMergeCustomersInput2caseloadᚋinternalᚋcustomerᚐMergeInput(ctx context.Context, v any) (customer.MergeInput, error) {
+func (ec *executionContext) unmarshalNMergeCustomersInput2caseloadᚋinternalᚋcustomerᚋmergingᚐInput(ctx context.Context, v any) (merging.Input, error) {
 	res, err := ec.unmarshalInputMergeCustomersInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
@@ -3488,13 +3490,13 @@ func (ec *executionContext) marshalNUpdateCustomerPayload2ᚖcaseloadᚋgraphᚋ
 	return ec._UpdateCustomerPayload(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalNUpsertCustomerInput2ᚕᚖcaseloadᚋinternalᚋcustomerᚐUpsertRowᚄ(ctx context.Context, v any) ([]*customer.UpsertRow, error) {
+func (ec *executionContext) unmarshalNUpsertCustomerInput2ᚕᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐUpsertRowᚄ(ctx context.Context, v any) ([]*intake.UpsertRow, error) {
 	vSlice := graphql.CoerceList(v)
 	var err error
-	res := make([]*customer.UpsertRow, len(vSlice))
+	res := make([]*intake.UpsertRow, len(vSlice))
 	for i := range vSlice {
 		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
-		res[i], err = ec.unmarshalNUpsertCustomerInput2ᚖcaseloadᚋinternalᚋcustomerᚐUpsertRow(ctx, vSlice[i])
+		res[i], err = ec.unmarshalNUpsertCustomerInput2ᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐUpsertRow(ctx, vSlice[i])
 		if err != nil {
 			return nil, err
 		}
@@ -3502,21 +3504,21 @@ func (ec *executionContext) unmarshalNUpsertCustomerInput2ᚕᚖcaseloadᚋinter
 	return res, nil
 }
 
-func (ec *executionContext) unmarshalNUpsertCustomerInput2ᚖcaseloadᚋinternalᚋcustomerᚐUpsertRow(ctx context.Context, v any) (*customer.UpsertRow, error) {
+func (ec *executionContext) unmarshalNUpsertCustomerInput2ᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐUpsertRow(ctx context.Context, v any) (*intake.UpsertRow, error) {
 	res, err := ec.unmarshalInputUpsertCustomerInput(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) unmarshalOCreateAccountInput2ᚕᚖcaseloadᚋinternalᚋcustomerᚐAccountInputᚄ(ctx context.Context, v any) ([]*customer.AccountInput, error) {
+func (ec *executionContext) unmarshalOCreateAccountInput2ᚕᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐAccountInputᚄ(ctx context.Context, v any) ([]*intake.AccountInput, error) {
 	if v == nil {
 		return nil, nil
 	}
 	vSlice := graphql.CoerceList(v)
 	var err error
-	res := make([]*customer.AccountInput, len(vSlice))
+	res := make([]*intake.AccountInput, len(vSlice))
 	for i := range vSlice {
 		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
-		res[i], err = ec.unmarshalNCreateAccountInput2ᚖcaseloadᚋinternalᚋcustomerᚐAccountInput(ctx, vSlice[i])
+		res[i], err = ec.unmarshalNCreateAccountInput2ᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐAccountInput(ctx, vSlice[i])
 		if err != nil {
 			return nil, err
 		}
@@ -3524,16 +3526,16 @@ func (ec *executionContext) unmarshalOCreateAccountInput2ᚕᚖcaseloadᚋintern
 	return res, nil
 }
 
-func (ec *executionContext) unmarshalOCreateCardInput2ᚕᚖcaseloadᚋinternalᚋcustomerᚐCardInputᚄ(ctx context.Context, v any) ([]*customer.CardInput, error) {
+func (ec *executionContext) unmarshalOCreateCardInput2ᚕᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐCardInputᚄ(ctx context.Context, v any) ([]*intake.CardInput, error) {
 	if v == nil {
 		return nil, nil
 	}
 	vSlice := graphql.CoerceList(v)
 	var err error
-	res := make([]*customer.CardInput, len(vSlice))
+	res := make([]*intake.CardInput, len(vSlice))
 	for i := range vSlice {
 		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
-		res[i], err = ec.unmarshalNCreateCardInput2ᚖcaseloadᚋinternalᚋcustomerᚐCardInput(ctx, vSlice[i])
+		res[i], err = ec.unmarshalNCreateCardInput2ᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐCardInput(ctx, vSlice[i])
 		if err != nil {
 			return nil, err
 		}
@@ -3558,7 +3560,7 @@ func (ec *executionContext) unmarshalOCustomerAddressInput2ᚕᚖcaseloadᚋinte
 	return res, nil
 }
 
-func (ec *executionContext) unmarshalOCustomerParentInput2ᚖcaseloadᚋinternalᚋcustomerᚐParentInput(ctx context.Context, v any) (*customer.ParentInput, error) {
+func (ec *executionContext) unmarshalOCustomerParentInput2ᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐParentInput(ctx context.Context, v any) (*intake.ParentInput, error) {
 	if v == nil {
 		return nil, nil
 	}

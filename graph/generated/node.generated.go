@@ -10,6 +10,9 @@ import (
 	"caseload/internal/calling"
 	"caseload/internal/civil"
 	"caseload/internal/customer"
+	"caseload/internal/customer/account"
+	"caseload/internal/customer/intake"
+	"caseload/internal/customer/merging"
 	"caseload/internal/fault"
 	"caseload/internal/identity"
 	"caseload/internal/relay"
@@ -35,12 +38,12 @@ type MutationResolver interface {
 	CreateCustomerExport(ctx context.Context, input model.CreateCustomerExportInput) (*model.CreateCustomerExportPayload, error)
 	CancelBulkOperation(ctx context.Context, input bulk.CancelInput) (*model.CancelBulkOperationPayload, error)
 	RevealPii(ctx context.Context, input customer.RevealInput) (*model.RevealPiiPayload, error)
-	BulkUpsertCustomers(ctx context.Context, input customer.BulkUpsertInput) (*model.BulkUpsertCustomersPayload, error)
-	CreateCustomers(ctx context.Context, input customer.CreateInput) (*model.CreateCustomersPayload, error)
+	BulkUpsertCustomers(ctx context.Context, input intake.BulkUpsertInput) (*model.BulkUpsertCustomersPayload, error)
+	CreateCustomers(ctx context.Context, input intake.CreateInput) (*model.CreateCustomersPayload, error)
 	UpdateCustomer(ctx context.Context, id relay.ID, input customer.UpdateInput) (*model.UpdateCustomerPayload, error)
 	DeleteCustomer(ctx context.Context, input customer.DeleteInput) (*model.DeleteCustomerPayload, error)
 	RestoreCustomer(ctx context.Context, input customer.RestoreInput) (*model.RestoreCustomerPayload, error)
-	MergeCustomers(ctx context.Context, input customer.MergeInput) (*model.MergeCustomersPayload, error)
+	MergeCustomers(ctx context.Context, input merging.Input) (*model.MergeCustomersPayload, error)
 	CreateAPIKey(ctx context.Context, input identity.CreateAPIKeyInput) (*model.CreateAPIKeyPayload, error)
 	RevokeAPIKey(ctx context.Context, input identity.RevokeAPIKeyInput) (*model.RevokeAPIKeyPayload, error)
 	ConfigureLendingSystem(ctx context.Context, input customer.ConfigureLendingSystemInput) (*model.ConfigureLendingSystemPayload, error)
@@ -69,9 +72,9 @@ type MutationResolver interface {
 type QueryResolver interface {
 	Node(ctx context.Context, id relay.ID) (relay.Node, error)
 	Nodes(ctx context.Context, ids []*relay.ID) ([]relay.Node, error)
-	Account(ctx context.Context, id *relay.ID, sourceAccount *customer.AccountKey) (*customer.Account, error)
-	Accounts(ctx context.Context, first *int32, after *string, last *int32, before *string, filter *customer.AccountFilter, orderBy []*relay.OrderBy) (*relay.Connection[*customer.Account], error)
-	ImportRequest(ctx context.Context, requestID relay.ID) (*customer.ImportRequest, error)
+	Account(ctx context.Context, id *relay.ID, sourceAccount *account.Key) (*account.Account, error)
+	Accounts(ctx context.Context, first *int32, after *string, last *int32, before *string, filter *account.Filter, orderBy []*relay.OrderBy) (*relay.Connection[*account.Account], error)
+	ImportRequest(ctx context.Context, requestID relay.ID) (*intake.ImportRequest, error)
 	BulkOperation(ctx context.Context, id relay.ID) (*bulk.Operation, error)
 	BulkOperations(ctx context.Context, first *int32, after *string, last *int32, before *string, filter *bulk.Filter) (*relay.Connection[*bulk.Operation], error)
 	Customer(ctx context.Context, id *relay.ID, referenceID *string, identifier *customer.IdentifierInput) (*customer.Customer, error)
@@ -161,8 +164,8 @@ func (ec *executionContext) field_Mutation_bulkUpsertCustomers_args(ctx context.
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
-		func(ctx context.Context, v any) (customer.BulkUpsertInput, error) {
-			return ec.unmarshalNBulkUpsertCustomersInput2caseloadᚋinternalᚋcustomerᚐBulkUpsertInput(ctx, v)
+		func(ctx context.Context, v any) (intake.BulkUpsertInput, error) {
+			return ec.unmarshalNBulkUpsertCustomersInput2caseloadᚋinternalᚋcustomerᚋintakeᚐBulkUpsertInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -301,8 +304,8 @@ func (ec *executionContext) field_Mutation_createCustomers_args(ctx context.Cont
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
-		func(ctx context.Context, v any) (customer.CreateInput, error) {
-			return ec.unmarshalNCreateCustomersInput2caseloadᚋinternalᚋcustomerᚐCreateInput(ctx, v)
+		func(ctx context.Context, v any) (intake.CreateInput, error) {
+			return ec.unmarshalNCreateCustomersInput2caseloadᚋinternalᚋcustomerᚋintakeᚐCreateInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -371,8 +374,8 @@ func (ec *executionContext) field_Mutation_mergeCustomers_args(ctx context.Conte
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
-		func(ctx context.Context, v any) (customer.MergeInput, error) {
-			return ec.unmarshalNMergeCustomersInput2caseloadᚋinternalᚋcustomerᚐMergeInput(ctx, v)
+		func(ctx context.Context, v any) (merging.Input, error) {
+			return ec.unmarshalNMergeCustomersInput2caseloadᚋinternalᚋcustomerᚋmergingᚐInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -627,8 +630,8 @@ func (ec *executionContext) field_Query_account_args(ctx context.Context, rawArg
 	}
 	args["id"] = arg0
 	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "sourceAccount",
-		func(ctx context.Context, v any) (*customer.AccountKey, error) {
-			return ec.unmarshalOSourceAccountInput2ᚖcaseloadᚋinternalᚋcustomerᚐAccountKey(ctx, v)
+		func(ctx context.Context, v any) (*account.Key, error) {
+			return ec.unmarshalOSourceAccountInput2ᚖcaseloadᚋinternalᚋcustomerᚋaccountᚐKey(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -673,8 +676,8 @@ func (ec *executionContext) field_Query_accounts_args(ctx context.Context, rawAr
 	}
 	args["before"] = arg3
 	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
-		func(ctx context.Context, v any) (*customer.AccountFilter, error) {
-			return ec.unmarshalOAccountFilter2ᚖcaseloadᚋinternalᚋcustomerᚐAccountFilter(ctx, v)
+		func(ctx context.Context, v any) (*account.Filter, error) {
+			return ec.unmarshalOAccountFilter2ᚖcaseloadᚋinternalᚋcustomerᚋaccountᚐFilter(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -1597,7 +1600,7 @@ func (ec *executionContext) _Mutation_bulkUpsertCustomers(ctx context.Context, f
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Mutation().BulkUpsertCustomers(ctx, fc.Args["input"].(customer.BulkUpsertInput))
+			return ec.Resolvers.Mutation().BulkUpsertCustomers(ctx, fc.Args["input"].(intake.BulkUpsertInput))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -1659,7 +1662,7 @@ func (ec *executionContext) _Mutation_createCustomers(ctx context.Context, field
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Mutation().CreateCustomers(ctx, fc.Args["input"].(customer.CreateInput))
+			return ec.Resolvers.Mutation().CreateCustomers(ctx, fc.Args["input"].(intake.CreateInput))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -1907,7 +1910,7 @@ func (ec *executionContext) _Mutation_mergeCustomers(ctx context.Context, field 
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Mutation().MergeCustomers(ctx, fc.Args["input"].(customer.MergeInput))
+			return ec.Resolvers.Mutation().MergeCustomers(ctx, fc.Args["input"].(merging.Input))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -3673,7 +3676,7 @@ func (ec *executionContext) _Query_account(ctx context.Context, field graphql.Co
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Account(ctx, fc.Args["id"].(*relay.ID), fc.Args["sourceAccount"].(*customer.AccountKey))
+			return ec.Resolvers.Query().Account(ctx, fc.Args["id"].(*relay.ID), fc.Args["sourceAccount"].(*account.Key))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -3681,11 +3684,11 @@ func (ec *executionContext) _Query_account(ctx context.Context, field graphql.Co
 			directive1 := func(ctx context.Context) (any, error) {
 				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"CUSTOMERS_READ"})
 				if err != nil {
-					var zeroVal *customer.Account
+					var zeroVal *account.Account
 					return zeroVal, err
 				}
 				if ec.Directives.Auth == nil {
-					var zeroVal *customer.Account
+					var zeroVal *account.Account
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
 				return ec.Directives.Auth(ctx, nil, directive0, requires)
@@ -3694,8 +3697,8 @@ func (ec *executionContext) _Query_account(ctx context.Context, field graphql.Co
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *customer.Account) graphql.Marshaler {
-			return ec.marshalOAccount2ᚖcaseloadᚋinternalᚋcustomerᚐAccount(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *account.Account) graphql.Marshaler {
+			return ec.marshalOAccount2ᚖcaseloadᚋinternalᚋcustomerᚋaccountᚐAccount(ctx, selections, v)
 		},
 		true,
 		false,
@@ -3735,7 +3738,7 @@ func (ec *executionContext) _Query_accounts(ctx context.Context, field graphql.C
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Accounts(ctx, fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["last"].(*int32), fc.Args["before"].(*string), fc.Args["filter"].(*customer.AccountFilter), fc.Args["orderBy"].([]*relay.OrderBy))
+			return ec.Resolvers.Query().Accounts(ctx, fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["last"].(*int32), fc.Args["before"].(*string), fc.Args["filter"].(*account.Filter), fc.Args["orderBy"].([]*relay.OrderBy))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -3743,11 +3746,11 @@ func (ec *executionContext) _Query_accounts(ctx context.Context, field graphql.C
 			directive1 := func(ctx context.Context) (any, error) {
 				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"CUSTOMERS_READ"})
 				if err != nil {
-					var zeroVal *relay.Connection[*customer.Account]
+					var zeroVal *relay.Connection[*account.Account]
 					return zeroVal, err
 				}
 				if ec.Directives.Auth == nil {
-					var zeroVal *relay.Connection[*customer.Account]
+					var zeroVal *relay.Connection[*account.Account]
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
 				return ec.Directives.Auth(ctx, nil, directive0, requires)
@@ -3756,7 +3759,7 @@ func (ec *executionContext) _Query_accounts(ctx context.Context, field graphql.C
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *relay.Connection[*customer.Account]) graphql.Marshaler {
+		func(ctx context.Context, selections ast.SelectionSet, v *relay.Connection[*account.Account]) graphql.Marshaler {
 			return ec.marshalOAccountConnection2ᚖcaseloadᚋinternalᚋrelayᚐConnection(ctx, selections, v)
 		},
 		true,
@@ -3805,11 +3808,11 @@ func (ec *executionContext) _Query_importRequest(ctx context.Context, field grap
 			directive1 := func(ctx context.Context) (any, error) {
 				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"CUSTOMERS_READ"})
 				if err != nil {
-					var zeroVal *customer.ImportRequest
+					var zeroVal *intake.ImportRequest
 					return zeroVal, err
 				}
 				if ec.Directives.Auth == nil {
-					var zeroVal *customer.ImportRequest
+					var zeroVal *intake.ImportRequest
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
 				return ec.Directives.Auth(ctx, nil, directive0, requires)
@@ -3818,8 +3821,8 @@ func (ec *executionContext) _Query_importRequest(ctx context.Context, field grap
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *customer.ImportRequest) graphql.Marshaler {
-			return ec.marshalOImportRequest2ᚖcaseloadᚋinternalᚋcustomerᚐImportRequest(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *intake.ImportRequest) graphql.Marshaler {
+			return ec.marshalOImportRequest2ᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐImportRequest(ctx, selections, v)
 		},
 		true,
 		false,
@@ -5579,12 +5582,12 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._InconvenientTime(ctx, sel, obj)
-	case *customer.ImportRow:
+	case *intake.ImportRow:
 		if obj == nil {
 			return graphql.Null
 		}
 		return ec._ImportRow(ctx, sel, obj)
-	case *customer.ImportRequest:
+	case *intake.ImportRequest:
 		if obj == nil {
 			return graphql.Null
 		}
@@ -5609,7 +5612,7 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._Customer(ctx, sel, obj)
-	case *customer.Card:
+	case *account.Card:
 		if obj == nil {
 			return graphql.Null
 		}
@@ -5639,12 +5642,12 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._ApiKey(ctx, sel, obj)
-	case *customer.AccountHolder:
+	case *account.Holder:
 		if obj == nil {
 			return graphql.Null
 		}
 		return ec._AccountHolder(ctx, sel, obj)
-	case *customer.Account:
+	case *account.Account:
 		if obj == nil {
 			return graphql.Null
 		}

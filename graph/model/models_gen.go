@@ -7,6 +7,7 @@ import (
 	"caseload/internal/bulk"
 	"caseload/internal/calling"
 	"caseload/internal/customer"
+	"caseload/internal/customer/intake"
 	"caseload/internal/fault"
 	"caseload/internal/httpapi"
 	"caseload/internal/identity"
@@ -74,7 +75,7 @@ type BulkSyncCustomerSchedulesPayload struct {
 // What bulkUpsertCustomers answers.
 type BulkUpsertCustomersPayload struct {
 	// A result for each row, in the order sent.
-	Results []*customer.UpsertResult `json:"results"`
+	Results []*intake.UpsertResult `json:"results"`
 	// What happened, in words, such as Completed.
 	Messages []string `json:"messages"`
 	// How many rows were sent.
@@ -212,9 +213,9 @@ type CreateCustomersPayload struct {
 	// The id of the call, for importRequest; null when the call as a whole was wrong.
 	RequestID *relay.ID `json:"requestId,omitempty"`
 	// The call as it is kept.
-	ImportRequest *customer.ImportRequest `json:"importRequest,omitempty"`
+	ImportRequest *intake.ImportRequest `json:"importRequest,omitempty"`
 	// A result for each customer, in the order sent.
-	Results []*customer.UpsertResult `json:"results"`
+	Results []*intake.UpsertResult `json:"results"`
 	// What was wrong with the call as a whole; errors of customers stand in results.
 	UserErrors []*fault.UserError `json:"userErrors"`
 }

@@ -1,43 +1,59 @@
 package customer
 
 import (
+	"slices"
 	"strings"
 
+	"github.com/99designs/gqlgen/graphql"
+
+	"caseload/internal/customer/check"
 	"caseload/internal/fault"
 )
+
+// AddressInput is one address of a list.
+type AddressInput struct {
+	Label      graphql.Omittable[*AddressLabel]
+	Line1      graphql.Omittable[*string]
+	Line2      graphql.Omittable[*string]
+	City       graphql.Omittable[*string]
+	County     graphql.Omittable[*string]
+	State      graphql.Omittable[*string]
+	PostalCode graphql.Omittable[*string]
+	Country    graphql.Omittable[*string]
+}
 
 // homeCountry is where an address is that names no country.
 const homeCountry = "US"
 
-// addressNames are the names that the fields of an address have in an input, for the paths of errors.
-type addressNames struct{ line1, line2, city, county, state, postalCode, country string }
+// AddressNames are the names that the fields of an address have in an input, for the paths of errors.
+type AddressNames struct{ Line1, Line2, City, County, State, PostalCode, Country string }
 
 // plainNames are the names of an address that is an object of its own.
-var plainNames = addressNames{"line1", "line2", "city", "county", "state", "postalCode", "country"}
+var plainNames = AddressNames{"line1", "line2", "city", "county", "state", "postalCode", "country"}
 
 // mergeInto applies what was sent to an address: absent keeps, null clears, and the country cannot be cleared. States
 // and ZIP codes are judged by the rules of the United States there, by length alone elsewhere. A field with an
 // error keeps its value. It reports whether something was sent without an error. The label is left alone.
-func (in *AddressInput) mergeInto(c *fault.Check, a *Address, names addressNames) bool {
-	set := text(c, names.line1, in.Line1, maxText, &a.Line1)
-	set = text(c, names.line2, in.Line2, maxText, &a.Line2) || set
-	set = text(c, names.city, in.City, maxText, &a.City) || set
-	set = text(c, names.county, in.County, maxText, &a.County) || set
+func (in *AddressInput) mergeInto(c *fault.Check, a *Address, names AddressNames) bool {
+	set := check.Text(c, names.Line1, in.Line1, check.MaxText, &a.Line1)
+	set = check.Text(c, names.Line2, in.Line2, check.MaxText, &a.Line2) || set
+	set = check.Text(c, names.City, in.City, check.MaxText, &a.City) || set
+	set = check.Text(c, names.County, in.County, check.MaxText, &a.County) || set
 	if a.Country == "" {
 		a.Country = homeCountry
 	}
 	before := a.Country
 	switch country := (*string)(nil); {
 	case in.Country.IsSet() && in.Country.Value() == nil:
-		c.At(names.country).Add(fault.Required, "An address has a country; it cannot be cleared.")
-	case text(c, names.country, in.Country, maxText, &country):
+		c.At(names.Country).Add(fault.Required, "An address has a country; it cannot be cleared.")
+	case check.Text(c, names.Country, in.Country, check.MaxText, &country):
 		if code := strings.ToUpper(*country); IsCountry(code) {
 			a.Country, set = code, true
 		} else {
-			c.At(names.country).Add(fault.Invalid, "Give the country as an ISO 3166-1 alpha-2 code, such as US.")
+			c.At(names.Country).Add(fault.Invalid, "Give the country as an ISO 3166-1 alpha-2 code, such as US.")
 		}
 	}
-	if c.Has(names.country) {
+	if c.Has(names.Country) {
 		// Which rules hold for the rest cannot be known.
 		return set
 	}
@@ -45,31 +61,31 @@ func (in *AddressInput) mergeInto(c *fault.Check, a *Address, names addressNames
 }
 
 // mergeRegion applies what depends on the country.
-func (in *AddressInput) mergeRegion(c *fault.Check, a *Address, names addressNames, moved bool) (set bool) {
+func (in *AddressInput) mergeRegion(c *fault.Check, a *Address, names AddressNames, moved bool) (set bool) {
 	home := a.Country == homeCountry
 	state := a.State
-	if text(c, names.state, in.State, maxShort, &state) {
+	if check.Text(c, names.State, in.State, check.MaxShort, &state) {
 		if state != nil && home {
 			upper := strings.ToUpper(*state)
 			state = &upper
 		}
 		if state != nil && home && !IsState(*state) {
-			c.At(names.state).Add(fault.Invalid, "Give the two-letter code of a state or territory, such as CA.")
+			c.At(names.State).Add(fault.Invalid, "Give the two-letter code of a state or territory, such as CA.")
 		} else {
 			a.State, set = state, true
 		}
 	} else if moved && home && !in.State.IsSet() && state != nil && !IsState(*state) {
-		c.At(names.state).Add(fault.Required, "Give the state too: the one that is stored is of another country.")
+		c.At(names.State).Add(fault.Required, "Give the state too: the one that is stored is of another country.")
 	}
 	code := a.PostalCode
-	if text(c, names.postalCode, in.PostalCode, maxPostalCode, &code) {
+	if check.Text(c, names.PostalCode, in.PostalCode, check.MaxPostalCode, &code) {
 		if code != nil && home && !zipForm.MatchString(*code) {
-			c.At(names.postalCode).Add(fault.Invalid, "Give a ZIP code of 5 or 5+4 digits, such as 94102 or 94102-1234.")
+			c.At(names.PostalCode).Add(fault.Invalid, "Give a ZIP code of 5 or 5+4 digits, such as 94102 or 94102-1234.")
 		} else {
 			a.PostalCode, set = code, true
 		}
 	} else if moved && home && !in.PostalCode.IsSet() && code != nil && !zipForm.MatchString(*code) {
-		c.At(names.postalCode).Add(fault.Required, "Give the ZIP code too: the postal code that is stored is of another country.")
+		c.At(names.PostalCode).Add(fault.Required, "Give the ZIP code too: the postal code that is stored is of another country.")
 	}
 	return set
 }
@@ -77,4 +93,87 @@ func (in *AddressInput) mergeRegion(c *fault.Check, a *Address, names addressNam
 // isBlank reports whether an address says nothing but its label and country.
 func (a *Address) isBlank() bool {
 	return a.Line1 == nil && a.Line2 == nil && a.City == nil && a.County == nil && a.State == nil && a.PostalCode == nil
+}
+
+// MergePrimaryAddress applies what was sent of the primary address: absent keeps, null clears. Nulls alone make no address.
+// What is wrong is recorded below c, at the names that the fields have in the input.
+func (r *Record) MergePrimaryAddress(c *fault.Check, in *AddressInput, names AddressNames) {
+	a := Address{Label: Primary}
+	if r.Address != nil {
+		a = *r.Address
+	}
+	if in.mergeInto(c, &a, names) && (r.Address != nil || !a.isBlank() || in.Country.Value() != nil) {
+		r.Address = &a
+	}
+}
+
+// maxAddresses is how many labels there are.
+var maxAddresses = len(AddressLabels)
+
+// MergeAddresses puts a list in the place of all addresses; none and null clear them. A list with an error is not
+// taken at all: taken in part it would remove what it does not name.
+func (r *Record) MergeAddresses(c *fault.Check, in graphql.Omittable[[]*AddressInput]) {
+	if !in.IsSet() {
+		return
+	}
+	if len(in.Value()) == 0 {
+		r.Address, r.Others = nil, nil
+		return
+	}
+	c = c.At("addresses")
+	if len(in.Value()) > maxAddresses {
+		c.Add(fault.LimitExceeded, "A customer has at most %d addresses, one for each label.", maxAddresses)
+		return
+	}
+	errorsBefore := len(c.Errors())
+	var primary *Address
+	var others []*Address
+	for i, sent := range in.Value() {
+		a := r.readAddress(c.Index(i), sent)
+		switch {
+		case a == nil:
+		case a.Label == Primary && primary == nil:
+			primary = a
+		case a.Label != Primary && labelled(others, a.Label) == nil:
+			others = append(others, a)
+		default:
+			c.Index(i).At("label").Add(fault.DuplicateInputItem, "A customer has one address for each label; an address without a label is PRIMARY.")
+		}
+	}
+	if len(c.Errors()) == errorsBefore {
+		slices.SortFunc(others, func(a, b *Address) int { return strings.Compare(string(a.Label), string(b.Label)) })
+		r.Address, r.Others = primary, others
+	}
+}
+
+// readAddress reads one address of a list, which tells all of the address: absent means none. The address is the stored
+// one when it says the same, and nil when it cannot be read.
+func (r *Record) readAddress(c *fault.Check, in *AddressInput) *Address {
+	if in == nil {
+		c.Add(fault.Required, "Give an address.")
+		return nil
+	}
+	a := Address{Label: Primary}
+	if label := in.Label.Value(); label != nil {
+		known, ok := AddressLabels.Parse(string(*label))
+		if !ok {
+			c.At("label").Add(fault.Invalid, "Give %s.", AddressLabels.Names())
+			return nil
+		}
+		a.Label = known
+	}
+	errorsBefore := len(c.Errors())
+	in.mergeInto(c, &a, plainNames)
+	if len(c.Errors()) == errorsBefore && a.isBlank() {
+		c.Add(fault.Required, "Give at least one part of the address beside its label and country.")
+		return nil
+	}
+	stored := r.storedAddress(a.Label)
+	if sameAddress(stored, &a) {
+		return stored
+	}
+	if stored != nil {
+		a.Row, a.CustomerID, a.CreatedAt = stored.Row, stored.CustomerID, stored.CreatedAt
+	}
+	return &a
 }

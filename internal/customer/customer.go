@@ -1,14 +1,13 @@
-// Package customer holds consumers and what belongs to them: identifiers, phones, addresses and loans.
 package customer
 
 import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/shopspring/decimal"
 
 	"caseload/internal/civil"
 	"caseload/internal/db"
+
 	"caseload/internal/relay"
 )
 
@@ -154,54 +153,6 @@ func (a *Address) ID() relay.ID { return relay.ID{Prefix: Addresses.Prefix(), UU
 // IsNode marks the GraphQL interface.
 func (*Address) IsNode() {}
 
-// Loan is a loan as the lending system told it.
-type Loan struct {
-	db.Row
-	CustomerID        uuid.UUID        `db:"customer_id"`
-	ExternalID        string           `db:"external_id"`
-	Status            string           `db:"status"`
-	Product           *string          `db:"product"`
-	Currency          string           `db:"currency"`
-	OriginalPrincipal *decimal.Decimal `db:"original_principal"`
-	PrincipalBalance  *decimal.Decimal `db:"principal_balance"`
-	AmountDue         *decimal.Decimal `db:"amount_due"`
-	DaysPastDue       *int32           `db:"days_past_due"`
-	OpenedOn          *civil.Date      `db:"opened_on"`
-	NextDueOn         *civil.Date      `db:"next_due_on"`
-	FetchedAt         time.Time        `db:"fetched_at"`
-	CreatedAt         time.Time        `db:"created_at"`
-	UpdatedAt         time.Time        `db:"updated_at"`
-}
-
-// Loans declares the loans.
-var Loans = db.NewTable[Loan]("loans", "loan")
-
-// ID returns the typed id.
-func (l *Loan) ID() relay.ID { return relay.ID{Prefix: Loans.Prefix(), UUID: l.UUID} }
-
-// IsNode marks the GraphQL interface.
-func (*Loan) IsNode() {}
-
-// LendingSystem is the organization's own lending system.
-type LendingSystem struct {
-	db.Row
-	BaseURL   string    `db:"base_url"`
-	KeySealed []byte    `db:"key_sealed"`
-	IsEnabled bool      `db:"is_enabled"`
-	Version   int32     `db:"version"`
-	CreatedAt time.Time `db:"created_at"`
-	UpdatedAt time.Time `db:"updated_at"`
-	CreatedBy string    `db:"created_by"`
-	UpdatedBy string    `db:"updated_by"`
-}
-
-// LendingSystems declares the lending systems: at most one row per organization.
-var LendingSystems = db.NewTable[LendingSystem]("lending_systems", "lms")
-
-// ID returns the typed id.
-func (l *LendingSystem) ID() relay.ID {
-	return relay.ID{Prefix: LendingSystems.Prefix(), UUID: l.UUID}
-}
-
-// IsNode marks the GraphQL interface.
-func (*LendingSystem) IsNode() {}
+// MaxGenerations is how many customers may stand above one that is given a parent. It bounds what a link costs: to find
+// out that no circle closes means to walk all the way up. Chains to whose top a parent comes may get longer than that.
+const MaxGenerations = 100

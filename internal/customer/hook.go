@@ -50,13 +50,25 @@ func (s *Service) OnRetire(f RetireFunc) { s.retire = append(s.retire, f) }
 // OnMerge registers what has to move in a merge. Register before the first request.
 func (s *Service) OnMerge(f MergeFunc) { s.merge = append(s.merge, f) }
 
-// retireAll runs what was registered by [Service.OnRetire].
-func (s *Service) retireAll(ctx context.Context, tx *db.Tx, v *viewer.Viewer, customers []uuid.UUID, why string) error {
+// Retire ends what is planned for customers, by all that was registered with [Service.OnRetire]. The caller holds their locks;
+// why is a sentence for people.
+func (s *Service) Retire(ctx context.Context, tx *db.Tx, v *viewer.Viewer, customers []uuid.UUID, why string) error {
 	if len(customers) == 0 {
 		return nil
 	}
 	for _, f := range s.retire {
 		if err := f(ctx, tx, v, customers, why); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// MoveBelongings gives what other packages hold of duplicates to the survivor, by all that was registered with
+// [Service.OnMerge]. The caller holds the locks of all of them.
+func (s *Service) MoveBelongings(ctx context.Context, tx *db.Tx, v *viewer.Viewer, from []uuid.UUID, into uuid.UUID, moves *Moves) error {
+	for _, f := range s.merge {
+		if err := f(ctx, tx, v, from, into, moves); err != nil {
 			return err
 		}
 	}

@@ -10,9 +10,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/nyaruka/phonenumbers"
 
 	"caseload/internal/civil"
+	"caseload/internal/customer/check"
 	"caseload/internal/db"
 	"caseload/internal/fault"
 	"caseload/internal/pii"
@@ -46,55 +46,8 @@ type Fields struct {
 	ExternalMetadata graphql.Omittable[db.JSON]
 }
 
-// Lengths count Unicode code points.
-const (
-	maxText      = 255
-	maxReference = 255
-	maxLanguage  = 35 // BCP 47, RFC 5646 §4.4.1
-)
-
-// CheckReference records what is wrong with a reference id.
-func CheckReference(c *fault.Check, ref string) {
-	switch n := utf8.RuneCountInString(ref); {
-	case strings.TrimSpace(ref) == "":
-		c.Add(fault.Blank, "Give your own reference for the customer, 1 to %d characters.", maxReference)
-	case n > maxReference:
-		c.Add(fault.TooLong, "A reference has at most %d characters.", maxReference)
-	case strings.ContainsRune(ref, 0) || !utf8.ValidString(ref):
-		c.Add(fault.Invalid, "A reference must be valid UTF-8 without the character NUL.")
-	default:
-		checkNoCard(c, ref)
-	}
-}
-
-// text reads an optional text: absent keeps, null clears, blank is an error.
-func text(c *fault.Check, field string, in graphql.Omittable[*string], limit int, to **string) bool {
-	if !in.IsSet() {
-		return false
-	}
-	if in.Value() == nil {
-		*to = nil
-		return true
-	}
-	s := strings.TrimSpace(*in.Value())
-	switch {
-	case s == "":
-		c.At(field).Add(fault.Blank, "Give a text that is not blank, or null to clear it.")
-		return false
-	case utf8.RuneCountInString(s) > limit:
-		c.At(field).Add(fault.TooLong, "At most %d characters.", limit)
-		return false
-	case strings.ContainsRune(s, 0) || !utf8.ValidString(s):
-		c.At(field).Add(fault.Invalid, "The text must be valid UTF-8 without the character NUL.")
-		return false
-	}
-	*to = &s
-	return true
-}
-
 var (
-	zipForm      = regexp.MustCompile(`^\d{5}(-\d{4})?$`)
-	languageForm = regexp.MustCompile(`^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
+	zipForm = regexp.MustCompile(`^\d{5}(-\d{4})?$`)
 )
 
 // usStates are the codes of the Postal Service: states, the district, territories and military mail.
@@ -103,60 +56,16 @@ var usStates = strings.Fields(`AL AK AZ AR CA CO CT DE DC FL GA HI ID IL IN IA K
 // IsState reports whether a text is the two-letter code of a state, the district or a territory.
 func IsState(code string) bool { return slices.Contains(usStates, code) }
 
-// ParsePhone reads a number in E.164 form, or as dialed in the United States, and returns its E.164 form
-// and the kind of line as far as the numbering plan tells it.
-func ParsePhone(s string) (number string, line LineType, ok bool) {
-	n, ok := northAmerican(s)
-	if !ok {
-		var err error
-		if n, err = phonenumbers.Parse(s, "US"); err != nil {
-			return "", "", false
-		}
-	}
-	// A number is valid when it is of a known type; asking for both would search the numbering plan twice.
-	kind := phonenumbers.GetNumberType(n)
-	if kind == phonenumbers.UNKNOWN {
-		return "", "", false
-	}
-	return phonenumbers.Format(n, phonenumbers.E164), lineTypes[kind], true
-}
-
-// northAmerican reads a number that is in the E.164 form of the North American plan already, as nearly all of a source
-// system's are: reading what people type takes longer than all else that is done with a row of a bulk upsert. Whether
-// there is such a number remains to be looked up.
-func northAmerican(s string) (*phonenumbers.PhoneNumber, bool) {
-	// No area begins with 0 or 1: behind +1 they are the long way to dial another number.
-	if len(s) != len("+14155550123") || s[:2] != "+1" || s[2] < '2' {
-		return nil, false
-	}
-	var national uint64
-	for _, digit := range []byte(s[2:]) {
-		if digit < '0' || digit > '9' {
-			return nil, false
-		}
-		national = national*10 + uint64(digit-'0')
-	}
-	country := int32(1)
-	return &phonenumbers.PhoneNumber{CountryCode: &country, NationalNumber: &national}, true
-}
-
-var lineTypes = map[phonenumbers.PhoneNumberType]LineType{
-	phonenumbers.FIXED_LINE: "LANDLINE", phonenumbers.MOBILE: "MOBILE", phonenumbers.FIXED_LINE_OR_MOBILE: "UNKNOWN",
-	phonenumbers.TOLL_FREE: "TOLL_FREE", phonenumbers.PREMIUM_RATE: "PREMIUM", phonenumbers.SHARED_COST: "SHARED_COST",
-	phonenumbers.VOIP: "NON_FIXED_VOIP", phonenumbers.PERSONAL_NUMBER: "PERSONAL", phonenumbers.PAGER: "PAGER",
-	phonenumbers.UAN: "UAN", phonenumbers.VOICEMAIL: "VOICEMAIL",
-}
-
 // earliestBirthday is older than anybody alive; earlier dates are typing mistakes.
 var earliestBirthday = civil.MustDate(1900, time.January, 1)
 
-// Merge applies the fields to the record: stored ⊕ sent. Errors go to c; a field with an error keeps
-// its stored value. today is the day at the place of the server's clock, for birthdays.
+// Merge overwrites stored values with those sent. Errors go to c; a field with an error keeps its stored value. today is the
+// day at the place of the server's clock, for birthdays.
 func (r *Record) Merge(in *Fields, c *fault.Check, s *pii.Sealer, today civil.Date) error {
 	cu := &r.Customer
-	text(c, "firstName", in.FirstName, maxText, &cu.FirstName)
-	text(c, "middleName", in.MiddleName, maxText, &cu.MiddleName)
-	text(c, "lastName", in.LastName, maxText, &cu.LastName)
+	check.Text(c, "firstName", in.FirstName, check.MaxText, &cu.FirstName)
+	check.Text(c, "middleName", in.MiddleName, check.MaxText, &cu.MiddleName)
+	check.Text(c, "lastName", in.LastName, check.MaxText, &cu.LastName)
 	r.mergeContact(in, c)
 	r.mergeAddress(in, c)
 	r.mergeFlags(in, c)
@@ -174,11 +83,11 @@ func (r *Record) Merge(in *Fields, c *fault.Check, s *pii.Sealer, today civil.Da
 
 func (r *Record) mergeContact(in *Fields, c *fault.Check) {
 	cu := &r.Customer
-	r.mergeEmail(c, "email", in.Email)
-	r.mergeLanguage(c, "language", in.Language)
-	r.mergePhone(c, "phoneNumber", in.PhoneNumber)
+	r.MergeEmail(c, "email", in.Email)
+	r.MergeLanguage(c, "language", in.Language)
+	r.MergePhone(c, "phoneNumber", in.PhoneNumber)
 	zone := cu.TimeZone
-	if text(c, "timezone", in.Timezone, maxText, &zone) {
+	if check.Text(c, "timezone", in.Timezone, check.MaxText, &zone) {
 		if zone == nil {
 			cu.TimeZone = nil
 		} else if z, err := civil.ParseZone(*zone); err != nil {
@@ -190,10 +99,12 @@ func (r *Record) mergeContact(in *Fields, c *fault.Check) {
 	}
 }
 
-func (r *Record) mergeEmail(c *fault.Check, field string, in graphql.Omittable[*string]) {
+// MergeEmail applies an e-mail address: absent keeps, null clears. What is wrong is recorded at the field, and the stored
+// value stays.
+func (r *Record) MergeEmail(c *fault.Check, field string, in graphql.Omittable[*string]) {
 	email := r.Customer.Email
-	if text(c, field, in, maxText, &email) {
-		if email != nil && !same(email, r.Customer.Email) && !isEmail(*email) {
+	if check.Text(c, field, in, check.MaxText, &email) {
+		if email != nil && !Same(email, r.Customer.Email) && !isEmail(*email) {
 			c.At(field).Add(fault.Invalid, "Give one e-mail address, such as ann@example.com.")
 		} else {
 			r.Customer.Email = email
@@ -201,10 +112,11 @@ func (r *Record) mergeEmail(c *fault.Check, field string, in graphql.Omittable[*
 	}
 }
 
-func (r *Record) mergeLanguage(c *fault.Check, field string, in graphql.Omittable[*string]) {
+// MergeLanguage applies a BCP 47 tag as [Record.MergeEmail] applies an address.
+func (r *Record) MergeLanguage(c *fault.Check, field string, in graphql.Omittable[*string]) {
 	language := r.Customer.Language
-	if text(c, field, in, maxLanguage, &language) {
-		if language != nil && !languageForm.MatchString(*language) {
+	if check.Text(c, field, in, check.MaxLanguage, &language) {
+		if language != nil && !check.LanguageForm.MatchString(*language) {
 			c.At(field).Add(fault.Invalid, "Give a BCP 47 language tag, such as en or es-MX.")
 		} else {
 			r.Customer.Language = language
@@ -212,48 +124,16 @@ func (r *Record) mergeLanguage(c *fault.Check, field string, in graphql.Omittabl
 	}
 }
 
-func (r *Record) mergePhone(c *fault.Check, field string, in graphql.Omittable[*string]) {
-	var number *string
-	if !text(c, field, in, maxText, &number) || r.Phone != nil && same(number, &r.Phone.Number) {
-		return
-	}
-	if number == nil {
-		r.phoneRemoved = r.phoneRemoved || r.Phone != nil
-		r.Phone = nil
-	} else if e164, line, ok := ParsePhone(*number); !ok {
-		c.At(field).Add(fault.Invalid, "Give a valid phone number in E.164 form, such as +14155550123, or as dialed in the United States.")
-	} else if r.Phone == nil || r.Phone.Number != e164 {
-		r.Phone = r.primaryPhone(e164, line)
-	}
-}
-
-// primaryPhone makes the primary phone of a number that is not that of the record's.
-func (r *Record) primaryPhone(number string, line LineType) *Phone {
-	if r.stored != nil && r.stored.phone != nil && r.stored.phone.Number == number {
-		// An earlier row of the same batch took the stored number away: it comes back as it was.
-		known := *r.stored.phone
-		return &known
-	}
-	p := &Phone{Label: Primary, Number: number, LineType: line}
-	for _, other := range r.otherPhones {
-		// A block belongs to the number, under whatever label it was found wrong: a new number has none.
-		if other.Number == number && other.BlockedAt != nil {
-			p.BlockedAt, p.BlockedReason = other.BlockedAt, other.BlockedReason
-		}
-	}
-	return p
-}
-
 func (r *Record) mergeAddress(in *Fields, c *fault.Check) {
 	a := Address{Label: Primary, Country: "US"}
 	if r.Address != nil {
 		a = *r.Address
 	}
-	set := text(c, "streetAddress1", in.StreetAddress1, maxText, &a.Line1)
-	set = text(c, "streetAddress2", in.StreetAddress2, maxText, &a.Line2) || set
-	set = text(c, "city", in.City, maxText, &a.City) || set
+	set := check.Text(c, "streetAddress1", in.StreetAddress1, check.MaxText, &a.Line1)
+	set = check.Text(c, "streetAddress2", in.StreetAddress2, check.MaxText, &a.Line2) || set
+	set = check.Text(c, "city", in.City, check.MaxText, &a.City) || set
 	state := a.State
-	if text(c, "state", in.State, maxText, &state) {
+	if check.Text(c, "state", in.State, check.MaxText, &state) {
 		if state != nil {
 			upper := strings.ToUpper(*state)
 			state = &upper
@@ -265,7 +145,7 @@ func (r *Record) mergeAddress(in *Fields, c *fault.Check) {
 		}
 	}
 	zip := a.PostalCode
-	if text(c, "zipCode", in.ZipCode, maxText, &zip) {
+	if check.Text(c, "zipCode", in.ZipCode, check.MaxText, &zip) {
 		if zip != nil && !zipForm.MatchString(*zip) {
 			c.At("zipCode").Add(fault.Invalid, "Give a ZIP code of 5 or 5+4 digits, such as 94102 or 94102-1234.")
 		} else {
@@ -297,13 +177,13 @@ func (r *Record) mergeFlags(in *Fields, c *fault.Check) {
 
 func (r *Record) mergePersonal(in *Fields, c *fault.Check, s *pii.Sealer, today civil.Date) error {
 	cu := &r.Customer
-	r.mergeBirthday(c, "birthday", in.Birthday, today)
-	agree, err := r.mergeSSN(c, "ssn", in.SSN, in.SSNLastFour, s)
+	r.MergeBirthday(c, "birthday", in.Birthday, today)
+	agree, err := r.MergeSSN(c, "ssn", in.SSN, in.SSNLastFour, s)
 	if err != nil {
 		return err
 	}
 	var last *string
-	if agree && text(c, "ssnLastFour", in.SSNLastFour, maxText, &last) {
+	if agree && check.Text(c, "ssnLastFour", in.SSNLastFour, check.MaxText, &last) {
 		if last == nil {
 			if cu.SSNSealed == nil {
 				cu.SSNLastFourSealed = nil
@@ -314,12 +194,14 @@ func (r *Record) mergePersonal(in *Fields, c *fault.Check, s *pii.Sealer, today 
 			return err
 		}
 	}
-	return r.reindex(s)
+	return r.Reindex(s)
 }
 
-func (r *Record) mergeBirthday(c *fault.Check, field string, in graphql.Omittable[*string], today civil.Date) {
+// MergeBirthday applies a date of birth, which lies between 1900 and today, as [Record.MergeEmail] applies an address. The
+// caller calls [Record.Reindex] afterwards.
+func (r *Record) MergeBirthday(c *fault.Check, field string, in graphql.Omittable[*string], today civil.Date) {
 	var day *string
-	if !text(c, field, in, maxText, &day) {
+	if !check.Text(c, field, in, check.MaxText, &day) {
 		return
 	}
 	if day == nil {
@@ -333,11 +215,11 @@ func (r *Record) mergeBirthday(c *fault.Check, field string, in graphql.Omittabl
 	}
 }
 
-// mergeSSN applies a full number. It returns false when the last four digits that were sent with it are not its end.
-// The caller makes the index of last four digits and birthday anew.
-func (r *Record) mergeSSN(c *fault.Check, field string, in, lastFour graphql.Omittable[*string], s *pii.Sealer) (agree bool, err error) {
+// MergeSSN applies a full social security number, sealed: absent keeps, null clears. It returns false when the last four
+// digits that were sent with it are not its end. The caller calls [Record.Reindex] afterwards.
+func (r *Record) MergeSSN(c *fault.Check, field string, in, lastFour graphql.Omittable[*string], s *pii.Sealer) (agree bool, err error) {
 	var full *string
-	if !text(c, field, in, maxText, &full) {
+	if !check.Text(c, field, in, check.MaxText, &full) {
 		return true, nil
 	}
 	if full == nil {
@@ -376,8 +258,8 @@ func (r *Record) putLastFour(s *pii.Sealer, digits string) error {
 	return r.Customer.setLastFour(s, digits)
 }
 
-// reindex makes the blind index of last four digits and birthday what it must be.
-func (r *Record) reindex(s *pii.Sealer) error {
+// Reindex computes the blind index of last four digits and birthday. It is called after either has changed.
+func (r *Record) Reindex(s *pii.Sealer) error {
 	cu := &r.Customer
 	cu.SSNLastFourBirthdayIndex = nil
 	if cu.Birthday == nil || cu.SSNLastFourSealed == nil {

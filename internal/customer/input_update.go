@@ -146,16 +146,3 @@ type DeleteInput struct {
 type RestoreInput struct {
 	ID relay.ID
 }
-
-// MergeInput is what mergeCustomers needs.
-type MergeInput struct {
-	SurvivorID   relay.ID
-	DuplicateIDs []*relay.ID
-	Reason       graphql.Omittable[*string]
-}
-
-// MergeResult is what mergeCustomers answers.
-type MergeResult struct {
-	Customer *Customer
-	Merged   []*Customer
-}

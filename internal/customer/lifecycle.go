@@ -3,14 +3,13 @@ package customer
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/google/uuid"
 
 	"caseload/internal/audit"
+	"caseload/internal/customer/check"
 	"caseload/internal/db"
 	"caseload/internal/fault"
 	"caseload/internal/relay"
@@ -39,23 +38,6 @@ func checkVersion(c *fault.Check, expected graphql.Omittable[*int32], stored int
 	}
 }
 
-// maxReason bounds the reasons of a deletion and a merge.
-const maxReason = 500
-
-// checkReason returns the reason of a change, "" when none was given.
-func checkReason(c *fault.Check, in graphql.Omittable[*string]) string {
-	if in.Value() == nil {
-		return ""
-	}
-	reason := strings.TrimSpace(*in.Value())
-	if utf8.RuneCountInString(reason) > maxReason {
-		c.At("reason").Add(fault.TooLong, "A reason has at most %d characters.", maxReason)
-	} else if strings.ContainsRune(reason, 0) || !utf8.ValidString(reason) {
-		c.At("reason").Add(fault.Invalid, "A reason must be valid UTF-8 without the character NUL.")
-	}
-	return reason
-}
-
 // Delete marks a customer as deleted and cancels its planned calls. All that is known of the customer stays, so
 // that it can be restored. Deleting again changes nothing. Wrong input comes back as fault.UserErrors.
 func (s *Service) Delete(ctx context.Context, v *viewer.Viewer, in DeleteInput) (*Customer, error) {
@@ -64,7 +46,7 @@ func (s *Service) Delete(ctx context.Context, v *viewer.Viewer, in DeleteInput) 
 		return nil, err
 	}
 	c := fault.NewCheck("input")
-	reason := checkReason(c, in.Reason)
+	reason := check.Reason(c, in.Reason)
 	if err := c.Err(); err != nil {
 		return nil, err
 	}
@@ -123,7 +105,7 @@ func (s *Service) changeLife(ctx context.Context, v *viewer.Viewer, id uuid.UUID
 			return fmt.Errorf("write customer: %w", err)
 		}
 		if kind == EventDeleted {
-			if err := s.retireAll(ctx, tx, v, []uuid.UUID{id}, "the customer was deleted"); err != nil {
+			if err := s.Retire(ctx, tx, v, []uuid.UUID{id}, "the customer was deleted"); err != nil {
 				return err
 			}
 		}

@@ -49,11 +49,6 @@ type Lists struct {
 	Phones      *relay.Spec[Phone]
 	Addresses   *relay.Spec[Address]
 	Loans       *relay.Spec[Loan]
-
-	Accounts       *relay.Spec[Account]
-	AccountHolders *relay.Spec[AccountHolder]
-	Cards          *relay.Spec[Card]
-	ImportRows     *relay.Spec[ImportRow]
 }
 
 // NewLists declares the lists. The sealer makes the blind indexes that some filters compare.
@@ -79,18 +74,6 @@ func NewLists(sealer *pii.Sealer) Lists {
 		Phones:      &relay.Spec[Phone]{Table: Phones, Default: db.By("created_at")},
 		Addresses:   &relay.Spec[Address]{Table: Addresses, Default: db.By("created_at")},
 		Loans:       &relay.Spec[Loan]{Table: Loans, Default: db.By("created_at")},
-		Accounts: &relay.Spec[Account]{
-			Table:   Accounts,
-			Default: db.By("created_at"),
-			Orders:  map[string]db.Term{"CREATED_AT": {Column: "created_at"}},
-			Filter: func(ctx context.Context, raw any) (db.Where, error) {
-				v := viewer.From(ctx)
-				return relay.FilterBy(func(f *AccountFilter) (db.Where, error) { return f.special(v, sealer) })(ctx, raw)
-			},
-		},
-		AccountHolders: &relay.Spec[AccountHolder]{Table: AccountHolders, Default: db.By("created_at")},
-		Cards:          &relay.Spec[Card]{Table: Cards, Default: db.By("created_at")},
-		ImportRows:     &relay.Spec[ImportRow]{Table: ImportRows, Default: db.By("index")},
 	}
 }
 
@@ -166,44 +149,6 @@ func (f *Filter) special(v *viewer.Viewer, sealer *pii.Sealer) (db.Where, error)
 			return w, fault.New(fault.BadUserInput, "The lastFour of a filter %v.", err)
 		}
 		w = w.And("c.ssn_last_four_birthday_index = ?", lastFourIndex(sealer, v.OrganizationID, digits, l.Birthday))
-	}
-	return w, nil
-}
-
-// AccountKey is the id of an account in a source system.
-type AccountKey struct {
-	Source          string
-	SourceAccountID string
-}
-
-// AccountFilter narrows a list of accounts.
-type AccountFilter struct {
-	Source            *relay.StringFilter   `filter:"source"`
-	SourceAccountID   *relay.StringFilter   `filter:"source_account_id"`
-	Type              *relay.StringFilter   `filter:"type"`
-	SourcePortfolioID *relay.StringFilter   `filter:"source_portfolio_id"`
-	PrimaryCustomer   *relay.IDFilter       `filter:"primary_customer_id,cust"`
-	CreatedAt         *relay.DateTimeFilter `filter:"created_at"`
-	UpdatedAt         *relay.DateTimeFilter `filter:"updated_at"`
-	Status            graphql.Omittable[*AccountStatus]
-	Number            graphql.Omittable[*string]
-	And               []*AccountFilter
-	Or                []*AccountFilter
-	Not               *AccountFilter
-}
-
-// special answers what is not a column of its own.
-func (f *AccountFilter) special(v *viewer.Viewer, sealer *pii.Sealer) (db.Where, error) {
-	var w db.Where
-	if status := f.Status.Value(); status != nil {
-		w = w.And("c.status = ?", string(*status))
-	}
-	if number := f.Number.Value(); number != nil {
-		// A filter that finds by personal data tells it, so it needs the same permission as reading it.
-		if err := v.Require(viewer.PIIRead); err != nil {
-			return w, err
-		}
-		w = w.And("c.number_index = ?", accountNumberIndex(sealer, v.OrganizationID, *number))
 	}
 	return w, nil
 }

@@ -57,6 +57,19 @@ func NewRecord(v *viewer.Viewer, referenceID string) *Record {
 	return r
 }
 
+// NoteChange adds names of what changes beside the record, such as a section: [Record.Settle] returns them too, and the
+// customer's version rises. A name counts once.
+func (r *Record) NoteChange(names ...string) {
+	for _, name := range names {
+		if !slices.Contains(r.also, name) {
+			r.also = append(slices.Clip(r.also), name)
+		}
+	}
+}
+
+// ParentChanged reports whether the record has another parent than what is stored.
+func (r *Record) ParentChanged() bool { return !Same(r.Customer.ParentID, r.stored.customer.ParentID) }
+
 // keep remembers the record as it is stored.
 func (r *Record) keep() {
 	s := &stored{customer: r.Customer, others: r.Others, identifiers: r.Identifiers}
@@ -85,8 +98,29 @@ type SourceKey struct{ Source, SourceID, Language string }
 // SourceKey returns what the identifier is known by.
 func (i *Identifier) SourceKey() SourceKey { return SourceKey{i.Source, i.SourceID, i.Language} }
 
-func (k SourceKey) compare(o SourceKey) int {
+// Compare orders keys by source, id and language. Locks of keys are taken in this order.
+func (k SourceKey) Compare(o SourceKey) int {
 	return cmp.Or(strings.Compare(k.Source, o.Source), strings.Compare(k.SourceID, o.SourceID), strings.Compare(k.Language, o.Language))
+}
+
+// AwaitedParent returns the name of a parent who is not known.
+func (c *Customer) AwaitedParent() (SourceKey, bool) {
+	if c.ParentID != nil {
+		return SourceKey{}, false
+	}
+	return c.ParentName()
+}
+
+// ParentName returns the name by which the customer's parent was named.
+func (c *Customer) ParentName() (SourceKey, bool) {
+	if c.ParentSource == nil || c.ParentSourceID == nil {
+		return SourceKey{}, false
+	}
+	key := SourceKey{Source: *c.ParentSource, SourceID: *c.ParentSourceID}
+	if c.ParentLanguage != nil {
+		key.Language = *c.ParentLanguage
+	}
+	return key, true
 }
 
 // Identify adds an id of a source system to the record if it has it not yet, and lets change, which may be nil, set
@@ -109,7 +143,7 @@ func (r *Record) Identify(key SourceKey, change func(*Identifier)) {
 	}
 	i := *r.Identifiers[n]
 	change(&i)
-	if !sameTime(i.SourceCreatedAt, r.Identifiers[n].SourceCreatedAt) || !sameTime(i.SourceUpdatedAt, r.Identifiers[n].SourceUpdatedAt) {
+	if !SameTime(i.SourceCreatedAt, r.Identifiers[n].SourceCreatedAt) || !SameTime(i.SourceUpdatedAt, r.Identifiers[n].SourceUpdatedAt) {
 		r.Identifiers = slices.Clone(r.Identifiers)
 		r.Identifiers[n] = &i
 	}
@@ -151,7 +185,7 @@ func (r *Record) Settle(v *viewer.Viewer, now time.Time) []string {
 	for _, a := range r.changedAddresses() {
 		own(&a.Row, &a.CustomerID, &a.CreatedAt, &a.UpdatedAt)
 	}
-	for _, i := range r.newIdentifiers() {
+	for _, i := range r.NewIdentifiers() {
 		i.CreatedAt = now
 	}
 	return r.changed
@@ -175,33 +209,33 @@ var told = []struct {
 	name string
 	same func(a, b *Customer) bool
 }{
-	{"first_name", func(a, b *Customer) bool { return same(a.FirstName, b.FirstName) }},
-	{"middle_name", func(a, b *Customer) bool { return same(a.MiddleName, b.MiddleName) }},
-	{"last_name", func(a, b *Customer) bool { return same(a.LastName, b.LastName) }},
-	{"email", func(a, b *Customer) bool { return same(a.Email, b.Email) }},
-	{"birthday", func(a, b *Customer) bool { return same(a.Birthday, b.Birthday) }},
+	{"first_name", func(a, b *Customer) bool { return Same(a.FirstName, b.FirstName) }},
+	{"middle_name", func(a, b *Customer) bool { return Same(a.MiddleName, b.MiddleName) }},
+	{"last_name", func(a, b *Customer) bool { return Same(a.LastName, b.LastName) }},
+	{"email", func(a, b *Customer) bool { return Same(a.Email, b.Email) }},
+	{"birthday", func(a, b *Customer) bool { return Same(a.Birthday, b.Birthday) }},
 	{"ssn", func(a, b *Customer) bool { return bytes.Equal(a.SSNSealed, b.SSNSealed) }},
 	{"ssn_last_four", func(a, b *Customer) bool { return bytes.Equal(a.SSNLastFourSealed, b.SSNLastFourSealed) }},
-	{"time_zone", func(a, b *Customer) bool { return same(a.TimeZone, b.TimeZone) }},
-	{"language", func(a, b *Customer) bool { return same(a.Language, b.Language) }},
+	{"time_zone", func(a, b *Customer) bool { return Same(a.TimeZone, b.TimeZone) }},
+	{"language", func(a, b *Customer) bool { return Same(a.Language, b.Language) }},
 	{"do_not_call", func(a, b *Customer) bool { return a.DoNotCall == b.DoNotCall }},
 	{"do_not_sms", func(a, b *Customer) bool { return a.DoNotSMS == b.DoNotSMS }},
 	{"do_not_email", func(a, b *Customer) bool { return a.DoNotEmail == b.DoNotEmail }},
 	{"do_not_mail", func(a, b *Customer) bool { return a.DoNotMail == b.DoNotMail }},
 	{"is_test", func(a, b *Customer) bool { return a.IsTest == b.IsTest }},
 	{"external_metadata", func(a, b *Customer) bool { return sameJSON(a.ExternalMetadata, b.ExternalMetadata) }},
-	{"reference_id", func(a, b *Customer) bool { return same(a.ReferenceID, b.ReferenceID) }},
-	{"debtor_id", func(a, b *Customer) bool { return same(a.DebtorID, b.DebtorID) }},
-	{"abbreviation", func(a, b *Customer) bool { return same(a.Abbreviation, b.Abbreviation) }},
-	{"title", func(a, b *Customer) bool { return same(a.Title, b.Title) }},
-	{"gender", func(a, b *Customer) bool { return same(a.Gender, b.Gender) }},
-	{"parent_id", func(a, b *Customer) bool { return same(a.ParentID, b.ParentID) }},
-	{"parent_source", func(a, b *Customer) bool { return same(a.ParentSource, b.ParentSource) }},
-	{"parent_source_id", func(a, b *Customer) bool { return same(a.ParentSourceID, b.ParentSourceID) }},
-	{"parent_language", func(a, b *Customer) bool { return same(a.ParentLanguage, b.ParentLanguage) }},
-	{"deleted_at", func(a, b *Customer) bool { return sameTime(a.DeletedAt, b.DeletedAt) }},
-	{"deleted_by", func(a, b *Customer) bool { return same(a.DeletedBy, b.DeletedBy) }},
-	{"merged_into_id", func(a, b *Customer) bool { return same(a.MergedIntoID, b.MergedIntoID) }},
+	{"reference_id", func(a, b *Customer) bool { return Same(a.ReferenceID, b.ReferenceID) }},
+	{"debtor_id", func(a, b *Customer) bool { return Same(a.DebtorID, b.DebtorID) }},
+	{"abbreviation", func(a, b *Customer) bool { return Same(a.Abbreviation, b.Abbreviation) }},
+	{"title", func(a, b *Customer) bool { return Same(a.Title, b.Title) }},
+	{"gender", func(a, b *Customer) bool { return Same(a.Gender, b.Gender) }},
+	{"parent_id", func(a, b *Customer) bool { return Same(a.ParentID, b.ParentID) }},
+	{"parent_source", func(a, b *Customer) bool { return Same(a.ParentSource, b.ParentSource) }},
+	{"parent_source_id", func(a, b *Customer) bool { return Same(a.ParentSourceID, b.ParentSourceID) }},
+	{"parent_language", func(a, b *Customer) bool { return Same(a.ParentLanguage, b.ParentLanguage) }},
+	{"deleted_at", func(a, b *Customer) bool { return SameTime(a.DeletedAt, b.DeletedAt) }},
+	{"deleted_by", func(a, b *Customer) bool { return Same(a.DeletedBy, b.DeletedBy) }},
+	{"merged_into_id", func(a, b *Customer) bool { return Same(a.MergedIntoID, b.MergedIntoID) }},
 }
 
 // changes names what differs from the stored record. Names of columns, without values, for the audit log.
@@ -222,7 +256,7 @@ func (r *Record) changes() []string {
 	if len(r.changedAddresses()) > 0 || len(r.removedAddresses()) > 0 {
 		out = append(out, "address")
 	}
-	if r.stored != nil && len(r.newIdentifiers()) > 0 {
+	if r.stored != nil && len(r.NewIdentifiers()) > 0 {
 		out = append(out, "identifier")
 	}
 	return append(out, r.also...)
@@ -242,11 +276,13 @@ func (r *Record) Differs(before *Record) bool {
 	return slices.ContainsFunc(r.Others, func(a *Address) bool { return !sameAddress(a, labelled(before.Others, a.Label)) })
 }
 
-func same[T comparable](a, b *T) bool {
+// Same reports whether two optional values are equal.
+func Same[T comparable](a, b *T) bool {
 	return a == b || a != nil && b != nil && *a == *b
 }
 
-func sameTime(a, b *time.Time) bool {
+// SameTime reports whether two optional times are the same instant.
+func SameTime(a, b *time.Time) bool {
 	return a == b || a != nil && b != nil && a.Equal(*b)
 }
 
@@ -255,8 +291,8 @@ func samePhone(a, b *Phone) bool {
 }
 
 func sameAddress(a, b *Address) bool {
-	return a == b || a != nil && b != nil && a.Label == b.Label && a.Country == b.Country && same(a.Line1, b.Line1) && same(a.Line2, b.Line2) &&
-		same(a.City, b.City) && same(a.County, b.County) && same(a.State, b.State) && same(a.PostalCode, b.PostalCode)
+	return a == b || a != nil && b != nil && a.Label == b.Label && a.Country == b.Country && Same(a.Line1, b.Line1) && Same(a.Line2, b.Line2) &&
+		Same(a.City, b.City) && Same(a.County, b.County) && Same(a.State, b.State) && Same(a.PostalCode, b.PostalCode)
 }
 
 func labelled(addresses []*Address, label AddressLabel) *Address {
@@ -325,8 +361,8 @@ func (r *Record) removedAddresses() []*Address {
 	return out
 }
 
-// newIdentifiers are the ids that are not stored yet.
-func (r *Record) newIdentifiers() []*Identifier {
+// NewIdentifiers are the ids that are not stored yet.
+func (r *Record) NewIdentifiers() []*Identifier {
 	if r.stored == nil {
 		return r.Identifiers
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"caseload/internal/customer/account"
 	"caseload/internal/db"
 	"caseload/internal/pii"
 )
@@ -59,7 +60,7 @@ func (r *reseal) tables(ctx context.Context) error {
 		err = resealTable(ctx, r, Medicares, Table.Name(), func(m *Medicare) (uuid.UUID, map[string]*[]byte) { return m.UUID, m.sealed() })
 	}
 	if err == nil {
-		err = resealTable(ctx, r, Accounts, "", func(a *Account) (uuid.UUID, map[string]*[]byte) {
+		err = resealTable(ctx, r, account.Accounts, "", func(a *account.Account) (uuid.UUID, map[string]*[]byte) {
 			return a.UUID, map[string]*[]byte{"number_sealed": &a.NumberSealed}
 		})
 	}

@@ -9,6 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"caseload/internal/customer"
+	"caseload/internal/customer/account"
+	"caseload/internal/customer/customertest"
 	"caseload/internal/db"
 	"caseload/internal/dbtest"
 	"caseload/internal/pii"
@@ -51,9 +53,9 @@ func TestReseal(t *testing.T) {
 	owner := rows[0].Row
 	require.NoError(t, customer.Medicares.Insert(ctx, pool, sc, &customer.Medicare{Row: owner, MBISealed: seal("customer_medicare", "mbi_sealed", owner.UUID),
 		MedicaidNumberSealed: seal("customer_medicare", "medicaid_number_sealed", owner.UUID), VANumberSealed: seal("customer_medicare", "va_number_sealed", owner.UUID), CreatedAt: now, UpdatedAt: now}))
-	account := db.NewID()
-	require.NoError(t, customer.Accounts.Insert(ctx, pool, sc, &customer.Account{Row: db.Row{OrganizationID: sc.OrganizationID, UUID: account}, Source: "1", SourceAccountID: "A", Status: customer.Open, Type: "DDA",
-		PrimarySourceCustomerID: "x", NumberSealed: seal("accounts", "number_sealed", account), Version: 1, CreatedAt: now, UpdatedAt: now, CreatedBy: "x", UpdatedBy: "x"}))
+	id := db.NewID()
+	require.NoError(t, account.Accounts.Insert(ctx, pool, sc, &account.Account{Row: db.Row{OrganizationID: sc.OrganizationID, UUID: id}, Source: "1", SourceAccountID: "A", Status: account.Open, Type: "DDA",
+		PrimarySourceCustomerID: "x", NumberSealed: seal("accounts", "number_sealed", id), Version: 1, CreatedAt: now, UpdatedAt: now, CreatedBy: "x", UpdatedBy: "x"}))
 
 	n, err := customer.Reseal(ctx, pool, after, sc, now)
 	require.NoError(t, err)
@@ -65,7 +67,7 @@ func TestReseal(t *testing.T) {
 	for _, v := range []struct {
 		table, column string
 		row           uuid.UUID
-	}{{"customer_medicare", "mbi_sealed", owner.UUID}, {"customer_medicare", "medicaid_number_sealed", owner.UUID}, {"customer_medicare", "va_number_sealed", owner.UUID}, {"accounts", "number_sealed", account}} {
+	}{{"customer_medicare", "mbi_sealed", owner.UUID}, {"customer_medicare", "medicaid_number_sealed", owner.UUID}, {"customer_medicare", "va_number_sealed", owner.UUID}, {"accounts", "number_sealed", id}} {
 		var sealed []byte
 		require.NoError(t, pool.Get(ctx, &sealed, "SELECT "+v.column+" FROM "+v.table+" WHERE id = $1", v.row))
 		require.False(t, after.Stale(sealed), v.column)
@@ -128,7 +130,7 @@ func TestResealWaitsForWhoChangesASection(t *testing.T) {
 			_, err := customer.Reseal(ctx, pool, after, sc, now)
 			done <- err
 		}()
-		if err := waited(ctx, tx, done); err != nil {
+		if err := customertest.AwaitWaiter(ctx, tx, done); err != nil {
 			return err
 		}
 		yes := true

@@ -12,7 +12,6 @@ const (
 	indexSSN              = "customers.ssn"
 	indexLastFourBirthday = "customers.ssn_last_four+birthday"
 	indexMBI              = "customer_medicare.mbi"
-	indexAccountNumber    = "accounts.number"
 )
 
 func at(organizationID, id uuid.UUID, column string) pii.Location {
@@ -57,14 +56,6 @@ func (c *Customer) setSSN(s *pii.Sealer, ssn pii.SSN) (err error) {
 	}
 	c.SSNIndex = s.Index(c.OrganizationID, indexSSN, ssn.Reveal())
 	return c.setLastFour(s, ssn.LastFour())
-}
-
-func accountNumberIndex(s *pii.Sealer, organizationID uuid.UUID, number string) []byte {
-	return s.Index(organizationID, indexAccountNumber, pii.NormalizeAccountNumber(number))
-}
-
-func accountNumberAt(organizationID, id uuid.UUID) pii.Location {
-	return pii.Location{OrganizationID: organizationID, Table: "accounts", Column: "number_sealed", Row: id}
 }
 
 func medicareAt(organizationID, id uuid.UUID, column string) pii.Location {

@@ -157,19 +157,25 @@ type sectionRow[T any] interface {
 }
 
 func (p *Profile) head() (*db.Row, *time.Time, *time.Time) { return &p.Row, &p.CreatedAt, &p.UpdatedAt }
+
 func (c *Coverage) head() (*db.Row, *time.Time, *time.Time) {
 	return &c.Row, &c.CreatedAt, &c.UpdatedAt
 }
+
 func (m *Medicare) head() (*db.Row, *time.Time, *time.Time) {
 	return &m.Row, &m.CreatedAt, &m.UpdatedAt
 }
+
 func (h *Household) head() (*db.Row, *time.Time, *time.Time) {
 	return &h.Row, &h.CreatedAt, &h.UpdatedAt
 }
+
 func (e *Enrollment) head() (*db.Row, *time.Time, *time.Time) {
 	return &e.Row, &e.CreatedAt, &e.UpdatedAt
 }
+
 func (a *Agent) head() (*db.Row, *time.Time, *time.Time) { return &a.Row, &a.CreatedAt, &a.UpdatedAt }
+
 func (a *AlertProgram) head() (*db.Row, *time.Time, *time.Time) {
 	return &a.Row, &a.CreatedAt, &a.UpdatedAt
 }

@@ -97,7 +97,7 @@ func sameSection[T any](table *db.Table[T], a, b *T) bool {
 		}
 		// Times are compared as instants: those that were read have another location than those that were sent.
 		if t, ok := x.(*time.Time); ok {
-			if !sameTime(t, y.(*time.Time)) {
+			if !SameTime(t, y.(*time.Time)) {
 				return false
 			}
 		} else if !reflect.DeepEqual(x, y) {

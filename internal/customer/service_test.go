@@ -33,25 +33,10 @@ type world struct {
 
 func newWorld(t testing.TB, allowPrivate bool) *world {
 	t.Helper()
-	return newWorldAt(t, dbtest.New(t), allowPrivate)
-}
-
-// newWorldAt is newWorld on a database that is there.
-func newWorldAt(t testing.TB, url string, allowPrivate bool) *world {
-	t.Helper()
-	pool, err := db.Open(url, db.Settings{MaxOpen: 8})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, pool.Close()) })
-	keys, err := pii.GenerateKeys()
-	require.NoError(t, err)
-	sealer, err := pii.NewSealer(keys)
-	require.NoError(t, err)
+	w := dbtest.NewWorld(t, dbtest.WorldOptions{Start: noon})
 	client := lending.New(lending.Options{Timeout: time.Second})
 	t.Cleanup(client.Close)
-	return &world{
-		Service: customer.New(pool, sealer, client, allowPrivate, func() time.Time { return noon }), pool: pool, sealer: sealer,
-		v: &viewer.Viewer{Kind: viewer.APIKey, OrganizationID: uuid.New(), ActorID: uuid.New(), Scopes: viewer.AllScopes()},
-	}
+	return &world{Service: customer.New(w.Pool, w.Sealer, client, allowPrivate, w.Clock.Now), pool: w.Pool, sealer: w.Sealer, v: w.Viewer}
 }
 
 func val[T any](v T) graphql.Omittable[*T] { return graphql.OmittableOf(&v) }

@@ -10,15 +10,17 @@ import (
 	"github.com/google/uuid"
 	"github.com/lib/pq"
 
+	"caseload/internal/customer/account"
+	"caseload/internal/customer/check"
 	"caseload/internal/db"
 	"caseload/internal/fault"
 	"caseload/internal/viewer"
 )
 
-// Locks of customers are taken in the order of their ids by everybody, whatever they are known by, so that two
-// batches with the same customers wait for each other instead of deadlocking. The locking statement gives
-// the newest version of the rows that it locks; what it saw of other tables may be older than the lock.
-const lockOrder = " ORDER BY c.id FOR NO KEY UPDATE OF c"
+// LockOrder ends every statement that locks customers, c: by all in the order of their ids, whatever the customers are found
+// by, so that two batches with the same customers wait for each other instead of deadlocking. The locking statement
+// returns the newest version of the rows that it locks; what it saw of other tables may be older than the lock.
+const LockOrder = " ORDER BY c.id FOR NO KEY UPDATE OF c"
 
 // LockByReference locks the customers that have these references until the transaction ends, and returns
 // their records by reference. References that nobody has are missing from the answer.
@@ -49,6 +51,10 @@ func LockByID(ctx context.Context, tx *db.Tx, s db.Scope, id uuid.UUID) (*Record
 	return byID[id], err
 }
 
+// linksPerTx is how many customers waiting for a parent are linked to it in one transaction, give or take as many: half a
+// million may wait for one, and each is written and audited.
+const linksPerTx = 1000
+
 // lockKnownSQL finds those who are known by keys or by references, and those who wait for an arriving key as their
 // parent, up to a number.
 const lockKnownSQL = `c.id IN (
@@ -67,23 +73,23 @@ const lockKnownSQL = `c.id IN (
 // gets an id meanwhile is not among them: inserting it again is [db.ErrRetry]. Of those who wait it takes no more than
 // fit into one transaction, and crowded tells that there may be others. Five statements, one when nobody is known.
 func LockKnown(ctx context.Context, tx *db.Tx, s db.Scope, keys, arriving []SourceKey, references []string) (records map[uuid.UUID]*Record, crowded bool, err error) {
-	args := append(append(columnsOf(keys), columnsOf(arriving)...), 2*ledAtOnce, pq.Array(references))
+	args := append(append(KeyColumns(keys), KeyColumns(arriving)...), 2*linksPerTx, pq.Array(references))
 	if records, err = lockRecords(ctx, tx, s, lockKnownSQL, args...); err != nil || len(arriving) == 0 {
 		return records, false, err
 	}
 	waiting := 0
 	for _, r := range records {
-		if key, waits := r.Customer.awaits(); waits {
-			if _, arrives := slices.BinarySearchFunc(arriving, key, SourceKey.compare); arrives {
+		if key, waits := r.Customer.AwaitedParent(); waits {
+			if _, arrives := slices.BinarySearchFunc(arriving, key, SourceKey.Compare); arrives {
 				waiting++
 			}
 		}
 	}
-	return records, waiting >= ledAtOnce, nil
+	return records, waiting >= linksPerTx, nil
 }
 
-// columnsOf turns keys into one array per column: source, source id and language.
-func columnsOf(keys []SourceKey) []any {
+// KeyColumns turns keys into one array per column: source, source id and language.
+func KeyColumns(keys []SourceKey) []any {
 	columns := [3]pq.StringArray{make(pq.StringArray, len(keys)), make(pq.StringArray, len(keys)), make(pq.StringArray, len(keys))}
 	for i, k := range keys {
 		columns[0][i], columns[1][i], columns[2][i] = k.Source, k.SourceID, k.Language
@@ -92,7 +98,7 @@ func columnsOf(keys []SourceKey) []any {
 }
 
 func lockRecords(ctx context.Context, tx *db.Tx, s db.Scope, condition string, args ...any) (map[uuid.UUID]*Record, error) {
-	customers, err := Table.Query(ctx, tx, "SELECT "+Table.Select()+" FROM customers c WHERE c.organization_id = $1 AND "+condition+lockOrder,
+	customers, err := Table.Query(ctx, tx, "SELECT "+Table.Select()+" FROM customers c WHERE c.organization_id = $1 AND "+condition+LockOrder,
 		append([]any{s.OrganizationID}, args...)...)
 	if err != nil {
 		return nil, fmt.Errorf("lock customers: %w", err)
@@ -250,7 +256,7 @@ func (w *writes) add(r *Record) {
 	if len(r.changed) == 0 {
 		return
 	}
-	w.identified = append(w.identified, r.newIdentifiers()...)
+	w.identified = append(w.identified, r.NewIdentifiers()...)
 	if r.IsNew {
 		w.created = append(w.created, &r.Customer)
 		if r.Phone != nil {
@@ -276,12 +282,18 @@ func (w *writes) add(r *Record) {
 // identify writes the ids of source systems.
 func (w *writes) identify(ctx context.Context, tx *db.Tx, v *viewer.Viewer) error {
 	// Accounts are locked before ids are written, as createCustomers does it: it has to read accounts first.
-	awaiting, err := lockAwaiting(ctx, tx, v, w.identified)
+	var arriving []account.Arrival
+	for _, i := range w.identified {
+		if i.Language == "" {
+			arriving = append(arriving, account.Arrival{Source: i.Source, SourceID: i.SourceID, CustomerID: i.CustomerID})
+		}
+	}
+	awaiting, err := account.LockAwaiting(ctx, tx, v, arriving)
 	if err != nil {
 		return err
 	}
 	// In the order of their keys: two who bring the same ids wait for each other instead of deadlocking.
-	slices.SortFunc(w.identified, func(a, b *Identifier) int { return a.SourceKey().compare(b.SourceKey()) })
+	slices.SortFunc(w.identified, func(a, b *Identifier) int { return a.SourceKey().Compare(b.SourceKey()) })
 	if _, err := Identifiers.InsertAll(ctx, tx, v.Scope(), w.identified, false); err != nil {
 		return beaten("write identifiers", err, "customer_identifiers_key")
 	}
@@ -292,50 +304,21 @@ func (w *writes) identify(ctx context.Context, tx *db.Tx, v *viewer.Viewer) erro
 			return fmt.Errorf("date identifiers: %w", err)
 		}
 	}
-	return awaiting.resolve(ctx, tx, v)
-}
-
-// BlockPhone marks the customer's phones of this number as not to be called, and reports whether one was not marked
-// yet. The caller holds the customer's lock. Safe to repeat.
-func BlockPhone(ctx context.Context, tx *db.Tx, v *viewer.Viewer, customerID uuid.UUID, number, reason string) (bool, error) {
-	n, err := tx.Exec(ctx, `
-		WITH blocked AS (
-			UPDATE customer_phones SET blocked_at = $4, blocked_reason = $5, updated_at = $4
-			WHERE organization_id = $1 AND customer_id = $2 AND number = $3 AND blocked_at IS NULL RETURNING 1)
-		UPDATE customers SET version = version + 1, updated_at = $4, updated_by = $6
-		WHERE organization_id = $1 AND id = $2 AND EXISTS (SELECT FROM blocked)`,
-		v.OrganizationID, customerID, number, tx.Now, reason, v.ActorText())
-	if err != nil {
-		return false, fmt.Errorf("block phone: %w", err)
-	}
-	return n > 0, nil
-}
-
-// SetDoNotCall marks a customer as not to be called, in effect at once (47 CFR 64.1200(a)(10) allows ten
-// business days; we take none). The caller holds the customer's lock. Safe to repeat.
-func SetDoNotCall(ctx context.Context, tx *db.Tx, v *viewer.Viewer, id uuid.UUID) error {
-	_, err := tx.Exec(ctx, `
-		UPDATE customers SET do_not_call = true, do_not_call_at = $3, version = version + 1, updated_at = $3, updated_by = $4
-		WHERE organization_id = $1 AND id = $2 AND NOT do_not_call`,
-		v.OrganizationID, id, tx.Now, v.ActorText())
-	if err != nil {
-		return fmt.Errorf("mark customer as not to be called: %w", err)
-	}
-	return nil
+	return awaiting.Resolve(ctx, tx, v)
 }
 
 // Find returns one customer by exactly one of three ways. Nil arguments are not given; more or fewer than one
 // is BAD_USER_INPUT, none found is NOT_FOUND.
 func Find(ctx context.Context, q db.Querier, s db.Scope, id *uuid.UUID, referenceID *string, identifier *IdentifierInput) (*Customer, error) {
-	w, err := Which(id, referenceID, identifier)
+	w, err := ByKey(id, referenceID, identifier)
 	if err != nil {
 		return nil, err
 	}
 	return Table.One(ctx, q, s, w)
 }
 
-// Which is the condition of [Find]. The error is BAD_USER_INPUT.
-func Which(id *uuid.UUID, referenceID *string, identifier *IdentifierInput) (db.Where, error) {
+// ByKey is the condition of [Find]. The error is BAD_USER_INPUT.
+func ByKey(id *uuid.UUID, referenceID *string, identifier *IdentifierInput) (db.Where, error) {
 	given := 0
 	var w db.Where
 	if id != nil {
@@ -350,7 +333,7 @@ func Which(id *uuid.UUID, referenceID *string, identifier *IdentifierInput) (db.
 		given++
 		language := ""
 		if l := identifier.Language.Value(); l != nil {
-			language = languageKey(*l)
+			language = check.LanguageKey(*l)
 		}
 		w = w.And(`c.id = (SELECT i.customer_id FROM customer_identifiers i
 			WHERE i.organization_id = c.organization_id AND i.source = ? AND i.source_id = ? AND i.language = ?)`,

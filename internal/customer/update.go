@@ -10,6 +10,7 @@ import (
 
 	"caseload/internal/audit"
 	"caseload/internal/civil"
+	"caseload/internal/customer/check"
 	"caseload/internal/db"
 	"caseload/internal/fault"
 	"caseload/internal/pii"
@@ -65,7 +66,7 @@ type update struct {
 	sealer *pii.Sealer
 	// sections write what changed of the sections.
 	sections []func(ctx context.Context) error
-	marked   marked
+	marked   DoNotCallChange
 }
 
 func (s *Service) writeUpdate(ctx context.Context, u *update) error {
@@ -83,9 +84,9 @@ func (s *Service) writeUpdate(ctx context.Context, u *update) error {
 	}
 	row := &u.r.Customer
 	entries := []audit.Change{{Action: "customer.updated", Target: row.ID(), CustomerID: row.UUID, Fields: map[string]any{"fields": fields}}}
-	entries = append(entries, u.marked.changes(row)...)
-	if u.marked.set {
-		if err := s.retireAll(ctx, u.tx, u.v, []uuid.UUID{row.UUID}, "the customer asked not to be called"); err != nil {
+	entries = append(entries, u.marked.Entries(row)...)
+	if u.marked.Set {
+		if err := s.Retire(ctx, u.tx, u.v, []uuid.UUID{row.UUID}, "the customer asked not to be called"); err != nil {
 			return err
 		}
 	}
@@ -101,13 +102,13 @@ func (u *update) merge(ctx context.Context, in *UpdateInput) error {
 	if in.ReferenceID.IsSet() {
 		reference := in.ReferenceID.Value()
 		if reference != nil {
-			CheckReference(c.At("referenceId"), *reference)
+			check.Reference(c.At("referenceId"), *reference)
 		}
 		cu.ReferenceID = reference
 	}
-	idText(c, "debtorId", in.DebtorID, maxText, &cu.DebtorID)
-	text(c, "abbreviation", in.Abbreviation, maxShort, &cu.Abbreviation)
-	text(c, "title", in.Title, maxShort, &cu.Title)
+	check.ID(c, "debtorId", in.DebtorID, check.MaxText, &cu.DebtorID)
+	check.Text(c, "abbreviation", in.Abbreviation, check.MaxShort, &cu.Abbreviation)
+	check.Text(c, "title", in.Title, check.MaxShort, &cu.Title)
 	optional(in.Gender, &cu.Gender)
 	u.mergeMetadata(in.ExternalMetadata)
 	u.mergePhone(in.Phone)
@@ -118,12 +119,6 @@ func (u *update) merge(ctx context.Context, in *UpdateInput) error {
 	}
 	return u.mergeSections(ctx, in)
 }
-
-// Lengths that count Unicode code points (docs/limits.md).
-const (
-	maxShort      = 50
-	maxPostalCode = 20
-)
 
 // shared leads from the names that the fields have in a sync to those that they have here.
 var shared = map[string]string{"timezone": "timeZone"}
@@ -190,7 +185,7 @@ func (u *update) mergePhone(in graphql.Omittable[*UpdatePhoneInput]) {
 	}
 	if number.IsSet() {
 		var digits *string
-		if !text(c, "number", number, maxText, &digits) {
+		if !check.Text(c, "number", number, check.MaxText, &digits) {
 			return
 		}
 		e164, line, ok := ParsePhone(*digits)
@@ -219,7 +214,7 @@ func (u *update) mergePhone(in graphql.Omittable[*UpdatePhoneInput]) {
 // mergeConsent changes what the customer agreed to.
 func (u *update) mergeConsent(in graphql.Omittable[*UpdateConsentInput]) {
 	if c := u.c.At("consent"); notNull(c, in) {
-		u.marked = u.r.mergeConsent(c, u.v, u.tx.Now, in.Value())
+		u.marked = u.r.MergeConsent(c, u.v, u.tx.Now, in.Value())
 	}
 }
 
@@ -236,4 +231,19 @@ func notNull[T any](c *fault.Check, in graphql.Omittable[*T]) bool {
 		c.Add(fault.Required, "It cannot be null: give a value, or leave it out to keep what is stored.")
 	}
 	return in.Value() != nil
+}
+
+// mergeAddress changes the primary address; null removes it.
+func (u *update) mergeAddress(in graphql.Omittable[*UpdateAddressInput]) {
+	if !in.IsSet() {
+		return
+	}
+	if in.Value() == nil {
+		u.r.Address = nil
+		return
+	}
+	sent := in.Value()
+	fields := AddressInput{Line1: sent.Line1, Line2: sent.Line2, City: sent.City, County: sent.County, State: sent.State,
+		PostalCode: sent.PostalCode, Country: sent.Country}
+	u.r.MergePrimaryAddress(u.c.At("address"), &fields, plainNames)
 }

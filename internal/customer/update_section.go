@@ -9,6 +9,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/google/uuid"
 
+	"caseload/internal/customer/check"
 	"caseload/internal/db"
 	"caseload/internal/fault"
 	"caseload/internal/pii"
@@ -71,7 +72,7 @@ func patch[T, I any, P sectionRow[T]](ctx context.Context, u *update, name strin
 	default:
 		u.sections = append(u.sections, func(ctx context.Context) error { return writeSection(ctx, u.tx, sc, table, next) })
 	}
-	u.r.also = append(u.r.also, name)
+	u.r.NoteChange(name)
 	return nil
 }
 
@@ -80,15 +81,15 @@ func (u *update) mergeProfile(p *Profile, in *UpdateProfileInput, c *fault.Check
 	optional(in.QualificationStatus, &p.QualificationStatus)
 	optional(in.Intent, &p.Intent)
 	optional(in.IsDecisionMaker, &p.IsDecisionMaker)
-	text(c, "disqualificationReason", in.DisqualificationReason, maxText, &p.DisqualificationReason)
-	text(c, "productInterest", in.ProductInterest, maxText, &p.ProductInterest)
-	text(c, "productFamily", in.ProductFamily, maxText, &p.ProductFamily)
-	text(c, "salutation", in.Salutation, maxShort, &p.Salutation)
-	text(c, "suffix", in.Suffix, maxShort, &p.Suffix)
-	text(c, "preferredName", in.PreferredName, maxText, &p.PreferredName)
-	text(c, "ethnicity", in.Ethnicity, maxShort, &p.Ethnicity)
+	check.Text(c, "disqualificationReason", in.DisqualificationReason, check.MaxText, &p.DisqualificationReason)
+	check.Text(c, "productInterest", in.ProductInterest, check.MaxText, &p.ProductInterest)
+	check.Text(c, "productFamily", in.ProductFamily, check.MaxText, &p.ProductFamily)
+	check.Text(c, "salutation", in.Salutation, check.MaxShort, &p.Salutation)
+	check.Text(c, "suffix", in.Suffix, check.MaxShort, &p.Suffix)
+	check.Text(c, "preferredName", in.PreferredName, check.MaxText, &p.PreferredName)
+	check.Text(c, "ethnicity", in.Ethnicity, check.MaxShort, &p.Ethnicity)
 	optional(in.MaritalStatus, &p.MaritalStatus)
-	idText(c, "clientCustomerId", in.ClientCustomerID, maxText, &p.ClientCustomerID)
+	check.ID(c, "clientCustomerId", in.ClientCustomerID, check.MaxText, &p.ClientCustomerID)
 	uuidText(c, "currentSourceId", in.CurrentSourceID, &p.CurrentSourceID)
 	uuidText(c, "originalSourceId", in.OriginalSourceID, &p.OriginalSourceID)
 	past(c, "lastContactedAt", in.LastContactedAt, u.tx.Now, &p.LastContactedAt)
@@ -98,8 +99,8 @@ func (u *update) mergeProfile(p *Profile, in *UpdateProfileInput, c *fault.Check
 
 func mergeCoverage(r *Coverage, in *UpdateCoverageInput, c *fault.Check) error {
 	optional(in.ExistingCoverage, &r.ExistingCoverage)
-	text(c, "planName", in.PlanName, maxText, &r.PlanName)
-	text(c, "carrier", in.Carrier, maxText, &r.Carrier)
+	check.Text(c, "planName", in.PlanName, check.MaxText, &r.PlanName)
+	check.Text(c, "carrier", in.Carrier, check.MaxText, &r.Carrier)
 	optional(in.DesiredStartOn, &r.DesiredStartOn)
 	return nil
 }
@@ -111,9 +112,9 @@ func (u *update) mergeMedicare(m *Medicare, in *UpdateMedicareInput, c *fault.Ch
 	optional(in.HasMedicaid, &m.HasMedicaid)
 	optional(in.HasDisabilityBenefits, &m.HasDisabilityBenefits)
 	optional(in.IsVeteran, &m.IsVeteran)
-	idText(c, "healthSherpaCustomerId", in.HealthSherpaCustomerID, maxText, &m.HealthSherpaCustomerID)
+	check.ID(c, "healthSherpaCustomerId", in.HealthSherpaCustomerID, check.MaxText, &m.HealthSherpaCustomerID)
 	var number *string
-	if text(c, "mbi", in.MBI, maxText, &number) {
+	if check.Text(c, "mbi", in.MBI, check.MaxText, &number) {
 		wrong := false
 		if number != nil {
 			mbi, err := pii.ParseMBI(*number)
@@ -129,12 +130,12 @@ func (u *update) mergeMedicare(m *Medicare, in *UpdateMedicareInput, c *fault.Ch
 			}
 		}
 	}
-	if text(c, "medicaidNumber", in.MedicaidNumber, maxText, &number) {
+	if check.Text(c, "medicaidNumber", in.MedicaidNumber, check.MaxText, &number) {
 		if err := m.put(u.sealer, columnMedicaid, number); err != nil {
 			return err
 		}
 	}
-	if text(c, "vaNumber", in.VANumber, maxText, &number) {
+	if check.Text(c, "vaNumber", in.VANumber, check.MaxText, &number) {
 		return m.put(u.sealer, columnVA, number)
 	}
 	return nil
@@ -143,7 +144,7 @@ func (u *update) mergeMedicare(m *Medicare, in *UpdateMedicareInput, c *fault.Ch
 func mergeHousehold(h *Household, in *UpdateHouseholdInput, c *fault.Check) error {
 	optional(in.HouseholdIncome, &h.HouseholdIncome)
 	optional(in.AnnualIncome, &h.AnnualIncome)
-	text(c, "filingStatus", in.FilingStatus, maxShort, &h.FilingStatus)
+	check.Text(c, "filingStatus", in.FilingStatus, check.MaxShort, &h.FilingStatus)
 	if n := in.DependentCount.Value(); n != nil && *n < 0 {
 		c.At("dependentCount").Add(fault.OutOfRange, "Give 0 or more.")
 	} else {
@@ -156,17 +157,17 @@ func mergeHousehold(h *Household, in *UpdateHouseholdInput, c *fault.Check) erro
 
 func mergeEnrollment(e *Enrollment, in *UpdateEnrollmentInput, c *fault.Check) error {
 	uuidText(c, "memberId", in.MemberID, &e.MemberID)
-	text(c, "carrierName", in.CarrierName, maxText, &e.CarrierName)
-	text(c, "planName", in.PlanName, maxText, &e.PlanName)
-	text(c, "planCode", in.PlanCode, maxText, &e.PlanCode)
+	check.Text(c, "carrierName", in.CarrierName, check.MaxText, &e.CarrierName)
+	check.Text(c, "planName", in.PlanName, check.MaxText, &e.PlanName)
+	check.Text(c, "planCode", in.PlanCode, check.MaxText, &e.PlanCode)
 	optional(in.EnrolledOn, &e.EnrolledOn)
 	optional(in.EffectiveOn, &e.EffectiveOn)
-	idText(c, "carrierAssignedCustomerId", in.CarrierAssignedCustomerID, maxText, &e.CarrierAssignedCustomerID)
+	check.ID(c, "carrierAssignedCustomerId", in.CarrierAssignedCustomerID, check.MaxText, &e.CarrierAssignedCustomerID)
 	return nil
 }
 
 func mergeAgent(a *Agent, in *UpdateAgentInput, c *fault.Check) error {
-	text(c, "name", in.Name, maxText, &a.Name)
+	check.Text(c, "name", in.Name, check.MaxText, &a.Name)
 	if n := in.NPN.Value(); n != nil && *n < 1 {
 		c.At("npn").Add(fault.OutOfRange, "Give 1 or more.")
 	} else {
@@ -178,7 +179,7 @@ func mergeAgent(a *Agent, in *UpdateAgentInput, c *fault.Check) error {
 // uuidText reads a UUID of another system, which is kept in small letters.
 func uuidText(c *fault.Check, field string, in graphql.Omittable[*string], to **string) {
 	id := *to
-	if !text(c, field, in, maxText, &id) {
+	if !check.Text(c, field, in, check.MaxText, &id) {
 		return
 	}
 	if id != nil {

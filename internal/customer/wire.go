@@ -1,6 +1,8 @@
 package customer
 
-import "strings"
+import (
+	"strings"
+)
 
 // Word is one value of a GraphQL enum with the word that the source systems use for it.
 type Word[T ~string] struct {

@@ -12,6 +12,8 @@ import (
 	"caseload/internal/audit"
 	"caseload/internal/bulk"
 	"caseload/internal/customer"
+	"caseload/internal/customer/account"
+	"caseload/internal/customer/intake"
 	"caseload/internal/db"
 	"caseload/internal/identity"
 	"caseload/internal/relay"
@@ -22,7 +24,7 @@ import (
 // declaredTables is every db.Table of the project, with the lists that read it. A new table gets a line
 // here: TestEveryTableOfTheProgramIsDeclaredHere compares the list with the schema.
 func declaredTables() []declared {
-	customers, schedules, webhooks := customer.NewLists(nil), schedule.NewLists(), webhook.NewLists()
+	customers, accounts, schedules, webhooks := customer.NewLists(nil), account.NewLists(nil), schedule.NewLists(), webhook.NewLists()
 	return []declared{
 		table(identity.Organizations),
 		table(identity.APIKeys.Table).listed(db.By("created_at")),
@@ -35,11 +37,11 @@ func declaredTables() []declared {
 		table(customer.LendingSystems),
 		table(customer.Profiles), table(customer.Coverages), table(customer.Medicares), table(customer.Households),
 		table(customer.Enrollments), table(customer.Agents), table(customer.AlertPrograms),
-		list(customers.Accounts).per("primary_customer_id"),
-		children(customers.AccountHolders, "account_id", "customer_id"),
-		children(customers.Cards, "account_id", "customer_id"),
-		table(customer.ImportRequests),
-		children(customers.ImportRows, "request_id"),
+		list(accounts.Accounts).per("primary_customer_id"),
+		children(accounts.Holders, "account_id", "customer_id"),
+		children(accounts.Cards, "account_id", "customer_id"),
+		table(intake.ImportRequests),
+		children(intake.ImportRowList, "request_id"),
 		list(schedules.TaskTypes),
 		list(schedules.Schedules).per("customer_id", "task_type_id", "loan_id"),
 		list(schedules.CallTasks).per("customer_id", "schedule_id"),

@@ -16,6 +16,8 @@ import (
 	"caseload/internal/calling"
 	"caseload/internal/civil"
 	"caseload/internal/customer"
+	"caseload/internal/customer/account"
+	"caseload/internal/customer/intake"
 	"caseload/internal/db"
 	"caseload/internal/entity"
 	"caseload/internal/lending"
@@ -39,11 +41,11 @@ type Person struct {
 	Address       *customer.Address
 	Attempt       *schedule.CallAttempt
 	Inconvenience *schedule.Inconvenience
-	Account       *customer.Account
-	Holder        *customer.AccountHolder
-	Card          *customer.Card
-	ImportRequest *customer.ImportRequest
-	ImportRow     *customer.ImportRow
+	Account       *account.Account
+	Holder        *account.Holder
+	Card          *account.Card
+	ImportRequest *intake.ImportRequest
+	ImportRow     *intake.ImportRow
 	// Operation is one that has finished. Endpoint is disabled, so that nobody's changes are told to it, and Delivery
 	// has arrived there long ago.
 	Operation *bulk.Operation
@@ -221,24 +223,24 @@ func (o *Tenant) enrich(t testing.TB, people []*Person) {
 		for i, p := range people {
 			id := p.Customer.UUID
 			own := db.Row{OrganizationID: sc.OrganizationID, UUID: id}
-			p.Account = &customer.Account{Row: row(), Source: "50004", SourceAccountID: "A-" + p.ReferenceID, Status: customer.Open, Type: "DDA", OpenedAt: &now,
+			p.Account = &account.Account{Row: row(), Source: "50004", SourceAccountID: "A-" + p.ReferenceID, Status: account.Open, Type: "DDA", OpenedAt: &now,
 				PrimarySourceCustomerID: p.ReferenceID, PrimaryCustomerID: &id, Version: 1, CreatedAt: now, UpdatedAt: now, CreatedBy: "system", UpdatedBy: "system"}
-			p.Holder = &customer.AccountHolder{Row: row(), AccountID: p.Account.UUID, Source: "50004", SourceCustomerID: p.ReferenceID, CustomerID: &id, IsPrimary: true, CreatedAt: now, UpdatedAt: now}
-			p.Card = &customer.Card{Row: row(), AccountID: p.Account.UUID, Source: "50004", SourceCustomerID: p.ReferenceID, CustomerID: &id, IIN: "123456", LastFour: "2345",
-				CardType: "CREDIT", Status: customer.Open, OpenedAt: now, CreatedAt: now, UpdatedAt: now}
-			p.ImportRequest = &customer.ImportRequest{Row: row(), Total: 1, Created: 1, CreatedAt: now, CreatedBy: "system"}
-			p.ImportRow = &customer.ImportRow{Row: row(), RequestID: p.ImportRequest.UUID, Action: batch.Create, Key: p.ReferenceID, LookupKey: "referenceId",
+			p.Holder = &account.Holder{Row: row(), AccountID: p.Account.UUID, Source: "50004", SourceCustomerID: p.ReferenceID, CustomerID: &id, IsPrimary: true, CreatedAt: now, UpdatedAt: now}
+			p.Card = &account.Card{Row: row(), AccountID: p.Account.UUID, Source: "50004", SourceCustomerID: p.ReferenceID, CustomerID: &id, IIN: "123456", LastFour: "2345",
+				CardType: "CREDIT", Status: account.Open, OpenedAt: now, CreatedAt: now, UpdatedAt: now}
+			p.ImportRequest = &intake.ImportRequest{Row: row(), Total: 1, Created: 1, CreatedAt: now, CreatedBy: "system"}
+			p.ImportRow = &intake.ImportRow{Row: row(), RequestID: p.ImportRequest.UUID, Action: batch.Create, Key: p.ReferenceID, LookupKey: "referenceId",
 				CustomerID: &id, UserErrors: db.JSON(`[]`), CreatedAt: now}
 			medicare := &customer.Medicare{Row: own, HasCard: &yes, CreatedAt: now, UpdatedAt: now}
 			if err := medicare.SetMBI(sealer, "1EG4-TE5-MK73"); err != nil {
 				return err
 			}
 			for _, insert := range []func() error{
-				func() error { return customer.Accounts.Insert(ctx, tx, sc, p.Account) },
-				func() error { return customer.AccountHolders.Insert(ctx, tx, sc, p.Holder) },
-				func() error { return customer.Cards.Insert(ctx, tx, sc, p.Card) },
-				func() error { return customer.ImportRequests.Insert(ctx, tx, sc, p.ImportRequest) },
-				func() error { return customer.ImportRows.Insert(ctx, tx, sc, p.ImportRow) },
+				func() error { return account.Accounts.Insert(ctx, tx, sc, p.Account) },
+				func() error { return account.Holders.Insert(ctx, tx, sc, p.Holder) },
+				func() error { return account.Cards.Insert(ctx, tx, sc, p.Card) },
+				func() error { return intake.ImportRequests.Insert(ctx, tx, sc, p.ImportRequest) },
+				func() error { return intake.ImportRows.Insert(ctx, tx, sc, p.ImportRow) },
 				func() error {
 					return customer.Profiles.Insert(ctx, tx, sc, &customer.Profile{Row: own, Salutation: &salutation, LastContactedAt: &now, CreatedAt: now, UpdatedAt: now})
 				},

@@ -17,6 +17,7 @@ import (
 	"caseload/internal/calling"
 	"caseload/internal/civil"
 	"caseload/internal/customer"
+	"caseload/internal/customer/check"
 	"caseload/internal/db"
 	"caseload/internal/fault"
 	"caseload/internal/lending"
@@ -139,7 +140,7 @@ func (b *syncBatch) prepare(ctx context.Context) (err error) {
 	}
 	for _, row := range b.rows {
 		reference := row.early.At("referenceId")
-		customer.CheckReference(reference, row.in.ReferenceID)
+		check.Reference(reference, row.in.ReferenceID)
 		row.unknown = !reference.OK()
 		if row.taskType = b.types[row.in.TaskType]; row.taskType == nil {
 			names := slices.Sorted(maps.Keys(b.types))

@@ -9,6 +9,7 @@ import (
 	"caseload/internal/batch"
 	"caseload/internal/bulk"
 	"caseload/internal/customer"
+	"caseload/internal/customer/check"
 	"caseload/internal/db"
 	"caseload/internal/fault"
 	"caseload/internal/relay"
@@ -99,7 +100,7 @@ func decodeSync(text []byte) bulk.Row {
 	}
 	row := bulk.Row{UserErrors: c.Errors()}
 	reference := fault.NewCheck()
-	if customer.CheckReference(reference, in.ReferenceID); reference.OK() {
+	if check.Reference(reference, in.ReferenceID); reference.OK() {
 		// A reference that is wrong may be anything, so it is not repeated in the results.
 		row.Key = in.ReferenceID
 	}

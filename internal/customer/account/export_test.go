@@ -1,0 +1,8 @@
+package account
+
+// The statements whose plans are tested.
+const (
+	LockAwaitingSQL   = lockAwaitingSQL
+	ResolveHoldersSQL = resolveHoldersSQL
+	ResolveCardsSQL   = resolveCardsSQL
+)

@@ -1,0 +1,114 @@
+package intake
+
+import (
+	"context"
+	"unicode/utf8"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"caseload/internal/bulk"
+	"caseload/internal/customer"
+	"caseload/internal/customer/check"
+	"caseload/internal/db"
+	"caseload/internal/fault"
+	"caseload/internal/relay"
+	"caseload/internal/viewer"
+)
+
+// CreateKind is createCustomers for a file of any size: each line is a customer of [Service.CreateIn], and acts as if
+// it had been sent alone, in the order of the file. So lines that mention one account need not agree: the last counts.
+type CreateKind struct{ s *Service }
+
+// NewCreateKind makes the kind.
+func NewCreateKind(s *Service) *CreateKind { return &CreateKind{s} }
+
+// Name is the wire name.
+func (*CreateKind) Name() bulk.KindName { return bulk.CreateCustomers }
+
+// Noun is what a line is.
+func (*CreateKind) Noun() string { return "customers" }
+
+// Scopes are what the creator needs: those of the mutation.
+func (*CreateKind) Scopes() []viewer.Scope { return []viewer.Scope{viewer.CustomersWrite} }
+
+// Keys are those of [CreateKeys].
+func (*CreateKind) Keys() []bulk.Key { return CreateKeys() }
+
+// Check refuses CSV, in which lists in lists, such as the cards of accounts, have no readable form. The source is
+// the organization in the source system, as a row's own organizationId is.
+func (*CreateKind) Check(o bulk.Options, c *fault.Check) {
+	if o.Format == bulk.CSV {
+		c.At("format").Add(fault.NotAllowed, "Use JSONL: customers with accounts and cards have lists in lists, which CSV cannot hold.")
+	}
+	if o.Source != nil && !c.Has("source") && (utf8.RuneCountInString(*o.Source) > check.MaxSource || !organizationForm.MatchString(*o.Source)) {
+		c.At("source").Add(fault.Invalid, "Give the organization in the source system, digits only, such as 50004.")
+	}
+	if o.Language != nil {
+		c.At("language").Add(fault.NotAllowed, "Leave it out: these customers are known without a language.")
+	}
+}
+
+// Decoder reads lines for the operation.
+func (*CreateKind) Decoder(o *bulk.Operation) func(text []byte) bulk.Row {
+	source := o.Source()
+	return func(text []byte) bulk.Row { return decodeCreate(text, source) }
+}
+
+// decodeCreate reads a line; source is for lines that name none.
+func decodeCreate(text []byte, source *string) bulk.Row {
+	in, errs := DecodeCreateRow(text)
+	if in == nil {
+		return bulk.Row{UserErrors: errs}
+	}
+	if source != nil && !in.SourceOrganizationID.IsSet() {
+		in.SourceOrganizationID = graphql.OmittableOf(source)
+	}
+	row := readCreateRow(0, in, fault.NewCheck())
+	if len(errs) > 0 {
+		return bulk.Row{Key: row.result.Key, UserErrors: errs}
+	}
+	return bulk.Row{Key: row.result.Key, Value: in, Locks: row.locks()}
+}
+
+// locks are the customer, its parent, the accounts and their holders.
+func (r *createRow) locks() []string {
+	locks := []string{lockOf(r.key)}
+	if r.reference != "" {
+		locks = append(locks, "reference\x00"+r.reference)
+	}
+	if r.parent != nil {
+		locks = append(locks, lockOf(*r.parent))
+	}
+	for _, m := range r.mentions {
+		locks = append(locks, "account\x00"+m.key.Source+"\x00"+m.key.SourceAccountID)
+		for _, id := range m.holders {
+			locks = append(locks, lockOf(customer.SourceKey{Source: m.key.Source, SourceID: id}))
+		}
+	}
+	return locks
+}
+
+// Apply writes rows in the caller's transaction.
+func (k *CreateKind) Apply(ctx context.Context, tx *db.Tx, v *viewer.Viewer, o *bulk.Operation, rows []*bulk.Row, _ any) ([]bulk.Outcome, error) {
+	in := CreateInput{ErrorPolicy: o.Options().ErrorPolicy}
+	for _, row := range rows {
+		in.Customers = append(in.Customers, row.Value.(*CreateRow))
+	}
+	results, err := k.s.createIn(ctx, tx, v, in, true, func(int) *fault.Check { return fault.NewCheck() })
+	if err != nil {
+		return nil, err
+	}
+	return outcomesOf(results), nil
+}
+
+// outcomesOf says what became of rows in the words of bulk operations.
+func outcomesOf(results []*UpsertResult) []bulk.Outcome {
+	outcomes := make([]bulk.Outcome, len(results))
+	for i, r := range results {
+		outcomes[i] = bulk.Outcome{Action: r.Action, UserErrors: r.UserErrors}
+		if r.Customer != nil {
+			outcomes[i].ID = relay.ID{Prefix: customer.Table.Prefix(), UUID: r.Customer.UUID}
+		}
+	}
+	return outcomes
+}

@@ -1,0 +1,130 @@
+package intake
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/riverqueue/river"
+
+	"caseload/internal/audit"
+	"caseload/internal/customer"
+	"caseload/internal/db"
+	"caseload/internal/fault"
+	"caseload/internal/viewer"
+)
+
+// LeadArgs is the job that leads those to their parents for whom there was no room in the transaction that brought them.
+type LinkParentsArgs struct {
+	Organization uuid.UUID `json:"organization"`
+	// Identifiers are the ids under which the parents are awaited: those stay when customers are merged.
+	Identifiers []uuid.UUID `json:"identifiers"`
+}
+
+// Kind names the job.
+func (LinkParentsArgs) Kind() string { return "customers.lead" }
+
+// LeadWorker runs [Service.Lead].
+type LinkParentsWorker struct {
+	river.WorkerDefaults[LinkParentsArgs]
+	Intake *Service
+}
+
+// Timeout is time for some hundred thousand; what is left then is led by the next attempt.
+func (w *LinkParentsWorker) Timeout(*river.Job[LinkParentsArgs]) time.Duration {
+	return 10 * time.Minute
+}
+
+// Work implements river.Worker.
+func (w *LinkParentsWorker) Work(ctx context.Context, job *river.Job[LinkParentsArgs]) error {
+	return w.Intake.LinkParents(ctx, job.Args.Organization, job.Args.Identifiers)
+}
+
+// leadLater enqueues the job for the ids that records bring.
+func (s *Service) leadLater(ctx context.Context, tx *db.Tx, v *viewer.Viewer, records []*customer.Record) error {
+	args := LinkParentsArgs{Organization: v.OrganizationID}
+	for _, r := range records {
+		for _, i := range r.NewIdentifiers() {
+			args.Identifiers = append(args.Identifiers, i.UUID)
+		}
+	}
+	if s.Jobs == nil || len(args.Identifiers) == 0 {
+		return nil
+	}
+	if _, err := s.Jobs.InsertManyTx(ctx, tx.SQL(), []river.InsertManyParams{{Args: args}}); err != nil {
+		return fmt.Errorf("enqueue the leading of customers: %w", err)
+	}
+	return nil
+}
+
+// Lead leads all who wait for one of these identifiers as that of their parent to the customer who has it, some at a
+// time, each time in a transaction of its own. Who must not be led, since a circle would close or too many would stand
+// above, goes on waiting. Safe to repeat, and to call at once.
+func (s *Service) LinkParents(ctx context.Context, organization uuid.UUID, identifiers []uuid.UUID) error {
+	v := &viewer.Viewer{Kind: viewer.System, OrganizationID: organization}
+	for _, id := range identifiers {
+		for n := 1; n > 0; {
+			if err := s.pool.InTx(ctx, s.now(), func(tx *db.Tx) (err error) {
+				n, err = s.lead(ctx, tx, v, id)
+				return err
+			}); err != nil {
+				return fmt.Errorf("lead customers to a parent: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// lead leads some, and returns how many.
+func (s *Service) lead(ctx context.Context, tx *db.Tx, v *viewer.Viewer, identifier uuid.UUID) (int, error) {
+	sc := v.Scope()
+	if err := customer.LockArrivals(ctx, tx, sc, customer.ExclusiveArrivalLock); err != nil {
+		return 0, err
+	}
+	i, err := customer.Identifiers.ByID(ctx, tx, sc, identifier)
+	if fault.CodeOf(err) == fault.NotFound {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read identifier: %w", err)
+	}
+	key := []customer.SourceKey{i.SourceKey()}
+	records, _, err := customer.LockKnown(ctx, tx, sc, key, key, nil)
+	if err != nil {
+		return 0, err
+	}
+	f, err := newFamily(ctx, tx, sc, records, nil)
+	if err != nil {
+		return 0, err
+	}
+	f.arrive(records[i.CustomerID], key[0])
+	children := led(records, nil)
+	changes, events := make([]audit.Change, len(children)), make([]customer.Event, len(children))
+	for n, r := range children {
+		fields := r.Settle(v, tx.Now)
+		changes[n] = audit.Change{Action: "customer.upserted", Target: r.Customer.ID(), CustomerID: r.Customer.UUID, Fields: map[string]any{"fields": fields}}
+		events[n] = customer.Event{Kind: customer.EventUpdated, Customer: &r.Customer, Changed: fields, At: tx.Now}
+	}
+	if err := customer.WriteAll(ctx, tx, v, children); err != nil {
+		return 0, fmt.Errorf("write customers: %w", err)
+	}
+	if err := audit.Write(ctx, tx, v, changes...); err != nil {
+		return 0, err
+	}
+	return len(children), s.customers.Emit(ctx, tx, v, events...)
+}
+
+// led are the stored records that got another parent, but for those that rows apply to, in the order of their ids.
+func led(records map[uuid.UUID]*customer.Record, touched map[*customer.Record]bool) []*customer.Record {
+	var out []*customer.Record
+	for _, r := range records {
+		if !touched[r] && r.ParentChanged() {
+			out = append(out, r)
+		}
+	}
+	slices.SortFunc(out, func(a, b *customer.Record) int { return bytes.Compare(a.Customer.UUID[:], b.Customer.UUID[:]) })
+	return out
+}

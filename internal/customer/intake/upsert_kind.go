@@ -1,0 +1,103 @@
+package intake
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"caseload/internal/batch"
+	"caseload/internal/bulk"
+	"caseload/internal/customer"
+	"caseload/internal/customer/check"
+	"caseload/internal/db"
+	"caseload/internal/fault"
+	"caseload/internal/viewer"
+)
+
+// UpsertKind is bulkUpsertCustomers for a file of any size: each line is a row of [Service.UpsertIn].
+type UpsertKind struct{ s *Service }
+
+// NewUpsertKind makes the kind.
+func NewUpsertKind(s *Service) *UpsertKind { return &UpsertKind{s} }
+
+// Name is the wire name.
+func (*UpsertKind) Name() bulk.KindName { return bulk.UpsertCustomers }
+
+// Noun is what a line is.
+func (*UpsertKind) Noun() string { return "customers" }
+
+// Scopes are what the creator needs: those of the mutation.
+func (*UpsertKind) Scopes() []viewer.Scope { return []viewer.Scope{viewer.CustomersWrite} }
+
+// Keys are those of [UpsertKeys].
+func (*UpsertKind) Keys() []bulk.Key { return UpsertKeys() }
+
+// Check judges the source and the language for rows without their own. Without a source each row names one.
+func (*UpsertKind) Check(o bulk.Options, c *fault.Check) {
+	if o.Source != nil && !c.Has("source") {
+		check.Source(c.At("source"), *o.Source)
+	}
+	if !c.Has("language") {
+		check.Language(c.At("language"), o.Language)
+	}
+}
+
+// Decoder reads lines for the operation.
+func (*UpsertKind) Decoder(o *bulk.Operation) func(text []byte) bulk.Row {
+	batchIn := upsertInput(o.Options())
+	return func(text []byte) bulk.Row { return decodeUpsert(text, &batchIn, o.CreatedAt) }
+}
+
+// decodeUpsert reads a line of an operation that was created at the time.
+func decodeUpsert(text []byte, batchIn *BulkUpsertInput, created time.Time) bulk.Row {
+	in, errs := DecodeUpsertRow(text)
+	if in == nil {
+		return bulk.Row{UserErrors: errs}
+	}
+	var row upsertRow
+	c := fault.NewCheck()
+	row.read(in, batchIn, c, created)
+	r := bulk.Row{Key: row.result.Key, UserErrors: errs}
+	if len(errs) > 0 {
+		return r
+	}
+	r.Value, r.Locks = in, []string{lockOf(row.key)}
+	if row.parent != (customer.SourceKey{}) {
+		r.Locks = append(r.Locks, lockOf(row.parent))
+	}
+	return r
+}
+
+// lockOf is a key as one text. U+0000 cannot stand in any of its parts.
+func lockOf(k customer.SourceKey) string {
+	return strings.Join([]string{k.Source, k.SourceID, k.Language}, "\x00")
+}
+
+func upsertInput(o bulk.Options) BulkUpsertInput {
+	in := BulkUpsertInput{ErrorPolicy: o.ErrorPolicy}
+	if o.Source != nil {
+		in.Source = *o.Source
+	}
+	if o.Language != nil {
+		in.Language = graphql.OmittableOf(o.Language)
+	}
+	return in
+}
+
+// Apply writes rows in the caller's transaction.
+func (k *UpsertKind) Apply(ctx context.Context, tx *db.Tx, v *viewer.Viewer, o *bulk.Operation, rows []*bulk.Row, _ any) ([]bulk.Outcome, error) {
+	in := upsertInput(o.Options())
+	if in.ErrorPolicy != batch.IgnoreFailed {
+		in.ErrorPolicy = batch.RejectFailedRows
+	}
+	for _, row := range rows {
+		in.Customers = append(in.Customers, row.Value.(*UpsertRow))
+	}
+	result, err := k.s.UpsertIn(ctx, tx, v, in, func(int) *fault.Check { return fault.NewCheck() })
+	if err != nil {
+		return nil, err
+	}
+	return outcomesOf(result.Results), nil
+}

@@ -1,0 +1,166 @@
+package intake_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"caseload/internal/batch"
+	"caseload/internal/bulk"
+	"caseload/internal/bulk/bulktest"
+	"caseload/internal/customer"
+	"caseload/internal/customer/intake"
+	"caseload/internal/fault"
+	"caseload/internal/relay"
+	"caseload/internal/viewer"
+)
+
+// bulk makes the service of bulk operations on the world.
+func (w *world) bulk(t testing.TB) *bulktest.World {
+	t.Helper()
+	return bulktest.New(t, w.pool, []bulk.Kind{intake.NewUpsertKind(w.Service), intake.NewCreateKind(w.Service)}, []bulk.Exporter{customer.NewExporter(w.customers)})
+}
+
+// upsertFile is a file of customers of the source crm.
+func upsertFile(format bulk.Format) bulk.CreateInput {
+	return bulk.CreateInput{Kind: bulk.UpsertCustomers, Format: format, Source: val("crm")}
+}
+
+func TestAFileOfUpserts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.bulk(t)
+	o, results := b.Import(t, w.v, upsertFile(bulk.JSONL), strings.Join([]string{
+		strings.ReplaceAll(complete, "\n", " "),
+		`{"sourceId": "2", "firstName": "Eve", "parent": {"sourceId": "1", "language": "en"}, "address": {"line1": "2 Main St", "city": "Albany", "state": "NY"}}`,
+		`{"sourceId": "3", "email": "nobody"}`,
+		`not JSON`,
+		`{"sourceId": 4, "firstName": ["Kim"]}`,
+		`{"sourceId": "  ", "firstName": "Kim"}`,
+		`{"sourceId": "5", "address": {"city": "Rome"}, "addresses": []}`,
+		`{"sourceId": "2", "firstName": "Eva", "addresses": null}`,
+		`{"sourceId": "1", "primaryLanguage": "en", "sourceUpdatedAt": "2026-01-01T00:00:00Z", "firstName": "Old"}`,
+		``,
+	}, "\n"))
+	require.Equal(t, bulk.Completed, o.State)
+	require.Equal(t, []batch.Action{batch.Create, batch.Create, batch.Failed, batch.Failed, batch.Failed, batch.Failed, batch.Failed, batch.Update, batch.Skipped}, bulktest.Actions(results))
+	require.Equal(t, []int32{2, 1, 0, 5, 1, 9}, []int32{o.Created, o.Updated, o.Unchanged, o.Failed, o.Skipped, *o.LineCount})
+	for i, want := range map[int][]string{
+		0: {}, 2: {"INVALID email"}, 3: {"INVALID "}, 4: {"INVALID firstName"}, 5: {"BLANK sourceId"}, 6: {"DUPLICATE_INPUT_ITEM address"}, 8: {"STALE_VERSION sourceUpdatedAt"},
+	} {
+		require.Equal(t, want, results[i].Wrong(), i)
+		require.EqualValues(t, i, *results[i].Line)
+	}
+	require.Equal(t, []string{"1", "2"}, []string{*results[0].Key, *results[1].Key})
+	require.Nil(t, results[5].Key, "a key that is wrong is not repeated")
+	require.Equal(t, "4", *results[4].Key, "one that is right is, whatever else is wrong")
+	require.Equal(t, *results[1].ID, *results[7].ID)
+	require.Nil(t, results[2].ID)
+
+	customers := all(t, w, customer.Table)
+	require.Len(t, customers, 2)
+	require.Equal(t, []string{customers[0].ID().String(), customers[1].ID().String()}, []string{*results[0].ID, *results[1].ID})
+	require.Equal(t, []any{"Ann", "Eva", &customers[0].UUID}, []any{*customers[0].FirstName, *customers[1].FirstName, customers[1].ParentID})
+	require.Len(t, all(t, w, customer.Addresses), 2, "those of the first; those of the second were cleared")
+
+	// The same again changes nothing, also as CSV.
+	_, results = b.Import(t, w.v, upsertFile(bulk.CSV), "\uFEFFsourceId,primaryLanguage,firstName,gender,ssn,dateOfBirth,parent.sourceId,parent.language,phone,addresses.0.line1,addresses.0.city,addresses.0.state,addresses.0.postalCode,addresses.1.label,addresses.1.city,addresses.1.state,addresses.1.postalCode,addresses.1.country\r\n"+
+		`1,en,Ann,Female,123456789,1985-06-15,0,en,2125551212,1 Main St,Albany,NY,12207,WORK,Toronto,Ontario,M5V 2T6,CA`+"\r\n"+
+		`2,,Eva,,,,1,en,,,,,,,,,,`+"\r\n")
+	require.Equal(t, []batch.Action{batch.Unchanged, batch.Unchanged}, bulktest.Actions(results), "%v", results)
+
+	// An empty cell keeps, null clears, and address is a list of one.
+	_, results = b.Import(t, w.v, upsertFile(bulk.CSV), "sourceId;firstName;lastName;address.city;address.country\n2;;Roe;Paris;FR\n1;null;;;\n")
+	require.Equal(t, []batch.Action{batch.Update, batch.Create}, bulktest.Actions(results), "the first is known as 1 in English")
+	customers = all(t, w, customer.Table)
+	require.Equal(t, []string{"Eva", "Roe"}, []string{*customers[1].FirstName, *customers[1].LastName})
+	addresses := all(t, w, customer.Addresses)
+	require.Equal(t, []any{"Paris", "FR"}, []any{*addresses[2].City, addresses[2].Country})
+}
+
+func TestAFileWithExtraneousKeysIsRefusedWhole(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.bulk(t)
+	o, results := b.Import(t, w.v, upsertFile(bulk.JSONL), `{"sourceId": "1", "company": "Acme", "firstName": "Ann"}
+{"sourceId": "2"}
+{"sourceId": "3", "addresses": [{"city": "Albany"}, {"planet": "Mars", "city": "Rome"}], "parent": {"id": 1}, "ssnLastFour": "1234"}
+`)
+	require.Equal(t, bulk.Refused, o.State)
+	want := []string{
+		"#/customers/0: extraneous key [company] is not permitted", "#/customers/2/addresses/1: extraneous key [planet] is not permitted",
+		"#/customers/2/parent: extraneous key [id] is not permitted", "#/customers/2: extraneous key [ssnLastFour] is not permitted",
+	}
+	require.Equal(t, want, []string(o.MessageTexts)[:4])
+	var told []string
+	for _, r := range results {
+		for _, e := range r.UserErrors {
+			told = append(told, e.Message)
+		}
+	}
+	require.Equal(t, want, told)
+	o, _ = b.Import(t, w.v, upsertFile(bulk.CSV), "sourceId,company,address.planet\n1,Acme,Mars\n")
+	require.Equal(t, bulk.Refused, o.State)
+	require.Equal(t, []string{"#/header: extraneous key [company] is not permitted", "#/header: extraneous key [address.planet] is not permitted"}, []string(o.MessageTexts)[:2])
+	require.Empty(t, all(t, w, customer.Table))
+}
+
+func TestLinesOfOneCustomerActInTheOrderOfTheFile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	// One customer and its parent come again and again, in three chunks; the parent is known only at the end.
+	const n = 2300
+	var file strings.Builder
+	for i := range n {
+		switch {
+		case i == n-1:
+			file.WriteString(`{"sourceId": "parent", "firstName": "Ma"}` + "\n")
+		case i%700 == 3:
+			fmt.Fprintf(&file, `{"sourceId": "child", "firstName": "Ann %d", "parent": {"sourceId": "parent"}}`+"\n", i)
+		default:
+			fmt.Fprintf(&file, `{"sourceId": "%d"}`+"\n", i)
+		}
+	}
+	o, results := w.bulk(t).Import(t, w.v, upsertFile(bulk.JSONL), file.String())
+	require.Len(t, results, n)
+	require.Equal(t, []int32{n - 3, 3}, []int32{o.Created, o.Updated})
+	for i, r := range results {
+		want := batch.Create
+		if i%700 == 3 && i > 3 {
+			want = batch.Update
+		}
+		require.Equal(t, want, r.Action, i)
+	}
+	for _, c := range all(t, w, customer.Table) {
+		if c.ID().String() == *results[3].ID {
+			require.Equal(t, "Ann 2103", *c.FirstName)
+			require.Equal(t, *results[n-1].ID, relay.ID{Prefix: customer.Table.Prefix(), UUID: *c.ParentID}.String())
+		}
+	}
+}
+
+func TestWhoMayUpsertByFile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.bulk(t)
+	narrow := *w.v
+	narrow.Scopes = []viewer.Scope{viewer.CustomersRead}
+	for _, kind := range []bulk.KindName{bulk.UpsertCustomers, bulk.CreateCustomers} {
+		_, err := b.Create(context.Background(), &narrow, bulk.CreateInput{Kind: kind, Format: bulk.JSONL}, bulk.File{})
+		require.Equal(t, fault.Forbidden, fault.CodeOf(err))
+	}
+	_, err := b.Create(t.Context(), w.v, bulk.CreateInput{Kind: bulk.UpsertCustomers, Format: bulk.JSONL, Language: val("English!")}, bulk.File{})
+	errs, _ := fault.AsUserErrors(err)
+	require.Equal(t, []string{"INVALID input.language"}, codesOf(errs))
+
+	// Without a source of the file each row names its own.
+	_, results := b.Import(t, w.v, bulk.CreateInput{Kind: bulk.UpsertCustomers, Format: bulk.JSONL, Language: val("en")}, `{"sourceId": "1"}
+{"sourceId": "1", "source": "erp"}
+`)
+	require.Equal(t, []string{"BLANK source"}, results[0].Wrong())
+	require.Equal(t, batch.Create, results[1].Action)
+	require.Equal(t, "en", all(t, w, customer.Identifiers)[0].Language)
+}

@@ -1,0 +1,41 @@
+package intake_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"caseload/internal/customer"
+	"caseload/internal/customer/intake"
+	"caseload/internal/customer/merging"
+	"caseload/internal/db"
+	"caseload/internal/dbtest"
+	"caseload/internal/pii"
+	"caseload/internal/viewer"
+)
+
+var noon = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+
+// world is what the services of customers need, with its clock at noon.
+type world struct {
+	*intake.Service
+	customers *customer.Service
+	merging   *merging.Service
+	pool      *db.Pool
+	sealer    *pii.Sealer
+	v         *viewer.Viewer
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	return serve(dbtest.NewWorld(t, dbtest.WorldOptions{Start: noon}))
+}
+
+// serve makes the services of a world.
+func serve(w *dbtest.World) *world {
+	customers := customer.New(w.Pool, w.Sealer, nil, true, w.Clock.Now)
+	return &world{Service: intake.New(w.Pool, customers, w.Clock.Now), customers: customers, merging: merging.New(w.Pool, customers, w.Clock.Now), pool: w.Pool, sealer: w.Sealer, v: w.Viewer}
+}
+
+func val[T any](v T) graphql.Omittable[*T] { return graphql.OmittableOf(&v) }

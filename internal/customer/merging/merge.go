@@ -1,0 +1,249 @@
+package merging
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"caseload/internal/audit"
+	"caseload/internal/customer"
+	"caseload/internal/customer/check"
+	"caseload/internal/db"
+	"caseload/internal/fault"
+	"caseload/internal/viewer"
+)
+
+// maxDuplicates is how many customers one call merges.
+const maxDuplicates = 10
+
+// merging is one run of [Service.Merge].
+type merging struct {
+	s    *Service
+	tx   *db.Tx
+	v    *viewer.Viewer
+	into uuid.UUID
+	// from are the duplicates in the order given: what the first has goes before what the second has.
+	from  []uuid.UUID
+	moves customer.Moves
+	// children were those of duplicates, and are the survivor's now.
+	children []*customer.Customer
+	// mustNotCall tells that the survivor could be called before, and cannot be any more.
+	mustNotCall bool
+}
+
+// Merge gives what duplicates have to one customer, in one transaction, and marks them as deleted. The survivor
+// keeps its own values and gets those that it lacks; a mark that one of them must not be contacted is the
+// survivor's too. What it has no place for stays with the deleted duplicate. What the duplicates had planned is
+// cancelled. Merging again changes nothing. Wrong input comes back as fault.UserErrors, all of it at once, with
+// nothing written.
+func (s *Service) Merge(ctx context.Context, v *viewer.Viewer, in Input) (*Result, error) {
+	into, err := in.SurvivorID.As(customer.Table.Prefix())
+	if err != nil {
+		return nil, err
+	}
+	c := fault.NewCheck("input")
+	reason := check.Reason(c, in.Reason)
+	named := make([]uuid.UUID, len(in.DuplicateIDs))
+	for i, id := range in.DuplicateIDs {
+		if named[i], err = id.As(customer.Table.Prefix()); err != nil {
+			return nil, err
+		}
+		switch at := c.At("duplicateIds").Index(i); {
+		case named[i] == into:
+			at.Add(fault.Invalid, "A customer is not its own duplicate: name the others only.")
+		case slices.Contains(named[:i], named[i]):
+			at.Add(fault.DuplicateInputItem, "Name each duplicate once.")
+		}
+	}
+	if n := len(named); n == 0 {
+		c.At("duplicateIds").Add(fault.Required, "Name at least one duplicate.")
+	} else if n > maxDuplicates {
+		c.At("duplicateIds").Add(fault.LimitExceeded, "Name at most %d duplicates.", maxDuplicates)
+	}
+	if err := c.Err(); err != nil {
+		return nil, err
+	}
+	var result *Result
+	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		tx.Keep(&result)
+		m := &merging{s: s, tx: tx, v: v, into: into}
+		stored, err := m.lock(ctx, named)
+		if err != nil {
+			return err
+		}
+		if m.from, err = mergeable(stored, into, named); err != nil {
+			return err
+		}
+		if len(m.from) > 0 {
+			if err := m.run(ctx, reason); err != nil {
+				return err
+			}
+			if stored, err = customersByID(ctx, tx, v.Scope(), append([]uuid.UUID{into}, named...)); err != nil {
+				return err
+			}
+		}
+		result = &Result{Customer: stored[into], Merged: make([]*customer.Customer, len(named))}
+		for i, id := range named {
+			result.Merged[i] = stored[id]
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return result, nil
+}
+
+// mergeable returns which of the named customers are still to be merged, or all that speaks against it.
+func mergeable(stored map[uuid.UUID]*customer.Customer, into uuid.UUID, named []uuid.UUID) ([]uuid.UUID, error) {
+	c := fault.NewCheck("input")
+	const unknown = "There is no such customer in this organization."
+	if survivor := stored[into]; survivor == nil {
+		c.At("survivorId").Add(fault.Missing, unknown)
+	} else {
+		customer.CheckLive(c.At("survivorId"), survivor)
+	}
+	var from []uuid.UUID
+	for i, id := range named {
+		at, duplicate := c.At("duplicateIds").Index(i), stored[id]
+		switch {
+		case duplicate == nil:
+			at.Add(fault.Missing, unknown)
+		case duplicate.MergedIntoID != nil && *duplicate.MergedIntoID == into:
+			// Merged before: a repetition.
+		case customer.CheckLive(at, duplicate):
+			from = append(from, id)
+		}
+	}
+	return from, c.Err()
+}
+
+func customersByID(ctx context.Context, q db.Querier, sc db.Scope, ids []uuid.UUID) (map[uuid.UUID]*customer.Customer, error) {
+	rows, err := customer.Table.ByKeys(ctx, q, sc, "id", ids)
+	if err != nil {
+		return nil, fmt.Errorf("read customers: %w", err)
+	}
+	out := make(map[uuid.UUID]*customer.Customer, len(rows))
+	for _, r := range rows {
+		out[r.UUID] = r
+	}
+	return out, nil
+}
+
+// run merges customers that are locked and can be merged, in a number of statements that depends neither on theirs
+// nor on that of what they have.
+func (m *merging) run(ctx context.Context, reason string) error {
+	parent, err := m.parent(ctx)
+	if err != nil {
+		return err
+	}
+	// What is planned ends before it moves: a survivor has one plan, its own.
+	if err := m.s.customers.Retire(ctx, m.tx, m.v, m.from, "the customer was merged into another"); err != nil {
+		return err
+	}
+	if err := m.move(ctx); err != nil {
+		return err
+	}
+	sections, err := customer.InheritSections(ctx, m.tx, m.v.Scope(), m.s.customers.Sealer(), m.from, m.into, &m.moves.Kept)
+	if err != nil {
+		return err
+	}
+	// Read now: the search text of all of them follows what was moved.
+	records, err := customer.ReadAll(ctx, m.tx, m.v.Scope(), append([]uuid.UUID{m.into}, m.from...))
+	if err != nil {
+		return err
+	}
+	survivor := records[m.into]
+	couldBeCalled := !survivor.Customer.DoNotCall
+	duplicates := make([]*customer.Record, len(m.from))
+	for i, id := range m.from {
+		duplicates[i] = records[id]
+	}
+	if err := survivor.Inherit(duplicates, m.s.customers.Sealer()); err != nil {
+		return err
+	}
+	if parent != nil {
+		parent.give(&survivor.Customer)
+	}
+	also := append(sections, slices.Sorted(maps.Keys(m.moves.Moved))...)
+	if len(also) == 0 {
+		// The version rises with a merge even where the duplicates had nothing: somebody became part of the survivor.
+		also = []string{"merged"}
+	}
+	survivor.NoteChange(also...)
+	fields := survivor.Settle(m.v, m.tx.Now)
+	changed, err := m.bury(ctx, survivor, duplicates)
+	if err != nil {
+		return err
+	}
+	// After the duplicates: the survivor may have taken a reference that is unique.
+	if err := customer.WriteAll(ctx, m.tx, m.v, []*customer.Record{survivor}); err != nil {
+		return fmt.Errorf("write survivor: %w", err)
+	}
+	if m.mustNotCall = couldBeCalled && survivor.Customer.DoNotCall; m.mustNotCall {
+		if err := m.s.customers.Retire(ctx, m.tx, m.v, []uuid.UUID{m.into}, "the customer asked not to be called"); err != nil {
+			return err
+		}
+	}
+	return m.tell(ctx, survivor, duplicates, changed, fields, reason)
+}
+
+// bury marks the duplicates as merged, and returns the names of what changed of each.
+func (m *merging) bury(ctx context.Context, survivor *customer.Record, duplicates []*customer.Record) ([][]string, error) {
+	actor := m.v.ActorText()
+	changed := make([][]string, len(duplicates))
+	for i, d := range duplicates {
+		cu := &d.Customer
+		cu.DeletedAt, cu.DeletedBy, cu.MergedIntoID = &m.tx.Now, &actor, &m.into
+		cu.ParentID, cu.ParentSource, cu.ParentSourceID, cu.ParentLanguage = nil, nil, nil, nil
+		if r := survivor.Customer.ReferenceID; r != nil && cu.ReferenceID != nil && *r == *cu.ReferenceID {
+			// The survivor has it now. A reference that it did not need stays and leads integrators to the survivor.
+			cu.ReferenceID = nil
+		}
+		changed[i] = d.Settle(m.v, m.tx.Now)
+	}
+	if err := customer.WriteAll(ctx, m.tx, m.v, duplicates); err != nil {
+		return nil, fmt.Errorf("write duplicates: %w", err)
+	}
+	return changed, nil
+}
+
+// tell writes the audit entries and emits the events.
+func (m *merging) tell(ctx context.Context, survivor *customer.Record, duplicates []*customer.Record, changed [][]string, fields []string, reason string) error {
+	row := &survivor.Customer
+	ids := make([]string, len(duplicates))
+	entries := make([]audit.Change, 0, len(duplicates)+len(m.children)+2)
+	events := make([]customer.Event, 0, len(duplicates)+len(m.children)+1)
+	for i, d := range duplicates {
+		ids[i] = d.Customer.ID().String()
+		entries = append(entries, audit.Change{Action: "customer.merged_into", Target: d.Customer.ID(), CustomerID: d.Customer.UUID,
+			Fields: map[string]any{"into": row.ID().String()}, Reason: reason})
+		events = append(events, customer.Event{Kind: customer.EventMerged, Customer: &d.Customer, Into: row, Changed: changed[i], At: m.tx.Now})
+	}
+	done := map[string]any{"duplicates": ids, "fields": fields}
+	for name, rows := range map[string]customer.Tally{"moved": m.moves.Moved, "kept": m.moves.Kept, "removed": m.moves.Removed} {
+		if len(rows) > 0 {
+			done[name] = rows
+		}
+	}
+	entries = append(entries, audit.Change{Action: "customer.merged", Target: row.ID(), CustomerID: row.UUID, Fields: done, Reason: reason})
+	if m.mustNotCall {
+		entries = append(entries, audit.Change{Action: "customer.do_not_call_set", Target: row.ID(), CustomerID: row.UUID, Reason: reason})
+	}
+	events = append(events, customer.Event{Kind: customer.EventUpdated, Customer: row, Changed: fields, At: m.tx.Now})
+	moved := []string{"parent_id"}
+	for _, child := range m.children {
+		entries = append(entries, audit.Change{Action: "customer.parent_changed", Target: child.ID(), CustomerID: child.UUID,
+			Fields: map[string]any{"fields": moved, "parent": row.ID().String()}, Reason: reason})
+		if !child.IsDeleted() {
+			events = append(events, customer.Event{Kind: customer.EventUpdated, Customer: child, Changed: moved, At: m.tx.Now})
+		}
+	}
+	if err := audit.Write(ctx, m.tx, m.v, entries...); err != nil {
+		return err
+	}
+	return m.s.customers.Emit(ctx, m.tx, m.v, events...)
+}

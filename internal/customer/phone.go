@@ -1,0 +1,135 @@
+package customer
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/google/uuid"
+	"github.com/lib/pq"
+	"github.com/nyaruka/phonenumbers"
+
+	"caseload/internal/customer/check"
+	"caseload/internal/db"
+	"caseload/internal/fault"
+	"caseload/internal/viewer"
+)
+
+// ParsePhone reads a number in E.164 form, or as dialed in the United States, and returns its E.164 form
+// and the kind of line as far as the numbering plan tells it.
+func ParsePhone(s string) (number string, line LineType, ok bool) {
+	n, ok := northAmerican(s)
+	if !ok {
+		var err error
+		if n, err = phonenumbers.Parse(s, "US"); err != nil {
+			return "", "", false
+		}
+	}
+	// A number is valid when it is of a known type; asking for both would search the numbering plan twice.
+	kind := phonenumbers.GetNumberType(n)
+	if kind == phonenumbers.UNKNOWN {
+		return "", "", false
+	}
+	return phonenumbers.Format(n, phonenumbers.E164), lineTypes[kind], true
+}
+
+// northAmerican reads a number that is in the E.164 form of the North American plan already, as nearly all of a source
+// system's are: reading what people type takes longer than all else that is done with a row of a bulk upsert. Whether
+// there is such a number remains to be looked up.
+func northAmerican(s string) (*phonenumbers.PhoneNumber, bool) {
+	// No area begins with 0 or 1: behind +1 they are the long way to dial another number.
+	if len(s) != len("+14155550123") || s[:2] != "+1" || s[2] < '2' {
+		return nil, false
+	}
+	var national uint64
+	for _, digit := range []byte(s[2:]) {
+		if digit < '0' || digit > '9' {
+			return nil, false
+		}
+		national = national*10 + uint64(digit-'0')
+	}
+	country := int32(1)
+	return &phonenumbers.PhoneNumber{CountryCode: &country, NationalNumber: &national}, true
+}
+
+var lineTypes = map[phonenumbers.PhoneNumberType]LineType{
+	phonenumbers.FIXED_LINE: "LANDLINE", phonenumbers.MOBILE: "MOBILE", phonenumbers.FIXED_LINE_OR_MOBILE: "UNKNOWN",
+	phonenumbers.TOLL_FREE: "TOLL_FREE", phonenumbers.PREMIUM_RATE: "PREMIUM", phonenumbers.SHARED_COST: "SHARED_COST",
+	phonenumbers.VOIP: "NON_FIXED_VOIP", phonenumbers.PERSONAL_NUMBER: "PERSONAL", phonenumbers.PAGER: "PAGER",
+	phonenumbers.UAN: "UAN", phonenumbers.VOICEMAIL: "VOICEMAIL",
+}
+
+// MergePhone applies the number of the primary phone: absent keeps, null removes the phone. A number that was blocked under
+// another label is blocked as the primary one too.
+func (r *Record) MergePhone(c *fault.Check, field string, in graphql.Omittable[*string]) {
+	var number *string
+	if !check.Text(c, field, in, check.MaxText, &number) || r.Phone != nil && Same(number, &r.Phone.Number) {
+		return
+	}
+	if number == nil {
+		r.phoneRemoved = r.phoneRemoved || r.Phone != nil
+		r.Phone = nil
+	} else if e164, line, ok := ParsePhone(*number); !ok {
+		c.At(field).Add(fault.Invalid, "Give a valid phone number in E.164 form, such as +14155550123, or as dialed in the United States.")
+	} else if r.Phone == nil || r.Phone.Number != e164 {
+		r.Phone = r.primaryPhone(e164, line)
+	}
+}
+
+// primaryPhone makes the primary phone of a number that is not that of the record's.
+func (r *Record) primaryPhone(number string, line LineType) *Phone {
+	if r.stored != nil && r.stored.phone != nil && r.stored.phone.Number == number {
+		// An earlier row of the same batch took the stored number away: it comes back as it was.
+		known := *r.stored.phone
+		return &known
+	}
+	p := &Phone{Label: Primary, Number: number, LineType: line}
+	for _, other := range r.otherPhones {
+		// A block belongs to the number, under whatever label it was found wrong: a new number has none.
+		if other.Number == number && other.BlockedAt != nil {
+			p.BlockedAt, p.BlockedReason = other.BlockedAt, other.BlockedReason
+		}
+	}
+	return p
+}
+
+// BlockPhone marks the customer's phones of this number as not to be called, and reports whether one was not marked
+// yet. The caller holds the customer's lock. Safe to repeat.
+func BlockPhone(ctx context.Context, tx *db.Tx, v *viewer.Viewer, customerID uuid.UUID, number, reason string) (bool, error) {
+	n, err := tx.Exec(ctx, `
+		WITH blocked AS (
+			UPDATE customer_phones SET blocked_at = $4, blocked_reason = $5, updated_at = $4
+			WHERE organization_id = $1 AND customer_id = $2 AND number = $3 AND blocked_at IS NULL RETURNING 1)
+		UPDATE customers SET version = version + 1, updated_at = $4, updated_by = $6
+		WHERE organization_id = $1 AND id = $2 AND EXISTS (SELECT FROM blocked)`,
+		v.OrganizationID, customerID, number, tx.Now, reason, v.ActorText())
+	if err != nil {
+		return false, fmt.Errorf("block phone: %w", err)
+	}
+	return n > 0, nil
+}
+
+// leftBlocksSQL blocks phones, $2, whose numbers were found wrong under the name of a duplicate that kept them.
+const leftBlocksSQL = `
+	UPDATE customer_phones p SET blocked_at = x.blocked_at, blocked_reason = x.blocked_reason
+	FROM customers d JOIN customer_phones x ON x.organization_id = d.organization_id AND x.customer_id = d.id AND x.blocked_at IS NOT NULL
+	WHERE p.organization_id = $1 AND p.id = ANY($2) AND p.blocked_at IS NULL
+		AND d.organization_id = $1 AND d.merged_into_id = p.customer_id AND x.number = p.number`
+
+// takeLeftBlocks gives phones that were just written the blocks that [leftBlocksSQL] finds. Nothing is asked where no
+// number is new.
+func takeLeftBlocks(ctx context.Context, tx *db.Tx, s db.Scope, phones []*Phone) error {
+	var free []uuid.UUID
+	for _, p := range phones {
+		if p.BlockedAt == nil {
+			free = append(free, p.UUID)
+		}
+	}
+	if len(free) == 0 {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, leftBlocksSQL, s.OrganizationID, pq.Array(free)); err != nil {
+		return fmt.Errorf("block phones: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,7 @@
+package customer
+
+// The statements whose plans are tested.
+const (
+	LockKnownSQL  = lockKnownSQL
+	LeftBlocksSQL = leftBlocksSQL
+)
