@@ -226,7 +226,7 @@ func singles() map[string]plan.Single {
 			if err != nil {
 				return db.Where{}, err
 			}
-			return schedule.WhichTaskType(id, name)
+			return schedule.TaskTypeByKey(id, name)
 		}},
 	}
 }

@@ -47,7 +47,7 @@ type Edges struct {
 	CustomerSchedules         *loader.Many[customer.Customer, schedule.Schedule]
 	CustomerCallTasks         *loader.Many[customer.Customer, schedule.CallTask]
 	CustomerCallAttempts      *loader.Many[customer.Customer, schedule.CallAttempt]
-	CustomerInconvenientTimes *loader.Many[customer.Customer, schedule.Inconvenience]
+	CustomerInconvenientTimes *loader.Many[customer.Customer, schedule.InconvenientTime]
 
 	CustomerParent         *loader.One[customer.Customer, customer.Customer]
 	CustomerMergedInto     *loader.One[customer.Customer, customer.Customer]
@@ -92,7 +92,7 @@ type Edges struct {
 
 	CallAttemptCustomer      *loader.One[schedule.CallAttempt, customer.Customer]
 	CallAttemptTask          *loader.One[schedule.CallAttempt, schedule.CallTask]
-	InconvenientTimeCustomer *loader.One[schedule.Inconvenience, customer.Customer]
+	InconvenientTimeCustomer *loader.One[schedule.InconvenientTime, customer.Customer]
 
 	WebhookEndpointDeliveries *loader.Many[webhook.Endpoint, webhook.Delivery]
 	WebhookDeliveryEndpoint   *loader.One[webhook.Delivery, webhook.Endpoint]
@@ -123,7 +123,7 @@ type Nodes struct {
 	Schedule           *loader.Node[schedule.Schedule]
 	CallTask           *loader.Node[schedule.CallTask]
 	CallAttempt        *loader.Node[schedule.CallAttempt]
-	InconvenientTime   *loader.Node[schedule.Inconvenience]
+	InconvenientTime   *loader.Node[schedule.InconvenientTime]
 }
 
 // NewEdges declares the whole graph. The sealer makes the blind indexes that some filters compare.
@@ -154,7 +154,7 @@ func NewEdges(schema *ast.Schema, sealer *pii.Sealer) *Edges {
 		CustomerSchedules:         loader.NewMany("Customer.schedules", customer.Table, s.Schedules, "customer_id"),
 		CustomerCallTasks:         loader.NewMany("Customer.callTasks", customer.Table, s.CallTasks, "customer_id"),
 		CustomerCallAttempts:      loader.NewMany("Customer.callAttempts", customer.Table, s.CallAttempts, "customer_id"),
-		CustomerInconvenientTimes: loader.NewMany("Customer.inconvenientTimes", customer.Table, s.Inconveniences, "customer_id"),
+		CustomerInconvenientTimes: loader.NewMany("Customer.inconvenientTimes", customer.Table, s.InconvenientTimes, "customer_id"),
 
 		CustomerParent:         loader.NewOne("Customer.parent", customer.Table, "parent_id", customer.Table),
 		CustomerMergedInto:     loader.NewOne("Customer.mergedInto", customer.Table, "merged_into_id", customer.Table),
@@ -199,7 +199,7 @@ func NewEdges(schema *ast.Schema, sealer *pii.Sealer) *Edges {
 
 		CallAttemptCustomer:      loader.NewOne("CallAttempt.customer", schedule.CallAttempts, "customer_id", customer.Table),
 		CallAttemptTask:          loader.NewOne("CallAttempt.task", schedule.CallAttempts, "task_id", schedule.CallTasks),
-		InconvenientTimeCustomer: loader.NewOne("InconvenientTime.customer", schedule.Inconveniences, "customer_id", customer.Table),
+		InconvenientTimeCustomer: loader.NewOne("InconvenientTime.customer", schedule.InconvenientTimes, "customer_id", customer.Table),
 
 		WebhookEndpointDeliveries: loader.NewMany("WebhookEndpoint.deliveries", webhook.Endpoints.Table, w.Deliveries, "endpoint_id"),
 		WebhookDeliveryEndpoint:   loader.NewOne("WebhookDelivery.endpoint", webhook.Deliveries, "endpoint_id", webhook.Endpoints.Table),
@@ -226,7 +226,7 @@ func NewEdges(schema *ast.Schema, sealer *pii.Sealer) *Edges {
 			Schedule:           loader.NewNode("Schedule", schedule.Schedules),
 			CallTask:           loader.NewNode("CallTask", schedule.CallTasks),
 			CallAttempt:        loader.NewNode("CallAttempt", schedule.CallAttempts),
-			InconvenientTime:   loader.NewNode("InconvenientTime", schedule.Inconveniences),
+			InconvenientTime:   loader.NewNode("InconvenientTime", schedule.InconvenientTimes),
 		},
 	}
 	e.Graph = loader.NewGraph(schema, gathered[loader.Edge](e)...)

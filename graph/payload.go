@@ -108,7 +108,7 @@ func bulkSyncPayload(rows []*schedule.SyncResult, errs []*fault.UserError) *mode
 }
 
 func claimPayload(r *schedule.ClaimResult, errs []*fault.UserError) *model.ClaimCallTasksPayload {
-	p := &model.ClaimCallTasksPayload{Claims: []*schedule.Claim{}, UserErrors: errs}
+	p := &model.ClaimCallTasksPayload{Claims: []*schedule.CallTaskClaim{}, UserErrors: errs}
 	if r != nil {
 		p.Claims, p.Skipped, p.Postponed = r.Claims, int32(r.Skipped), int32(r.Postponed)
 	}
@@ -123,10 +123,10 @@ func renewPayload(r *schedule.RenewResult, errs []*fault.UserError) *model.CallT
 	return p
 }
 
-func inconveniencePayload(r *schedule.InconvenienceResult, errs []*fault.UserError) *model.AddInconvenientTimePayload {
+func inconveniencePayload(r *schedule.InconvenientTimeResult, errs []*fault.UserError) *model.AddInconvenientTimePayload {
 	p := &model.AddInconvenientTimePayload{UserErrors: errs}
 	if r != nil {
-		p.InconvenientTime, p.TasksRemoved = r.Inconvenience, int32(r.TasksRemoved)
+		p.InconvenientTime, p.TasksRemoved = r.InconvenientTime, int32(r.TasksRemoved)
 	}
 	return p
 }

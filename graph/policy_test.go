@@ -125,7 +125,7 @@ var prefixes = map[string]string{
 	schedule.TaskTypes.Prefix(): "TaskType", schedule.Schedules.Prefix(): "Schedule", schedule.CallTasks.Prefix(): "CallTask",
 	account.Accounts.Prefix(): "Account", account.Holders.Prefix(): "AccountHolder", account.Cards.Prefix(): "Card",
 	intake.ImportRequests.Prefix(): "ImportRequest", intake.ImportRows.Prefix(): "ImportRow",
-	schedule.CallAttempts.Prefix(): "CallAttempt", schedule.Inconveniences.Prefix(): "InconvenientTime",
+	schedule.CallAttempts.Prefix(): "CallAttempt", schedule.InconvenientTimes.Prefix(): "InconvenientTime",
 	bulk.Operations.Prefix(): "BulkOperation", webhook.Endpoints.Prefix(): "WebhookEndpoint", webhook.Deliveries.Prefix(): "WebhookDelivery",
 }
 

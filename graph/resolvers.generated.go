@@ -263,7 +263,7 @@ func (r *customerResolver) CallAttempts(ctx context.Context, obj *customer.Custo
 	return r.edges.CustomerCallAttempts.Connection(ctx, obj)
 }
 
-func (r *customerResolver) InconvenientTimes(ctx context.Context, obj *customer.Customer, first *int32, after *string, last *int32, before *string) (*relay.Connection[*schedule.Inconvenience], error) {
+func (r *customerResolver) InconvenientTimes(ctx context.Context, obj *customer.Customer, first *int32, after *string, last *int32, before *string) (*relay.Connection[*schedule.InconvenientTime], error) {
 	return r.edges.CustomerInconvenientTimes.Connection(ctx, obj)
 }
 
@@ -287,7 +287,7 @@ func (r *importRowResolver) Customer(ctx context.Context, obj *intake.ImportRow)
 	return r.edges.ImportRowCustomer.Load(ctx, obj)
 }
 
-func (r *inconvenientTimeResolver) Customer(ctx context.Context, obj *schedule.Inconvenience) (*customer.Customer, error) {
+func (r *inconvenientTimeResolver) Customer(ctx context.Context, obj *schedule.InconvenientTime) (*customer.Customer, error) {
 	return r.edges.InconvenientTimeCustomer.Load(ctx, obj)
 }
 
@@ -363,7 +363,7 @@ func (r *queryResolver) TaskTypes(ctx context.Context, first *int32, after *stri
 	return r.edges.TaskTypes.Connection(ctx)
 }
 
-func (r *queryResolver) Schedules(ctx context.Context, first *int32, after *string, last *int32, before *string, filter *schedule.Filter) (*relay.Connection[*schedule.Schedule], error) {
+func (r *queryResolver) Schedules(ctx context.Context, first *int32, after *string, last *int32, before *string, filter *schedule.ScheduleFilter) (*relay.Connection[*schedule.Schedule], error) {
 	return r.edges.Schedules.Connection(ctx)
 }
 
@@ -395,7 +395,7 @@ func (r *scheduleResolver) Tasks(ctx context.Context, obj *schedule.Schedule, fi
 	return r.edges.ScheduleTasks.Connection(ctx, obj)
 }
 
-func (r *taskTypeResolver) Schedules(ctx context.Context, obj *schedule.TaskType, first *int32, after *string, last *int32, before *string, filter *schedule.Filter) (*relay.Connection[*schedule.Schedule], error) {
+func (r *taskTypeResolver) Schedules(ctx context.Context, obj *schedule.TaskType, first *int32, after *string, last *int32, before *string, filter *schedule.ScheduleFilter) (*relay.Connection[*schedule.Schedule], error) {
 	return r.edges.TaskTypeSchedules.Connection(ctx, obj)
 }
 

@@ -12,12 +12,12 @@ import (
 	"caseload/internal/viewer"
 )
 
-func (r *mutationResolver) SyncCustomerSchedule(ctx context.Context, input schedule.SyncInput) (*model.SyncCustomerSchedulePayload, error) {
+func (r *mutationResolver) SyncCustomerSchedule(ctx context.Context, input schedule.SyncCustomerScheduleInput) (*model.SyncCustomerSchedulePayload, error) {
 	result, errs, err := change(ctx, r.Resolver, r.schedules.Sync, input)
 	return syncPayload(result, errs), err
 }
 
-func (r *mutationResolver) BulkSyncCustomerSchedules(ctx context.Context, input schedule.BulkSyncInput) (*model.BulkSyncCustomerSchedulesPayload, error) {
+func (r *mutationResolver) BulkSyncCustomerSchedules(ctx context.Context, input schedule.BulkSyncCustomerSchedulesInput) (*model.BulkSyncCustomerSchedulesPayload, error) {
 	results, errs, err := change(ctx, r.Resolver, r.schedules.BulkSync, input)
 	return bulkSyncPayload(results, errs), err
 }
@@ -30,40 +30,40 @@ func (r *mutationResolver) UpdateTaskType(ctx context.Context, id relay.ID, inpu
 	return &model.TaskTypePayload{TaskType: row, UserErrors: errs}, err
 }
 
-func (r *mutationResolver) ClaimCallTasks(ctx context.Context, input schedule.ClaimInput) (*model.ClaimCallTasksPayload, error) {
+func (r *mutationResolver) ClaimCallTasks(ctx context.Context, input schedule.ClaimCallTasksInput) (*model.ClaimCallTasksPayload, error) {
 	result, errs, err := change(ctx, r.Resolver, r.schedules.ClaimTasks, input)
 	return claimPayload(result, errs), err
 }
 
-func (r *mutationResolver) ClaimCallTask(ctx context.Context, input schedule.ClaimOneInput) (*model.ClaimCallTaskPayload, error) {
-	var denials []*calling.Denial
-	claim, err := once(ctx, r.Resolver, func(ctx context.Context) (claim *schedule.Claim, err error) {
+func (r *mutationResolver) ClaimCallTask(ctx context.Context, input schedule.ClaimCallTaskInput) (*model.ClaimCallTaskPayload, error) {
+	var denials []*calling.CallDenial
+	claim, err := once(ctx, r.Resolver, func(ctx context.Context) (claim *schedule.CallTaskClaim, err error) {
 		claim, denials, err = r.schedules.ClaimOne(ctx, viewer.From(ctx), input)
 		return claim, err
 	})
 	errs, err := refused(err)
 	if denials == nil {
-		denials = []*calling.Denial{}
+		denials = []*calling.CallDenial{}
 	}
 	return &model.ClaimCallTaskPayload{Claim: claim, Denials: denials, UserErrors: errs}, err
 }
 
-func (r *mutationResolver) RenewCallTask(ctx context.Context, input schedule.RenewInput) (*model.CallTaskPayload, error) {
+func (r *mutationResolver) RenewCallTask(ctx context.Context, input schedule.RenewCallTaskInput) (*model.CallTaskPayload, error) {
 	result, errs, err := change(ctx, r.Resolver, r.schedules.Renew, input)
 	return renewPayload(result, errs), err
 }
 
-func (r *mutationResolver) CompleteCallTask(ctx context.Context, input schedule.CompleteInput) (*model.CompleteCallTaskPayload, error) {
+func (r *mutationResolver) CompleteCallTask(ctx context.Context, input schedule.CompleteCallTaskInput) (*model.CompleteCallTaskPayload, error) {
 	result, errs, err := change(ctx, r.Resolver, r.schedules.Complete, input)
 	return completePayload(result, errs), err
 }
 
-func (r *mutationResolver) CancelCallTask(ctx context.Context, input schedule.CancelInput) (*model.CallTaskPayload, error) {
+func (r *mutationResolver) CancelCallTask(ctx context.Context, input schedule.CancelCallTaskInput) (*model.CallTaskPayload, error) {
 	row, errs, err := change(ctx, r.Resolver, r.schedules.Cancel, input)
 	return &model.CallTaskPayload{CallTask: row, UserErrors: errs}, err
 }
 
-func (r *mutationResolver) RecordCall(ctx context.Context, input schedule.RecordInput) (*model.RecordCallPayload, error) {
+func (r *mutationResolver) RecordCall(ctx context.Context, input schedule.RecordCallInput) (*model.RecordCallPayload, error) {
 	result, errs, err := change(ctx, r.Resolver, r.schedules.RecordCall, input)
 	return recordPayload(result, errs), err
 }
@@ -81,11 +81,11 @@ func (r *queryResolver) TaskType(ctx context.Context, id *relay.ID, name *string
 	return orNull(schedule.FindTaskType(ctx, r.pool, viewer.From(ctx).Scope(), key, name))
 }
 
-func (r *queryResolver) SchedulePreview(ctx context.Context, input schedule.PreviewInput) (*schedule.Preview, error) {
+func (r *queryResolver) SchedulePreview(ctx context.Context, input schedule.SchedulePreviewInput) (*schedule.SchedulePreview, error) {
 	return r.schedules.Preview(ctx, viewer.From(ctx), input)
 }
 
-func (r *queryResolver) CallEligibility(ctx context.Context, input schedule.EligibilityQuery) (*calling.Decision, error) {
+func (r *queryResolver) CallEligibility(ctx context.Context, input schedule.CallEligibilityInput) (*calling.CallEligibility, error) {
 	return r.schedules.CallEligibility(ctx, viewer.From(ctx), input)
 }
 
@@ -97,11 +97,11 @@ func (r *queryResolver) CallingHolidays(ctx context.Context, state *string, from
 	return r.schedules.CallingHolidays(ctx, viewer.From(ctx), state, from, to)
 }
 
-func (r *scheduleChangeResolver) Customer(ctx context.Context, obj *schedule.Change) (*customer.Customer, error) {
+func (r *scheduleChangeResolver) Customer(ctx context.Context, obj *schedule.ScheduleChange) (*customer.Customer, error) {
 	return r.edges.Nodes.Customer.Load(ctx, obj.CustomerID)
 }
 
-func (r *scheduleChangeResolver) Schedule(ctx context.Context, obj *schedule.Change) (*schedule.Schedule, error) {
+func (r *scheduleChangeResolver) Schedule(ctx context.Context, obj *schedule.ScheduleChange) (*schedule.Schedule, error) {
 	c, err := r.edges.Nodes.Customer.Load(ctx, obj.CustomerID)
 	if err != nil || c == nil {
 		return nil, err
@@ -109,7 +109,7 @@ func (r *scheduleChangeResolver) Schedule(ctx context.Context, obj *schedule.Cha
 	return r.edges.CustomerActiveSchedule.Load(ctx, c)
 }
 
-func (r *subscriptionResolver) ScheduleChanged(ctx context.Context, customerID *relay.ID) (<-chan *schedule.Change, error) {
+func (r *subscriptionResolver) ScheduleChanged(ctx context.Context, customerID *relay.ID) (<-chan *schedule.ScheduleChange, error) {
 	key, err := keyOf(customerID, customer.Table.Prefix())
 	if err != nil {
 		return nil, err

@@ -2294,7 +2294,7 @@ func (ec *executionContext) fieldContext_ImportRowEdge_cursor(_ context.Context,
 	return graphql.NewScalarFieldContext("ImportRowEdge", field, true, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _InconvenientTimeConnection_edges(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*schedule.Inconvenience]) (ret graphql.Marshaler) {
+func (ec *executionContext) _InconvenientTimeConnection_edges(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*schedule.InconvenientTime]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2306,7 +2306,7 @@ func (ec *executionContext) _InconvenientTimeConnection_edges(ctx context.Contex
 			return obj.Edges(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*relay.Edge[*schedule.Inconvenience]) graphql.Marshaler {
+		func(ctx context.Context, selections ast.SelectionSet, v []*relay.Edge[*schedule.InconvenientTime]) graphql.Marshaler {
 			return ec.marshalNInconvenientTimeEdge2ᚕᚖcaseloadᚋinternalᚋrelayᚐEdgeᚄ(ctx, selections, v)
 		},
 		true,
@@ -2326,7 +2326,7 @@ func (ec *executionContext) fieldContext_InconvenientTimeConnection_edges(_ cont
 	return fc, nil
 }
 
-func (ec *executionContext) _InconvenientTimeConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*schedule.Inconvenience]) (ret graphql.Marshaler) {
+func (ec *executionContext) _InconvenientTimeConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*schedule.InconvenientTime]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2338,8 +2338,8 @@ func (ec *executionContext) _InconvenientTimeConnection_nodes(ctx context.Contex
 			return obj.Nodes(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*schedule.Inconvenience) graphql.Marshaler {
-			return ec.marshalNInconvenientTime2ᚕᚖcaseloadᚋinternalᚋscheduleᚐInconvenienceᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*schedule.InconvenientTime) graphql.Marshaler {
+			return ec.marshalNInconvenientTime2ᚕᚖcaseloadᚋinternalᚋscheduleᚐInconvenientTimeᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2358,7 +2358,7 @@ func (ec *executionContext) fieldContext_InconvenientTimeConnection_nodes(_ cont
 	return fc, nil
 }
 
-func (ec *executionContext) _InconvenientTimeConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*schedule.Inconvenience]) (ret graphql.Marshaler) {
+func (ec *executionContext) _InconvenientTimeConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*schedule.InconvenientTime]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2390,7 +2390,7 @@ func (ec *executionContext) fieldContext_InconvenientTimeConnection_pageInfo(_ c
 	return fc, nil
 }
 
-func (ec *executionContext) _InconvenientTimeConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*schedule.Inconvenience]) (ret graphql.Marshaler) {
+func (ec *executionContext) _InconvenientTimeConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *relay.Connection[*schedule.InconvenientTime]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2413,7 +2413,7 @@ func (ec *executionContext) fieldContext_InconvenientTimeConnection_totalCount(_
 	return graphql.NewScalarFieldContext("InconvenientTimeConnection", field, true, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _InconvenientTimeEdge_node(ctx context.Context, field graphql.CollectedField, obj *relay.Edge[*schedule.Inconvenience]) (ret graphql.Marshaler) {
+func (ec *executionContext) _InconvenientTimeEdge_node(ctx context.Context, field graphql.CollectedField, obj *relay.Edge[*schedule.InconvenientTime]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2425,8 +2425,8 @@ func (ec *executionContext) _InconvenientTimeEdge_node(ctx context.Context, fiel
 			return obj.Node, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *schedule.Inconvenience) graphql.Marshaler {
-			return ec.marshalNInconvenientTime2ᚖcaseloadᚋinternalᚋscheduleᚐInconvenience(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *schedule.InconvenientTime) graphql.Marshaler {
+			return ec.marshalNInconvenientTime2ᚖcaseloadᚋinternalᚋscheduleᚐInconvenientTime(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2445,7 +2445,7 @@ func (ec *executionContext) fieldContext_InconvenientTimeEdge_node(_ context.Con
 	return fc, nil
 }
 
-func (ec *executionContext) _InconvenientTimeEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *relay.Edge[*schedule.Inconvenience]) (ret graphql.Marshaler) {
+func (ec *executionContext) _InconvenientTimeEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *relay.Edge[*schedule.InconvenientTime]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -5029,7 +5029,7 @@ func (ec *executionContext) _ImportRowEdge(ctx context.Context, sel ast.Selectio
 
 var inconvenientTimeConnectionImplementors = []string{"InconvenientTimeConnection"}
 
-func (ec *executionContext) _InconvenientTimeConnection(ctx context.Context, sel ast.SelectionSet, obj *relay.Connection[*schedule.Inconvenience]) graphql.Marshaler {
+func (ec *executionContext) _InconvenientTimeConnection(ctx context.Context, sel ast.SelectionSet, obj *relay.Connection[*schedule.InconvenientTime]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, inconvenientTimeConnectionImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -5115,7 +5115,7 @@ func (ec *executionContext) _InconvenientTimeConnection(ctx context.Context, sel
 
 var inconvenientTimeEdgeImplementors = []string{"InconvenientTimeEdge"}
 
-func (ec *executionContext) _InconvenientTimeEdge(ctx context.Context, sel ast.SelectionSet, obj *relay.Edge[*schedule.Inconvenience]) graphql.Marshaler {
+func (ec *executionContext) _InconvenientTimeEdge(ctx context.Context, sel ast.SelectionSet, obj *relay.Edge[*schedule.InconvenientTime]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, inconvenientTimeEdgeImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -6255,7 +6255,7 @@ func (ec *executionContext) marshalNImportRowEdge2ᚖcaseloadᚋinternalᚋrelay
 	return ec._ImportRowEdge(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNInconvenientTimeEdge2ᚕᚖcaseloadᚋinternalᚋrelayᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*relay.Edge[*schedule.Inconvenience]) graphql.Marshaler {
+func (ec *executionContext) marshalNInconvenientTimeEdge2ᚕᚖcaseloadᚋinternalᚋrelayᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*relay.Edge[*schedule.InconvenientTime]) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 100, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
@@ -6271,7 +6271,7 @@ func (ec *executionContext) marshalNInconvenientTimeEdge2ᚕᚖcaseloadᚋintern
 	return ret
 }
 
-func (ec *executionContext) marshalNInconvenientTimeEdge2ᚖcaseloadᚋinternalᚋrelayᚐEdge(ctx context.Context, sel ast.SelectionSet, v *relay.Edge[*schedule.Inconvenience]) graphql.Marshaler {
+func (ec *executionContext) marshalNInconvenientTimeEdge2ᚖcaseloadᚋinternalᚋrelayᚐEdge(ctx context.Context, sel ast.SelectionSet, v *relay.Edge[*schedule.InconvenientTime]) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -6502,7 +6502,7 @@ func (ec *executionContext) marshalOCustomerConnection2ᚖcaseloadᚋinternalᚋ
 	return ec._CustomerConnection(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalOInconvenientTimeConnection2ᚖcaseloadᚋinternalᚋrelayᚐConnection(ctx context.Context, sel ast.SelectionSet, v *relay.Connection[*schedule.Inconvenience]) graphql.Marshaler {
+func (ec *executionContext) marshalOInconvenientTimeConnection2ᚖcaseloadᚋinternalᚋrelayᚐConnection(ctx context.Context, sel ast.SelectionSet, v *relay.Connection[*schedule.InconvenientTime]) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}

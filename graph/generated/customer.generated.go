@@ -50,7 +50,7 @@ type CustomerResolver interface {
 	Schedules(ctx context.Context, obj *customer.Customer, first *int32, after *string, last *int32, before *string) (*relay.Connection[*schedule.Schedule], error)
 	CallTasks(ctx context.Context, obj *customer.Customer, first *int32, after *string, last *int32, before *string, filter *schedule.CallTaskFilter) (*relay.Connection[*schedule.CallTask], error)
 	CallAttempts(ctx context.Context, obj *customer.Customer, first *int32, after *string, last *int32, before *string) (*relay.Connection[*schedule.CallAttempt], error)
-	InconvenientTimes(ctx context.Context, obj *customer.Customer, first *int32, after *string, last *int32, before *string) (*relay.Connection[*schedule.Inconvenience], error)
+	InconvenientTimes(ctx context.Context, obj *customer.Customer, first *int32, after *string, last *int32, before *string) (*relay.Connection[*schedule.InconvenientTime], error)
 }
 type CustomerAddressResolver interface {
 	Customer(ctx context.Context, obj *customer.Address) (*customer.Customer, error)
@@ -2224,11 +2224,11 @@ func (ec *executionContext) _Customer_inconvenientTimes(ctx context.Context, fie
 			directive1 := func(ctx context.Context) (any, error) {
 				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"SCHEDULES_READ"})
 				if err != nil {
-					var zeroVal *relay.Connection[*schedule.Inconvenience]
+					var zeroVal *relay.Connection[*schedule.InconvenientTime]
 					return zeroVal, err
 				}
 				if ec.Directives.Auth == nil {
-					var zeroVal *relay.Connection[*schedule.Inconvenience]
+					var zeroVal *relay.Connection[*schedule.InconvenientTime]
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
 				return ec.Directives.Auth(ctx, obj, directive0, requires)
@@ -2237,7 +2237,7 @@ func (ec *executionContext) _Customer_inconvenientTimes(ctx context.Context, fie
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *relay.Connection[*schedule.Inconvenience]) graphql.Marshaler {
+		func(ctx context.Context, selections ast.SelectionSet, v *relay.Connection[*schedule.InconvenientTime]) graphql.Marshaler {
 			return ec.marshalOInconvenientTimeConnection2ᚖcaseloadᚋinternalᚋrelayᚐConnection(ctx, selections, v)
 		},
 		true,

@@ -47,19 +47,19 @@ type MutationResolver interface {
 	CreateAPIKey(ctx context.Context, input identity.CreateAPIKeyInput) (*model.CreateAPIKeyPayload, error)
 	RevokeAPIKey(ctx context.Context, input identity.RevokeAPIKeyInput) (*model.RevokeAPIKeyPayload, error)
 	ConfigureLendingSystem(ctx context.Context, input customer.ConfigureLendingSystemInput) (*model.ConfigureLendingSystemPayload, error)
-	SyncCustomerSchedule(ctx context.Context, input schedule.SyncInput) (*model.SyncCustomerSchedulePayload, error)
-	BulkSyncCustomerSchedules(ctx context.Context, input schedule.BulkSyncInput) (*model.BulkSyncCustomerSchedulesPayload, error)
+	SyncCustomerSchedule(ctx context.Context, input schedule.SyncCustomerScheduleInput) (*model.SyncCustomerSchedulePayload, error)
+	BulkSyncCustomerSchedules(ctx context.Context, input schedule.BulkSyncCustomerSchedulesInput) (*model.BulkSyncCustomerSchedulesPayload, error)
 	CreateTaskType(ctx context.Context, input schedule.CreateTaskTypeInput) (*model.TaskTypePayload, error)
 	UpdateTaskType(ctx context.Context, id relay.ID, input schedule.UpdateTaskTypeInput) (*model.TaskTypePayload, error)
 	ArchiveTaskType(ctx context.Context, input schedule.ArchiveTaskTypeInput) (*model.TaskTypePayload, error)
 	TightenCallingWindow(ctx context.Context, input schedule.TightenCallingWindowInput) (*model.TightenCallingWindowPayload, error)
 	AddCallingHoliday(ctx context.Context, input schedule.AddCallingHolidayInput) (*model.AddCallingHolidayPayload, error)
-	ClaimCallTasks(ctx context.Context, input schedule.ClaimInput) (*model.ClaimCallTasksPayload, error)
-	ClaimCallTask(ctx context.Context, input schedule.ClaimOneInput) (*model.ClaimCallTaskPayload, error)
-	RenewCallTask(ctx context.Context, input schedule.RenewInput) (*model.CallTaskPayload, error)
-	CompleteCallTask(ctx context.Context, input schedule.CompleteInput) (*model.CompleteCallTaskPayload, error)
-	CancelCallTask(ctx context.Context, input schedule.CancelInput) (*model.CallTaskPayload, error)
-	RecordCall(ctx context.Context, input schedule.RecordInput) (*model.RecordCallPayload, error)
+	ClaimCallTasks(ctx context.Context, input schedule.ClaimCallTasksInput) (*model.ClaimCallTasksPayload, error)
+	ClaimCallTask(ctx context.Context, input schedule.ClaimCallTaskInput) (*model.ClaimCallTaskPayload, error)
+	RenewCallTask(ctx context.Context, input schedule.RenewCallTaskInput) (*model.CallTaskPayload, error)
+	CompleteCallTask(ctx context.Context, input schedule.CompleteCallTaskInput) (*model.CompleteCallTaskPayload, error)
+	CancelCallTask(ctx context.Context, input schedule.CancelCallTaskInput) (*model.CallTaskPayload, error)
+	RecordCall(ctx context.Context, input schedule.RecordCallInput) (*model.RecordCallPayload, error)
 	AddInconvenientTime(ctx context.Context, input schedule.AddInconvenientTimeInput) (*model.AddInconvenientTimePayload, error)
 	RemoveInconvenientTime(ctx context.Context, input schedule.RemoveInconvenientTimeInput) (*model.RemoveInconvenientTimePayload, error)
 	CreateWebhookEndpoint(ctx context.Context, input webhook.CreateEndpointInput) (*model.CreateWebhookEndpointPayload, error)
@@ -85,10 +85,10 @@ type QueryResolver interface {
 	LendingSystem(ctx context.Context) (*customer.LendingSystem, error)
 	TaskType(ctx context.Context, id *relay.ID, name *string) (*schedule.TaskType, error)
 	TaskTypes(ctx context.Context, first *int32, after *string, last *int32, before *string, includeArchived *bool) (*relay.Connection[*schedule.TaskType], error)
-	Schedules(ctx context.Context, first *int32, after *string, last *int32, before *string, filter *schedule.Filter) (*relay.Connection[*schedule.Schedule], error)
+	Schedules(ctx context.Context, first *int32, after *string, last *int32, before *string, filter *schedule.ScheduleFilter) (*relay.Connection[*schedule.Schedule], error)
 	CallTasks(ctx context.Context, first *int32, after *string, last *int32, before *string, filter *schedule.CallTaskFilter) (*relay.Connection[*schedule.CallTask], error)
-	SchedulePreview(ctx context.Context, input schedule.PreviewInput) (*schedule.Preview, error)
-	CallEligibility(ctx context.Context, input schedule.EligibilityQuery) (*calling.Decision, error)
+	SchedulePreview(ctx context.Context, input schedule.SchedulePreviewInput) (*schedule.SchedulePreview, error)
+	CallEligibility(ctx context.Context, input schedule.CallEligibilityInput) (*calling.CallEligibility, error)
 	CallingWindows(ctx context.Context, state *string) ([]*schedule.CallingWindow, error)
 	CallingHolidays(ctx context.Context, state *string, from *civil.Date, to *civil.Date) ([]*schedule.CallingHoliday, error)
 	WebhookEndpoints(ctx context.Context, first *int32, after *string, last *int32, before *string, filter *webhook.EndpointFilter) (*relay.Connection[*webhook.Endpoint], error)
@@ -97,7 +97,7 @@ type QueryResolver interface {
 }
 type SubscriptionResolver interface {
 	BulkOperationChanged(ctx context.Context, id *relay.ID) (<-chan *bulk.Change, error)
-	ScheduleChanged(ctx context.Context, customerID *relay.ID) (<-chan *schedule.Change, error)
+	ScheduleChanged(ctx context.Context, customerID *relay.ID) (<-chan *schedule.ScheduleChange, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -150,8 +150,8 @@ func (ec *executionContext) field_Mutation_bulkSyncCustomerSchedules_args(ctx co
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
-		func(ctx context.Context, v any) (schedule.BulkSyncInput, error) {
-			return ec.unmarshalNBulkSyncCustomerSchedulesInput2caseloadᚋinternalᚋscheduleᚐBulkSyncInput(ctx, v)
+		func(ctx context.Context, v any) (schedule.BulkSyncCustomerSchedulesInput, error) {
+			return ec.unmarshalNBulkSyncCustomerSchedulesInput2caseloadᚋinternalᚋscheduleᚐBulkSyncCustomerSchedulesInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -192,8 +192,8 @@ func (ec *executionContext) field_Mutation_cancelCallTask_args(ctx context.Conte
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
-		func(ctx context.Context, v any) (schedule.CancelInput, error) {
-			return ec.unmarshalNCancelCallTaskInput2caseloadᚋinternalᚋscheduleᚐCancelInput(ctx, v)
+		func(ctx context.Context, v any) (schedule.CancelCallTaskInput, error) {
+			return ec.unmarshalNCancelCallTaskInput2caseloadᚋinternalᚋscheduleᚐCancelCallTaskInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -206,8 +206,8 @@ func (ec *executionContext) field_Mutation_claimCallTask_args(ctx context.Contex
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
-		func(ctx context.Context, v any) (schedule.ClaimOneInput, error) {
-			return ec.unmarshalNClaimCallTaskInput2caseloadᚋinternalᚋscheduleᚐClaimOneInput(ctx, v)
+		func(ctx context.Context, v any) (schedule.ClaimCallTaskInput, error) {
+			return ec.unmarshalNClaimCallTaskInput2caseloadᚋinternalᚋscheduleᚐClaimCallTaskInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -220,8 +220,8 @@ func (ec *executionContext) field_Mutation_claimCallTasks_args(ctx context.Conte
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
-		func(ctx context.Context, v any) (schedule.ClaimInput, error) {
-			return ec.unmarshalNClaimCallTasksInput2caseloadᚋinternalᚋscheduleᚐClaimInput(ctx, v)
+		func(ctx context.Context, v any) (schedule.ClaimCallTasksInput, error) {
+			return ec.unmarshalNClaimCallTasksInput2caseloadᚋinternalᚋscheduleᚐClaimCallTasksInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -234,8 +234,8 @@ func (ec *executionContext) field_Mutation_completeCallTask_args(ctx context.Con
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
-		func(ctx context.Context, v any) (schedule.CompleteInput, error) {
-			return ec.unmarshalNCompleteCallTaskInput2caseloadᚋinternalᚋscheduleᚐCompleteInput(ctx, v)
+		func(ctx context.Context, v any) (schedule.CompleteCallTaskInput, error) {
+			return ec.unmarshalNCompleteCallTaskInput2caseloadᚋinternalᚋscheduleᚐCompleteCallTaskInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -402,8 +402,8 @@ func (ec *executionContext) field_Mutation_recordCall_args(ctx context.Context, 
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
-		func(ctx context.Context, v any) (schedule.RecordInput, error) {
-			return ec.unmarshalNRecordCallInput2caseloadᚋinternalᚋscheduleᚐRecordInput(ctx, v)
+		func(ctx context.Context, v any) (schedule.RecordCallInput, error) {
+			return ec.unmarshalNRecordCallInput2caseloadᚋinternalᚋscheduleᚐRecordCallInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -444,8 +444,8 @@ func (ec *executionContext) field_Mutation_renewCallTask_args(ctx context.Contex
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
-		func(ctx context.Context, v any) (schedule.RenewInput, error) {
-			return ec.unmarshalNRenewCallTaskInput2caseloadᚋinternalᚋscheduleᚐRenewInput(ctx, v)
+		func(ctx context.Context, v any) (schedule.RenewCallTaskInput, error) {
+			return ec.unmarshalNRenewCallTaskInput2caseloadᚋinternalᚋscheduleᚐRenewCallTaskInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -514,8 +514,8 @@ func (ec *executionContext) field_Mutation_syncCustomerSchedule_args(ctx context
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
-		func(ctx context.Context, v any) (schedule.SyncInput, error) {
-			return ec.unmarshalNSyncCustomerScheduleInput2caseloadᚋinternalᚋscheduleᚐSyncInput(ctx, v)
+		func(ctx context.Context, v any) (schedule.SyncCustomerScheduleInput, error) {
+			return ec.unmarshalNSyncCustomerScheduleInput2caseloadᚋinternalᚋscheduleᚐSyncCustomerScheduleInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -842,8 +842,8 @@ func (ec *executionContext) field_Query_callEligibility_args(ctx context.Context
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
-		func(ctx context.Context, v any) (schedule.EligibilityQuery, error) {
-			return ec.unmarshalNCallEligibilityInput2caseloadᚋinternalᚋscheduleᚐEligibilityQuery(ctx, v)
+		func(ctx context.Context, v any) (schedule.CallEligibilityInput, error) {
+			return ec.unmarshalNCallEligibilityInput2caseloadᚋinternalᚋscheduleᚐCallEligibilityInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -1080,8 +1080,8 @@ func (ec *executionContext) field_Query_schedulePreview_args(ctx context.Context
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
-		func(ctx context.Context, v any) (schedule.PreviewInput, error) {
-			return ec.unmarshalNSchedulePreviewInput2caseloadᚋinternalᚋscheduleᚐPreviewInput(ctx, v)
+		func(ctx context.Context, v any) (schedule.SchedulePreviewInput, error) {
+			return ec.unmarshalNSchedulePreviewInput2caseloadᚋinternalᚋscheduleᚐSchedulePreviewInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -1126,8 +1126,8 @@ func (ec *executionContext) field_Query_schedules_args(ctx context.Context, rawA
 	}
 	args["before"] = arg3
 	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
-		func(ctx context.Context, v any) (*schedule.Filter, error) {
-			return ec.unmarshalOScheduleFilter2ᚖcaseloadᚋinternalᚋscheduleᚐFilter(ctx, v)
+		func(ctx context.Context, v any) (*schedule.ScheduleFilter, error) {
+			return ec.unmarshalOScheduleFilter2ᚖcaseloadᚋinternalᚋscheduleᚐScheduleFilter(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -2158,7 +2158,7 @@ func (ec *executionContext) _Mutation_syncCustomerSchedule(ctx context.Context, 
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Mutation().SyncCustomerSchedule(ctx, fc.Args["input"].(schedule.SyncInput))
+			return ec.Resolvers.Mutation().SyncCustomerSchedule(ctx, fc.Args["input"].(schedule.SyncCustomerScheduleInput))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -2220,7 +2220,7 @@ func (ec *executionContext) _Mutation_bulkSyncCustomerSchedules(ctx context.Cont
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Mutation().BulkSyncCustomerSchedules(ctx, fc.Args["input"].(schedule.BulkSyncInput))
+			return ec.Resolvers.Mutation().BulkSyncCustomerSchedules(ctx, fc.Args["input"].(schedule.BulkSyncCustomerSchedulesInput))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -2592,7 +2592,7 @@ func (ec *executionContext) _Mutation_claimCallTasks(ctx context.Context, field 
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Mutation().ClaimCallTasks(ctx, fc.Args["input"].(schedule.ClaimInput))
+			return ec.Resolvers.Mutation().ClaimCallTasks(ctx, fc.Args["input"].(schedule.ClaimCallTasksInput))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -2654,7 +2654,7 @@ func (ec *executionContext) _Mutation_claimCallTask(ctx context.Context, field g
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Mutation().ClaimCallTask(ctx, fc.Args["input"].(schedule.ClaimOneInput))
+			return ec.Resolvers.Mutation().ClaimCallTask(ctx, fc.Args["input"].(schedule.ClaimCallTaskInput))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -2716,7 +2716,7 @@ func (ec *executionContext) _Mutation_renewCallTask(ctx context.Context, field g
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Mutation().RenewCallTask(ctx, fc.Args["input"].(schedule.RenewInput))
+			return ec.Resolvers.Mutation().RenewCallTask(ctx, fc.Args["input"].(schedule.RenewCallTaskInput))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -2778,7 +2778,7 @@ func (ec *executionContext) _Mutation_completeCallTask(ctx context.Context, fiel
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Mutation().CompleteCallTask(ctx, fc.Args["input"].(schedule.CompleteInput))
+			return ec.Resolvers.Mutation().CompleteCallTask(ctx, fc.Args["input"].(schedule.CompleteCallTaskInput))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -2840,7 +2840,7 @@ func (ec *executionContext) _Mutation_cancelCallTask(ctx context.Context, field 
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Mutation().CancelCallTask(ctx, fc.Args["input"].(schedule.CancelInput))
+			return ec.Resolvers.Mutation().CancelCallTask(ctx, fc.Args["input"].(schedule.CancelCallTaskInput))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -2902,7 +2902,7 @@ func (ec *executionContext) _Mutation_recordCall(ctx context.Context, field grap
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Mutation().RecordCall(ctx, fc.Args["input"].(schedule.RecordInput))
+			return ec.Resolvers.Mutation().RecordCall(ctx, fc.Args["input"].(schedule.RecordCallInput))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -4458,7 +4458,7 @@ func (ec *executionContext) _Query_schedules(ctx context.Context, field graphql.
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Schedules(ctx, fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["last"].(*int32), fc.Args["before"].(*string), fc.Args["filter"].(*schedule.Filter))
+			return ec.Resolvers.Query().Schedules(ctx, fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["last"].(*int32), fc.Args["before"].(*string), fc.Args["filter"].(*schedule.ScheduleFilter))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -4582,7 +4582,7 @@ func (ec *executionContext) _Query_schedulePreview(ctx context.Context, field gr
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().SchedulePreview(ctx, fc.Args["input"].(schedule.PreviewInput))
+			return ec.Resolvers.Query().SchedulePreview(ctx, fc.Args["input"].(schedule.SchedulePreviewInput))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -4590,11 +4590,11 @@ func (ec *executionContext) _Query_schedulePreview(ctx context.Context, field gr
 			directive1 := func(ctx context.Context) (any, error) {
 				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"SCHEDULES_READ"})
 				if err != nil {
-					var zeroVal *schedule.Preview
+					var zeroVal *schedule.SchedulePreview
 					return zeroVal, err
 				}
 				if ec.Directives.Auth == nil {
-					var zeroVal *schedule.Preview
+					var zeroVal *schedule.SchedulePreview
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
 				return ec.Directives.Auth(ctx, nil, directive0, requires)
@@ -4603,8 +4603,8 @@ func (ec *executionContext) _Query_schedulePreview(ctx context.Context, field gr
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *schedule.Preview) graphql.Marshaler {
-			return ec.marshalOSchedulePreview2ᚖcaseloadᚋinternalᚋscheduleᚐPreview(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *schedule.SchedulePreview) graphql.Marshaler {
+			return ec.marshalOSchedulePreview2ᚖcaseloadᚋinternalᚋscheduleᚐSchedulePreview(ctx, selections, v)
 		},
 		true,
 		false,
@@ -4644,7 +4644,7 @@ func (ec *executionContext) _Query_callEligibility(ctx context.Context, field gr
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().CallEligibility(ctx, fc.Args["input"].(schedule.EligibilityQuery))
+			return ec.Resolvers.Query().CallEligibility(ctx, fc.Args["input"].(schedule.CallEligibilityInput))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -4652,11 +4652,11 @@ func (ec *executionContext) _Query_callEligibility(ctx context.Context, field gr
 			directive1 := func(ctx context.Context) (any, error) {
 				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"SCHEDULES_READ"})
 				if err != nil {
-					var zeroVal *calling.Decision
+					var zeroVal *calling.CallEligibility
 					return zeroVal, err
 				}
 				if ec.Directives.Auth == nil {
-					var zeroVal *calling.Decision
+					var zeroVal *calling.CallEligibility
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
 				return ec.Directives.Auth(ctx, nil, directive0, requires)
@@ -4665,8 +4665,8 @@ func (ec *executionContext) _Query_callEligibility(ctx context.Context, field gr
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *calling.Decision) graphql.Marshaler {
-			return ec.marshalOCallEligibility2ᚖcaseloadᚋinternalᚋcallingᚐDecision(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *calling.CallEligibility) graphql.Marshaler {
+			return ec.marshalOCallEligibility2ᚖcaseloadᚋinternalᚋcallingᚐCallEligibility(ctx, selections, v)
 		},
 		true,
 		false,
@@ -5162,11 +5162,11 @@ func (ec *executionContext) _Subscription_scheduleChanged(ctx context.Context, f
 			directive1 := func(ctx context.Context) (any, error) {
 				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"SCHEDULES_READ"})
 				if err != nil {
-					var zeroVal *schedule.Change
+					var zeroVal *schedule.ScheduleChange
 					return zeroVal, err
 				}
 				if ec.Directives.Auth == nil {
-					var zeroVal *schedule.Change
+					var zeroVal *schedule.ScheduleChange
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
 				return ec.Directives.Auth(ctx, nil, directive0, requires)
@@ -5175,8 +5175,8 @@ func (ec *executionContext) _Subscription_scheduleChanged(ctx context.Context, f
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *schedule.Change) graphql.Marshaler {
-			return ec.marshalOScheduleChange2ᚖcaseloadᚋinternalᚋscheduleᚐChange(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *schedule.ScheduleChange) graphql.Marshaler {
+			return ec.marshalOScheduleChange2ᚖcaseloadᚋinternalᚋscheduleᚐScheduleChange(ctx, selections, v)
 		},
 		true,
 		false,
@@ -5577,7 +5577,7 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._LendingSystem(ctx, sel, obj)
-	case *schedule.Inconvenience:
+	case *schedule.InconvenientTime:
 		if obj == nil {
 			return graphql.Null
 		}

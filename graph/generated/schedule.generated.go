@@ -35,7 +35,7 @@ type CallTaskResolver interface {
 	Loan(ctx context.Context, obj *schedule.CallTask) (*customer.Loan, error)
 }
 type InconvenientTimeResolver interface {
-	Customer(ctx context.Context, obj *schedule.Inconvenience) (*customer.Customer, error)
+	Customer(ctx context.Context, obj *schedule.InconvenientTime) (*customer.Customer, error)
 }
 type ScheduleResolver interface {
 	Customer(ctx context.Context, obj *schedule.Schedule) (*customer.Customer, error)
@@ -44,11 +44,11 @@ type ScheduleResolver interface {
 	Tasks(ctx context.Context, obj *schedule.Schedule, first *int32, after *string, last *int32, before *string, filter *schedule.CallTaskFilter) (*relay.Connection[*schedule.CallTask], error)
 }
 type ScheduleChangeResolver interface {
-	Customer(ctx context.Context, obj *schedule.Change) (*customer.Customer, error)
-	Schedule(ctx context.Context, obj *schedule.Change) (*schedule.Schedule, error)
+	Customer(ctx context.Context, obj *schedule.ScheduleChange) (*customer.Customer, error)
+	Schedule(ctx context.Context, obj *schedule.ScheduleChange) (*schedule.Schedule, error)
 }
 type TaskTypeResolver interface {
-	Schedules(ctx context.Context, obj *schedule.TaskType, first *int32, after *string, last *int32, before *string, filter *schedule.Filter) (*relay.Connection[*schedule.Schedule], error)
+	Schedules(ctx context.Context, obj *schedule.TaskType, first *int32, after *string, last *int32, before *string, filter *schedule.ScheduleFilter) (*relay.Connection[*schedule.Schedule], error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -137,8 +137,8 @@ func (ec *executionContext) field_TaskType_schedules_args(ctx context.Context, r
 	}
 	args["before"] = arg3
 	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
-		func(ctx context.Context, v any) (*schedule.Filter, error) {
-			return ec.unmarshalOScheduleFilter2ᚖcaseloadᚋinternalᚋscheduleᚐFilter(ctx, v)
+		func(ctx context.Context, v any) (*schedule.ScheduleFilter, error) {
+			return ec.unmarshalOScheduleFilter2ᚖcaseloadᚋinternalᚋscheduleᚐScheduleFilter(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -227,8 +227,8 @@ func (ec *executionContext) _AddInconvenientTimePayload_inconvenientTime(ctx con
 			return obj.InconvenientTime, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *schedule.Inconvenience) graphql.Marshaler {
-			return ec.marshalOInconvenientTime2ᚖcaseloadᚋinternalᚋscheduleᚐInconvenience(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *schedule.InconvenientTime) graphql.Marshaler {
+			return ec.marshalOInconvenientTime2ᚖcaseloadᚋinternalᚋscheduleᚐInconvenientTime(ctx, selections, v)
 		},
 		true,
 		false,
@@ -438,8 +438,8 @@ func (ec *executionContext) _BulkSyncCustomerScheduleResult_notScheduledBecause(
 			return obj.NotScheduledBecause, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *calling.RuleCode) graphql.Marshaler {
-			return ec.marshalOCallRule2ᚖcaseloadᚋinternalᚋcallingᚐRuleCode(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *calling.CallRule) graphql.Marshaler {
+			return ec.marshalOCallRule2ᚖcaseloadᚋinternalᚋcallingᚐCallRule(ctx, selections, v)
 		},
 		true,
 		false,
@@ -695,8 +695,8 @@ func (ec *executionContext) _CallAttempt_direction(ctx context.Context, field gr
 			return obj.Direction, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v calling.Direction) graphql.Marshaler {
-			return ec.marshalNCallDirection2caseloadᚋinternalᚋcallingᚐDirection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v calling.CallDirection) graphql.Marshaler {
+			return ec.marshalNCallDirection2caseloadᚋinternalᚋcallingᚐCallDirection(ctx, selections, v)
 		},
 		true,
 		true,
@@ -741,8 +741,8 @@ func (ec *executionContext) _CallAttempt_outcome(ctx context.Context, field grap
 			return obj.Outcome, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *calling.Outcome) graphql.Marshaler {
-			return ec.marshalOCallOutcome2ᚖcaseloadᚋinternalᚋcallingᚐOutcome(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *calling.CallOutcome) graphql.Marshaler {
+			return ec.marshalOCallOutcome2ᚖcaseloadᚋinternalᚋcallingᚐCallOutcome(ctx, selections, v)
 		},
 		true,
 		false,
@@ -857,7 +857,7 @@ func (ec *executionContext) fieldContext_CallAttempt_task(_ context.Context, fie
 	return fc, nil
 }
 
-func (ec *executionContext) _CallDenial_rule(ctx context.Context, field graphql.CollectedField, obj *calling.Denial) (ret graphql.Marshaler) {
+func (ec *executionContext) _CallDenial_rule(ctx context.Context, field graphql.CollectedField, obj *calling.CallDenial) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -869,8 +869,8 @@ func (ec *executionContext) _CallDenial_rule(ctx context.Context, field graphql.
 			return obj.Rule, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v calling.RuleCode) graphql.Marshaler {
-			return ec.marshalNCallRule2caseloadᚋinternalᚋcallingᚐRuleCode(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v calling.CallRule) graphql.Marshaler {
+			return ec.marshalNCallRule2caseloadᚋinternalᚋcallingᚐCallRule(ctx, selections, v)
 		},
 		true,
 		true,
@@ -880,7 +880,7 @@ func (ec *executionContext) fieldContext_CallDenial_rule(_ context.Context, fiel
 	return graphql.NewScalarFieldContext("CallDenial", field, false, false, errors.New("field of type CallRule does not have child fields"))
 }
 
-func (ec *executionContext) _CallDenial_message(ctx context.Context, field graphql.CollectedField, obj *calling.Denial) (ret graphql.Marshaler) {
+func (ec *executionContext) _CallDenial_message(ctx context.Context, field graphql.CollectedField, obj *calling.CallDenial) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -903,7 +903,7 @@ func (ec *executionContext) fieldContext_CallDenial_message(_ context.Context, f
 	return graphql.NewScalarFieldContext("CallDenial", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _CallDenial_source(ctx context.Context, field graphql.CollectedField, obj *calling.Denial) (ret graphql.Marshaler) {
+func (ec *executionContext) _CallDenial_source(ctx context.Context, field graphql.CollectedField, obj *calling.CallDenial) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -926,7 +926,7 @@ func (ec *executionContext) fieldContext_CallDenial_source(_ context.Context, fi
 	return graphql.NewScalarFieldContext("CallDenial", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _CallDenial_until(ctx context.Context, field graphql.CollectedField, obj *calling.Denial) (ret graphql.Marshaler) {
+func (ec *executionContext) _CallDenial_until(ctx context.Context, field graphql.CollectedField, obj *calling.CallDenial) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -949,7 +949,7 @@ func (ec *executionContext) fieldContext_CallDenial_until(_ context.Context, fie
 	return graphql.NewScalarFieldContext("CallDenial", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func (ec *executionContext) _CallEligibility_allowed(ctx context.Context, field graphql.CollectedField, obj *calling.Decision) (ret graphql.Marshaler) {
+func (ec *executionContext) _CallEligibility_allowed(ctx context.Context, field graphql.CollectedField, obj *calling.CallEligibility) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -972,7 +972,7 @@ func (ec *executionContext) fieldContext_CallEligibility_allowed(_ context.Conte
 	return graphql.NewScalarFieldContext("CallEligibility", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
-func (ec *executionContext) _CallEligibility_denials(ctx context.Context, field graphql.CollectedField, obj *calling.Decision) (ret graphql.Marshaler) {
+func (ec *executionContext) _CallEligibility_denials(ctx context.Context, field graphql.CollectedField, obj *calling.CallEligibility) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -984,8 +984,8 @@ func (ec *executionContext) _CallEligibility_denials(ctx context.Context, field 
 			return obj.Denials, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []calling.Denial) graphql.Marshaler {
-			return ec.marshalNCallDenial2ᚕcaseloadᚋinternalᚋcallingᚐDenialᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []calling.CallDenial) graphql.Marshaler {
+			return ec.marshalNCallDenial2ᚕcaseloadᚋinternalᚋcallingᚐCallDenialᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -1004,7 +1004,7 @@ func (ec *executionContext) fieldContext_CallEligibility_denials(_ context.Conte
 	return fc, nil
 }
 
-func (ec *executionContext) _CallEligibility_warnings(ctx context.Context, field graphql.CollectedField, obj *calling.Decision) (ret graphql.Marshaler) {
+func (ec *executionContext) _CallEligibility_warnings(ctx context.Context, field graphql.CollectedField, obj *calling.CallEligibility) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1016,8 +1016,8 @@ func (ec *executionContext) _CallEligibility_warnings(ctx context.Context, field
 			return obj.Warnings, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []calling.Denial) graphql.Marshaler {
-			return ec.marshalNCallDenial2ᚕcaseloadᚋinternalᚋcallingᚐDenialᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []calling.CallDenial) graphql.Marshaler {
+			return ec.marshalNCallDenial2ᚕcaseloadᚋinternalᚋcallingᚐCallDenialᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -1036,7 +1036,7 @@ func (ec *executionContext) fieldContext_CallEligibility_warnings(_ context.Cont
 	return fc, nil
 }
 
-func (ec *executionContext) _CallEligibility_allowedUntil(ctx context.Context, field graphql.CollectedField, obj *calling.Decision) (ret graphql.Marshaler) {
+func (ec *executionContext) _CallEligibility_allowedUntil(ctx context.Context, field graphql.CollectedField, obj *calling.CallEligibility) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1059,7 +1059,7 @@ func (ec *executionContext) fieldContext_CallEligibility_allowedUntil(_ context.
 	return graphql.NewScalarFieldContext("CallEligibility", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func (ec *executionContext) _CallEligibility_earliestNext(ctx context.Context, field graphql.CollectedField, obj *calling.Decision) (ret graphql.Marshaler) {
+func (ec *executionContext) _CallEligibility_earliestNext(ctx context.Context, field graphql.CollectedField, obj *calling.CallEligibility) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1117,8 +1117,8 @@ func (ec *executionContext) _CallTask_state(ctx context.Context, field graphql.C
 			return obj.State, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v calling.State) graphql.Marshaler {
-			return ec.marshalNCallTaskState2caseloadᚋinternalᚋcallingᚐState(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v calling.CallTaskState) graphql.Marshaler {
+			return ec.marshalNCallTaskState2caseloadᚋinternalᚋcallingᚐCallTaskState(ctx, selections, v)
 		},
 		true,
 		true,
@@ -1393,8 +1393,8 @@ func (ec *executionContext) _CallTask_outcome(ctx context.Context, field graphql
 			return obj.Outcome, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *calling.Outcome) graphql.Marshaler {
-			return ec.marshalOCallOutcome2ᚖcaseloadᚋinternalᚋcallingᚐOutcome(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *calling.CallOutcome) graphql.Marshaler {
+			return ec.marshalOCallOutcome2ᚖcaseloadᚋinternalᚋcallingᚐCallOutcome(ctx, selections, v)
 		},
 		true,
 		false,
@@ -1706,7 +1706,7 @@ func (ec *executionContext) fieldContext_CallTask_loan(_ context.Context, field 
 	return fc, nil
 }
 
-func (ec *executionContext) _CallTaskClaim_task(ctx context.Context, field graphql.CollectedField, obj *schedule.Claim) (ret graphql.Marshaler) {
+func (ec *executionContext) _CallTaskClaim_task(ctx context.Context, field graphql.CollectedField, obj *schedule.CallTaskClaim) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1738,7 +1738,7 @@ func (ec *executionContext) fieldContext_CallTaskClaim_task(_ context.Context, f
 	return fc, nil
 }
 
-func (ec *executionContext) _CallTaskClaim_phoneNumber(ctx context.Context, field graphql.CollectedField, obj *schedule.Claim) (ret graphql.Marshaler) {
+func (ec *executionContext) _CallTaskClaim_phoneNumber(ctx context.Context, field graphql.CollectedField, obj *schedule.CallTaskClaim) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1761,7 +1761,7 @@ func (ec *executionContext) fieldContext_CallTaskClaim_phoneNumber(_ context.Con
 	return graphql.NewScalarFieldContext("CallTaskClaim", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _CallTaskClaim_callBefore(ctx context.Context, field graphql.CollectedField, obj *schedule.Claim) (ret graphql.Marshaler) {
+func (ec *executionContext) _CallTaskClaim_callBefore(ctx context.Context, field graphql.CollectedField, obj *schedule.CallTaskClaim) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1784,7 +1784,7 @@ func (ec *executionContext) fieldContext_CallTaskClaim_callBefore(_ context.Cont
 	return graphql.NewScalarFieldContext("CallTaskClaim", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func (ec *executionContext) _CallTaskClaim_warnings(ctx context.Context, field graphql.CollectedField, obj *schedule.Claim) (ret graphql.Marshaler) {
+func (ec *executionContext) _CallTaskClaim_warnings(ctx context.Context, field graphql.CollectedField, obj *schedule.CallTaskClaim) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1796,8 +1796,8 @@ func (ec *executionContext) _CallTaskClaim_warnings(ctx context.Context, field g
 			return obj.Warnings, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*calling.Denial) graphql.Marshaler {
-			return ec.marshalNCallDenial2ᚕᚖcaseloadᚋinternalᚋcallingᚐDenialᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*calling.CallDenial) graphql.Marshaler {
+			return ec.marshalNCallDenial2ᚕᚖcaseloadᚋinternalᚋcallingᚐCallDenialᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2168,8 +2168,8 @@ func (ec *executionContext) _CallingWindow_purposes(ctx context.Context, field g
 			return obj.Purposes, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []calling.Purpose) graphql.Marshaler {
-			return ec.marshalNCallPurpose2ᚕcaseloadᚋinternalᚋcallingᚐPurposeᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []calling.CallPurpose) graphql.Marshaler {
+			return ec.marshalNCallPurpose2ᚕcaseloadᚋinternalᚋcallingᚐCallPurposeᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2260,8 +2260,8 @@ func (ec *executionContext) _ClaimCallTaskPayload_claim(ctx context.Context, fie
 			return obj.Claim, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *schedule.Claim) graphql.Marshaler {
-			return ec.marshalOCallTaskClaim2ᚖcaseloadᚋinternalᚋscheduleᚐClaim(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *schedule.CallTaskClaim) graphql.Marshaler {
+			return ec.marshalOCallTaskClaim2ᚖcaseloadᚋinternalᚋscheduleᚐCallTaskClaim(ctx, selections, v)
 		},
 		true,
 		false,
@@ -2292,8 +2292,8 @@ func (ec *executionContext) _ClaimCallTaskPayload_denials(ctx context.Context, f
 			return obj.Denials, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*calling.Denial) graphql.Marshaler {
-			return ec.marshalNCallDenial2ᚕᚖcaseloadᚋinternalᚋcallingᚐDenialᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*calling.CallDenial) graphql.Marshaler {
+			return ec.marshalNCallDenial2ᚕᚖcaseloadᚋinternalᚋcallingᚐCallDenialᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2356,8 +2356,8 @@ func (ec *executionContext) _ClaimCallTasksPayload_claims(ctx context.Context, f
 			return obj.Claims, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*schedule.Claim) graphql.Marshaler {
-			return ec.marshalNCallTaskClaim2ᚕᚖcaseloadᚋinternalᚋscheduleᚐClaimᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*schedule.CallTaskClaim) graphql.Marshaler {
+			return ec.marshalNCallTaskClaim2ᚕᚖcaseloadᚋinternalᚋscheduleᚐCallTaskClaimᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2678,7 +2678,7 @@ func (ec *executionContext) fieldContext_CompleteCallTaskPayload_userErrors(_ co
 	return fc, nil
 }
 
-func (ec *executionContext) _InconvenientTime_id(ctx context.Context, field graphql.CollectedField, obj *schedule.Inconvenience) (ret graphql.Marshaler) {
+func (ec *executionContext) _InconvenientTime_id(ctx context.Context, field graphql.CollectedField, obj *schedule.InconvenientTime) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2701,7 +2701,7 @@ func (ec *executionContext) fieldContext_InconvenientTime_id(_ context.Context, 
 	return graphql.NewScalarFieldContext("InconvenientTime", field, true, false, errors.New("field of type ID does not have child fields"))
 }
 
-func (ec *executionContext) _InconvenientTime_days(ctx context.Context, field graphql.CollectedField, obj *schedule.Inconvenience) (ret graphql.Marshaler) {
+func (ec *executionContext) _InconvenientTime_days(ctx context.Context, field graphql.CollectedField, obj *schedule.InconvenientTime) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2724,7 +2724,7 @@ func (ec *executionContext) fieldContext_InconvenientTime_days(_ context.Context
 	return graphql.NewScalarFieldContext("InconvenientTime", field, true, false, errors.New("field of type Weekday does not have child fields"))
 }
 
-func (ec *executionContext) _InconvenientTime_startsAt(ctx context.Context, field graphql.CollectedField, obj *schedule.Inconvenience) (ret graphql.Marshaler) {
+func (ec *executionContext) _InconvenientTime_startsAt(ctx context.Context, field graphql.CollectedField, obj *schedule.InconvenientTime) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2747,7 +2747,7 @@ func (ec *executionContext) fieldContext_InconvenientTime_startsAt(_ context.Con
 	return graphql.NewScalarFieldContext("InconvenientTime", field, false, false, errors.New("field of type LocalTime does not have child fields"))
 }
 
-func (ec *executionContext) _InconvenientTime_endsAt(ctx context.Context, field graphql.CollectedField, obj *schedule.Inconvenience) (ret graphql.Marshaler) {
+func (ec *executionContext) _InconvenientTime_endsAt(ctx context.Context, field graphql.CollectedField, obj *schedule.InconvenientTime) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2770,7 +2770,7 @@ func (ec *executionContext) fieldContext_InconvenientTime_endsAt(_ context.Conte
 	return graphql.NewScalarFieldContext("InconvenientTime", field, false, false, errors.New("field of type LocalTime does not have child fields"))
 }
 
-func (ec *executionContext) _InconvenientTime_note(ctx context.Context, field graphql.CollectedField, obj *schedule.Inconvenience) (ret graphql.Marshaler) {
+func (ec *executionContext) _InconvenientTime_note(ctx context.Context, field graphql.CollectedField, obj *schedule.InconvenientTime) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2793,7 +2793,7 @@ func (ec *executionContext) fieldContext_InconvenientTime_note(_ context.Context
 	return graphql.NewScalarFieldContext("InconvenientTime", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _InconvenientTime_createdAt(ctx context.Context, field graphql.CollectedField, obj *schedule.Inconvenience) (ret graphql.Marshaler) {
+func (ec *executionContext) _InconvenientTime_createdAt(ctx context.Context, field graphql.CollectedField, obj *schedule.InconvenientTime) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2816,7 +2816,7 @@ func (ec *executionContext) fieldContext_InconvenientTime_createdAt(_ context.Co
 	return graphql.NewScalarFieldContext("InconvenientTime", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func (ec *executionContext) _InconvenientTime_customer(ctx context.Context, field graphql.CollectedField, obj *schedule.Inconvenience) (ret graphql.Marshaler) {
+func (ec *executionContext) _InconvenientTime_customer(ctx context.Context, field graphql.CollectedField, obj *schedule.InconvenientTime) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2924,8 +2924,8 @@ func (ec *executionContext) _PreviewDay_skippedBy(ctx context.Context, field gra
 			return obj.SkippedBy, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *calling.RuleCode) graphql.Marshaler {
-			return ec.marshalOCallRule2ᚖcaseloadᚋinternalᚋcallingᚐRuleCode(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *calling.CallRule) graphql.Marshaler {
+			return ec.marshalOCallRule2ᚖcaseloadᚋinternalᚋcallingᚐCallRule(ctx, selections, v)
 		},
 		true,
 		false,
@@ -3327,8 +3327,8 @@ func (ec *executionContext) _Schedule_status(ctx context.Context, field graphql.
 			return obj.Status, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v schedule.Status) graphql.Marshaler {
-			return ec.marshalNScheduleStatus2caseloadᚋinternalᚋscheduleᚐStatus(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v schedule.ScheduleStatus) graphql.Marshaler {
+			return ec.marshalNScheduleStatus2caseloadᚋinternalᚋscheduleᚐScheduleStatus(ctx, selections, v)
 		},
 		true,
 		true,
@@ -3698,7 +3698,7 @@ func (ec *executionContext) fieldContext_Schedule_tasks(ctx context.Context, fie
 	return fc, nil
 }
 
-func (ec *executionContext) _ScheduleChange_kind(ctx context.Context, field graphql.CollectedField, obj *schedule.Change) (ret graphql.Marshaler) {
+func (ec *executionContext) _ScheduleChange_kind(ctx context.Context, field graphql.CollectedField, obj *schedule.ScheduleChange) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -3710,8 +3710,8 @@ func (ec *executionContext) _ScheduleChange_kind(ctx context.Context, field grap
 			return obj.Kind, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v schedule.ChangeKind) graphql.Marshaler {
-			return ec.marshalNScheduleChangeKind2caseloadᚋinternalᚋscheduleᚐChangeKind(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v schedule.ScheduleChangeKind) graphql.Marshaler {
+			return ec.marshalNScheduleChangeKind2caseloadᚋinternalᚋscheduleᚐScheduleChangeKind(ctx, selections, v)
 		},
 		true,
 		true,
@@ -3721,7 +3721,7 @@ func (ec *executionContext) fieldContext_ScheduleChange_kind(_ context.Context, 
 	return graphql.NewScalarFieldContext("ScheduleChange", field, false, false, errors.New("field of type ScheduleChangeKind does not have child fields"))
 }
 
-func (ec *executionContext) _ScheduleChange_occurredAt(ctx context.Context, field graphql.CollectedField, obj *schedule.Change) (ret graphql.Marshaler) {
+func (ec *executionContext) _ScheduleChange_occurredAt(ctx context.Context, field graphql.CollectedField, obj *schedule.ScheduleChange) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -3744,7 +3744,7 @@ func (ec *executionContext) fieldContext_ScheduleChange_occurredAt(_ context.Con
 	return graphql.NewScalarFieldContext("ScheduleChange", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func (ec *executionContext) _ScheduleChange_customer(ctx context.Context, field graphql.CollectedField, obj *schedule.Change) (ret graphql.Marshaler) {
+func (ec *executionContext) _ScheduleChange_customer(ctx context.Context, field graphql.CollectedField, obj *schedule.ScheduleChange) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -3794,7 +3794,7 @@ func (ec *executionContext) fieldContext_ScheduleChange_customer(_ context.Conte
 	return fc, nil
 }
 
-func (ec *executionContext) _ScheduleChange_schedule(ctx context.Context, field graphql.CollectedField, obj *schedule.Change) (ret graphql.Marshaler) {
+func (ec *executionContext) _ScheduleChange_schedule(ctx context.Context, field graphql.CollectedField, obj *schedule.ScheduleChange) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -3826,7 +3826,7 @@ func (ec *executionContext) fieldContext_ScheduleChange_schedule(_ context.Conte
 	return fc, nil
 }
 
-func (ec *executionContext) _SchedulePreview_customer(ctx context.Context, field graphql.CollectedField, obj *schedule.Preview) (ret graphql.Marshaler) {
+func (ec *executionContext) _SchedulePreview_customer(ctx context.Context, field graphql.CollectedField, obj *schedule.SchedulePreview) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -3876,7 +3876,7 @@ func (ec *executionContext) fieldContext_SchedulePreview_customer(_ context.Cont
 	return fc, nil
 }
 
-func (ec *executionContext) _SchedulePreview_blockedBy(ctx context.Context, field graphql.CollectedField, obj *schedule.Preview) (ret graphql.Marshaler) {
+func (ec *executionContext) _SchedulePreview_blockedBy(ctx context.Context, field graphql.CollectedField, obj *schedule.SchedulePreview) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -3888,8 +3888,8 @@ func (ec *executionContext) _SchedulePreview_blockedBy(ctx context.Context, fiel
 			return obj.BlockedBy, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *calling.RuleCode) graphql.Marshaler {
-			return ec.marshalOCallRule2ᚖcaseloadᚋinternalᚋcallingᚐRuleCode(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *calling.CallRule) graphql.Marshaler {
+			return ec.marshalOCallRule2ᚖcaseloadᚋinternalᚋcallingᚐCallRule(ctx, selections, v)
 		},
 		true,
 		false,
@@ -3899,7 +3899,7 @@ func (ec *executionContext) fieldContext_SchedulePreview_blockedBy(_ context.Con
 	return graphql.NewScalarFieldContext("SchedulePreview", field, false, false, errors.New("field of type CallRule does not have child fields"))
 }
 
-func (ec *executionContext) _SchedulePreview_timeZones(ctx context.Context, field graphql.CollectedField, obj *schedule.Preview) (ret graphql.Marshaler) {
+func (ec *executionContext) _SchedulePreview_timeZones(ctx context.Context, field graphql.CollectedField, obj *schedule.SchedulePreview) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -3922,7 +3922,7 @@ func (ec *executionContext) fieldContext_SchedulePreview_timeZones(_ context.Con
 	return graphql.NewScalarFieldContext("SchedulePreview", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _SchedulePreview_slots(ctx context.Context, field graphql.CollectedField, obj *schedule.Preview) (ret graphql.Marshaler) {
+func (ec *executionContext) _SchedulePreview_slots(ctx context.Context, field graphql.CollectedField, obj *schedule.SchedulePreview) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -3954,7 +3954,7 @@ func (ec *executionContext) fieldContext_SchedulePreview_slots(_ context.Context
 	return fc, nil
 }
 
-func (ec *executionContext) _SchedulePreview_days(ctx context.Context, field graphql.CollectedField, obj *schedule.Preview) (ret graphql.Marshaler) {
+func (ec *executionContext) _SchedulePreview_days(ctx context.Context, field graphql.CollectedField, obj *schedule.SchedulePreview) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -4117,8 +4117,8 @@ func (ec *executionContext) _SyncCustomerSchedulePayload_notScheduledBecause(ctx
 			return obj.NotScheduledBecause, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *calling.RuleCode) graphql.Marshaler {
-			return ec.marshalOCallRule2ᚖcaseloadᚋinternalᚋcallingᚐRuleCode(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *calling.CallRule) graphql.Marshaler {
+			return ec.marshalOCallRule2ᚖcaseloadᚋinternalᚋcallingᚐCallRule(ctx, selections, v)
 		},
 		true,
 		false,
@@ -4310,8 +4310,8 @@ func (ec *executionContext) _TaskType_purpose(ctx context.Context, field graphql
 			return obj.Purpose, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v calling.Purpose) graphql.Marshaler {
-			return ec.marshalNCallPurpose2caseloadᚋinternalᚋcallingᚐPurpose(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v calling.CallPurpose) graphql.Marshaler {
+			return ec.marshalNCallPurpose2caseloadᚋinternalᚋcallingᚐCallPurpose(ctx, selections, v)
 		},
 		true,
 		true,
@@ -4586,8 +4586,8 @@ func (ec *executionContext) _TaskType_regulationF(ctx context.Context, field gra
 			return obj.RegulationF, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v calling.RegFMode) graphql.Marshaler {
-			return ec.marshalNRegulationFMode2caseloadᚋinternalᚋcallingᚐRegFMode(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v calling.RegulationFMode) graphql.Marshaler {
+			return ec.marshalNRegulationFMode2caseloadᚋinternalᚋcallingᚐRegulationFMode(ctx, selections, v)
 		},
 		true,
 		true,
@@ -4791,7 +4791,7 @@ func (ec *executionContext) _TaskType_schedules(ctx context.Context, field graph
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.TaskType().Schedules(ctx, obj, fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["last"].(*int32), fc.Args["before"].(*string), fc.Args["filter"].(*schedule.Filter))
+			return ec.Resolvers.TaskType().Schedules(ctx, obj, fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["last"].(*int32), fc.Args["before"].(*string), fc.Args["filter"].(*schedule.ScheduleFilter))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *relay.Connection[*schedule.Schedule]) graphql.Marshaler {
@@ -5103,8 +5103,8 @@ func (ec *executionContext) unmarshalInputArchiveTaskTypeInput(ctx context.Conte
 	return it, nil
 }
 
-func (ec *executionContext) unmarshalInputBulkSyncCustomerSchedulesInput(ctx context.Context, obj any) (schedule.BulkSyncInput, error) {
-	var it schedule.BulkSyncInput
+func (ec *executionContext) unmarshalInputBulkSyncCustomerSchedulesInput(ctx context.Context, obj any) (schedule.BulkSyncCustomerSchedulesInput, error) {
+	var it schedule.BulkSyncCustomerSchedulesInput
 	if obj == nil {
 		return it, nil
 	}
@@ -5127,7 +5127,7 @@ func (ec *executionContext) unmarshalInputBulkSyncCustomerSchedulesInput(ctx con
 		switch k {
 		case "customers":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("customers"))
-			data, err := ec.unmarshalNSyncCustomerScheduleInput2ᚕᚖcaseloadᚋinternalᚋscheduleᚐSyncInputᚄ(ctx, v)
+			data, err := ec.unmarshalNSyncCustomerScheduleInput2ᚕᚖcaseloadᚋinternalᚋscheduleᚐSyncCustomerScheduleInputᚄ(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -5144,8 +5144,8 @@ func (ec *executionContext) unmarshalInputBulkSyncCustomerSchedulesInput(ctx con
 	return it, nil
 }
 
-func (ec *executionContext) unmarshalInputCallEligibilityInput(ctx context.Context, obj any) (schedule.EligibilityQuery, error) {
-	var it schedule.EligibilityQuery
+func (ec *executionContext) unmarshalInputCallEligibilityInput(ctx context.Context, obj any) (schedule.CallEligibilityInput, error) {
+	var it schedule.CallEligibilityInput
 	if obj == nil {
 		return it, nil
 	}
@@ -5267,8 +5267,8 @@ func (ec *executionContext) unmarshalInputCallTaskFilter(ctx context.Context, ob
 	return it, nil
 }
 
-func (ec *executionContext) unmarshalInputCallTaskStateFilter(ctx context.Context, obj any) (relay.EnumFilter[calling.State], error) {
-	var it relay.EnumFilter[calling.State]
+func (ec *executionContext) unmarshalInputCallTaskStateFilter(ctx context.Context, obj any) (relay.EnumFilter[calling.CallTaskState], error) {
+	var it relay.EnumFilter[calling.CallTaskState]
 	if obj == nil {
 		return it, nil
 	}
@@ -5287,21 +5287,21 @@ func (ec *executionContext) unmarshalInputCallTaskStateFilter(ctx context.Contex
 		switch k {
 		case "eq":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("eq"))
-			data, err := ec.unmarshalOCallTaskState2ᚖcaseloadᚋinternalᚋcallingᚐState(ctx, v)
+			data, err := ec.unmarshalOCallTaskState2ᚖcaseloadᚋinternalᚋcallingᚐCallTaskState(ctx, v)
 			if err != nil {
 				return it, err
 			}
 			it.Eq = graphql.OmittableOf(data)
 		case "neq":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("neq"))
-			data, err := ec.unmarshalOCallTaskState2ᚖcaseloadᚋinternalᚋcallingᚐState(ctx, v)
+			data, err := ec.unmarshalOCallTaskState2ᚖcaseloadᚋinternalᚋcallingᚐCallTaskState(ctx, v)
 			if err != nil {
 				return it, err
 			}
 			it.Neq = graphql.OmittableOf(data)
 		case "in":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("in"))
-			data, err := ec.unmarshalOCallTaskState2ᚕcaseloadᚋinternalᚋcallingᚐStateᚄ(ctx, v)
+			data, err := ec.unmarshalOCallTaskState2ᚕcaseloadᚋinternalᚋcallingᚐCallTaskStateᚄ(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -5311,8 +5311,8 @@ func (ec *executionContext) unmarshalInputCallTaskStateFilter(ctx context.Contex
 	return it, nil
 }
 
-func (ec *executionContext) unmarshalInputCancelCallTaskInput(ctx context.Context, obj any) (schedule.CancelInput, error) {
-	var it schedule.CancelInput
+func (ec *executionContext) unmarshalInputCancelCallTaskInput(ctx context.Context, obj any) (schedule.CancelCallTaskInput, error) {
+	var it schedule.CancelCallTaskInput
 	if obj == nil {
 		return it, nil
 	}
@@ -5348,8 +5348,8 @@ func (ec *executionContext) unmarshalInputCancelCallTaskInput(ctx context.Contex
 	return it, nil
 }
 
-func (ec *executionContext) unmarshalInputClaimCallTaskInput(ctx context.Context, obj any) (schedule.ClaimOneInput, error) {
-	var it schedule.ClaimOneInput
+func (ec *executionContext) unmarshalInputClaimCallTaskInput(ctx context.Context, obj any) (schedule.ClaimCallTaskInput, error) {
+	var it schedule.ClaimCallTaskInput
 	if obj == nil {
 		return it, nil
 	}
@@ -5392,8 +5392,8 @@ func (ec *executionContext) unmarshalInputClaimCallTaskInput(ctx context.Context
 	return it, nil
 }
 
-func (ec *executionContext) unmarshalInputClaimCallTasksInput(ctx context.Context, obj any) (schedule.ClaimInput, error) {
-	var it schedule.ClaimInput
+func (ec *executionContext) unmarshalInputClaimCallTasksInput(ctx context.Context, obj any) (schedule.ClaimCallTasksInput, error) {
+	var it schedule.ClaimCallTasksInput
 	if obj == nil {
 		return it, nil
 	}
@@ -5436,8 +5436,8 @@ func (ec *executionContext) unmarshalInputClaimCallTasksInput(ctx context.Contex
 	return it, nil
 }
 
-func (ec *executionContext) unmarshalInputCompleteCallTaskInput(ctx context.Context, obj any) (schedule.CompleteInput, error) {
-	var it schedule.CompleteInput
+func (ec *executionContext) unmarshalInputCompleteCallTaskInput(ctx context.Context, obj any) (schedule.CompleteCallTaskInput, error) {
+	var it schedule.CompleteCallTaskInput
 	if obj == nil {
 		return it, nil
 	}
@@ -5463,7 +5463,7 @@ func (ec *executionContext) unmarshalInputCompleteCallTaskInput(ctx context.Cont
 			it.ID = data
 		case "outcome":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("outcome"))
-			data, err := ec.unmarshalNCallOutcome2caseloadᚋinternalᚋcallingᚐOutcome(ctx, v)
+			data, err := ec.unmarshalNCallOutcome2caseloadᚋinternalᚋcallingᚐCallOutcome(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -5535,7 +5535,7 @@ func (ec *executionContext) unmarshalInputCreateTaskTypeInput(ctx context.Contex
 			it.Description = graphql.OmittableOf(data)
 		case "purpose":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("purpose"))
-			data, err := ec.unmarshalNCallPurpose2caseloadᚋinternalᚋcallingᚐPurpose(ctx, v)
+			data, err := ec.unmarshalNCallPurpose2caseloadᚋinternalᚋcallingᚐCallPurpose(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -5619,7 +5619,7 @@ func (ec *executionContext) unmarshalInputCreateTaskTypeInput(ctx context.Contex
 			it.EndGuardMinutes = graphql.OmittableOf(data)
 		case "regulationF":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("regulationF"))
-			data, err := ec.unmarshalORegulationFMode2ᚖcaseloadᚋinternalᚋcallingᚐRegFMode(ctx, v)
+			data, err := ec.unmarshalORegulationFMode2ᚖcaseloadᚋinternalᚋcallingᚐRegulationFMode(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -5657,8 +5657,8 @@ func (ec *executionContext) unmarshalInputCreateTaskTypeInput(ctx context.Contex
 	return it, nil
 }
 
-func (ec *executionContext) unmarshalInputRecordCallInput(ctx context.Context, obj any) (schedule.RecordInput, error) {
-	var it schedule.RecordInput
+func (ec *executionContext) unmarshalInputRecordCallInput(ctx context.Context, obj any) (schedule.RecordCallInput, error) {
+	var it schedule.RecordCallInput
 	if obj == nil {
 		return it, nil
 	}
@@ -5691,7 +5691,7 @@ func (ec *executionContext) unmarshalInputRecordCallInput(ctx context.Context, o
 			it.ReferenceID = graphql.OmittableOf(data)
 		case "direction":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("direction"))
-			data, err := ec.unmarshalNCallDirection2caseloadᚋinternalᚋcallingᚐDirection(ctx, v)
+			data, err := ec.unmarshalNCallDirection2caseloadᚋinternalᚋcallingᚐCallDirection(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -5705,7 +5705,7 @@ func (ec *executionContext) unmarshalInputRecordCallInput(ctx context.Context, o
 			it.PhoneNumber = graphql.OmittableOf(data)
 		case "outcome":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("outcome"))
-			data, err := ec.unmarshalNCallOutcome2caseloadᚋinternalᚋcallingᚐOutcome(ctx, v)
+			data, err := ec.unmarshalNCallOutcome2caseloadᚋinternalᚋcallingᚐCallOutcome(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -5759,8 +5759,8 @@ func (ec *executionContext) unmarshalInputRemoveInconvenientTimeInput(ctx contex
 	return it, nil
 }
 
-func (ec *executionContext) unmarshalInputRenewCallTaskInput(ctx context.Context, obj any) (schedule.RenewInput, error) {
-	var it schedule.RenewInput
+func (ec *executionContext) unmarshalInputRenewCallTaskInput(ctx context.Context, obj any) (schedule.RenewCallTaskInput, error) {
+	var it schedule.RenewCallTaskInput
 	if obj == nil {
 		return it, nil
 	}
@@ -5803,8 +5803,8 @@ func (ec *executionContext) unmarshalInputRenewCallTaskInput(ctx context.Context
 	return it, nil
 }
 
-func (ec *executionContext) unmarshalInputScheduleFilter(ctx context.Context, obj any) (schedule.Filter, error) {
-	var it schedule.Filter
+func (ec *executionContext) unmarshalInputScheduleFilter(ctx context.Context, obj any) (schedule.ScheduleFilter, error) {
+	var it schedule.ScheduleFilter
 	if obj == nil {
 		return it, nil
 	}
@@ -5851,21 +5851,21 @@ func (ec *executionContext) unmarshalInputScheduleFilter(ctx context.Context, ob
 			it.PlannedAt = data
 		case "and":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("and"))
-			data, err := ec.unmarshalOScheduleFilter2ᚕᚖcaseloadᚋinternalᚋscheduleᚐFilterᚄ(ctx, v)
+			data, err := ec.unmarshalOScheduleFilter2ᚕᚖcaseloadᚋinternalᚋscheduleᚐScheduleFilterᚄ(ctx, v)
 			if err != nil {
 				return it, err
 			}
 			it.And = data
 		case "or":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("or"))
-			data, err := ec.unmarshalOScheduleFilter2ᚕᚖcaseloadᚋinternalᚋscheduleᚐFilterᚄ(ctx, v)
+			data, err := ec.unmarshalOScheduleFilter2ᚕᚖcaseloadᚋinternalᚋscheduleᚐScheduleFilterᚄ(ctx, v)
 			if err != nil {
 				return it, err
 			}
 			it.Or = data
 		case "not":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("not"))
-			data, err := ec.unmarshalOScheduleFilter2ᚖcaseloadᚋinternalᚋscheduleᚐFilter(ctx, v)
+			data, err := ec.unmarshalOScheduleFilter2ᚖcaseloadᚋinternalᚋscheduleᚐScheduleFilter(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -5875,8 +5875,8 @@ func (ec *executionContext) unmarshalInputScheduleFilter(ctx context.Context, ob
 	return it, nil
 }
 
-func (ec *executionContext) unmarshalInputSchedulePreviewInput(ctx context.Context, obj any) (schedule.PreviewInput, error) {
-	var it schedule.PreviewInput
+func (ec *executionContext) unmarshalInputSchedulePreviewInput(ctx context.Context, obj any) (schedule.SchedulePreviewInput, error) {
+	var it schedule.SchedulePreviewInput
 	if obj == nil {
 		return it, nil
 	}
@@ -5926,8 +5926,8 @@ func (ec *executionContext) unmarshalInputSchedulePreviewInput(ctx context.Conte
 	return it, nil
 }
 
-func (ec *executionContext) unmarshalInputScheduleStatusFilter(ctx context.Context, obj any) (relay.EnumFilter[schedule.Status], error) {
-	var it relay.EnumFilter[schedule.Status]
+func (ec *executionContext) unmarshalInputScheduleStatusFilter(ctx context.Context, obj any) (relay.EnumFilter[schedule.ScheduleStatus], error) {
+	var it relay.EnumFilter[schedule.ScheduleStatus]
 	if obj == nil {
 		return it, nil
 	}
@@ -5946,21 +5946,21 @@ func (ec *executionContext) unmarshalInputScheduleStatusFilter(ctx context.Conte
 		switch k {
 		case "eq":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("eq"))
-			data, err := ec.unmarshalOScheduleStatus2ᚖcaseloadᚋinternalᚋscheduleᚐStatus(ctx, v)
+			data, err := ec.unmarshalOScheduleStatus2ᚖcaseloadᚋinternalᚋscheduleᚐScheduleStatus(ctx, v)
 			if err != nil {
 				return it, err
 			}
 			it.Eq = graphql.OmittableOf(data)
 		case "neq":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("neq"))
-			data, err := ec.unmarshalOScheduleStatus2ᚖcaseloadᚋinternalᚋscheduleᚐStatus(ctx, v)
+			data, err := ec.unmarshalOScheduleStatus2ᚖcaseloadᚋinternalᚋscheduleᚐScheduleStatus(ctx, v)
 			if err != nil {
 				return it, err
 			}
 			it.Neq = graphql.OmittableOf(data)
 		case "in":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("in"))
-			data, err := ec.unmarshalOScheduleStatus2ᚕcaseloadᚋinternalᚋscheduleᚐStatusᚄ(ctx, v)
+			data, err := ec.unmarshalOScheduleStatus2ᚕcaseloadᚋinternalᚋscheduleᚐScheduleStatusᚄ(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -5970,8 +5970,8 @@ func (ec *executionContext) unmarshalInputScheduleStatusFilter(ctx context.Conte
 	return it, nil
 }
 
-func (ec *executionContext) unmarshalInputSyncCustomerScheduleInput(ctx context.Context, obj any) (schedule.SyncInput, error) {
-	var it schedule.SyncInput
+func (ec *executionContext) unmarshalInputSyncCustomerScheduleInput(ctx context.Context, obj any) (schedule.SyncCustomerScheduleInput, error) {
+	var it schedule.SyncCustomerScheduleInput
 	if obj == nil {
 		return it, nil
 	}
@@ -6244,7 +6244,7 @@ func (ec *executionContext) unmarshalInputTightenCallingWindowInput(ctx context.
 			it.ClosesAt = graphql.OmittableOf(data)
 		case "purposes":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("purposes"))
-			data, err := ec.unmarshalOCallPurpose2ᚕcaseloadᚋinternalᚋcallingᚐPurposeᚄ(ctx, v)
+			data, err := ec.unmarshalOCallPurpose2ᚕcaseloadᚋinternalᚋcallingᚐCallPurposeᚄ(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -6295,7 +6295,7 @@ func (ec *executionContext) unmarshalInputUpdateTaskTypeInput(ctx context.Contex
 			it.Description = graphql.OmittableOf(data)
 		case "purpose":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("purpose"))
-			data, err := ec.unmarshalOCallPurpose2ᚖcaseloadᚋinternalᚋcallingᚐPurpose(ctx, v)
+			data, err := ec.unmarshalOCallPurpose2ᚖcaseloadᚋinternalᚋcallingᚐCallPurpose(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -6379,7 +6379,7 @@ func (ec *executionContext) unmarshalInputUpdateTaskTypeInput(ctx context.Contex
 			it.EndGuardMinutes = graphql.OmittableOf(data)
 		case "regulationF":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("regulationF"))
-			data, err := ec.unmarshalORegulationFMode2ᚖcaseloadᚋinternalᚋcallingᚐRegFMode(ctx, v)
+			data, err := ec.unmarshalORegulationFMode2ᚖcaseloadᚋinternalᚋcallingᚐRegulationFMode(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -6788,7 +6788,7 @@ func (ec *executionContext) _CallAttempt(ctx context.Context, sel ast.SelectionS
 
 var callDenialImplementors = []string{"CallDenial"}
 
-func (ec *executionContext) _CallDenial(ctx context.Context, sel ast.SelectionSet, obj *calling.Denial) graphql.Marshaler {
+func (ec *executionContext) _CallDenial(ctx context.Context, sel ast.SelectionSet, obj *calling.CallDenial) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, callDenialImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -6841,7 +6841,7 @@ func (ec *executionContext) _CallDenial(ctx context.Context, sel ast.SelectionSe
 
 var callEligibilityImplementors = []string{"CallEligibility"}
 
-func (ec *executionContext) _CallEligibility(ctx context.Context, sel ast.SelectionSet, obj *calling.Decision) graphql.Marshaler {
+func (ec *executionContext) _CallEligibility(ctx context.Context, sel ast.SelectionSet, obj *calling.CallEligibility) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, callEligibilityImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -7184,7 +7184,7 @@ func (ec *executionContext) _CallTask(ctx context.Context, sel ast.SelectionSet,
 
 var callTaskClaimImplementors = []string{"CallTaskClaim"}
 
-func (ec *executionContext) _CallTaskClaim(ctx context.Context, sel ast.SelectionSet, obj *schedule.Claim) graphql.Marshaler {
+func (ec *executionContext) _CallTaskClaim(ctx context.Context, sel ast.SelectionSet, obj *schedule.CallTaskClaim) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, callTaskClaimImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -7595,7 +7595,7 @@ func (ec *executionContext) _CompleteCallTaskPayload(ctx context.Context, sel as
 
 var inconvenientTimeImplementors = []string{"InconvenientTime", "Node"}
 
-func (ec *executionContext) _InconvenientTime(ctx context.Context, sel ast.SelectionSet, obj *schedule.Inconvenience) graphql.Marshaler {
+func (ec *executionContext) _InconvenientTime(ctx context.Context, sel ast.SelectionSet, obj *schedule.InconvenientTime) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, inconvenientTimeImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -8138,7 +8138,7 @@ func (ec *executionContext) _Schedule(ctx context.Context, sel ast.SelectionSet,
 
 var scheduleChangeImplementors = []string{"ScheduleChange"}
 
-func (ec *executionContext) _ScheduleChange(ctx context.Context, sel ast.SelectionSet, obj *schedule.Change) graphql.Marshaler {
+func (ec *executionContext) _ScheduleChange(ctx context.Context, sel ast.SelectionSet, obj *schedule.ScheduleChange) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, scheduleChangeImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -8257,7 +8257,7 @@ func (ec *executionContext) _ScheduleChange(ctx context.Context, sel ast.Selecti
 
 var schedulePreviewImplementors = []string{"SchedulePreview"}
 
-func (ec *executionContext) _SchedulePreview(ctx context.Context, sel ast.SelectionSet, obj *schedule.Preview) graphql.Marshaler {
+func (ec *executionContext) _SchedulePreview(ctx context.Context, sel ast.SelectionSet, obj *schedule.SchedulePreview) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, schedulePreviewImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -8758,7 +8758,7 @@ func (ec *executionContext) marshalNBulkSyncCustomerScheduleResult2ᚖcaseload�
 	return ec._BulkSyncCustomerScheduleResult(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalNBulkSyncCustomerSchedulesInput2caseloadᚋinternalᚋscheduleᚐBulkSyncInput(ctx context.Context, v any) (schedule.BulkSyncInput, error) {
+func (ec *executionContext) unmarshalNBulkSyncCustomerSchedulesInput2caseloadᚋinternalᚋscheduleᚐBulkSyncCustomerSchedulesInput(ctx context.Context, v any) (schedule.BulkSyncCustomerSchedulesInput, error) {
 	res, err := ec.unmarshalInputBulkSyncCustomerSchedulesInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
@@ -8803,15 +8803,15 @@ func (ec *executionContext) marshalNCallAttempt2ᚖcaseloadᚋinternalᚋschedul
 	return ec._CallAttempt(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNCallDenial2caseloadᚋinternalᚋcallingᚐDenial(ctx context.Context, sel ast.SelectionSet, v calling.Denial) graphql.Marshaler {
+func (ec *executionContext) marshalNCallDenial2caseloadᚋinternalᚋcallingᚐCallDenial(ctx context.Context, sel ast.SelectionSet, v calling.CallDenial) graphql.Marshaler {
 	return ec._CallDenial(ctx, sel, &v)
 }
 
-func (ec *executionContext) marshalNCallDenial2ᚕcaseloadᚋinternalᚋcallingᚐDenialᚄ(ctx context.Context, sel ast.SelectionSet, v []calling.Denial) graphql.Marshaler {
+func (ec *executionContext) marshalNCallDenial2ᚕcaseloadᚋinternalᚋcallingᚐCallDenialᚄ(ctx context.Context, sel ast.SelectionSet, v []calling.CallDenial) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 100, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNCallDenial2caseloadᚋinternalᚋcallingᚐDenial(ctx, sel, v[i])
+		return ec.marshalNCallDenial2caseloadᚋinternalᚋcallingᚐCallDenial(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -8823,11 +8823,11 @@ func (ec *executionContext) marshalNCallDenial2ᚕcaseloadᚋinternalᚋcalling�
 	return ret
 }
 
-func (ec *executionContext) marshalNCallDenial2ᚕᚖcaseloadᚋinternalᚋcallingᚐDenialᚄ(ctx context.Context, sel ast.SelectionSet, v []*calling.Denial) graphql.Marshaler {
+func (ec *executionContext) marshalNCallDenial2ᚕᚖcaseloadᚋinternalᚋcallingᚐCallDenialᚄ(ctx context.Context, sel ast.SelectionSet, v []*calling.CallDenial) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 100, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNCallDenial2ᚖcaseloadᚋinternalᚋcallingᚐDenial(ctx, sel, v[i])
+		return ec.marshalNCallDenial2ᚖcaseloadᚋinternalᚋcallingᚐCallDenial(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -8839,7 +8839,7 @@ func (ec *executionContext) marshalNCallDenial2ᚕᚖcaseloadᚋinternalᚋcalli
 	return ret
 }
 
-func (ec *executionContext) marshalNCallDenial2ᚖcaseloadᚋinternalᚋcallingᚐDenial(ctx context.Context, sel ast.SelectionSet, v *calling.Denial) graphql.Marshaler {
+func (ec *executionContext) marshalNCallDenial2ᚖcaseloadᚋinternalᚋcallingᚐCallDenial(ctx context.Context, sel ast.SelectionSet, v *calling.CallDenial) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -8849,48 +8849,69 @@ func (ec *executionContext) marshalNCallDenial2ᚖcaseloadᚋinternalᚋcalling�
 	return ec._CallDenial(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalNCallDirection2caseloadᚋinternalᚋcallingᚐDirection(ctx context.Context, v any) (calling.Direction, error) {
-	var res calling.Direction
-	err := res.UnmarshalGQL(v)
+func (ec *executionContext) unmarshalNCallDirection2caseloadᚋinternalᚋcallingᚐCallDirection(ctx context.Context, v any) (calling.CallDirection, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := calling.CallDirection(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNCallDirection2caseloadᚋinternalᚋcallingᚐDirection(ctx context.Context, sel ast.SelectionSet, v calling.Direction) graphql.Marshaler {
-	return v
+func (ec *executionContext) marshalNCallDirection2caseloadᚋinternalᚋcallingᚐCallDirection(ctx context.Context, sel ast.SelectionSet, v calling.CallDirection) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
 }
 
-func (ec *executionContext) unmarshalNCallEligibilityInput2caseloadᚋinternalᚋscheduleᚐEligibilityQuery(ctx context.Context, v any) (schedule.EligibilityQuery, error) {
+func (ec *executionContext) unmarshalNCallEligibilityInput2caseloadᚋinternalᚋscheduleᚐCallEligibilityInput(ctx context.Context, v any) (schedule.CallEligibilityInput, error) {
 	res, err := ec.unmarshalInputCallEligibilityInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) unmarshalNCallOutcome2caseloadᚋinternalᚋcallingᚐOutcome(ctx context.Context, v any) (calling.Outcome, error) {
-	var res calling.Outcome
-	err := res.UnmarshalGQL(v)
+func (ec *executionContext) unmarshalNCallOutcome2caseloadᚋinternalᚋcallingᚐCallOutcome(ctx context.Context, v any) (calling.CallOutcome, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := calling.CallOutcome(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNCallOutcome2caseloadᚋinternalᚋcallingᚐOutcome(ctx context.Context, sel ast.SelectionSet, v calling.Outcome) graphql.Marshaler {
-	return v
+func (ec *executionContext) marshalNCallOutcome2caseloadᚋinternalᚋcallingᚐCallOutcome(ctx context.Context, sel ast.SelectionSet, v calling.CallOutcome) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
 }
 
-func (ec *executionContext) unmarshalNCallPurpose2caseloadᚋinternalᚋcallingᚐPurpose(ctx context.Context, v any) (calling.Purpose, error) {
-	var res calling.Purpose
-	err := res.UnmarshalGQL(v)
+func (ec *executionContext) unmarshalNCallPurpose2caseloadᚋinternalᚋcallingᚐCallPurpose(ctx context.Context, v any) (calling.CallPurpose, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := calling.CallPurpose(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNCallPurpose2caseloadᚋinternalᚋcallingᚐPurpose(ctx context.Context, sel ast.SelectionSet, v calling.Purpose) graphql.Marshaler {
-	return v
+func (ec *executionContext) marshalNCallPurpose2caseloadᚋinternalᚋcallingᚐCallPurpose(ctx context.Context, sel ast.SelectionSet, v calling.CallPurpose) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
 }
 
-func (ec *executionContext) unmarshalNCallPurpose2ᚕcaseloadᚋinternalᚋcallingᚐPurposeᚄ(ctx context.Context, v any) ([]calling.Purpose, error) {
+func (ec *executionContext) unmarshalNCallPurpose2ᚕcaseloadᚋinternalᚋcallingᚐCallPurposeᚄ(ctx context.Context, v any) ([]calling.CallPurpose, error) {
 	vSlice := graphql.CoerceList(v)
 	var err error
-	res := make([]calling.Purpose, len(vSlice))
+	res := make([]calling.CallPurpose, len(vSlice))
 	for i := range vSlice {
 		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
-		res[i], err = ec.unmarshalNCallPurpose2caseloadᚋinternalᚋcallingᚐPurpose(ctx, vSlice[i])
+		res[i], err = ec.unmarshalNCallPurpose2caseloadᚋinternalᚋcallingᚐCallPurpose(ctx, vSlice[i])
 		if err != nil {
 			return nil, err
 		}
@@ -8898,11 +8919,11 @@ func (ec *executionContext) unmarshalNCallPurpose2ᚕcaseloadᚋinternalᚋcalli
 	return res, nil
 }
 
-func (ec *executionContext) marshalNCallPurpose2ᚕcaseloadᚋinternalᚋcallingᚐPurposeᚄ(ctx context.Context, sel ast.SelectionSet, v []calling.Purpose) graphql.Marshaler {
+func (ec *executionContext) marshalNCallPurpose2ᚕcaseloadᚋinternalᚋcallingᚐCallPurposeᚄ(ctx context.Context, sel ast.SelectionSet, v []calling.CallPurpose) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 100, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNCallPurpose2caseloadᚋinternalᚋcallingᚐPurpose(ctx, sel, v[i])
+		return ec.marshalNCallPurpose2caseloadᚋinternalᚋcallingᚐCallPurpose(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -8914,14 +8935,21 @@ func (ec *executionContext) marshalNCallPurpose2ᚕcaseloadᚋinternalᚋcalling
 	return ret
 }
 
-func (ec *executionContext) unmarshalNCallRule2caseloadᚋinternalᚋcallingᚐRuleCode(ctx context.Context, v any) (calling.RuleCode, error) {
-	var res calling.RuleCode
-	err := res.UnmarshalGQL(v)
+func (ec *executionContext) unmarshalNCallRule2caseloadᚋinternalᚋcallingᚐCallRule(ctx context.Context, v any) (calling.CallRule, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := calling.CallRule(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNCallRule2caseloadᚋinternalᚋcallingᚐRuleCode(ctx context.Context, sel ast.SelectionSet, v calling.RuleCode) graphql.Marshaler {
-	return v
+func (ec *executionContext) marshalNCallRule2caseloadᚋinternalᚋcallingᚐCallRule(ctx context.Context, sel ast.SelectionSet, v calling.CallRule) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
 }
 
 func (ec *executionContext) marshalNCallTask2ᚕᚖcaseloadᚋinternalᚋscheduleᚐCallTaskᚄ(ctx context.Context, sel ast.SelectionSet, v []*schedule.CallTask) graphql.Marshaler {
@@ -8950,11 +8978,11 @@ func (ec *executionContext) marshalNCallTask2ᚖcaseloadᚋinternalᚋschedule�
 	return ec._CallTask(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNCallTaskClaim2ᚕᚖcaseloadᚋinternalᚋscheduleᚐClaimᚄ(ctx context.Context, sel ast.SelectionSet, v []*schedule.Claim) graphql.Marshaler {
+func (ec *executionContext) marshalNCallTaskClaim2ᚕᚖcaseloadᚋinternalᚋscheduleᚐCallTaskClaimᚄ(ctx context.Context, sel ast.SelectionSet, v []*schedule.CallTaskClaim) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 100, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNCallTaskClaim2ᚖcaseloadᚋinternalᚋscheduleᚐClaim(ctx, sel, v[i])
+		return ec.marshalNCallTaskClaim2ᚖcaseloadᚋinternalᚋscheduleᚐCallTaskClaim(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -8966,7 +8994,7 @@ func (ec *executionContext) marshalNCallTaskClaim2ᚕᚖcaseloadᚋinternalᚋsc
 	return ret
 }
 
-func (ec *executionContext) marshalNCallTaskClaim2ᚖcaseloadᚋinternalᚋscheduleᚐClaim(ctx context.Context, sel ast.SelectionSet, v *schedule.Claim) graphql.Marshaler {
+func (ec *executionContext) marshalNCallTaskClaim2ᚖcaseloadᚋinternalᚋscheduleᚐCallTaskClaim(ctx context.Context, sel ast.SelectionSet, v *schedule.CallTaskClaim) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -8995,14 +9023,21 @@ func (ec *executionContext) marshalNCallTaskPayload2ᚖcaseloadᚋgraphᚋmodel�
 	return ec._CallTaskPayload(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalNCallTaskState2caseloadᚋinternalᚋcallingᚐState(ctx context.Context, v any) (calling.State, error) {
-	var res calling.State
-	err := res.UnmarshalGQL(v)
+func (ec *executionContext) unmarshalNCallTaskState2caseloadᚋinternalᚋcallingᚐCallTaskState(ctx context.Context, v any) (calling.CallTaskState, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := calling.CallTaskState(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNCallTaskState2caseloadᚋinternalᚋcallingᚐState(ctx context.Context, sel ast.SelectionSet, v calling.State) graphql.Marshaler {
-	return v
+func (ec *executionContext) marshalNCallTaskState2caseloadᚋinternalᚋcallingᚐCallTaskState(ctx context.Context, sel ast.SelectionSet, v calling.CallTaskState) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
 }
 
 func (ec *executionContext) marshalNCallingHoliday2ᚖcaseloadᚋinternalᚋscheduleᚐCallingHoliday(ctx context.Context, sel ast.SelectionSet, v *schedule.CallingHoliday) graphql.Marshaler {
@@ -9025,12 +9060,12 @@ func (ec *executionContext) marshalNCallingWindow2ᚖcaseloadᚋinternalᚋsched
 	return ec._CallingWindow(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalNCancelCallTaskInput2caseloadᚋinternalᚋscheduleᚐCancelInput(ctx context.Context, v any) (schedule.CancelInput, error) {
+func (ec *executionContext) unmarshalNCancelCallTaskInput2caseloadᚋinternalᚋscheduleᚐCancelCallTaskInput(ctx context.Context, v any) (schedule.CancelCallTaskInput, error) {
 	res, err := ec.unmarshalInputCancelCallTaskInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) unmarshalNClaimCallTaskInput2caseloadᚋinternalᚋscheduleᚐClaimOneInput(ctx context.Context, v any) (schedule.ClaimOneInput, error) {
+func (ec *executionContext) unmarshalNClaimCallTaskInput2caseloadᚋinternalᚋscheduleᚐClaimCallTaskInput(ctx context.Context, v any) (schedule.ClaimCallTaskInput, error) {
 	res, err := ec.unmarshalInputClaimCallTaskInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
@@ -9049,7 +9084,7 @@ func (ec *executionContext) marshalNClaimCallTaskPayload2ᚖcaseloadᚋgraphᚋm
 	return ec._ClaimCallTaskPayload(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalNClaimCallTasksInput2caseloadᚋinternalᚋscheduleᚐClaimInput(ctx context.Context, v any) (schedule.ClaimInput, error) {
+func (ec *executionContext) unmarshalNClaimCallTasksInput2caseloadᚋinternalᚋscheduleᚐClaimCallTasksInput(ctx context.Context, v any) (schedule.ClaimCallTasksInput, error) {
 	res, err := ec.unmarshalInputClaimCallTasksInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
@@ -9068,7 +9103,7 @@ func (ec *executionContext) marshalNClaimCallTasksPayload2ᚖcaseloadᚋgraphᚋ
 	return ec._ClaimCallTasksPayload(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalNCompleteCallTaskInput2caseloadᚋinternalᚋscheduleᚐCompleteInput(ctx context.Context, v any) (schedule.CompleteInput, error) {
+func (ec *executionContext) unmarshalNCompleteCallTaskInput2caseloadᚋinternalᚋscheduleᚐCompleteCallTaskInput(ctx context.Context, v any) (schedule.CompleteCallTaskInput, error) {
 	res, err := ec.unmarshalInputCompleteCallTaskInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
@@ -9092,11 +9127,11 @@ func (ec *executionContext) unmarshalNCreateTaskTypeInput2caseloadᚋinternalᚋ
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNInconvenientTime2ᚕᚖcaseloadᚋinternalᚋscheduleᚐInconvenienceᚄ(ctx context.Context, sel ast.SelectionSet, v []*schedule.Inconvenience) graphql.Marshaler {
+func (ec *executionContext) marshalNInconvenientTime2ᚕᚖcaseloadᚋinternalᚋscheduleᚐInconvenientTimeᚄ(ctx context.Context, sel ast.SelectionSet, v []*schedule.InconvenientTime) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 100, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNInconvenientTime2ᚖcaseloadᚋinternalᚋscheduleᚐInconvenience(ctx, sel, v[i])
+		return ec.marshalNInconvenientTime2ᚖcaseloadᚋinternalᚋscheduleᚐInconvenientTime(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -9108,7 +9143,7 @@ func (ec *executionContext) marshalNInconvenientTime2ᚕᚖcaseloadᚋinternal�
 	return ret
 }
 
-func (ec *executionContext) marshalNInconvenientTime2ᚖcaseloadᚋinternalᚋscheduleᚐInconvenience(ctx context.Context, sel ast.SelectionSet, v *schedule.Inconvenience) graphql.Marshaler {
+func (ec *executionContext) marshalNInconvenientTime2ᚖcaseloadᚋinternalᚋscheduleᚐInconvenientTime(ctx context.Context, sel ast.SelectionSet, v *schedule.InconvenientTime) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -9119,13 +9154,20 @@ func (ec *executionContext) marshalNInconvenientTime2ᚖcaseloadᚋinternalᚋsc
 }
 
 func (ec *executionContext) unmarshalNOnExhausted2caseloadᚋinternalᚋcallingᚐOnExhausted(ctx context.Context, v any) (calling.OnExhausted, error) {
-	var res calling.OnExhausted
-	err := res.UnmarshalGQL(v)
+	tmp, err := graphql.UnmarshalString(v)
+	res := calling.OnExhausted(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNOnExhausted2caseloadᚋinternalᚋcallingᚐOnExhausted(ctx context.Context, sel ast.SelectionSet, v calling.OnExhausted) graphql.Marshaler {
-	return v
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
 }
 
 func (ec *executionContext) marshalNPreviewDay2ᚕᚖcaseloadᚋinternalᚋscheduleᚐPreviewDayᚄ(ctx context.Context, sel ast.SelectionSet, v []*schedule.PreviewDay) graphql.Marshaler {
@@ -9181,16 +9223,23 @@ func (ec *executionContext) marshalNPreviewSlot2ᚖcaseloadᚋinternalᚋschedul
 }
 
 func (ec *executionContext) unmarshalNQuietBehavior2caseloadᚋinternalᚋcallingᚐQuietBehavior(ctx context.Context, v any) (calling.QuietBehavior, error) {
-	var res calling.QuietBehavior
-	err := res.UnmarshalGQL(v)
+	tmp, err := graphql.UnmarshalString(v)
+	res := calling.QuietBehavior(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNQuietBehavior2caseloadᚋinternalᚋcallingᚐQuietBehavior(ctx context.Context, sel ast.SelectionSet, v calling.QuietBehavior) graphql.Marshaler {
-	return v
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
 }
 
-func (ec *executionContext) unmarshalNRecordCallInput2caseloadᚋinternalᚋscheduleᚐRecordInput(ctx context.Context, v any) (schedule.RecordInput, error) {
+func (ec *executionContext) unmarshalNRecordCallInput2caseloadᚋinternalᚋscheduleᚐRecordCallInput(ctx context.Context, v any) (schedule.RecordCallInput, error) {
 	res, err := ec.unmarshalInputRecordCallInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
@@ -9209,14 +9258,21 @@ func (ec *executionContext) marshalNRecordCallPayload2ᚖcaseloadᚋgraphᚋmode
 	return ec._RecordCallPayload(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalNRegulationFMode2caseloadᚋinternalᚋcallingᚐRegFMode(ctx context.Context, v any) (calling.RegFMode, error) {
-	var res calling.RegFMode
-	err := res.UnmarshalGQL(v)
+func (ec *executionContext) unmarshalNRegulationFMode2caseloadᚋinternalᚋcallingᚐRegulationFMode(ctx context.Context, v any) (calling.RegulationFMode, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := calling.RegulationFMode(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNRegulationFMode2caseloadᚋinternalᚋcallingᚐRegFMode(ctx context.Context, sel ast.SelectionSet, v calling.RegFMode) graphql.Marshaler {
-	return v
+func (ec *executionContext) marshalNRegulationFMode2caseloadᚋinternalᚋcallingᚐRegulationFMode(ctx context.Context, sel ast.SelectionSet, v calling.RegulationFMode) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
 }
 
 func (ec *executionContext) unmarshalNRemoveInconvenientTimeInput2caseloadᚋinternalᚋscheduleᚐRemoveInconvenientTimeInput(ctx context.Context, v any) (schedule.RemoveInconvenientTimeInput, error) {
@@ -9238,7 +9294,7 @@ func (ec *executionContext) marshalNRemoveInconvenientTimePayload2ᚖcaseloadᚋ
 	return ec._RemoveInconvenientTimePayload(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalNRenewCallTaskInput2caseloadᚋinternalᚋscheduleᚐRenewInput(ctx context.Context, v any) (schedule.RenewInput, error) {
+func (ec *executionContext) unmarshalNRenewCallTaskInput2caseloadᚋinternalᚋscheduleᚐRenewCallTaskInput(ctx context.Context, v any) (schedule.RenewCallTaskInput, error) {
 	res, err := ec.unmarshalInputRenewCallTaskInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
@@ -9269,13 +9325,13 @@ func (ec *executionContext) marshalNSchedule2ᚖcaseloadᚋinternalᚋschedule�
 	return ec._Schedule(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalNScheduleChangeKind2caseloadᚋinternalᚋscheduleᚐChangeKind(ctx context.Context, v any) (schedule.ChangeKind, error) {
+func (ec *executionContext) unmarshalNScheduleChangeKind2caseloadᚋinternalᚋscheduleᚐScheduleChangeKind(ctx context.Context, v any) (schedule.ScheduleChangeKind, error) {
 	tmp, err := graphql.UnmarshalString(v)
-	res := schedule.ChangeKind(tmp)
+	res := schedule.ScheduleChangeKind(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNScheduleChangeKind2caseloadᚋinternalᚋscheduleᚐChangeKind(ctx context.Context, sel ast.SelectionSet, v schedule.ChangeKind) graphql.Marshaler {
+func (ec *executionContext) marshalNScheduleChangeKind2caseloadᚋinternalᚋscheduleᚐScheduleChangeKind(ctx context.Context, sel ast.SelectionSet, v schedule.ScheduleChangeKind) graphql.Marshaler {
 	_ = sel
 	res := graphql.MarshalString(string(v))
 	if res == graphql.Null {
@@ -9286,23 +9342,23 @@ func (ec *executionContext) marshalNScheduleChangeKind2caseloadᚋinternalᚋsch
 	return res
 }
 
-func (ec *executionContext) unmarshalNScheduleFilter2ᚖcaseloadᚋinternalᚋscheduleᚐFilter(ctx context.Context, v any) (*schedule.Filter, error) {
+func (ec *executionContext) unmarshalNScheduleFilter2ᚖcaseloadᚋinternalᚋscheduleᚐScheduleFilter(ctx context.Context, v any) (*schedule.ScheduleFilter, error) {
 	res, err := ec.unmarshalInputScheduleFilter(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) unmarshalNSchedulePreviewInput2caseloadᚋinternalᚋscheduleᚐPreviewInput(ctx context.Context, v any) (schedule.PreviewInput, error) {
+func (ec *executionContext) unmarshalNSchedulePreviewInput2caseloadᚋinternalᚋscheduleᚐSchedulePreviewInput(ctx context.Context, v any) (schedule.SchedulePreviewInput, error) {
 	res, err := ec.unmarshalInputSchedulePreviewInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) unmarshalNScheduleStatus2caseloadᚋinternalᚋscheduleᚐStatus(ctx context.Context, v any) (schedule.Status, error) {
+func (ec *executionContext) unmarshalNScheduleStatus2caseloadᚋinternalᚋscheduleᚐScheduleStatus(ctx context.Context, v any) (schedule.ScheduleStatus, error) {
 	tmp, err := graphql.UnmarshalString(v)
-	res := schedule.Status(tmp)
+	res := schedule.ScheduleStatus(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNScheduleStatus2caseloadᚋinternalᚋscheduleᚐStatus(ctx context.Context, sel ast.SelectionSet, v schedule.Status) graphql.Marshaler {
+func (ec *executionContext) marshalNScheduleStatus2caseloadᚋinternalᚋscheduleᚐScheduleStatus(ctx context.Context, sel ast.SelectionSet, v schedule.ScheduleStatus) graphql.Marshaler {
 	_ = sel
 	res := graphql.MarshalString(string(v))
 	if res == graphql.Null {
@@ -9313,18 +9369,18 @@ func (ec *executionContext) marshalNScheduleStatus2caseloadᚋinternalᚋschedul
 	return res
 }
 
-func (ec *executionContext) unmarshalNSyncCustomerScheduleInput2caseloadᚋinternalᚋscheduleᚐSyncInput(ctx context.Context, v any) (schedule.SyncInput, error) {
+func (ec *executionContext) unmarshalNSyncCustomerScheduleInput2caseloadᚋinternalᚋscheduleᚐSyncCustomerScheduleInput(ctx context.Context, v any) (schedule.SyncCustomerScheduleInput, error) {
 	res, err := ec.unmarshalInputSyncCustomerScheduleInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) unmarshalNSyncCustomerScheduleInput2ᚕᚖcaseloadᚋinternalᚋscheduleᚐSyncInputᚄ(ctx context.Context, v any) ([]*schedule.SyncInput, error) {
+func (ec *executionContext) unmarshalNSyncCustomerScheduleInput2ᚕᚖcaseloadᚋinternalᚋscheduleᚐSyncCustomerScheduleInputᚄ(ctx context.Context, v any) ([]*schedule.SyncCustomerScheduleInput, error) {
 	vSlice := graphql.CoerceList(v)
 	var err error
-	res := make([]*schedule.SyncInput, len(vSlice))
+	res := make([]*schedule.SyncCustomerScheduleInput, len(vSlice))
 	for i := range vSlice {
 		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
-		res[i], err = ec.unmarshalNSyncCustomerScheduleInput2ᚖcaseloadᚋinternalᚋscheduleᚐSyncInput(ctx, vSlice[i])
+		res[i], err = ec.unmarshalNSyncCustomerScheduleInput2ᚖcaseloadᚋinternalᚋscheduleᚐSyncCustomerScheduleInput(ctx, vSlice[i])
 		if err != nil {
 			return nil, err
 		}
@@ -9332,7 +9388,7 @@ func (ec *executionContext) unmarshalNSyncCustomerScheduleInput2ᚕᚖcaseload�
 	return res, nil
 }
 
-func (ec *executionContext) unmarshalNSyncCustomerScheduleInput2ᚖcaseloadᚋinternalᚋscheduleᚐSyncInput(ctx context.Context, v any) (*schedule.SyncInput, error) {
+func (ec *executionContext) unmarshalNSyncCustomerScheduleInput2ᚖcaseloadᚋinternalᚋscheduleᚐSyncCustomerScheduleInput(ctx context.Context, v any) (*schedule.SyncCustomerScheduleInput, error) {
 	res, err := ec.unmarshalInputSyncCustomerScheduleInput(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
@@ -9416,13 +9472,20 @@ func (ec *executionContext) unmarshalNUpdateTaskTypeInput2caseloadᚋinternalᚋ
 }
 
 func (ec *executionContext) unmarshalNWeekday2caseloadᚋinternalᚋcallingᚐWeekday(ctx context.Context, v any) (calling.Weekday, error) {
-	var res calling.Weekday
-	err := res.UnmarshalGQL(v)
+	tmp, err := graphql.UnmarshalString(v)
+	res := calling.Weekday(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNWeekday2caseloadᚋinternalᚋcallingᚐWeekday(ctx context.Context, sel ast.SelectionSet, v calling.Weekday) graphql.Marshaler {
-	return v
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
 }
 
 func (ec *executionContext) unmarshalNWeekday2ᚕcaseloadᚋinternalᚋcallingᚐWeekdayᚄ(ctx context.Context, v any) ([]calling.Weekday, error) {
@@ -9462,39 +9525,42 @@ func (ec *executionContext) marshalOCallAttempt2ᚖcaseloadᚋinternalᚋschedul
 	return ec._CallAttempt(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalOCallEligibility2ᚖcaseloadᚋinternalᚋcallingᚐDecision(ctx context.Context, sel ast.SelectionSet, v *calling.Decision) graphql.Marshaler {
+func (ec *executionContext) marshalOCallEligibility2ᚖcaseloadᚋinternalᚋcallingᚐCallEligibility(ctx context.Context, sel ast.SelectionSet, v *calling.CallEligibility) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._CallEligibility(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalOCallOutcome2ᚖcaseloadᚋinternalᚋcallingᚐOutcome(ctx context.Context, v any) (*calling.Outcome, error) {
+func (ec *executionContext) unmarshalOCallOutcome2ᚖcaseloadᚋinternalᚋcallingᚐCallOutcome(ctx context.Context, v any) (*calling.CallOutcome, error) {
 	if v == nil {
 		return nil, nil
 	}
-	var res = new(calling.Outcome)
-	err := res.UnmarshalGQL(v)
-	return res, graphql.ErrorOnPath(ctx, err)
+	tmp, err := graphql.UnmarshalString(v)
+	res := calling.CallOutcome(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalOCallOutcome2ᚖcaseloadᚋinternalᚋcallingᚐOutcome(ctx context.Context, sel ast.SelectionSet, v *calling.Outcome) graphql.Marshaler {
+func (ec *executionContext) marshalOCallOutcome2ᚖcaseloadᚋinternalᚋcallingᚐCallOutcome(ctx context.Context, sel ast.SelectionSet, v *calling.CallOutcome) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
-	return v
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
 }
 
-func (ec *executionContext) unmarshalOCallPurpose2ᚕcaseloadᚋinternalᚋcallingᚐPurposeᚄ(ctx context.Context, v any) ([]calling.Purpose, error) {
+func (ec *executionContext) unmarshalOCallPurpose2ᚕcaseloadᚋinternalᚋcallingᚐCallPurposeᚄ(ctx context.Context, v any) ([]calling.CallPurpose, error) {
 	if v == nil {
 		return nil, nil
 	}
 	vSlice := graphql.CoerceList(v)
 	var err error
-	res := make([]calling.Purpose, len(vSlice))
+	res := make([]calling.CallPurpose, len(vSlice))
 	for i := range vSlice {
 		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
-		res[i], err = ec.unmarshalNCallPurpose2caseloadᚋinternalᚋcallingᚐPurpose(ctx, vSlice[i])
+		res[i], err = ec.unmarshalNCallPurpose2caseloadᚋinternalᚋcallingᚐCallPurpose(ctx, vSlice[i])
 		if err != nil {
 			return nil, err
 		}
@@ -9502,14 +9568,14 @@ func (ec *executionContext) unmarshalOCallPurpose2ᚕcaseloadᚋinternalᚋcalli
 	return res, nil
 }
 
-func (ec *executionContext) marshalOCallPurpose2ᚕcaseloadᚋinternalᚋcallingᚐPurposeᚄ(ctx context.Context, sel ast.SelectionSet, v []calling.Purpose) graphql.Marshaler {
+func (ec *executionContext) marshalOCallPurpose2ᚕcaseloadᚋinternalᚋcallingᚐCallPurposeᚄ(ctx context.Context, sel ast.SelectionSet, v []calling.CallPurpose) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 100, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNCallPurpose2caseloadᚋinternalᚋcallingᚐPurpose(ctx, sel, v[i])
+		return ec.marshalNCallPurpose2caseloadᚋinternalᚋcallingᚐCallPurpose(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -9521,36 +9587,42 @@ func (ec *executionContext) marshalOCallPurpose2ᚕcaseloadᚋinternalᚋcalling
 	return ret
 }
 
-func (ec *executionContext) unmarshalOCallPurpose2ᚖcaseloadᚋinternalᚋcallingᚐPurpose(ctx context.Context, v any) (*calling.Purpose, error) {
+func (ec *executionContext) unmarshalOCallPurpose2ᚖcaseloadᚋinternalᚋcallingᚐCallPurpose(ctx context.Context, v any) (*calling.CallPurpose, error) {
 	if v == nil {
 		return nil, nil
 	}
-	var res = new(calling.Purpose)
-	err := res.UnmarshalGQL(v)
-	return res, graphql.ErrorOnPath(ctx, err)
+	tmp, err := graphql.UnmarshalString(v)
+	res := calling.CallPurpose(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalOCallPurpose2ᚖcaseloadᚋinternalᚋcallingᚐPurpose(ctx context.Context, sel ast.SelectionSet, v *calling.Purpose) graphql.Marshaler {
+func (ec *executionContext) marshalOCallPurpose2ᚖcaseloadᚋinternalᚋcallingᚐCallPurpose(ctx context.Context, sel ast.SelectionSet, v *calling.CallPurpose) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
-	return v
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
 }
 
-func (ec *executionContext) unmarshalOCallRule2ᚖcaseloadᚋinternalᚋcallingᚐRuleCode(ctx context.Context, v any) (*calling.RuleCode, error) {
+func (ec *executionContext) unmarshalOCallRule2ᚖcaseloadᚋinternalᚋcallingᚐCallRule(ctx context.Context, v any) (*calling.CallRule, error) {
 	if v == nil {
 		return nil, nil
 	}
-	var res = new(calling.RuleCode)
-	err := res.UnmarshalGQL(v)
-	return res, graphql.ErrorOnPath(ctx, err)
+	tmp, err := graphql.UnmarshalString(v)
+	res := calling.CallRule(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalOCallRule2ᚖcaseloadᚋinternalᚋcallingᚐRuleCode(ctx context.Context, sel ast.SelectionSet, v *calling.RuleCode) graphql.Marshaler {
+func (ec *executionContext) marshalOCallRule2ᚖcaseloadᚋinternalᚋcallingᚐCallRule(ctx context.Context, sel ast.SelectionSet, v *calling.CallRule) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
-	return v
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
 }
 
 func (ec *executionContext) marshalOCallTask2ᚖcaseloadᚋinternalᚋscheduleᚐCallTask(ctx context.Context, sel ast.SelectionSet, v *schedule.CallTask) graphql.Marshaler {
@@ -9560,7 +9632,7 @@ func (ec *executionContext) marshalOCallTask2ᚖcaseloadᚋinternalᚋschedule�
 	return ec._CallTask(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalOCallTaskClaim2ᚖcaseloadᚋinternalᚋscheduleᚐClaim(ctx context.Context, sel ast.SelectionSet, v *schedule.Claim) graphql.Marshaler {
+func (ec *executionContext) marshalOCallTaskClaim2ᚖcaseloadᚋinternalᚋscheduleᚐCallTaskClaim(ctx context.Context, sel ast.SelectionSet, v *schedule.CallTaskClaim) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
@@ -9592,16 +9664,16 @@ func (ec *executionContext) unmarshalOCallTaskFilter2ᚖcaseloadᚋinternalᚋsc
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) unmarshalOCallTaskState2ᚕcaseloadᚋinternalᚋcallingᚐStateᚄ(ctx context.Context, v any) ([]calling.State, error) {
+func (ec *executionContext) unmarshalOCallTaskState2ᚕcaseloadᚋinternalᚋcallingᚐCallTaskStateᚄ(ctx context.Context, v any) ([]calling.CallTaskState, error) {
 	if v == nil {
 		return nil, nil
 	}
 	vSlice := graphql.CoerceList(v)
 	var err error
-	res := make([]calling.State, len(vSlice))
+	res := make([]calling.CallTaskState, len(vSlice))
 	for i := range vSlice {
 		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
-		res[i], err = ec.unmarshalNCallTaskState2caseloadᚋinternalᚋcallingᚐState(ctx, vSlice[i])
+		res[i], err = ec.unmarshalNCallTaskState2caseloadᚋinternalᚋcallingᚐCallTaskState(ctx, vSlice[i])
 		if err != nil {
 			return nil, err
 		}
@@ -9609,14 +9681,14 @@ func (ec *executionContext) unmarshalOCallTaskState2ᚕcaseloadᚋinternalᚋcal
 	return res, nil
 }
 
-func (ec *executionContext) marshalOCallTaskState2ᚕcaseloadᚋinternalᚋcallingᚐStateᚄ(ctx context.Context, sel ast.SelectionSet, v []calling.State) graphql.Marshaler {
+func (ec *executionContext) marshalOCallTaskState2ᚕcaseloadᚋinternalᚋcallingᚐCallTaskStateᚄ(ctx context.Context, sel ast.SelectionSet, v []calling.CallTaskState) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 100, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNCallTaskState2caseloadᚋinternalᚋcallingᚐState(ctx, sel, v[i])
+		return ec.marshalNCallTaskState2caseloadᚋinternalᚋcallingᚐCallTaskState(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -9628,23 +9700,26 @@ func (ec *executionContext) marshalOCallTaskState2ᚕcaseloadᚋinternalᚋcalli
 	return ret
 }
 
-func (ec *executionContext) unmarshalOCallTaskState2ᚖcaseloadᚋinternalᚋcallingᚐState(ctx context.Context, v any) (*calling.State, error) {
+func (ec *executionContext) unmarshalOCallTaskState2ᚖcaseloadᚋinternalᚋcallingᚐCallTaskState(ctx context.Context, v any) (*calling.CallTaskState, error) {
 	if v == nil {
 		return nil, nil
 	}
-	var res = new(calling.State)
-	err := res.UnmarshalGQL(v)
-	return res, graphql.ErrorOnPath(ctx, err)
+	tmp, err := graphql.UnmarshalString(v)
+	res := calling.CallTaskState(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalOCallTaskState2ᚖcaseloadᚋinternalᚋcallingᚐState(ctx context.Context, sel ast.SelectionSet, v *calling.State) graphql.Marshaler {
+func (ec *executionContext) marshalOCallTaskState2ᚖcaseloadᚋinternalᚋcallingᚐCallTaskState(ctx context.Context, sel ast.SelectionSet, v *calling.CallTaskState) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
-	return v
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
 }
 
-func (ec *executionContext) unmarshalOCallTaskStateFilter2ᚖcaseloadᚋinternalᚋrelayᚐEnumFilter(ctx context.Context, v any) (*relay.EnumFilter[calling.State], error) {
+func (ec *executionContext) unmarshalOCallTaskStateFilter2ᚖcaseloadᚋinternalᚋrelayᚐEnumFilter(ctx context.Context, v any) (*relay.EnumFilter[calling.CallTaskState], error) {
 	if v == nil {
 		return nil, nil
 	}
@@ -9704,7 +9779,7 @@ func (ec *executionContext) marshalOCallingWindow2ᚖcaseloadᚋinternalᚋsched
 	return ec._CallingWindow(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalOInconvenientTime2ᚖcaseloadᚋinternalᚋscheduleᚐInconvenience(ctx context.Context, sel ast.SelectionSet, v *schedule.Inconvenience) graphql.Marshaler {
+func (ec *executionContext) marshalOInconvenientTime2ᚖcaseloadᚋinternalᚋscheduleᚐInconvenientTime(ctx context.Context, sel ast.SelectionSet, v *schedule.InconvenientTime) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
@@ -9715,48 +9790,57 @@ func (ec *executionContext) unmarshalOOnExhausted2ᚖcaseloadᚋinternalᚋcalli
 	if v == nil {
 		return nil, nil
 	}
-	var res = new(calling.OnExhausted)
-	err := res.UnmarshalGQL(v)
-	return res, graphql.ErrorOnPath(ctx, err)
+	tmp, err := graphql.UnmarshalString(v)
+	res := calling.OnExhausted(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalOOnExhausted2ᚖcaseloadᚋinternalᚋcallingᚐOnExhausted(ctx context.Context, sel ast.SelectionSet, v *calling.OnExhausted) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
-	return v
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
 }
 
 func (ec *executionContext) unmarshalOQuietBehavior2ᚖcaseloadᚋinternalᚋcallingᚐQuietBehavior(ctx context.Context, v any) (*calling.QuietBehavior, error) {
 	if v == nil {
 		return nil, nil
 	}
-	var res = new(calling.QuietBehavior)
-	err := res.UnmarshalGQL(v)
-	return res, graphql.ErrorOnPath(ctx, err)
+	tmp, err := graphql.UnmarshalString(v)
+	res := calling.QuietBehavior(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalOQuietBehavior2ᚖcaseloadᚋinternalᚋcallingᚐQuietBehavior(ctx context.Context, sel ast.SelectionSet, v *calling.QuietBehavior) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
-	return v
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
 }
 
-func (ec *executionContext) unmarshalORegulationFMode2ᚖcaseloadᚋinternalᚋcallingᚐRegFMode(ctx context.Context, v any) (*calling.RegFMode, error) {
+func (ec *executionContext) unmarshalORegulationFMode2ᚖcaseloadᚋinternalᚋcallingᚐRegulationFMode(ctx context.Context, v any) (*calling.RegulationFMode, error) {
 	if v == nil {
 		return nil, nil
 	}
-	var res = new(calling.RegFMode)
-	err := res.UnmarshalGQL(v)
-	return res, graphql.ErrorOnPath(ctx, err)
+	tmp, err := graphql.UnmarshalString(v)
+	res := calling.RegulationFMode(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalORegulationFMode2ᚖcaseloadᚋinternalᚋcallingᚐRegFMode(ctx context.Context, sel ast.SelectionSet, v *calling.RegFMode) graphql.Marshaler {
+func (ec *executionContext) marshalORegulationFMode2ᚖcaseloadᚋinternalᚋcallingᚐRegulationFMode(ctx context.Context, sel ast.SelectionSet, v *calling.RegulationFMode) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
-	return v
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
 }
 
 func (ec *executionContext) marshalOSchedule2ᚖcaseloadᚋinternalᚋscheduleᚐSchedule(ctx context.Context, sel ast.SelectionSet, v *schedule.Schedule) graphql.Marshaler {
@@ -9766,23 +9850,23 @@ func (ec *executionContext) marshalOSchedule2ᚖcaseloadᚋinternalᚋschedule�
 	return ec._Schedule(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalOScheduleChange2ᚖcaseloadᚋinternalᚋscheduleᚐChange(ctx context.Context, sel ast.SelectionSet, v *schedule.Change) graphql.Marshaler {
+func (ec *executionContext) marshalOScheduleChange2ᚖcaseloadᚋinternalᚋscheduleᚐScheduleChange(ctx context.Context, sel ast.SelectionSet, v *schedule.ScheduleChange) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._ScheduleChange(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalOScheduleFilter2ᚕᚖcaseloadᚋinternalᚋscheduleᚐFilterᚄ(ctx context.Context, v any) ([]*schedule.Filter, error) {
+func (ec *executionContext) unmarshalOScheduleFilter2ᚕᚖcaseloadᚋinternalᚋscheduleᚐScheduleFilterᚄ(ctx context.Context, v any) ([]*schedule.ScheduleFilter, error) {
 	if v == nil {
 		return nil, nil
 	}
 	vSlice := graphql.CoerceList(v)
 	var err error
-	res := make([]*schedule.Filter, len(vSlice))
+	res := make([]*schedule.ScheduleFilter, len(vSlice))
 	for i := range vSlice {
 		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
-		res[i], err = ec.unmarshalNScheduleFilter2ᚖcaseloadᚋinternalᚋscheduleᚐFilter(ctx, vSlice[i])
+		res[i], err = ec.unmarshalNScheduleFilter2ᚖcaseloadᚋinternalᚋscheduleᚐScheduleFilter(ctx, vSlice[i])
 		if err != nil {
 			return nil, err
 		}
@@ -9790,7 +9874,7 @@ func (ec *executionContext) unmarshalOScheduleFilter2ᚕᚖcaseloadᚋinternal�
 	return res, nil
 }
 
-func (ec *executionContext) unmarshalOScheduleFilter2ᚖcaseloadᚋinternalᚋscheduleᚐFilter(ctx context.Context, v any) (*schedule.Filter, error) {
+func (ec *executionContext) unmarshalOScheduleFilter2ᚖcaseloadᚋinternalᚋscheduleᚐScheduleFilter(ctx context.Context, v any) (*schedule.ScheduleFilter, error) {
 	if v == nil {
 		return nil, nil
 	}
@@ -9798,23 +9882,23 @@ func (ec *executionContext) unmarshalOScheduleFilter2ᚖcaseloadᚋinternalᚋsc
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalOSchedulePreview2ᚖcaseloadᚋinternalᚋscheduleᚐPreview(ctx context.Context, sel ast.SelectionSet, v *schedule.Preview) graphql.Marshaler {
+func (ec *executionContext) marshalOSchedulePreview2ᚖcaseloadᚋinternalᚋscheduleᚐSchedulePreview(ctx context.Context, sel ast.SelectionSet, v *schedule.SchedulePreview) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._SchedulePreview(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalOScheduleStatus2ᚕcaseloadᚋinternalᚋscheduleᚐStatusᚄ(ctx context.Context, v any) ([]schedule.Status, error) {
+func (ec *executionContext) unmarshalOScheduleStatus2ᚕcaseloadᚋinternalᚋscheduleᚐScheduleStatusᚄ(ctx context.Context, v any) ([]schedule.ScheduleStatus, error) {
 	if v == nil {
 		return nil, nil
 	}
 	vSlice := graphql.CoerceList(v)
 	var err error
-	res := make([]schedule.Status, len(vSlice))
+	res := make([]schedule.ScheduleStatus, len(vSlice))
 	for i := range vSlice {
 		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
-		res[i], err = ec.unmarshalNScheduleStatus2caseloadᚋinternalᚋscheduleᚐStatus(ctx, vSlice[i])
+		res[i], err = ec.unmarshalNScheduleStatus2caseloadᚋinternalᚋscheduleᚐScheduleStatus(ctx, vSlice[i])
 		if err != nil {
 			return nil, err
 		}
@@ -9822,14 +9906,14 @@ func (ec *executionContext) unmarshalOScheduleStatus2ᚕcaseloadᚋinternalᚋsc
 	return res, nil
 }
 
-func (ec *executionContext) marshalOScheduleStatus2ᚕcaseloadᚋinternalᚋscheduleᚐStatusᚄ(ctx context.Context, sel ast.SelectionSet, v []schedule.Status) graphql.Marshaler {
+func (ec *executionContext) marshalOScheduleStatus2ᚕcaseloadᚋinternalᚋscheduleᚐScheduleStatusᚄ(ctx context.Context, sel ast.SelectionSet, v []schedule.ScheduleStatus) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 100, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNScheduleStatus2caseloadᚋinternalᚋscheduleᚐStatus(ctx, sel, v[i])
+		return ec.marshalNScheduleStatus2caseloadᚋinternalᚋscheduleᚐScheduleStatus(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -9841,16 +9925,16 @@ func (ec *executionContext) marshalOScheduleStatus2ᚕcaseloadᚋinternalᚋsche
 	return ret
 }
 
-func (ec *executionContext) unmarshalOScheduleStatus2ᚖcaseloadᚋinternalᚋscheduleᚐStatus(ctx context.Context, v any) (*schedule.Status, error) {
+func (ec *executionContext) unmarshalOScheduleStatus2ᚖcaseloadᚋinternalᚋscheduleᚐScheduleStatus(ctx context.Context, v any) (*schedule.ScheduleStatus, error) {
 	if v == nil {
 		return nil, nil
 	}
 	tmp, err := graphql.UnmarshalString(v)
-	res := schedule.Status(tmp)
+	res := schedule.ScheduleStatus(tmp)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalOScheduleStatus2ᚖcaseloadᚋinternalᚋscheduleᚐStatus(ctx context.Context, sel ast.SelectionSet, v *schedule.Status) graphql.Marshaler {
+func (ec *executionContext) marshalOScheduleStatus2ᚖcaseloadᚋinternalᚋscheduleᚐScheduleStatus(ctx context.Context, sel ast.SelectionSet, v *schedule.ScheduleStatus) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
@@ -9860,7 +9944,7 @@ func (ec *executionContext) marshalOScheduleStatus2ᚖcaseloadᚋinternalᚋsche
 	return res
 }
 
-func (ec *executionContext) unmarshalOScheduleStatusFilter2ᚖcaseloadᚋinternalᚋrelayᚐEnumFilter(ctx context.Context, v any) (*relay.EnumFilter[schedule.Status], error) {
+func (ec *executionContext) unmarshalOScheduleStatusFilter2ᚖcaseloadᚋinternalᚋrelayᚐEnumFilter(ctx context.Context, v any) (*relay.EnumFilter[schedule.ScheduleStatus], error) {
 	if v == nil {
 		return nil, nil
 	}

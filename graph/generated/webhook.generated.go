@@ -2198,13 +2198,20 @@ func (ec *executionContext) marshalNWebhookDeliveryPayload2ᚖcaseloadᚋgraph�
 }
 
 func (ec *executionContext) unmarshalNWebhookDeliveryState2caseloadᚋinternalᚋwebhookᚐState(ctx context.Context, v any) (webhook.State, error) {
-	var res webhook.State
-	err := res.UnmarshalGQL(v)
+	tmp, err := graphql.UnmarshalString(v)
+	res := webhook.State(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNWebhookDeliveryState2caseloadᚋinternalᚋwebhookᚐState(ctx context.Context, sel ast.SelectionSet, v webhook.State) graphql.Marshaler {
-	return v
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
 }
 
 func (ec *executionContext) marshalNWebhookEndpoint2ᚕᚖcaseloadᚋinternalᚋwebhookᚐEndpointᚄ(ctx context.Context, sel ast.SelectionSet, v []*webhook.Endpoint) graphql.Marshaler {
@@ -2253,13 +2260,20 @@ func (ec *executionContext) marshalNWebhookEndpointPayload2ᚖcaseloadᚋgraph�
 }
 
 func (ec *executionContext) unmarshalNWebhookEventType2caseloadᚋinternalᚋwebhookᚐEventType(ctx context.Context, v any) (webhook.EventType, error) {
-	var res webhook.EventType
-	err := res.UnmarshalGQL(v)
+	tmp, err := graphql.UnmarshalString(v)
+	res := webhook.EventType(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNWebhookEventType2caseloadᚋinternalᚋwebhookᚐEventType(ctx context.Context, sel ast.SelectionSet, v webhook.EventType) graphql.Marshaler {
-	return v
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
 }
 
 func (ec *executionContext) unmarshalNWebhookEventType2ᚕcaseloadᚋinternalᚋwebhookᚐEventTypeᚄ(ctx context.Context, v any) ([]webhook.EventType, error) {
@@ -2364,16 +2378,19 @@ func (ec *executionContext) unmarshalOWebhookDeliveryState2ᚖcaseloadᚋinterna
 	if v == nil {
 		return nil, nil
 	}
-	var res = new(webhook.State)
-	err := res.UnmarshalGQL(v)
-	return res, graphql.ErrorOnPath(ctx, err)
+	tmp, err := graphql.UnmarshalString(v)
+	res := webhook.State(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalOWebhookDeliveryState2ᚖcaseloadᚋinternalᚋwebhookᚐState(ctx context.Context, sel ast.SelectionSet, v *webhook.State) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
-	return v
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
 }
 
 func (ec *executionContext) unmarshalOWebhookDeliveryStateFilter2ᚖcaseloadᚋinternalᚋrelayᚐEnumFilter(ctx context.Context, v any) (*relay.EnumFilter[webhook.State], error) {
@@ -2388,16 +2405,19 @@ func (ec *executionContext) unmarshalOWebhookDisabledReason2ᚖcaseloadᚋintern
 	if v == nil {
 		return nil, nil
 	}
-	var res = new(webhook.DisabledReason)
-	err := res.UnmarshalGQL(v)
-	return res, graphql.ErrorOnPath(ctx, err)
+	tmp, err := graphql.UnmarshalString(v)
+	res := webhook.DisabledReason(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalOWebhookDisabledReason2ᚖcaseloadᚋinternalᚋwebhookᚐDisabledReason(ctx context.Context, sel ast.SelectionSet, v *webhook.DisabledReason) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
-	return v
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
 }
 
 func (ec *executionContext) marshalOWebhookEndpoint2ᚖcaseloadᚋinternalᚋwebhookᚐEndpoint(ctx context.Context, sel ast.SelectionSet, v *webhook.Endpoint) graphql.Marshaler {
@@ -2472,16 +2492,19 @@ func (ec *executionContext) unmarshalOWebhookEventType2ᚖcaseloadᚋinternalᚋ
 	if v == nil {
 		return nil, nil
 	}
-	var res = new(webhook.EventType)
-	err := res.UnmarshalGQL(v)
-	return res, graphql.ErrorOnPath(ctx, err)
+	tmp, err := graphql.UnmarshalString(v)
+	res := webhook.EventType(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalOWebhookEventType2ᚖcaseloadᚋinternalᚋwebhookᚐEventType(ctx context.Context, sel ast.SelectionSet, v *webhook.EventType) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
-	return v
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
 }
 
 func (ec *executionContext) unmarshalOWebhookEventTypeFilter2ᚖcaseloadᚋinternalᚋrelayᚐEnumFilter(ctx context.Context, v any) (*relay.EnumFilter[webhook.EventType], error) {
@@ -2496,16 +2519,19 @@ func (ec *executionContext) unmarshalOWebhookFailure2ᚖcaseloadᚋinternalᚋwe
 	if v == nil {
 		return nil, nil
 	}
-	var res = new(webhook.Failure)
-	err := res.UnmarshalGQL(v)
-	return res, graphql.ErrorOnPath(ctx, err)
+	tmp, err := graphql.UnmarshalString(v)
+	res := webhook.Failure(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalOWebhookFailure2ᚖcaseloadᚋinternalᚋwebhookᚐFailure(ctx context.Context, sel ast.SelectionSet, v *webhook.Failure) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
-	return v
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
 }
 
 // endregion ***************************** type.gotpl *****************************

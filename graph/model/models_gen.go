@@ -29,7 +29,7 @@ type AddCallingHolidayPayload struct {
 // What addInconvenientTime answers.
 type AddInconvenientTimePayload struct {
 	// The inconvenient time.
-	InconvenientTime *schedule.Inconvenience `json:"inconvenientTime,omitempty"`
+	InconvenientTime *schedule.InconvenientTime `json:"inconvenientTime,omitempty"`
 	// How many pending tasks fell into it and were removed.
 	TasksRemoved int32 `json:"tasksRemoved"`
 	// What was wrong; empty when it worked.
@@ -49,7 +49,7 @@ type BulkSyncCustomerScheduleResult struct {
 	// Whether a new plan was made.
 	ScheduleCreated bool `json:"scheduleCreated"`
 	// Why no plan was made although the customer was written; null when one was.
-	NotScheduledBecause *calling.RuleCode `json:"notScheduledBecause,omitempty"`
+	NotScheduledBecause *calling.CallRule `json:"notScheduledBecause,omitempty"`
 	// How many tasks the plan has.
 	TasksCreated int32 `json:"tasksCreated"`
 	// How many pending tasks were removed before.
@@ -115,9 +115,9 @@ type CancelBulkOperationPayload struct {
 // What claimCallTask answers.
 type ClaimCallTaskPayload struct {
 	// The task with the phone to call; null when it was not given out.
-	Claim *schedule.Claim `json:"claim,omitempty"`
+	Claim *schedule.CallTaskClaim `json:"claim,omitempty"`
 	// The rules that forbid the call at this moment; the task stays pending.
-	Denials []*calling.Denial `json:"denials"`
+	Denials []*calling.CallDenial `json:"denials"`
 	// What was wrong; empty when it worked.
 	UserErrors []*fault.UserError `json:"userErrors"`
 }
@@ -125,7 +125,7 @@ type ClaimCallTaskPayload struct {
 // What claimCallTasks answers.
 type ClaimCallTasksPayload struct {
 	// The tasks, each with the phone to call. Empty when none is due and allowed.
-	Claims []*schedule.Claim `json:"claims"`
+	Claims []*schedule.CallTaskClaim `json:"claims"`
 	// How many due tasks were skipped for good, since a rule forbade them.
 	Skipped int32 `json:"skipped"`
 	// How many due tasks were moved to a later time, since a rule forbade them now.
@@ -337,7 +337,7 @@ type SyncCustomerSchedulePayload struct {
 	// Whether a new plan was made: the customer has a valid time zone and phone and may be called.
 	ScheduleCreated bool `json:"scheduleCreated"`
 	// Why no plan was made although the customer was written; null when one was.
-	NotScheduledBecause *calling.RuleCode `json:"notScheduledBecause,omitempty"`
+	NotScheduledBecause *calling.CallRule `json:"notScheduledBecause,omitempty"`
 	// How many tasks the plan has.
 	TasksCreated int32 `json:"tasksCreated"`
 	// How many pending tasks were removed before.

@@ -4,9 +4,9 @@ import (
 	"time"
 )
 
-// Denial is one rule that forbids a call, or warns of it.
-type Denial struct {
-	Rule RuleCode
+// CallDenial is one rule that forbids a call, or warns of it.
+type CallDenial struct {
+	Rule CallRule
 	// Message is for the person who wanted to call.
 	Message string
 	// Source is the law or the configuration that the rule comes from.
@@ -16,13 +16,13 @@ type Denial struct {
 	Until *time.Time
 }
 
-// Decision answers whether a customer may be called at a moment.
-type Decision struct {
+// CallEligibility answers whether a customer may be called at a moment.
+type CallEligibility struct {
 	Allowed bool
 	// Denials are all rules that forbid the call, what no waiting helps first.
-	Denials []Denial
+	Denials []CallDenial
 	// Warnings are rules of Regulation F that would deny, were they not set to warn or overridden.
-	Warnings []Denial
+	Warnings []CallDenial
 	// AllowedUntil is when an allowed call stops being so by the mere passing of time.
 	AllowedUntil *time.Time
 	// EarliestNext is the first moment from now on at which no rule denies, now itself when the call is
@@ -42,10 +42,10 @@ const earliestNextDays = 60
 // Eligibility reports whether the customer may be called at in.At, by every rule, and if not, why and
 // until when. It is pure: the same input gives the same decision. Whoever dispatches a call asks
 // within the transaction that claims it; a plan is only advice from the past.
-func Eligibility(in EligibilityInput) Decision {
+func Eligibility(in EligibilityInput) CallEligibility {
 	e := newEvaluation(&in.Case, in.At, 0)
 	at := in.At.Unix()
-	d := Decision{Allowed: true}
+	d := CallEligibility{Allowed: true}
 	ends := int64(never)
 	for i := range rules {
 		r := &rules[i]
@@ -99,8 +99,8 @@ func (e *evaluation) forceOf(r *rule) force {
 	return enforced
 }
 
-func (e *evaluation) denial(r *rule, at, change int64) Denial {
-	return Denial{Rule: r.code, Message: r.text(e, at), Source: r.source(e, at), Until: moment(change)}
+func (e *evaluation) denial(r *rule, at, change int64) CallDenial {
+	return CallDenial{Rule: r.code, Message: r.text(e, at), Source: r.source(e, at), Until: moment(change)}
 }
 
 // next returns the first instant from at to limit that no enforced rule denies. Without one it returns
@@ -148,8 +148,8 @@ func (e *evaluation) allowedUntil(at int64) int64 {
 // WholeMinute returns the first whole minute from an allowed instant on at which the call is allowed too, as
 // due times are kept in minutes, and when that ends. Where there is none in reach the instant stays.
 func WholeMinute(c Case, at time.Time) (due, ends time.Time) {
-	allowed := func(at time.Time) Decision { return Eligibility(EligibilityInput{Case: c, At: at}) }
-	end := func(d Decision, at time.Time) time.Time {
+	allowed := func(at time.Time) CallEligibility { return Eligibility(EligibilityInput{Case: c, At: at}) }
+	end := func(d CallEligibility, at time.Time) time.Time {
 		if d.AllowedUntil != nil {
 			return *d.AllowedUntil
 		}

@@ -1,33 +1,19 @@
 package calling
 
 import (
-	"io"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
 )
 
-// Direction is who began a contact.
-type Direction string
+// CallDirection is who began a contact.
+type CallDirection string
 
 // The directions of a contact.
 const (
-	Outbound Direction = "OUTBOUND"
-	Inbound  Direction = "INBOUND"
+	Outbound CallDirection = "OUTBOUND"
+	Inbound  CallDirection = "INBOUND"
 )
-
-// Directions lists the directions.
-var Directions = []Direction{Outbound, Inbound}
-
-// IsValid reports whether d is a direction.
-func (d Direction) IsValid() bool { return slices.Contains(Directions, d) }
-
-// MarshalGQL writes the enum ContactDirection.
-func (d Direction) MarshalGQL(w io.Writer) { marshalEnum(w, d) }
-
-// UnmarshalGQL reads the enum ContactDirection.
-func (d *Direction) UnmarshalGQL(v any) error { return unmarshalEnum(d, v, Directions) }
 
 // Channel is how a contact was made by phone.
 type Channel string
@@ -38,18 +24,6 @@ const (
 	Message Channel = "MESSAGE"
 )
 
-// Channels lists the channels.
-var Channels = []Channel{Call, Message}
-
-// IsValid reports whether c is a channel.
-func (c Channel) IsValid() bool { return slices.Contains(Channels, c) }
-
-// MarshalGQL writes the enum ContactChannel.
-func (c Channel) MarshalGQL(w io.Writer) { marshalEnum(w, c) }
-
-// UnmarshalGQL reads the enum ContactChannel.
-func (c *Channel) UnmarshalGQL(v any) error { return unmarshalEnum(c, v, Channels) }
-
 // Place is the kind of place that a phone rings at.
 type Place string
 
@@ -58,18 +32,6 @@ const (
 	ResidenceOrCell Place = "RESIDENCE_OR_CELL"
 	Elsewhere       Place = "ELSEWHERE"
 )
-
-// Places lists the places.
-var Places = []Place{ResidenceOrCell, Elsewhere}
-
-// IsValid reports whether p is a place.
-func (p Place) IsValid() bool { return slices.Contains(Places, p) }
-
-// MarshalGQL writes the enum PhonePlace.
-func (p Place) MarshalGQL(w io.Writer) { marshalEnum(w, p) }
-
-// UnmarshalGQL reads the enum PhonePlace.
-func (p *Place) UnmarshalGQL(v any) error { return unmarshalEnum(p, v, Places) }
 
 // orDefault takes a phone about which nothing is known for the consumer's own.
 func (p Place) orDefault() Place {
@@ -91,30 +53,18 @@ const (
 	CreditorOfTheirs Party = "CREDITOR"
 )
 
-// Parties lists the parties.
-var Parties = []Party{Consumer, Attorney, ReportingAgency, CreditorOfTheirs}
-
-// IsValid reports whether p is a party.
-func (p Party) IsValid() bool { return slices.Contains(Parties, p) }
-
-// MarshalGQL writes the enum ContactParty.
-func (p Party) MarshalGQL(w io.Writer) { marshalEnum(w, p) }
-
-// UnmarshalGQL reads the enum ContactParty.
-func (p *Party) UnmarshalGQL(v any) error { return unmarshalEnum(p, v, Parties) }
-
 // Attempt is one contact by phone, made or received by anyone in the company, planned or by hand. The
 // zero value of each field is the strict reading: an outbound call to the consumer that counts.
 type Attempt struct {
 	At        time.Time
-	Direction Direction
+	Direction CallDirection
 	Channel   Channel
 	// Phone is the other end's number as E.164.
 	Phone string
 	Place Place
 	Party Party
-	// Outcome is empty while the call is under way.
-	Outcome Outcome
+	// CallOutcome is empty while the call is under way.
+	Outcome CallOutcome
 	// NotConnected: the carrier reported that the call never reached the dialed number.
 	NotConnected bool
 	// Debts that were called or talked about; none counts for every debt of the person.

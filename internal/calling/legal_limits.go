@@ -42,9 +42,9 @@ type LegalLimits struct {
 // FrequencyLimit allows Max contacts in any Period, counted to the second and not by date: seven
 // days are 168 hours, which is never looser than seven dates.
 type FrequencyLimit struct {
-	Code     RuleCode
+	Code     CallRule
 	States   []string
-	Purposes []Purpose
+	Purposes []CallPurpose
 	Max      int
 	Period   time.Duration
 	// Place limits the rule to phones of this kind, and the count to contacts there; "" is any phone.
@@ -56,7 +56,7 @@ type FrequencyLimit struct {
 	Citation       Citation
 }
 
-func (l *FrequencyLimit) applies(state string, purpose Purpose, place Place) bool {
+func (l *FrequencyLimit) applies(state string, purpose CallPurpose, place Place) bool {
 	return slices.Contains(l.States, state) && slices.Contains(l.Purposes, purpose) && (l.Place == "" || l.Place == place)
 }
 
@@ -70,7 +70,7 @@ func FederalLimits() LegalLimits {
 		month = 30 * 24 * time.Hour
 	)
 	massachusetts := FrequencyLimit{
-		Code: RuleMassachusettsWeekly, States: []string{"MA"}, Purposes: []Purpose{Collection},
+		Code: RuleMassachusettsWeekly, States: []string{"MA"}, Purposes: []CallPurpose{Collection},
 		Max: 2, Period: week, Place: ResidenceOrCell, PerDebt: true, CountsMessages: true, Citation: cite("940 CMR 7.04(1)(f)"),
 	}
 	elsewhere := massachusetts
@@ -90,11 +90,11 @@ func FederalLimits() LegalLimits {
 		Frequencies: []FrequencyLimit{
 			massachusetts, elsewhere,
 			{
-				Code: RuleRolling24H, States: []string{"FL"}, Purposes: []Purpose{Solicitation},
+				Code: RuleRolling24H, States: []string{"FL"}, Purposes: []CallPurpose{Solicitation},
 				Max: 3, Period: 24 * time.Hour, Citation: cite("Fla. Stat. 501.616(6)(b)"),
 			},
 			{
-				Code: RuleRolling24H, States: []string{"OK"}, Purposes: []Purpose{Solicitation},
+				Code: RuleRolling24H, States: []string{"OK"}, Purposes: []CallPurpose{Solicitation},
 				Max: 3, Period: 24 * time.Hour, Citation: cite("Okla. Stat. tit. 15, 775C.4"),
 			},
 		},

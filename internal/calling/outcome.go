@@ -1,37 +1,26 @@
 package calling
 
-import "io"
-
-// Outcome is how a call ended.
-type Outcome string
+// CallOutcome is how a call ended.
+type CallOutcome string
 
 // The outcomes of a call.
 const (
-	Conversation      Outcome = "CONVERSATION"
-	NoAnswer          Outcome = "NO_ANSWER"
-	Busy              Outcome = "BUSY"
-	Voicemail         Outcome = "VOICEMAIL"
-	NotInService      Outcome = "NOT_IN_SERVICE"
-	WrongNumber       Outcome = "WRONG_NUMBER"
-	Refused           Outcome = "REFUSED"
-	CallbackRequested Outcome = "CALLBACK_REQUESTED"
-	DNCRequested      Outcome = "DNC_REQUESTED"
-	PromiseToPay      Outcome = "PROMISE_TO_PAY"
+	Conversation      CallOutcome = "CONVERSATION"
+	NoAnswer          CallOutcome = "NO_ANSWER"
+	Busy              CallOutcome = "BUSY"
+	Voicemail         CallOutcome = "VOICEMAIL"
+	NotInService      CallOutcome = "NOT_IN_SERVICE"
+	WrongNumber       CallOutcome = "WRONG_NUMBER"
+	Refused           CallOutcome = "REFUSED"
+	CallbackRequested CallOutcome = "CALLBACK_REQUESTED"
+	DNCRequested      CallOutcome = "DNC_REQUESTED"
+	PromiseToPay      CallOutcome = "PROMISE_TO_PAY"
 )
 
-// Outcomes lists the outcomes in the order of their constants.
-var Outcomes = []Outcome{
+// CallOutcomes lists the outcomes in the order of their constants.
+var CallOutcomes = []CallOutcome{
 	Conversation, NoAnswer, Busy, Voicemail, NotInService, WrongNumber, Refused, CallbackRequested, DNCRequested, PromiseToPay,
 }
-
-// IsValid reports whether o is an outcome.
-func (o Outcome) IsValid() bool { _, ok := consequences[o]; return ok }
-
-// MarshalGQL writes the enum CallOutcome.
-func (o Outcome) MarshalGQL(w io.Writer) { marshalEnum(w, o) }
-
-// UnmarshalGQL reads the enum CallOutcome.
-func (o *Outcome) UnmarshalGQL(v any) error { return unmarshalEnum(o, v, Outcomes) }
 
 // Consequences is what an outcome brings about.
 type Consequences struct {
@@ -41,7 +30,7 @@ type Consequences struct {
 	// IsConversation: the seven days after a conversation begin (12 CFR 1006.14(b)(2)(i)(B)).
 	IsConversation bool
 	// Final is the state that the task ends in.
-	Final State
+	Final CallTaskState
 	// BlocksPhone: this number must not be dialed for this customer again.
 	BlocksPhone bool
 	// DoNotCall: the customer revoked consent, which takes effect at once, and pending tasks are removed.
@@ -54,7 +43,7 @@ type Consequences struct {
 //
 // A callback request is no exception from any rule: whoever takes it records a consent, which then
 // lifts the frequency limits as the law has it ([Consent]).
-var consequences = map[Outcome]Consequences{
+var consequences = map[CallOutcome]Consequences{
 	Conversation:      {CountsForFrequency: true, IsConversation: true, Final: Completed, Replan: true},
 	NoAnswer:          {CountsForFrequency: true, Final: Completed},
 	Busy:              {Final: Completed},
@@ -69,7 +58,7 @@ var consequences = map[Outcome]Consequences{
 
 // Consequences returns what the outcome brings about. A value that is no outcome, such as "" for a
 // call still under way, counts and changes nothing: the strict side.
-func (o Outcome) Consequences() Consequences {
+func (o CallOutcome) Consequences() Consequences {
 	if c, ok := consequences[o]; ok {
 		return c
 	}

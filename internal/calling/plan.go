@@ -44,7 +44,7 @@ type Slot struct {
 
 // Skip is why a day of the plan has no calls.
 type Skip struct {
-	Code RuleCode
+	Code CallRule
 	Text string
 }
 
@@ -64,7 +64,7 @@ type PlanResult struct {
 	// Days of the horizon from the local date of now on; empty without a time zone.
 	Days []Day
 	// Denials are the rules that forbid every call, such as DO_NOT_CALL; there are no slots then.
-	Denials []Denial
+	Denials []CallDenial
 }
 
 // Plan returns when to call the customer: from now on, through the local days of the horizon, at
@@ -126,8 +126,8 @@ type planner struct {
 }
 
 // blocked returns the rules that deny all calls whatever the moment.
-func (p *planner) blocked() []Denial {
-	var denials []Denial
+func (p *planner) blocked() []CallDenial {
+	var denials []CallDenial
 	at := p.in.Now.Unix()
 	for i := range rules {
 		r := &rules[i]

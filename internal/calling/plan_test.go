@@ -48,7 +48,7 @@ func TestPlanReasons(t *testing.T) {
 	// Thursday, Christmas on Friday.
 	p := plan(c, at(t, ny, "2026-12-24 09:00"))
 	require.Equal(t, []string{"2026-12-24 09:00", "2026-12-28 08:00"}, localTimes(p.Slots))
-	var reasons []calling.RuleCode
+	var reasons []calling.CallRule
 	for _, d := range p.Days {
 		if d.Skipped == nil {
 			reasons = append(reasons, "")
@@ -57,7 +57,7 @@ func TestPlanReasons(t *testing.T) {
 		require.NotEmpty(t, d.Skipped.Text)
 		reasons = append(reasons, d.Skipped.Code)
 	}
-	require.Equal(t, []calling.RuleCode{
+	require.Equal(t, []calling.CallRule{
 		"", calling.RuleHoliday, calling.RuleTaskTypeWindow, calling.RuleTaskTypeWindow, "",
 		calling.ReasonMaxAttempts, calling.ReasonMaxAttempts, calling.ReasonMaxAttempts,
 	}, reasons)

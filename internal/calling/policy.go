@@ -1,7 +1,6 @@
 package calling
 
 import (
-	"io"
 	"slices"
 	"time"
 
@@ -9,52 +8,34 @@ import (
 	"caseload/internal/fault"
 )
 
-// Purpose is what a call is for; the law of many states depends on it.
-type Purpose string
+// CallPurpose is what a call is for; the law of many states depends on it.
+type CallPurpose string
 
 // The purposes of a call.
 const (
-	Collection   Purpose = "COLLECTION"
-	Solicitation Purpose = "SOLICITATION"
-	Servicing    Purpose = "SERVICING"
+	Collection   CallPurpose = "COLLECTION"
+	Solicitation CallPurpose = "SOLICITATION"
+	Servicing    CallPurpose = "SERVICING"
 )
 
-var purposeList = [...]Purpose{Collection, Solicitation, Servicing}
+var purposeList = [...]CallPurpose{Collection, Solicitation, Servicing}
 
-// Purposes lists the purposes of a call.
-var Purposes = purposeList[:]
+// CallPurposes lists the purposes of a call.
+var CallPurposes = purposeList[:]
 
-// IsValid reports whether p is a purpose.
-func (p Purpose) IsValid() bool { return slices.Contains(Purposes, p) }
-
-// MarshalGQL writes the enum CallPurpose.
-func (p Purpose) MarshalGQL(w io.Writer) { marshalEnum(w, p) }
-
-// UnmarshalGQL reads the enum CallPurpose.
-func (p *Purpose) UnmarshalGQL(v any) error { return unmarshalEnum(p, v, Purposes) }
-
-// RegFMode is how far a task type follows the call frequencies of Regulation F, which binds
+// RegulationFMode is how far a task type follows the call frequencies of Regulation F, which binds
 // third-party collectors; a lender that collects its own debts may choose.
-type RegFMode string
+type RegulationFMode string
 
 // The modes of Regulation F.
 const (
-	RegFEnforce RegFMode = "ENFORCE"
-	RegFWarn    RegFMode = "WARN"
-	RegFOff     RegFMode = "OFF"
+	RegFEnforce RegulationFMode = "ENFORCE"
+	RegFWarn    RegulationFMode = "WARN"
+	RegFOff     RegulationFMode = "OFF"
 )
 
-// RegFModes lists the modes, strictest first.
-var RegFModes = []RegFMode{RegFEnforce, RegFWarn, RegFOff}
-
-// IsValid reports whether m is a mode.
-func (m RegFMode) IsValid() bool { return slices.Contains(RegFModes, m) }
-
-// MarshalGQL writes the enum RegulationFMode.
-func (m RegFMode) MarshalGQL(w io.Writer) { marshalEnum(w, m) }
-
-// UnmarshalGQL reads the enum RegulationFMode.
-func (m *RegFMode) UnmarshalGQL(v any) error { return unmarshalEnum(m, v, RegFModes) }
+// RegulationFModes lists the modes, strictest first.
+var RegulationFModes = []RegulationFMode{RegFEnforce, RegFWarn, RegFOff}
 
 // OnExhausted is what happens when a plan's last attempt did not reach the customer.
 type OnExhausted string
@@ -68,15 +49,6 @@ const (
 
 // OnExhaustedValues lists what may happen.
 var OnExhaustedValues = []OnExhausted{ExhaustedNothing, ExhaustedCreateTask, ExhaustedEmitEvent}
-
-// IsValid reports whether o is one of them.
-func (o OnExhausted) IsValid() bool { return slices.Contains(OnExhaustedValues, o) }
-
-// MarshalGQL writes the enum OnExhausted.
-func (o OnExhausted) MarshalGQL(w io.Writer) { marshalEnum(w, o) }
-
-// UnmarshalGQL reads the enum OnExhausted.
-func (o *OnExhausted) UnmarshalGQL(v any) error { return unmarshalEnum(o, v, OnExhaustedValues) }
 
 // QuietBehavior is what becomes of a call that is meant for a time at which calls are not allowed.
 type QuietBehavior string
@@ -93,19 +65,10 @@ const (
 // QuietBehaviors lists what may become of it.
 var QuietBehaviors = []QuietBehavior{QuietNextAvailable, QuietAbort}
 
-// IsValid reports whether b is one of them.
-func (b QuietBehavior) IsValid() bool { return slices.Contains(QuietBehaviors, b) }
-
-// MarshalGQL writes the enum QuietBehavior.
-func (b QuietBehavior) MarshalGQL(w io.Writer) { marshalEnum(w, b) }
-
-// UnmarshalGQL reads the enum QuietBehavior.
-func (b *QuietBehavior) UnmarshalGQL(v any) error { return unmarshalEnum(b, v, QuietBehaviors) }
-
 // Policy is the cadence of a task type: how often, when and how insistently customers are called.
 // It can only narrow what the law allows.
 type Policy struct {
-	Purpose Purpose
+	Purpose CallPurpose
 	// MaxAttempts in one plan, 1 to 50.
 	MaxAttempts int
 	// MaxAttemptsPerDay to the customer from anyone, by the customer's local date, 1 to 7.
@@ -124,7 +87,7 @@ type Policy struct {
 	SkipHolidays bool
 	// JitterMinutes spreads calls over up to so many minutes after the planned time, 0 to 240.
 	JitterMinutes int
-	RegF          RegFMode
+	RegF          RegulationFMode
 	// PerPhone24hLimit is how often one number is dialed in any 24 hours, 1 to 20.
 	PerPhone24hLimit int
 	OnExhausted      OnExhausted
@@ -172,8 +135,8 @@ func (p Policy) Validate(c *fault.Check) {
 	between("perPhone24hLimit", p.PerPhone24hLimit, 1, 20)
 	between("priority", p.Priority, 1, 9)
 	between("endGuardMinutes", p.EndGuardMinutes, 0, 60)
-	oneOf(c.At("purpose"), p.Purpose, Purposes)
-	oneOf(c.At("regF"), p.RegF, RegFModes)
+	oneOf(c.At("purpose"), p.Purpose, CallPurposes)
+	oneOf(c.At("regF"), p.RegF, RegulationFModes)
 	oneOf(c.At("onExhausted"), p.OnExhausted, OnExhaustedValues)
 	oneOf(c.At("quietBehavior"), p.QuietBehavior, QuietBehaviors)
 	if p.Days == NoDays || !p.Days.IsValid() {
@@ -208,7 +171,7 @@ func oneOf[T ~string](c *fault.Check, v T, values []T) {
 
 func (p *Policy) purposeIndex() int {
 	// An unknown purpose is judged as a solicitation, the purpose with the most rules.
-	if i := slices.Index(Purposes, p.Purpose); i >= 0 {
+	if i := slices.Index(CallPurposes, p.Purpose); i >= 0 {
 		return i
 	}
 	return 1

@@ -57,7 +57,7 @@ func drawCase(t *rapid.T, calendar *calling.Calendar, now time.Time) calling.Cas
 		c.Calendar = calendar
 	}
 	p := &c.Policy
-	p.Purpose = rapid.SampledFrom(calling.Purposes).Draw(t, "purpose")
+	p.Purpose = rapid.SampledFrom(calling.CallPurposes).Draw(t, "purpose")
 	p.MaxAttempts = rapid.IntRange(1, 20).Draw(t, "max")
 	p.MaxAttemptsPerDay = rapid.IntRange(1, 7).Draw(t, "per day")
 	p.MinIntervalMinutes = rapid.IntRange(15, 600).Draw(t, "interval")
@@ -69,7 +69,7 @@ func drawCase(t *rapid.T, calendar *calling.Calendar, now time.Time) calling.Cas
 	}
 	p.SkipHolidays = rapid.Bool().Draw(t, "skip holidays")
 	p.JitterMinutes = rapid.SampledFrom([]int{0, 0, 30, 240}).Draw(t, "jitter")
-	p.RegF = rapid.SampledFrom([]calling.RegFMode{calling.RegFEnforce, calling.RegFEnforce, calling.RegFWarn}).Draw(t, "reg F")
+	p.RegF = rapid.SampledFrom([]calling.RegulationFMode{calling.RegFEnforce, calling.RegFEnforce, calling.RegFWarn}).Draw(t, "reg F")
 	p.PerPhone24hLimit = rapid.IntRange(1, 5).Draw(t, "per phone")
 	p.QuietBehavior = rapid.SampledFrom(calling.QuietBehaviors).Draw(t, "quiet")
 	for range rapid.IntRange(0, 2).Draw(t, "inconvenient") {
@@ -81,10 +81,10 @@ func drawCase(t *rapid.T, calendar *calling.Calendar, now time.Time) calling.Cas
 	for range rapid.IntRange(0, 10).Draw(t, "attempts") {
 		c.History.Attempts = append(c.History.Attempts, calling.Attempt{
 			At:        now.Add(-time.Duration(rapid.Int64Range(1, 20*24*3600*1000).Draw(t, "ago")) * time.Millisecond),
-			Direction: rapid.SampledFrom(calling.Directions).Draw(t, "direction"),
+			Direction: rapid.SampledFrom([]calling.CallDirection{calling.Outbound, calling.Inbound}).Draw(t, "direction"),
 			Channel:   rapid.SampledFrom([]calling.Channel{"", calling.Call, calling.Message}).Draw(t, "channel"),
 			Phone:     rapid.SampledFrom([]string{phoneNY, "+13035551212"}).Draw(t, "phone"),
-			Outcome:   rapid.SampledFrom([]calling.Outcome{"", calling.NoAnswer, calling.NoAnswer, calling.Busy, calling.Voicemail, calling.Conversation}).Draw(t, "outcome"),
+			Outcome:   rapid.SampledFrom([]calling.CallOutcome{"", calling.NoAnswer, calling.NoAnswer, calling.Busy, calling.Voicemail, calling.Conversation}).Draw(t, "outcome"),
 			Debts:     drawDebts(t, "attempt debts"),
 		})
 	}

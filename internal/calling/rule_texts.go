@@ -144,7 +144,7 @@ func conversationText(e *evaluation, _ int64) string {
 	return fmt.Sprintf("a conversation about the debt closes %d days, its own date being the first", e.calendar.limits.ConversationDays)
 }
 
-func frequencyText(code RuleCode) func(*evaluation, int64) string {
+func frequencyText(code CallRule) func(*evaluation, int64) string {
 	return func(e *evaluation, _ int64) string {
 		for _, l := range e.frequencies {
 			if l.Code == code {
@@ -155,7 +155,7 @@ func frequencyText(code RuleCode) func(*evaluation, int64) string {
 	}
 }
 
-func frequencySource(code RuleCode) func(*evaluation, int64) string {
+func frequencySource(code CallRule) func(*evaluation, int64) string {
 	return func(e *evaluation, _ int64) string {
 		for _, l := range e.frequencies {
 			if l.Code == code {

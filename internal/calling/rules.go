@@ -3,7 +3,7 @@ package calling
 // rule is one reason not to call. Planning and dispatching read the same table, so a call is planned
 // only for a moment at which, as far as is known by then, it will be made.
 type rule struct {
-	code RuleCode
+	code CallRule
 	// check reports whether the rule denies a call at an instant, and when that changes: for a denial the
 	// first later instant that the rule allows, otherwise the first that it denies. never is neither.
 	// Between the instant and the change the answer stays the same, which is what lets a search jump.

@@ -94,7 +94,7 @@ func (e *evaluation) massachusetts(at int64) (bool, int64) {
 func (e *evaluation) rolling24H(at int64) (bool, int64) { return e.frequency(RuleRolling24H, at) }
 
 // frequency answers for all frequency limits of a code that apply to the case.
-func (e *evaluation) frequency(code RuleCode, at int64) (bool, int64) {
+func (e *evaluation) frequency(code CallRule, at int64) (bool, int64) {
 	allowed := at
 	for settled := false; !settled; {
 		settled = true

@@ -73,7 +73,7 @@ func TestZoneConflict(t *testing.T) {
 	ny := c.Zones[0]
 	c.Phone = "+13035551212"
 	c.Zones = calling.CandidateZones(ny, c.Phone, c.State, at(t, ny, "2026-06-01 12:00"))
-	for wallTime, want := range map[string][]calling.RuleCode{
+	for wallTime, want := range map[string][]calling.CallRule{
 		"2026-06-01 07:59": {calling.RuleFederalWindow, calling.RuleZoneConflict, calling.RuleTaskTypeWindow},
 		"2026-06-01 09:59": {calling.RuleZoneConflict},
 		"2026-06-01 10:00": nil,
@@ -92,7 +92,7 @@ func TestZoneConflict(t *testing.T) {
 	require.True(t, ask(c, at(t, phoenix, "2026-02-01 08:00")).Allowed)
 	require.True(t, ask(c, at(t, phoenix, "2026-02-01 20:59")).Allowed)
 	require.True(t, ask(c, at(t, phoenix, "2026-04-01 08:00")).Allowed)
-	require.Equal(t, []calling.RuleCode{calling.RuleZoneConflict}, codes(ask(c, at(t, phoenix, "2026-04-01 20:00")).Denials))
+	require.Equal(t, []calling.CallRule{calling.RuleZoneConflict}, codes(ask(c, at(t, phoenix, "2026-04-01 20:00")).Denials))
 }
 
 func TestWindowOnDaysClocksChange(t *testing.T) {
@@ -117,23 +117,23 @@ func TestStateWindowsAndHolidays(t *testing.T) {
 	calendar := standardCalendar(t)
 	for _, c := range []struct {
 		name, zone, state string
-		purpose           calling.Purpose
+		purpose           calling.CallPurpose
 		at                string
-		want              []calling.RuleCode
+		want              []calling.CallRule
 	}{
-		{"Florida evening", "America/New_York", "FL", calling.Solicitation, "2026-06-01 20:00", []calling.RuleCode{calling.RuleStateWindow}},
+		{"Florida evening", "America/New_York", "FL", calling.Solicitation, "2026-06-01 20:00", []calling.CallRule{calling.RuleStateWindow}},
 		{"collections are not solicitations", "America/New_York", "FL", calling.Collection, "2026-06-01 20:00", nil},
-		{"Louisiana Sunday", "America/Chicago", "LA", calling.Solicitation, "2026-06-07 12:00", []calling.RuleCode{calling.RuleStateWindow}},
-		{"Alabama on the Monday after a Sunday holiday", "America/Chicago", "AL", calling.Solicitation, "2027-07-05 12:00", []calling.RuleCode{calling.RuleStateHoliday}},
-		{"Alabama on its own holiday", "America/Chicago", "AL", calling.Solicitation, "2026-04-27 12:00", []calling.RuleCode{calling.RuleStateHoliday}},
+		{"Louisiana Sunday", "America/Chicago", "LA", calling.Solicitation, "2026-06-07 12:00", []calling.CallRule{calling.RuleStateWindow}},
+		{"Alabama on the Monday after a Sunday holiday", "America/Chicago", "AL", calling.Solicitation, "2027-07-05 12:00", []calling.CallRule{calling.RuleStateHoliday}},
+		{"Alabama on its own holiday", "America/Chicago", "AL", calling.Solicitation, "2026-04-27 12:00", []calling.CallRule{calling.RuleStateHoliday}},
 		{"Mississippi holidays are open", "America/Chicago", "MS", calling.Solicitation, "2026-05-25 12:00", nil},
-		{"Mississippi Sundays stay closed on a holiday", "America/Chicago", "MS", calling.Solicitation, "2027-07-04 12:00", []calling.RuleCode{calling.RuleStateWindow}},
-		{"Texas Sunday morning", "America/Chicago", "TX", calling.Solicitation, "2026-06-07 11:59", []calling.RuleCode{calling.RuleStateWindow}},
+		{"Mississippi Sundays stay closed on a holiday", "America/Chicago", "MS", calling.Solicitation, "2027-07-04 12:00", []calling.CallRule{calling.RuleStateWindow}},
+		{"Texas Sunday morning", "America/Chicago", "TX", calling.Solicitation, "2026-06-07 11:59", []calling.CallRule{calling.RuleStateWindow}},
 		{"Texas Sunday noon", "America/Chicago", "TX", calling.Solicitation, "2026-06-07 12:00", nil},
-		{"Pennsylvania Saturday, the stricter table", "America/New_York", "PA", calling.Solicitation, "2026-06-06 12:00", []calling.RuleCode{calling.RuleStateWindow}},
+		{"Pennsylvania Saturday, the stricter table", "America/New_York", "PA", calling.Solicitation, "2026-06-06 12:00", []calling.CallRule{calling.RuleStateWindow}},
 		{"Pennsylvania Sunday", "America/New_York", "PA", calling.Solicitation, "2026-06-07 13:30", nil},
-		{"Kentucky morning", "America/New_York", "KY", calling.Solicitation, "2026-06-01 09:59", []calling.RuleCode{calling.RuleStateWindow}},
-		{"Rhode Island Victory Day", "America/New_York", "RI", calling.Solicitation, "2026-08-10 12:00", []calling.RuleCode{calling.RuleStateHoliday}},
+		{"Kentucky morning", "America/New_York", "KY", calling.Solicitation, "2026-06-01 09:59", []calling.CallRule{calling.RuleStateWindow}},
+		{"Rhode Island Victory Day", "America/New_York", "RI", calling.Solicitation, "2026-08-10 12:00", []calling.CallRule{calling.RuleStateHoliday}},
 		{"a state without rows", "America/New_York", "NY", calling.Solicitation, "2026-12-25 12:00", nil},
 		{"no state", "America/New_York", "", calling.Solicitation, "2026-06-07 12:00", nil},
 	} {
@@ -159,7 +159,7 @@ func TestSkippedAndDeclaredHolidays(t *testing.T) {
 	c.Calendar = standardCalendar(t)
 	c.Policy.SkipHolidays = true
 	d := ask(c, at(t, ny, "2026-12-25 12:00"))
-	require.Equal(t, []calling.RuleCode{calling.RuleHoliday}, codes(d.Denials))
+	require.Equal(t, []calling.CallRule{calling.RuleHoliday}, codes(d.Denials))
 	require.Equal(t, "2026-12-26 08:00:00", wall(ny, d.EarliestNext))
 
 	declared := calling.Holiday{State: "NY", Date: civil.MustDate(2026, 6, 1), Name: "State of emergency", ClosesCalls: true, Source: "Executive Order 7"}
@@ -167,7 +167,7 @@ func TestSkippedAndDeclaredHolidays(t *testing.T) {
 	require.NoError(t, err)
 	c.Calendar, c.Policy.SkipHolidays = calendar, false
 	d = ask(c, at(t, ny, "2026-06-01 12:00"))
-	require.Equal(t, []calling.RuleCode{calling.RuleStateHoliday}, codes(d.Denials))
+	require.Equal(t, []calling.CallRule{calling.RuleStateHoliday}, codes(d.Denials))
 	require.Equal(t, "Executive Order 7", d.Denials[0].Source)
 	require.Contains(t, d.Denials[0].Message, "State of emergency")
 	require.Equal(t, "2026-06-02 00:00:00", wall(ny, d.Denials[0].Until))
@@ -184,7 +184,7 @@ func TestCompanyWindowOnlyTightens(t *testing.T) {
 	c.Calendar = calendar
 	require.False(t, ask(c, at(t, ny, "2026-06-01 07:00")).Allowed)
 	d := ask(c, at(t, ny, "2026-06-01 10:59"))
-	require.Equal(t, []calling.RuleCode{calling.RuleStateWindow}, codes(d.Denials))
+	require.Equal(t, []calling.CallRule{calling.RuleStateWindow}, codes(d.Denials))
 	require.Equal(t, "company, for New York", d.Denials[0].Source)
 	require.True(t, ask(c, at(t, ny, "2026-06-01 11:00")).Allowed)
 	require.False(t, ask(c, at(t, ny, "2026-06-01 15:55")).Allowed)
@@ -196,7 +196,7 @@ func TestCompanyWindowOnlyTightens(t *testing.T) {
 
 func TestStricter(t *testing.T) {
 	t.Parallel()
-	base := calling.StateWindow{State: "FL", Weekdays: calling.EveryDay, From: clock(t, "08:00"), To: clock(t, "20:00"), AppliesTo: []calling.Purpose{calling.Solicitation}, Source: "Fla."}
+	base := calling.StateWindow{State: "FL", Weekdays: calling.EveryDay, From: clock(t, "08:00"), To: clock(t, "20:00"), AppliesTo: []calling.CallPurpose{calling.Solicitation}, Source: "Fla."}
 	sunday := calling.StateWindow{State: "FL", Weekdays: calling.SundayOnly, Closed: true, Source: "Fla."}
 	row := func(change func(*calling.StateWindow)) calling.StateWindow {
 		w := base
@@ -208,7 +208,7 @@ func TestStricter(t *testing.T) {
 	require.NoError(t, calling.Stricter(base, row(func(w *calling.StateWindow) { w.Closed = true })))
 	require.NoError(t, calling.Stricter(base, row(func(w *calling.StateWindow) { w.State, w.To = "GA", clock(t, "21:00") })))
 	require.NoError(t, calling.Stricter(base, row(func(w *calling.StateWindow) {
-		w.AppliesTo, w.To = []calling.Purpose{calling.Servicing}, clock(t, "21:00")
+		w.AppliesTo, w.To = []calling.CallPurpose{calling.Servicing}, clock(t, "21:00")
 	})))
 	require.ErrorContains(t, calling.Stricter(base, row(func(w *calling.StateWindow) { w.From = clock(t, "07:00") })), "must open at 08:00 or later")
 	require.ErrorContains(t, calling.Stricter(base, row(func(w *calling.StateWindow) { w.State, w.To = "", clock(t, "20:30") })), "must close at 20:00 or earlier")
@@ -230,7 +230,7 @@ func TestConsumerInconvenientTime(t *testing.T) {
 	require.True(t, d.Allowed)
 	require.Equal(t, "2026-06-01 09:00:00", wall(ny, d.AllowedUntil))
 	d = ask(c, at(t, ny, "2026-06-01 09:00"))
-	require.Equal(t, []calling.RuleCode{calling.RuleConsumerInconvenientTime}, codes(d.Denials))
+	require.Equal(t, []calling.CallRule{calling.RuleConsumerInconvenientTime}, codes(d.Denials))
 	require.Equal(t, "2026-06-01 17:00:00", wall(ny, d.EarliestNext))
 	require.False(t, ask(c, at(t, ny, "2026-06-07 09:59")).Allowed, "Saturday night reaches into Sunday")
 	require.True(t, ask(c, at(t, ny, "2026-06-07 10:00")).Allowed)
@@ -254,7 +254,7 @@ func TestSevenInSeven(t *testing.T) {
 		days = append(days, at(t, ny, "2026-06-"+date+" 12:00"))
 	}
 	now := at(t, ny, "2026-06-07 18:00")
-	history := func(outcome calling.Outcome, debts ...uuid.UUID) calling.History {
+	history := func(outcome calling.CallOutcome, debts ...uuid.UUID) calling.History {
 		return calls(outcome, debts, append(days[:len(days):len(days)], at(t, ny, "2026-06-06 17:00"))...)
 	}
 	c.Policy.PerPhone24hLimit, c.Policy.MaxAttemptsPerDay = 20, 7
@@ -262,14 +262,14 @@ func TestSevenInSeven(t *testing.T) {
 	c.History = calls(calling.NoAnswer, []uuid.UUID{debtA}, days...)
 	require.True(t, ask(c, now).Allowed, "six calls are allowed")
 
-	for _, outcome := range []calling.Outcome{calling.NoAnswer, calling.Voicemail, calling.WrongNumber, ""} {
+	for _, outcome := range []calling.CallOutcome{calling.NoAnswer, calling.Voicemail, calling.WrongNumber, ""} {
 		c.History = history(outcome, debtA)
 		d := ask(c, now)
-		require.Equal(t, []calling.RuleCode{calling.RuleSevenInSeven}, codes(d.Denials), outcome)
+		require.Equal(t, []calling.CallRule{calling.RuleSevenInSeven}, codes(d.Denials), outcome)
 		require.Equal(t, "2026-06-08 00:00:00", wall(ny, d.Denials[0].Until), "the first of June leaves the seven days")
 		require.Equal(t, "2026-06-08 08:00:00", wall(ny, d.EarliestNext))
 	}
-	for _, outcome := range []calling.Outcome{calling.Busy, calling.NotInService} {
+	for _, outcome := range []calling.CallOutcome{calling.Busy, calling.NotInService} {
 		c.History = history(outcome, debtA)
 		require.True(t, ask(c, now).Allowed, "%s did not reach the dialed number", outcome)
 	}
@@ -300,7 +300,7 @@ func TestSevenInSeven(t *testing.T) {
 	c.Policy.RegF = calling.RegFWarn
 	d := ask(c, now)
 	require.True(t, d.Allowed)
-	require.Equal(t, []calling.RuleCode{calling.RuleSevenInSeven}, codes(d.Warnings))
+	require.Equal(t, []calling.CallRule{calling.RuleSevenInSeven}, codes(d.Warnings))
 	c.Policy.RegF = calling.RegFOff
 	require.Empty(t, ask(c, now).Warnings)
 	c.Policy.RegF, c.OverrideRegF = calling.RegFEnforce, true
@@ -339,7 +339,7 @@ func TestConsentLiftsTheFrequencies(t *testing.T) {
 
 	c.History.Attempts[0].At = at(t, ny, "2026-06-04 10:00")
 	require.True(t, ask(c, at(t, ny, "2026-06-07 12:00")).Allowed)
-	require.Equal(t, []calling.RuleCode{calling.RuleSevenDaysAfterConversation}, codes(ask(c, at(t, ny, "2026-06-08 12:00")).Denials),
+	require.Equal(t, []calling.CallRule{calling.RuleSevenDaysAfterConversation}, codes(ask(c, at(t, ny, "2026-06-08 12:00")).Denials),
 		"thirty days of consent are cut to seven")
 
 	withdrawn := at(t, ny, "2026-06-06 12:00")
@@ -366,12 +366,12 @@ func TestSevenDaysAfterConversation(t *testing.T) {
 	ny := c.Zones[0]
 	c.Debts = []uuid.UUID{debtA}
 	monday := at(t, ny, "2026-06-01 15:00")
-	for _, outcome := range []calling.Outcome{calling.Conversation, calling.Refused, calling.PromiseToPay, calling.CallbackRequested, calling.DNCRequested} {
-		for _, direction := range []calling.Direction{calling.Inbound, calling.Outbound} {
+	for _, outcome := range []calling.CallOutcome{calling.Conversation, calling.Refused, calling.PromiseToPay, calling.CallbackRequested, calling.DNCRequested} {
+		for _, direction := range []calling.CallDirection{calling.Inbound, calling.Outbound} {
 			c.History = calls(outcome, []uuid.UUID{debtB, debtA}, monday)
 			c.History.Attempts[0].Direction = direction
 			d := ask(c, at(t, ny, "2026-06-07 20:00"))
-			require.Equal(t, []calling.RuleCode{calling.RuleSevenDaysAfterConversation}, codes(d.Denials))
+			require.Equal(t, []calling.CallRule{calling.RuleSevenDaysAfterConversation}, codes(d.Denials))
 			require.Equal(t, "2026-06-08 00:00:00", wall(ny, d.Denials[0].Until))
 			require.Equal(t, "2026-06-08 08:00:00", wall(ny, d.EarliestNext))
 			require.True(t, ask(c, at(t, ny, "2026-06-08 08:00")).Allowed)
@@ -397,7 +397,7 @@ func TestMassachusetts(t *testing.T) {
 	c.State, c.Debts = "MA", []uuid.UUID{debtA}
 	c.History = calls(calling.NoAnswer, []uuid.UUID{debtA}, at(t, ny, "2026-06-01 12:00"), at(t, ny, "2026-06-03 12:00"))
 	d := ask(c, at(t, ny, "2026-06-05 12:00"))
-	require.Equal(t, []calling.RuleCode{calling.RuleMassachusettsWeekly}, codes(d.Denials))
+	require.Equal(t, []calling.CallRule{calling.RuleMassachusettsWeekly}, codes(d.Denials))
 	require.Equal(t, "2026-06-08 12:00:00", wall(ny, d.EarliestNext))
 	require.Equal(t, "940 CMR 7.04(1)(f)", d.Denials[0].Source)
 
@@ -425,7 +425,7 @@ func TestRolling24Hours(t *testing.T) {
 		c.Policy.PerPhone24hLimit, c.Policy.MaxAttemptsPerDay, c.Policy.MinIntervalMinutes = 20, 7, 15
 		c.History = calls(calling.NoAnswer, nil, at(t, ny, "2026-06-01 12:00"), at(t, ny, "2026-06-01 14:00"), at(t, ny, "2026-06-01 16:00"))
 		d := ask(c, at(t, ny, "2026-06-02 11:59"))
-		require.Equal(t, []calling.RuleCode{calling.RuleRolling24H}, codes(d.Denials))
+		require.Equal(t, []calling.CallRule{calling.RuleRolling24H}, codes(d.Denials))
 		require.Equal(t, "2026-06-02 12:00:00", wall(ny, d.EarliestNext))
 		c.Policy.Purpose = calling.Collection
 		require.True(t, ask(c, at(t, ny, "2026-06-02 11:59")).Allowed)
@@ -439,21 +439,21 @@ func TestPerPhoneDailyCapAndInterval(t *testing.T) {
 	c.Policy.MaxAttemptsPerDay, c.Policy.PerPhone24hLimit, c.Policy.MinIntervalMinutes = 7, 2, 60
 	c.History = calls(calling.Busy, nil, at(t, ny, "2026-06-01 18:00"), at(t, ny, "2026-06-01 20:00"))
 	d := ask(c, at(t, ny, "2026-06-02 12:00"))
-	require.Equal(t, []calling.RuleCode{calling.RulePerPhone24H}, codes(d.Denials))
+	require.Equal(t, []calling.CallRule{calling.RulePerPhone24H}, codes(d.Denials))
 	require.Equal(t, "2026-06-02 18:00:00", wall(ny, d.EarliestNext))
 	c.Phone = "+12125551213"
 	require.True(t, ask(c, at(t, ny, "2026-06-02 12:00")).Allowed, "another number has its own limit")
 
 	d = ask(c, at(t, ny, "2026-06-01 20:30"))
-	require.Equal(t, []calling.RuleCode{calling.RuleMinInterval}, codes(d.Denials))
+	require.Equal(t, []calling.CallRule{calling.RuleMinInterval}, codes(d.Denials))
 	require.Equal(t, "2026-06-01 21:00:00", wall(ny, d.Denials[0].Until))
 
 	c.Policy.MaxAttemptsPerDay = 2
 	d = ask(c, at(t, ny, "2026-06-01 20:30"))
-	require.Equal(t, []calling.RuleCode{calling.RuleDailyCap, calling.RuleMinInterval}, codes(d.Denials))
+	require.Equal(t, []calling.CallRule{calling.RuleDailyCap, calling.RuleMinInterval}, codes(d.Denials))
 	require.Equal(t, "2026-06-02 00:00:00", wall(ny, d.Denials[0].Until))
 	c.History.Attempts[0].Direction = calling.Inbound
-	require.Equal(t, []calling.RuleCode{calling.RuleMinInterval}, codes(ask(c, at(t, ny, "2026-06-01 20:30")).Denials))
+	require.Equal(t, []calling.CallRule{calling.RuleMinInterval}, codes(ask(c, at(t, ny, "2026-06-01 20:30")).Denials))
 
 	// A limit that ends within a second is not over before that second is.
 	c.History = calls(calling.Busy, nil, at(t, ny, "2026-06-01 12:00").Add(500*time.Millisecond))
@@ -464,7 +464,7 @@ func TestPerPhoneDailyCapAndInterval(t *testing.T) {
 func TestWhatNoWaitingHelps(t *testing.T) {
 	t.Parallel()
 	noon := time.Date(2026, 6, 1, 16, 0, 0, 0, time.UTC)
-	for code, change := range map[calling.RuleCode]func(*calling.Case){
+	for code, change := range map[calling.CallRule]func(*calling.Case){
 		calling.RuleDoNotCall:    func(c *calling.Case) { c.DoNotCall = true },
 		calling.RuleNoPhone:      func(c *calling.Case) { c.Phone = "" },
 		calling.RulePhoneBlocked: func(c *calling.Case) { c.PhoneBlocked = true },
@@ -474,13 +474,13 @@ func TestWhatNoWaitingHelps(t *testing.T) {
 		change(&c)
 		d := ask(c, noon)
 		require.False(t, d.Allowed)
-		require.Equal(t, []calling.RuleCode{code}, codes(d.Denials))
+		require.Equal(t, []calling.CallRule{code}, codes(d.Denials))
 		require.Nil(t, d.Denials[0].Until)
 		require.Nil(t, d.EarliestNext)
 		require.Nil(t, d.AllowedUntil)
 		p := calling.Plan(calling.PlanInput{Case: c, Now: noon})
 		require.Empty(t, p.Slots)
-		require.Equal(t, []calling.RuleCode{code}, codes(p.Denials))
+		require.Equal(t, []calling.CallRule{code}, codes(p.Denials))
 		for _, d := range p.Days {
 			require.Equal(t, code, d.Skipped.Code)
 		}

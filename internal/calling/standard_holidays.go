@@ -11,7 +11,7 @@ import (
 // for a table, in order of date within each state: those of the federation, on their own date and on
 // the date on which they are observed, and those of states that restrict calls on holidays.
 //
-// States observe by rules of their own: Alabama shifts Sunday to Monday and Saturday to Friday,
+// CallTaskStates observe by rules of their own: Alabama shifts Sunday to Monday and Saturday to Friday,
 // Mississippi only Sunday to Monday. Days that a state declares at short notice, and the list of the
 // Louisiana Public Service Commission, are for the company to add.
 func StandardHolidays(fromYear, toYear int) []Holiday {

@@ -27,7 +27,7 @@ func StandardStateWindows() []StateWindow {
 		for _, s := range states {
 			rows = append(rows, StateWindow{
 				State: s, Weekdays: days, Holiday: onHoliday, From: from, To: to,
-				AppliesTo: []Purpose{Solicitation}, Source: source, AsOf: asOf,
+				AppliesTo: []CallPurpose{Solicitation}, Source: source, AsOf: asOf,
 			})
 		}
 	}
@@ -35,7 +35,7 @@ func StandardStateWindows() []StateWindow {
 		for _, s := range states {
 			rows = append(rows, StateWindow{
 				State: s, Weekdays: days, Holiday: onHoliday, Closed: true,
-				AppliesTo: []Purpose{Solicitation}, Source: source, AsOf: asOf,
+				AppliesTo: []CallPurpose{Solicitation}, Source: source, AsOf: asOf,
 			})
 		}
 	}

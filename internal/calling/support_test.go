@@ -55,15 +55,15 @@ func standardCalendar(t fataler) *calling.Calendar {
 	return c
 }
 
-func codes(denials []calling.Denial) []calling.RuleCode {
-	var out []calling.RuleCode
+func codes(denials []calling.CallDenial) []calling.CallRule {
+	var out []calling.CallRule
 	for _, d := range denials {
 		out = append(out, d.Rule)
 	}
 	return out
 }
 
-func ask(c calling.Case, when time.Time) calling.Decision {
+func ask(c calling.Case, when time.Time) calling.CallEligibility {
 	return calling.Eligibility(calling.EligibilityInput{Case: c, At: when})
 }
 
@@ -83,7 +83,7 @@ func localTimes(slots []calling.Slot) []string {
 	return out
 }
 
-func calls(outcome calling.Outcome, debts []uuid.UUID, when ...time.Time) calling.History {
+func calls(outcome calling.CallOutcome, debts []uuid.UUID, when ...time.Time) calling.History {
 	var h calling.History
 	for _, w := range when {
 		h.Attempts = append(h.Attempts, calling.Attempt{At: w, Phone: phoneNY, Outcome: outcome, Debts: debts})

@@ -1,7 +1,6 @@
 package calling_test
 
 import (
-	"bytes"
 	"testing"
 	"time"
 
@@ -37,25 +36,10 @@ func TestWeekdays(t *testing.T) {
 	}
 }
 
-func TestEnums(t *testing.T) {
-	t.Parallel()
-	var o calling.Outcome
-	require.NoError(t, o.UnmarshalGQL("VOICEMAIL"))
-	var b bytes.Buffer
-	o.MarshalGQL(&b)
-	require.Equal(t, `"VOICEMAIL"`, b.String())
-	err := o.UnmarshalGQL("SECRET")
-	require.ErrorContains(t, err, "PROMISE_TO_PAY")
-	require.NotContains(t, err.Error(), "SECRET")
-	require.Error(t, o.UnmarshalGQL(3))
-	require.Equal(t, calling.Voicemail, o)
-}
-
 func TestConsequences(t *testing.T) {
 	t.Parallel()
-	for _, o := range calling.Outcomes {
+	for _, o := range calling.CallOutcomes {
 		c := o.Consequences()
-		require.True(t, o.IsValid())
 		require.True(t, calling.InProgress.MayBecome(c.Final), o)
 		if c.IsConversation {
 			require.True(t, c.CountsForFrequency, "a conversation reached the dialed number")
@@ -67,23 +51,22 @@ func TestConsequences(t *testing.T) {
 	require.Equal(t, calling.Failed, calling.WrongNumber.Consequences().Final)
 	require.False(t, calling.Busy.Consequences().CountsForFrequency)
 	require.False(t, calling.NotInService.Consequences().CountsForFrequency)
-	require.False(t, calling.Outcome("").IsValid())
-	require.Equal(t, calling.Consequences{CountsForFrequency: true}, calling.Outcome("").Consequences())
+	require.Equal(t, calling.Consequences{CountsForFrequency: true}, calling.CallOutcome("").Consequences())
 }
 
 func TestStates(t *testing.T) {
 	t.Parallel()
-	final := map[calling.State]bool{
+	final := map[calling.CallTaskState]bool{
 		calling.Completed: true, calling.Failed: true, calling.Cancelled: true, calling.Expired: true, calling.Skipped: true,
 	}
-	for _, s := range calling.States {
+	for _, s := range calling.CallTaskStates {
 		require.Equal(t, final[s], s.IsFinal(), s)
 		require.False(t, s.MayBecome(s))
 	}
 	require.True(t, calling.Claimed.MayBecome(calling.Pending), "an expired lease")
 	require.False(t, calling.InProgress.MayBecome(calling.Pending), "the phone may have rung")
 	require.False(t, calling.Pending.MayBecome(calling.Completed))
-	require.Empty(t, calling.State("LOST").Next())
+	require.Empty(t, calling.CallTaskState("LOST").Next())
 }
 
 func TestPolicyValidate(t *testing.T) {

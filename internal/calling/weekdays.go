@@ -3,7 +3,6 @@ package calling
 import (
 	"database/sql/driver"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 )
@@ -24,15 +23,6 @@ const (
 
 // AllWeekdays lists the days of the week, Monday first.
 var AllWeekdays = []Weekday{Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday}
-
-// IsValid reports whether d is a day of the week.
-func (d Weekday) IsValid() bool { return d.index() >= 0 }
-
-// MarshalGQL writes the enum Weekday.
-func (d Weekday) MarshalGQL(w io.Writer) { marshalEnum(w, d) }
-
-// UnmarshalGQL reads the enum Weekday.
-func (d *Weekday) UnmarshalGQL(v any) error { return unmarshalEnum(d, v, AllWeekdays) }
 
 func (d Weekday) index() int {
 	for i, o := range AllWeekdays {

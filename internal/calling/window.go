@@ -40,7 +40,7 @@ func (w Window) On(date civil.Date, zone civil.Zone) (start, end int64) {
 // that fit a date hold together: the hours allowed are their intersection, so that no row can loosen
 // another.
 type StateWindow struct {
-	// State is the USPS code of the consumer's address; "" holds everywhere.
+	// CallTaskState is the USPS code of the consumer's address; "" holds everywhere.
 	State string
 	// Weekdays that the row is about.
 	Weekdays Weekdays
@@ -50,7 +50,7 @@ type StateWindow struct {
 	Closed   bool
 	From, To civil.LocalTime
 	// AppliesTo are the purposes of a call that the row is about; none means all.
-	AppliesTo []Purpose
+	AppliesTo []CallPurpose
 	Source    string
 	AsOf      civil.Date
 }
@@ -69,8 +69,8 @@ func (w StateWindow) Validate() error {
 		return errors.New("a window must open before it closes; a day without calls is marked as closed")
 	}
 	for _, p := range w.AppliesTo {
-		if !p.IsValid() {
-			return fmt.Errorf("purpose must be one of %s", list(Purposes))
+		if !slices.Contains(CallPurposes, p) {
+			return fmt.Errorf("purpose must be one of %s", list(CallPurposes))
 		}
 	}
 	return nil
@@ -107,11 +107,11 @@ func overlaps(a, b StateWindow) bool {
 	return sameState && a.Holiday == b.Holiday && a.Weekdays&b.Weekdays != 0 && sharePurpose(a.AppliesTo, b.AppliesTo)
 }
 
-func sharePurpose(a, b []Purpose) bool {
+func sharePurpose(a, b []CallPurpose) bool {
 	if len(a) == 0 || len(b) == 0 {
 		return true
 	}
-	return slices.ContainsFunc(a, func(p Purpose) bool { return slices.Contains(b, p) })
+	return slices.ContainsFunc(a, func(p CallPurpose) bool { return slices.Contains(b, p) })
 }
 
 // InconvenientTime is when the consumer asked not to be called, on the consumer's wall clock. It holds

@@ -46,7 +46,7 @@ func declaredTables() []declared {
 		list(schedules.Schedules).per("customer_id", "task_type_id", "loan_id"),
 		list(schedules.CallTasks).per("customer_id", "schedule_id"),
 		children(schedules.CallAttempts, "customer_id"),
-		children(schedules.Inconveniences, "customer_id"),
+		children(schedules.InconvenientTimes, "customer_id"),
 		list(webhooks.Endpoints),
 		list(webhooks.Deliveries).per("endpoint_id"),
 		list(bulk.List),

@@ -101,11 +101,11 @@ func (l *Loader) fill(ctx context.Context, v *viewer.Viewer, n int, name string)
 	// A fixed seed: every machine shows the same people.
 	people := &people{r: rand.New(rand.NewPCG(uint64(n), 2026))}
 	for from := 0; from < l.Customers; from += perSync {
-		rows := make([]*schedule.SyncInput, 0, perSync)
+		rows := make([]*schedule.SyncCustomerScheduleInput, 0, perSync)
 		for i := from; i < min(from+perSync, l.Customers); i++ {
 			rows = append(rows, people.next(i))
 		}
-		results, err := l.Schedules.BulkSync(ctx, v, schedule.BulkSyncInput{Customers: rows, ErrorPolicy: batch.RejectEverything})
+		results, err := l.Schedules.BulkSync(ctx, v, schedule.BulkSyncCustomerSchedulesInput{Customers: rows, ErrorPolicy: batch.RejectEverything})
 		if err != nil {
 			return fmt.Errorf("make customers: %w", err)
 		}

@@ -42,11 +42,11 @@ type people struct{ r *rand.Rand }
 func (p *people) pick(list []string) string { return list[p.r.IntN(len(list))] }
 
 // next makes up the customer with the given number.
-func (p *people) next(i int) *schedule.SyncInput {
+func (p *people) next(i int) *schedule.SyncCustomerScheduleInput {
 	first, last, at := p.pick(firstNames), p.pick(lastNames), places[p.r.IntN(len(places))]
 	set := func(s string) graphql.Omittable[*string] { return graphql.OmittableOf(&s) }
 	reference := fmt.Sprintf("CUST-%06d", i+1)
-	in := &schedule.SyncInput{
+	in := &schedule.SyncCustomerScheduleInput{
 		TaskType: []string{"collections", "collections", "collections", "welcome", "refinance-offer"}[p.r.IntN(5)],
 		Fields: customer.Fields{
 			ReferenceID: reference, FirstName: set(first), LastName: set(last),

@@ -40,7 +40,7 @@ type Person struct {
 	Phone         *customer.Phone
 	Address       *customer.Address
 	Attempt       *schedule.CallAttempt
-	Inconvenience *schedule.Inconvenience
+	Inconvenience *schedule.InconvenientTime
 	Account       *account.Account
 	Holder        *account.Holder
 	Card          *account.Card
@@ -57,8 +57,8 @@ type Person struct {
 func Some[T any](v T) graphql.Omittable[*T] { return graphql.OmittableOf(&v) }
 
 // Input is a whole and right customer, whose reference is made of the number.
-func (o *Tenant) Input(number int) schedule.SyncInput {
-	return schedule.SyncInput{TaskType: o.TaskType, Fields: customer.Fields{
+func (o *Tenant) Input(number int) schedule.SyncCustomerScheduleInput {
+	return schedule.SyncCustomerScheduleInput{TaskType: o.TaskType, Fields: customer.Fields{
 		ReferenceID: fmt.Sprintf("REF-%05d", number), FirstName: Some(fmt.Sprintf("Ann%d", number)), LastName: Some("Rivera"),
 		Email: Some(fmt.Sprintf("ann.rivera%d@example.com", number)), Birthday: Some("1985-06-15"), SSN: Some(fmt.Sprintf("219-09-%04d", number%9000+1)),
 		PhoneNumber: Some(fmt.Sprintf("+1212555%04d", 100+number%100)), Timezone: Some("America/New_York"), StreetAddress1: Some("123 Main St"),
@@ -79,7 +79,7 @@ func (o *Tenant) People(t testing.TB, n int) []*Person {
 	o.mu.Unlock()
 	ctx, w, now := t.Context(), o.world, o.world.Clock.Now()
 	o.secondTaskType(t)
-	inputs := make([]*schedule.SyncInput, n)
+	inputs := make([]*schedule.SyncCustomerScheduleInput, n)
 	for i := range inputs {
 		in := o.Input(first + i)
 		in.TaskType = "welcome"
@@ -111,7 +111,7 @@ func (o *Tenant) People(t testing.TB, n int) []*Person {
 		return customer.WriteLoans(ctx, tx, o.System.Scope(), loans)
 	}))
 	for i := range inputs {
-		in := schedule.SyncInput{TaskType: o.TaskType, LoanID: Some("L-1"), Fields: customer.Fields{ReferenceID: references[i]}}
+		in := schedule.SyncCustomerScheduleInput{TaskType: o.TaskType, LoanID: Some("L-1"), Fields: customer.Fields{ReferenceID: references[i]}}
 		inputs[i] = &in
 	}
 	for i, r := range o.bulk(t, inputs) {
@@ -124,9 +124,9 @@ func (o *Tenant) People(t testing.TB, n int) []*Person {
 	return people
 }
 
-func (o *Tenant) bulk(t testing.TB, inputs []*schedule.SyncInput) []*schedule.SyncResult {
+func (o *Tenant) bulk(t testing.TB, inputs []*schedule.SyncCustomerScheduleInput) []*schedule.SyncResult {
 	t.Helper()
-	results, err := o.world.Schedules.BulkSync(t.Context(), o.System, schedule.BulkSyncInput{Customers: inputs, ErrorPolicy: batch.RejectEverything})
+	results, err := o.world.Schedules.BulkSync(t.Context(), o.System, schedule.BulkSyncCustomerSchedulesInput{Customers: inputs, ErrorPolicy: batch.RejectEverything})
 	require.NoError(t, err)
 	for _, r := range results {
 		require.Empty(t, r.UserErrors)
@@ -157,7 +157,7 @@ func (o *Tenant) surround(t testing.TB, people []*Person, byID map[uuid.UUID]*Pe
 	var phones []*customer.Phone
 	var addresses []*customer.Address
 	var attempts []*schedule.CallAttempt
-	var times []*schedule.Inconvenience
+	var times []*schedule.InconvenientTime
 	ids := make([]uuid.UUID, len(people))
 	for i, p := range people {
 		ids[i] = p.Customer.UUID
@@ -171,7 +171,7 @@ func (o *Tenant) surround(t testing.TB, people []*Person, byID map[uuid.UUID]*Pe
 		require.NoError(t, err)
 		to, err := civil.ParseLocalTime("12:00")
 		require.NoError(t, err)
-		p.Inconvenience = &schedule.Inconvenience{Row: row(), CustomerID: ids[i], DaySet: sunday, StartsAt: from, EndsAt: to, CreatedAt: now, CreatedBy: "system"}
+		p.Inconvenience = &schedule.InconvenientTime{Row: row(), CustomerID: ids[i], DaySet: sunday, StartsAt: from, EndsAt: to, CreatedAt: now, CreatedBy: "system"}
 		identifiers, phones, addresses, times = append(identifiers, p.Identifier), append(phones, p.Phone), append(addresses, p.Address), append(times, p.Inconvenience)
 	}
 	tasks, err := schedule.CallTasks.List(ctx, w.Pool, sc, db.Where{}.And("c.customer_id = ANY(?)", pq.Array(ids)).And("c.state = 'PENDING'"), db.Page{Order: db.By("due_at")})
@@ -201,7 +201,7 @@ func (o *Tenant) surround(t testing.TB, people []*Person, byID map[uuid.UUID]*Pe
 		if _, err := schedule.CallAttempts.InsertAll(ctx, tx, sc, attempts, false); err != nil {
 			return err
 		}
-		_, err := schedule.Inconveniences.InsertAll(ctx, tx, sc, times, false)
+		_, err := schedule.InconvenientTimes.InsertAll(ctx, tx, sc, times, false)
 		return err
 	}))
 	loans, err := customer.Loans.ByKeys(ctx, w.Pool, sc, "customer_id", ids)

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -73,6 +74,42 @@ func TestVariablesAreCoercedAsTheSpecificationSays(t *testing.T) {
 		got := newBench(t, nil).do(t, query(c.document, given))
 		require.Equal(t, "BAD_USER_INPUT", got.code(), name)
 		require.Equal(t, "The variable at "+c.message+".", got.Errors[0].Message, name)
+	}
+}
+
+// Enums are bound to texts that nothing else checks: a value that the schema does not have is refused before any
+// resolver runs, wherever it stands, and so is one in another case.
+func TestUnknownEnumValuesReachNoResolver(t *testing.T) {
+	t.Parallel()
+	const list, update = "{ customers(filter: {language: %s}) { totalCount } }", "mutation { updateCustomer(input: {language: %s}) { customer { id } } }"
+	const variable, declared = "query Q($v: Language) { customers(filter: {language: $v}) { totalCount } }", "query Q($v: Language = %s) { customers(filter: {language: $v}) { totalCount } }"
+	const nested = "mutation M($v: CustomerInput!) { updateCustomer(input: $v) { customer { id } } }"
+	type request struct {
+		document  string
+		variables map[string]any
+	}
+	var wrong, right []request
+	for _, literal := range []string{"en", "En", "FR", `"EN"`, "1", "true", "[EN, FR]", "{EN: EN}"} {
+		for _, document := range []string{list, update, declared} {
+			wrong = append(wrong, request{fmt.Sprintf(document, literal), nil})
+		}
+	}
+	for _, value := range []any{"en", "En", "FR", "", " EN", 1, true, []any{"EN", "FR"}, map[string]any{"EN": "EN"}} {
+		wrong = append(wrong, request{variable, map[string]any{"v": value}}, request{nested, map[string]any{"v": map[string]any{"language": value}}})
+	}
+	for _, document := range []string{list, update, declared} {
+		right = append(right, request{fmt.Sprintf(document, "EN"), nil})
+	}
+	right = append(right, request{variable, map[string]any{"v": "EN"}}, request{nested, map[string]any{"v": map[string]any{"language": "EN"}}})
+	for _, r := range wrong {
+		b := newBench(t, nil)
+		require.Contains(t, []string{"GRAPHQL_VALIDATION_FAILED", "BAD_USER_INPUT"}, b.do(t, query(r.document, r.variables)).code(), "%v", r)
+		require.Zero(t, b.executed.Load(), "%v", r)
+	}
+	for _, r := range right {
+		b := newBench(t, nil)
+		require.Empty(t, b.do(t, query(r.document, r.variables)).Errors, "%v", r)
+		require.EqualValues(t, 1, b.executed.Load(), "%v", r)
 	}
 }
 

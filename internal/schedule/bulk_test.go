@@ -15,8 +15,8 @@ import (
 )
 
 // rows are n complete customers of New York.
-func rows(prefix string, n int, change func(i int, in *schedule.SyncInput)) []*schedule.SyncInput {
-	out := make([]*schedule.SyncInput, n)
+func rows(prefix string, n int, change func(i int, in *schedule.SyncCustomerScheduleInput)) []*schedule.SyncCustomerScheduleInput {
+	out := make([]*schedule.SyncCustomerScheduleInput, n)
 	for i := range out {
 		in := input(fmt.Sprintf("%s%04d", prefix, i), "collections")
 		if change != nil {
@@ -27,9 +27,9 @@ func rows(prefix string, n int, change func(i int, in *schedule.SyncInput)) []*s
 	return out
 }
 
-func (w *world) bulk(t testing.TB, policy batch.ErrorPolicy, in []*schedule.SyncInput) []*schedule.SyncResult {
+func (w *world) bulk(t testing.TB, policy batch.ErrorPolicy, in []*schedule.SyncCustomerScheduleInput) []*schedule.SyncResult {
 	t.Helper()
-	results, err := w.BulkSync(t.Context(), w.Viewer, schedule.BulkSyncInput{Customers: in, ErrorPolicy: policy})
+	results, err := w.BulkSync(t.Context(), w.Viewer, schedule.BulkSyncCustomerSchedulesInput{Customers: in, ErrorPolicy: policy})
 	require.NoError(t, err)
 	require.Len(t, results, len(in))
 	return results
@@ -40,9 +40,9 @@ func TestABulkSyncTakesAFixedNumberOfStatements(t *testing.T) {
 	w := newWorld(t)
 	w.taskType(t, "collections", func(in *schedule.CreateTaskTypeInput) { in.MaxAttempts = val[int32](2) })
 	w.taskType(t, "welcome", nil)
-	counted := func(in []*schedule.SyncInput) int {
+	counted := func(in []*schedule.SyncCustomerScheduleInput) int {
 		ctx := db.WithCounter(t.Context())
-		results, err := w.BulkSync(ctx, w.Viewer, schedule.BulkSyncInput{Customers: in, ErrorPolicy: batch.RejectFailedRows})
+		results, err := w.BulkSync(ctx, w.Viewer, schedule.BulkSyncCustomerSchedulesInput{Customers: in, ErrorPolicy: batch.RejectFailedRows})
 		require.NoError(t, err)
 		for i, r := range results {
 			require.True(t, r.Success(), r.UserErrors)
@@ -51,7 +51,7 @@ func TestABulkSyncTakesAFixedNumberOfStatements(t *testing.T) {
 		return db.Statements(ctx)
 	}
 	// Every kind of change at once: a phone, an address, a loan, a switch of the task type, a phone less.
-	change := func(i int, in *schedule.SyncInput) {
+	change := func(i int, in *schedule.SyncCustomerScheduleInput) {
 		in.City, in.LoanID = val("Albany"), val(fmt.Sprint(i))
 		switch i % 3 {
 		case 0:
@@ -63,7 +63,7 @@ func TestABulkSyncTakesAFixedNumberOfStatements(t *testing.T) {
 		}
 	}
 	few, many := []int{}, []int{}
-	for _, c := range []func(int, *schedule.SyncInput){nil, change, change, nil} {
+	for _, c := range []func(int, *schedule.SyncCustomerScheduleInput){nil, change, change, nil} {
 		few, many = append(few, counted(rows("few-", 10, c))), append(many, counted(rows("many-", 1000, c)))
 	}
 	require.Equal(t, few, many)
@@ -77,13 +77,13 @@ func TestTheSameReferenceTwiceActsInSequence(t *testing.T) {
 	w := newWorld(t)
 	w.taskType(t, "collections", nil)
 	w.taskType(t, "welcome", func(in *schedule.CreateTaskTypeInput) { in.MaxAttempts = val[int32](2) })
-	short := func(reference string) schedule.SyncInput {
-		return schedule.SyncInput{TaskType: "welcome", Fields: customer.Fields{ReferenceID: reference}}
+	short := func(reference string) schedule.SyncCustomerScheduleInput {
+		return schedule.SyncCustomerScheduleInput{TaskType: "welcome", Fields: customer.Fields{ReferenceID: reference}}
 	}
 	first, second, third := input("C-1", "collections"), short("C-1"), short("C-1")
 	second.LastName, second.MiddleName = val("Second"), val("Jo")
 	third.MiddleName = null[string]()
-	results := w.bulk(t, batch.RejectFailedRows, []*schedule.SyncInput{&first, &second, &third})
+	results := w.bulk(t, batch.RejectFailedRows, []*schedule.SyncCustomerScheduleInput{&first, &second, &third})
 	require.Equal(t, []batch.Action{batch.Create, batch.Update, batch.Update}, actions(results))
 	require.Equal(t, []int{0, 7, 2}, []int{results[0].ExistingTasksRemoved, results[1].ExistingTasksRemoved, results[2].ExistingTasksRemoved})
 	require.Equal(t, []int{7, 2, 2}, []int{results[0].TasksCreated, results[1].TasksCreated, results[2].TasksCreated})
@@ -97,7 +97,7 @@ func TestTheSameReferenceTwiceActsInSequence(t *testing.T) {
 	// Opting out in one row and asking for calls in the next is an error of the next.
 	out, again := short("C-1"), short("C-1")
 	out.DoNotCall = val(true)
-	results = w.bulk(t, batch.RejectFailedRows, []*schedule.SyncInput{&out, &again})
+	results = w.bulk(t, batch.RejectFailedRows, []*schedule.SyncCustomerScheduleInput{&out, &again})
 	require.Equal(t, []batch.Action{batch.Update, batch.Failed}, actions(results))
 	require.Equal(t, []string{"DO_NOT_CALL input.customers.1.doNotCall"}, lines(results[1].UserErrors))
 	require.True(t, w.record(t, id).Customer.DoNotCall)
@@ -105,11 +105,11 @@ func TestTheSameReferenceTwiceActsInSequence(t *testing.T) {
 
 	// A block belongs to the number, also when a row before takes the number away.
 	two := input("C-2", "collections")
-	id = w.bulk(t, batch.RejectFailedRows, []*schedule.SyncInput{&two})[0].Customer.UUID
+	id = w.bulk(t, batch.RejectFailedRows, []*schedule.SyncCustomerScheduleInput{&two})[0].Customer.UUID
 	w.Exec(t, "UPDATE customer_phones SET blocked_at = now(), blocked_reason = 'WRONG_NUMBER' WHERE customer_id = $1", id)
 	without, with := short("C-2"), short("C-2")
 	without.PhoneNumber, with.PhoneNumber = null[string](), val("+12125551212")
-	results = w.bulk(t, batch.RejectFailedRows, []*schedule.SyncInput{&without, &with})
+	results = w.bulk(t, batch.RejectFailedRows, []*schedule.SyncCustomerScheduleInput{&without, &with})
 	require.Equal(t, calling.RulePhoneBlocked, *results[1].NotScheduledBecause)
 	require.Equal(t, "+12125551212", w.record(t, id).Phone.Number)
 	require.NotNil(t, w.record(t, id).Phone.BlockedAt)
@@ -128,15 +128,15 @@ func TestErrorPolicies(t *testing.T) {
 	w := newWorld(t)
 	w.taskType(t, "collections", nil)
 	w.syncWith(t, "stored", "collections", nil)
-	w.syncWith(t, "marked", "collections", func(in *schedule.SyncInput) { in.DoNotCall = val(true) })
-	mixed := func() []*schedule.SyncInput {
+	w.syncWith(t, "marked", "collections", func(in *schedule.SyncCustomerScheduleInput) { in.DoNotCall = val(true) })
+	mixed := func() []*schedule.SyncCustomerScheduleInput {
 		right, wrong, lacking, unknown, known, marked, twins := input("right", "collections"), input("wrong", "collections"), input("lacking", "collections"),
 			input("unknown", "nothing"), input("stored", "collections"), input("marked", "collections"), input("twins", "collections")
 		wrong.Language, wrong.MiddleName, wrong.City = val("?"), val("Jo"), val("Albany")
 		lacking.Email = val("nobody") // wrong, and nothing is stored instead
 		known.Email, known.LastName = val("nobody"), val("Changed")
 		twins.SSN, twins.SSNLastFour = val("123-45-6789"), val("1111")
-		return []*schedule.SyncInput{&right, &wrong, &lacking, &unknown, &known, &marked, &twins}
+		return []*schedule.SyncCustomerScheduleInput{&right, &wrong, &lacking, &unknown, &known, &marked, &twins}
 	}
 	wrong := [][]string{
 		nil, {"INVALID input.customers.1.language"}, {"INVALID input.customers.2.email"}, {"INVALID input.customers.3.taskType"},
@@ -183,7 +183,7 @@ func TestBulkSizes(t *testing.T) {
 	w.taskType(t, "collections", nil)
 	all := w.Dump(t)
 	for n, code := range map[int]fault.UserCode{0: fault.Required, 1001: fault.LimitExceeded} {
-		_, err := w.BulkSync(t.Context(), w.Viewer, schedule.BulkSyncInput{Customers: rows("x", n, nil), ErrorPolicy: batch.RejectFailedRows})
+		_, err := w.BulkSync(t.Context(), w.Viewer, schedule.BulkSyncCustomerSchedulesInput{Customers: rows("x", n, nil), ErrorPolicy: batch.RejectFailedRows})
 		require.Equal(t, []string{string(code) + " input.customers"}, refused(t, err))
 	}
 	require.Equal(t, all, w.Dump(t))

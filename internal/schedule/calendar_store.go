@@ -29,7 +29,7 @@ type CallingWindow struct {
 	IsClosed   bool
 	OpensAt    *civil.LocalTime
 	ClosesAt   *civil.LocalTime
-	Purposes   []calling.Purpose
+	Purposes   []calling.CallPurpose
 	IsOwn      bool
 	Source     string
 	AsOf       civil.Date
@@ -63,10 +63,10 @@ type windowRow struct {
 	AsOf       civil.Date       `db:"as_of"`
 }
 
-func (r *windowRow) purposes() []calling.Purpose {
-	out := make([]calling.Purpose, len(r.Purposes))
+func (r *windowRow) purposes() []calling.CallPurpose {
+	out := make([]calling.CallPurpose, len(r.Purposes))
 	for i, p := range r.Purposes {
-		out[i] = calling.Purpose(p)
+		out[i] = calling.CallPurpose(p)
 	}
 	return out
 }
@@ -148,7 +148,7 @@ func clientWindow(r *windowRow) *CallingWindow {
 	w := &CallingWindow{State: r.State, DaySet: r.Days, OnHolidays: r.OnHolidays, IsClosed: r.IsClosed, OpensAt: r.OpensAt, ClosesAt: r.ClosesAt,
 		Purposes: r.purposes(), IsOwn: r.IsOwn, Source: r.Source, AsOf: r.AsOf}
 	if len(w.Purposes) == 0 {
-		w.Purposes = calling.Purposes
+		w.Purposes = calling.CallPurposes
 	}
 	return w
 }

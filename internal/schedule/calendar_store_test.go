@@ -95,7 +95,7 @@ func TestHoursCanOnlyBeTightened(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, got.IsOwn)
 		require.Equal(t, "our choice", got.Source)
-		require.Equal(t, calling.Purposes, got.Purposes)
+		require.Equal(t, calling.CallPurposes, got.Purposes)
 	}
 	require.Equal(t, 2, get[int](t, w, "SELECT count(*) FROM organization_windows"))
 	require.Equal(t, 3, get[int](t, w, "SELECT count(*) FROM audit_entries WHERE action = 'calling_window.tightened'"))
@@ -111,7 +111,7 @@ func TestTighterRulesHoldAtOnceEverywhere(t *testing.T) {
 	w.taskType(t, "collections", nil)
 	id := w.syncWith(t, "C-1", "collections", nil).Customer.UUID
 	allowed := func(on *world) bool {
-		d, err := on.CallEligibility(t.Context(), w.Viewer, schedule.EligibilityQuery{Whose: schedule.Whose{ReferenceID: val("C-1")}, TaskType: "collections"})
+		d, err := on.CallEligibility(t.Context(), w.Viewer, schedule.CallEligibilityInput{CustomerRef: schedule.CustomerRef{ReferenceID: val("C-1")}, TaskType: "collections"})
 		require.NoError(t, err)
 		return d.Allowed
 	}
@@ -138,8 +138,8 @@ func TestTighterRulesHoldAtOnceEverywhere(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, h.ClosesCalls)
 	}
-	denied := func() []calling.RuleCode {
-		d, err := other.CallEligibility(t.Context(), w.Viewer, schedule.EligibilityQuery{Whose: schedule.Whose{ReferenceID: val("C-1")}, TaskType: "collections"})
+	denied := func() []calling.CallRule {
+		d, err := other.CallEligibility(t.Context(), w.Viewer, schedule.CallEligibilityInput{CustomerRef: schedule.CustomerRef{ReferenceID: val("C-1")}, TaskType: "collections"})
 		require.NoError(t, err)
 		return codes(d.Denials)
 	}

@@ -38,22 +38,22 @@ func TestNoSecretIsLeftInTheClear(t *testing.T) {
 		require.Error(t, err)
 		failures = append(failures, err)
 	}
-	personal := func(in *schedule.SyncInput) {
+	personal := func(in *schedule.SyncCustomerScheduleInput) {
 		in.SSN, in.SSNLastFour, in.Email, in.PhoneNumber = val(dashed), val(last), val(email), val(phone)
 	}
 	id := w.syncWith(t, "C-1", "collections", personal).Customer.UUID
-	w.bulk(t, batch.RejectFailedRows, rows("b-", 3, func(_ int, in *schedule.SyncInput) { personal(in) }))
+	w.bulk(t, batch.RejectFailedRows, rows("b-", 3, func(_ int, in *schedule.SyncCustomerScheduleInput) { personal(in) }))
 	w.sync(t, fromLending("C-2", nil))
-	for _, wrong := range []func(*schedule.SyncInput){
-		func(in *schedule.SyncInput) { in.SSN, in.SSNLastFour = val(dashed), val("0418") },
-		func(in *schedule.SyncInput) { in.SSN = val(ssn + "0") },
-		func(in *schedule.SyncInput) { in.SSN = val("666-65-0417") },
-		func(in *schedule.SyncInput) { in.SSNLastFour = val(last + last) },
-		func(in *schedule.SyncInput) { in.Email = val(email + " " + ssn) },
-		func(in *schedule.SyncInput) { in.PhoneNumber = val(phone + phone) },
-		func(in *schedule.SyncInput) { in.Birthday = val(ssn) },
-		func(in *schedule.SyncInput) { in.ReferenceID = ssn + "\x00" },
-		func(in *schedule.SyncInput) { in.TaskType = ssn },
+	for _, wrong := range []func(*schedule.SyncCustomerScheduleInput){
+		func(in *schedule.SyncCustomerScheduleInput) { in.SSN, in.SSNLastFour = val(dashed), val("0418") },
+		func(in *schedule.SyncCustomerScheduleInput) { in.SSN = val(ssn + "0") },
+		func(in *schedule.SyncCustomerScheduleInput) { in.SSN = val("666-65-0417") },
+		func(in *schedule.SyncCustomerScheduleInput) { in.SSNLastFour = val(last + last) },
+		func(in *schedule.SyncCustomerScheduleInput) { in.Email = val(email + " " + ssn) },
+		func(in *schedule.SyncCustomerScheduleInput) { in.PhoneNumber = val(phone + phone) },
+		func(in *schedule.SyncCustomerScheduleInput) { in.Birthday = val(ssn) },
+		func(in *schedule.SyncCustomerScheduleInput) { in.ReferenceID = ssn + "\x00" },
+		func(in *schedule.SyncCustomerScheduleInput) { in.TaskType = ssn },
 	} {
 		in := input("C-1", "collections")
 		personal(&in)
@@ -69,13 +69,13 @@ func TestNoSecretIsLeftInTheClear(t *testing.T) {
 	claims := w.claim(t, dialer, 10).Claims
 	require.Len(t, claims, 5)
 	for i, c := range claims {
-		_, err = w.Renew(t.Context(), dialer, schedule.RenewInput{ID: c.Task.ID(), CallStarted: val(true)})
+		_, err = w.Renew(t.Context(), dialer, schedule.RenewCallTaskInput{ID: c.Task.ID(), CallStarted: val(true)})
 		require.NoError(t, err)
-		w.complete(t, dialer, c.Task, []calling.Outcome{calling.Conversation, calling.WrongNumber, calling.DNCRequested, calling.NoAnswer, calling.PromiseToPay}[i])
+		w.complete(t, dialer, c.Task, []calling.CallOutcome{calling.Conversation, calling.WrongNumber, calling.DNCRequested, calling.NoAnswer, calling.PromiseToPay}[i])
 	}
-	_, err = w.RecordCall(t.Context(), w.Viewer, schedule.RecordInput{Whose: schedule.Whose{ReferenceID: val("C-1")}, Direction: calling.Inbound, Outcome: calling.Conversation, PhoneNumber: val(phone)})
+	_, err = w.RecordCall(t.Context(), w.Viewer, schedule.RecordCallInput{CustomerRef: schedule.CustomerRef{ReferenceID: val("C-1")}, Direction: calling.Inbound, Outcome: calling.Conversation, PhoneNumber: val(phone)})
 	require.NoError(t, err)
-	_, err = w.RecordCall(t.Context(), w.Viewer, schedule.RecordInput{Whose: schedule.Whose{ReferenceID: val(ssn)}, Direction: calling.Inbound, Outcome: calling.Conversation})
+	_, err = w.RecordCall(t.Context(), w.Viewer, schedule.RecordCallInput{CustomerRef: schedule.CustomerRef{ReferenceID: val(ssn)}, Direction: calling.Inbound, Outcome: calling.Conversation})
 	note(err)
 	l.set(func(l *lendingSystem) { l.borrower["ssnLastFour"] = ssn })
 	_, err = w.Sync(t.Context(), w.Viewer, fromLending("C-3", nil))

@@ -17,17 +17,17 @@ import (
 	"caseload/internal/viewer"
 )
 
-// Claim is a task that a dialer holds.
-type Claim struct {
+// CallTaskClaim is a task that a dialer holds.
+type CallTaskClaim struct {
 	Task        *CallTask
 	PhoneNumber string
 	CallBefore  time.Time
-	Warnings    []*calling.Denial
+	Warnings    []*calling.CallDenial
 }
 
 // ClaimResult is what a dialer got.
 type ClaimResult struct {
-	Claims    []*Claim
+	Claims    []*CallTaskClaim
 	Skipped   int
 	Postponed int
 }
@@ -52,7 +52,7 @@ const claimRounds = 5
 // ClaimTasks gives the dialer due tasks under a lease. Every rule is checked anew at this moment, in
 // the transaction that claims: a plan is only advice from the past. A task that a rule forbids is moved to
 // the next allowed time of its plan, or skipped.
-func (s *Service) ClaimTasks(ctx context.Context, v *viewer.Viewer, in ClaimInput) (*ClaimResult, error) {
+func (s *Service) ClaimTasks(ctx context.Context, v *viewer.Viewer, in ClaimCallTasksInput) (*ClaimResult, error) {
 	c := fault.NewCheck("input")
 	limit := int32(defaultClaim)
 	if p := in.Limit.Value(); p != nil {
@@ -81,7 +81,7 @@ func (s *Service) ClaimTasks(ctx context.Context, v *viewer.Viewer, in ClaimInpu
 	var result *ClaimResult
 	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
 		tx.Keep(&result)
-		result = &ClaimResult{Claims: []*Claim{}}
+		result = &ClaimResult{Claims: []*CallTaskClaim{}}
 		d := &dispatch{s: s, v: v, cal: cal, lease: lease, result: result}
 		lapsed, err := returnExpired(ctx, tx, v.OrganizationID)
 		if err != nil {
@@ -106,7 +106,7 @@ func (s *Service) ClaimTasks(ctx context.Context, v *viewer.Viewer, in ClaimInpu
 			if len(due) == 0 {
 				break
 			}
-			if err := d.judge(ctx, tx, due); err != nil {
+			if err := d.decide(ctx, tx, due); err != nil {
 				return err
 			}
 		}
@@ -129,7 +129,7 @@ type dispatch struct {
 }
 
 // judge asks the rules about due tasks and writes what becomes of each.
-func (d *dispatch) judge(ctx context.Context, tx *db.Tx, due []*CallTask) error {
+func (d *dispatch) decide(ctx context.Context, tx *db.Tx, due []*CallTask) error {
 	sc := d.v.Scope()
 	ids, scheduleIDs, typeIDs := make([]uuid.UUID, len(due)), make([]uuid.UUID, len(due)), make([]uuid.UUID, len(due))
 	for i, t := range due {
@@ -184,7 +184,7 @@ func (d *dispatch) judge(ctx context.Context, tx *db.Tx, due []*CallTask) error 
 				given.Debts = []uuid.UUID{*t.LoanID}
 			}
 			f.attempts[t.CustomerID] = append(f.attempts[t.CustomerID], given)
-			claim := &Claim{Task: t, PhoneNumber: r.Phone.Number, CallBefore: t.WindowEndsAt, Warnings: pointers(decision.Warnings)}
+			claim := &CallTaskClaim{Task: t, PhoneNumber: r.Phone.Number, CallBefore: t.WindowEndsAt, Warnings: pointers(decision.Warnings)}
 			if decision.AllowedUntil != nil {
 				claim.CallBefore = *decision.AllowedUntil
 			}
@@ -227,8 +227,8 @@ func over(horizon map[uuid.UUID]time.Time, schedule uuid.UUID, now time.Time) bo
 	return known && !now.Before(end)
 }
 
-func pointers(ds []calling.Denial) []*calling.Denial {
-	out := make([]*calling.Denial, len(ds))
+func pointers(ds []calling.CallDenial) []*calling.CallDenial {
+	out := make([]*calling.CallDenial, len(ds))
 	for i := range ds {
 		out[i] = &ds[i]
 	}
@@ -248,7 +248,7 @@ type RenewResult struct {
 // once more: between claim and call the customer may have opted out. A task that may no longer be called is
 // skipped, which is written, so the result holds the user error. Wrong input comes back as fault.UserErrors
 // with nothing written.
-func (s *Service) Renew(ctx context.Context, v *viewer.Viewer, in RenewInput) (*RenewResult, error) {
+func (s *Service) Renew(ctx context.Context, v *viewer.Viewer, in RenewCallTaskInput) (*RenewResult, error) {
 	c := fault.NewCheck("input")
 	lease := checkLease(c, in.LeaseSeconds)
 	if err := c.Err(); err != nil {
@@ -342,7 +342,7 @@ func lockTask(ctx context.Context, tx *db.Tx, v *viewer.Viewer, id relay.ID) (*C
 }
 
 // Cancel ends a task that has not been called yet. Cancelling again changes nothing.
-func (s *Service) Cancel(ctx context.Context, v *viewer.Viewer, in CancelInput) (*CallTask, error) {
+func (s *Service) Cancel(ctx context.Context, v *viewer.Viewer, in CancelCallTaskInput) (*CallTask, error) {
 	c := fault.NewCheck("input")
 	requiredText(c, "reason", in.Reason, 500)
 	if err := c.Err(); err != nil {

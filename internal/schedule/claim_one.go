@@ -19,7 +19,7 @@ import (
 // ClaimOne gives the caller one pending task, due or not, if every rule allows a call at this moment. With
 // a reason and the permission, the frequencies of Regulation F become warnings for this task: they are
 // presumptions that a supervisor may rebut; the reason is audited. Denials leave the task pending.
-func (s *Service) ClaimOne(ctx context.Context, v *viewer.Viewer, in ClaimOneInput) (*Claim, []*calling.Denial, error) {
+func (s *Service) ClaimOne(ctx context.Context, v *viewer.Viewer, in ClaimCallTaskInput) (*CallTaskClaim, []*calling.CallDenial, error) {
 	c := fault.NewCheck("input")
 	lease := checkLease(c, in.LeaseSeconds)
 	reason := in.OverrideReason.Value()
@@ -38,10 +38,10 @@ func (s *Service) ClaimOne(ctx context.Context, v *viewer.Viewer, in ClaimOneInp
 	if err != nil {
 		return nil, nil, err
 	}
-	var claim *Claim
-	var denials []*calling.Denial
+	var claim *CallTaskClaim
+	var denials []*calling.CallDenial
 	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
-		claim, denials = nil, []*calling.Denial{}
+		claim, denials = nil, []*calling.CallDenial{}
 		t, r, err := lockTask(ctx, tx, v, in.ID)
 		if err != nil {
 			return err
@@ -75,7 +75,7 @@ func (s *Service) ClaimOne(ctx context.Context, v *viewer.Viewer, in ClaimOneInp
 		}
 		// A denial changes nothing and is not kept: the same request may be allowed later.
 		tx.Keep(&claim)
-		claim = &Claim{Task: t, PhoneNumber: r.Phone.Number, CallBefore: t.WindowEndsAt, Warnings: pointers(decision.Warnings)}
+		claim = &CallTaskClaim{Task: t, PhoneNumber: r.Phone.Number, CallBefore: t.WindowEndsAt, Warnings: pointers(decision.Warnings)}
 		if decision.AllowedUntil != nil {
 			claim.CallBefore = *decision.AllowedUntil
 		}

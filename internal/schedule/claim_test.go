@@ -34,7 +34,7 @@ func TestDialersAtOnceNeverShareATaskOrACustomer(t *testing.T) {
 		group.Go(func() {
 			dialer := w.dialer()
 			for empty := 0; empty < 3; {
-				r, err := w.ClaimTasks(context.Background(), dialer, schedule.ClaimInput{Limit: val[int32](7)})
+				r, err := w.ClaimTasks(context.Background(), dialer, schedule.ClaimCallTasksInput{Limit: val[int32](7)})
 				if err != nil {
 					failures <- err
 					return
@@ -93,12 +93,12 @@ func TestClaimOrderAndFilter(t *testing.T) {
 		require.Equal(t, "+12125551212", *stored.DialedNumber)
 	}
 	require.Equal(t, []uuid.UUID{want[2], want[3], want[1]}, got, "by priority, then by due time")
-	r, err := w.ClaimTasks(t.Context(), dialer, schedule.ClaimInput{TaskTypes: list("later")})
+	r, err := w.ClaimTasks(t.Context(), dialer, schedule.ClaimCallTasksInput{TaskTypes: list("later")})
 	require.NoError(t, err)
 	require.Len(t, r.Claims, 1)
 	require.Equal(t, want[0], r.Claims[0].Task.CustomerID)
 
-	for name, in := range map[string]schedule.ClaimInput{
+	for name, in := range map[string]schedule.ClaimCallTasksInput{
 		"OUT_OF_RANGE input.limit":         {Limit: val[int32](0)},
 		"OUT_OF_RANGE input.limit ":        {Limit: val[int32](101)},
 		"OUT_OF_RANGE input.leaseSeconds":  {LeaseSeconds: val[int32](14)},
@@ -130,7 +130,7 @@ func TestRulesAreAskedAgainAtTheClaim(t *testing.T) {
 		taskType  string
 		change    func(id uuid.UUID)
 		at        time.Time
-		state     calling.State
+		state     calling.CallTaskState
 		reason    string
 		postponed string
 	}{
@@ -202,7 +202,7 @@ func TestArchivedTaskTypesAreNotGivenOut(t *testing.T) {
 	}
 	require.Empty(t, w.claim(t, w.dialer(), 10).Claims)
 	require.Equal(t, calling.Pending, w.task(t, task.UUID).State)
-	_, _, err := w.ClaimOne(t.Context(), w.Viewer, schedule.ClaimOneInput{ID: task.ID()})
+	_, _, err := w.ClaimOne(t.Context(), w.Viewer, schedule.ClaimCallTaskInput{ID: task.ID()})
 	require.Equal(t, []string{"INVALID_STATE input.id"}, refused(t, err))
 }
 
@@ -215,7 +215,7 @@ func TestACustomerWhoseCallIsUnderWayWaits(t *testing.T) {
 	id := w.syncWith(t, "C-1", "collections", nil).Customer.UUID
 	first := w.dialer()
 	task := w.claimOne(t, first)
-	_, err := w.Renew(t.Context(), first, schedule.RenewInput{ID: task.ID(), CallStarted: val(true), LeaseSeconds: val[int32](3600)})
+	_, err := w.Renew(t.Context(), first, schedule.RenewCallTaskInput{ID: task.ID(), CallStarted: val(true), LeaseSeconds: val[int32](3600)})
 	require.NoError(t, err)
 	w.Clock.Advance(40 * time.Minute) // longer than the interval between two calls
 	r := w.claim(t, w.dialer(), 10)
@@ -242,7 +242,7 @@ func TestExpiredLeases(t *testing.T) {
 			held[c.Task.CustomerID] = c.Task
 		}
 		require.Len(t, held, 4)
-		_, err := w.Renew(t.Context(), dialer, schedule.RenewInput{ID: held[ids[1]].ID(), CallStarted: val(true)})
+		_, err := w.Renew(t.Context(), dialer, schedule.RenewCallTaskInput{ID: held[ids[1]].ID(), CallStarted: val(true)})
 		require.NoError(t, err)
 		w.syncWith(t, "C-2", "collections", nil)
 		w.Exec(t, "UPDATE schedules SET status = 'STOPPED' WHERE customer_id = $1", ids[3])
@@ -256,7 +256,7 @@ func TestExpiredLeases(t *testing.T) {
 			require.NoError(t, w.Reap(t.Context()))
 			require.NoError(t, w.Reap(t.Context()))
 		} else {
-			require.Empty(t, must(w.ClaimTasks(t.Context(), w.dialer(), schedule.ClaimInput{TaskTypes: list[string]()})).Claims)
+			require.Empty(t, must(w.ClaimTasks(t.Context(), w.dialer(), schedule.ClaimCallTasksInput{TaskTypes: list[string]()})).Claims)
 		}
 		back := w.task(t, held[ids[0]].UUID)
 		require.Equal(t, calling.Pending, back.State)
@@ -274,7 +274,7 @@ func TestExpiredLeases(t *testing.T) {
 		require.Equal(t, "+12125551212", attempts[0].PhoneNumber)
 		require.Equal(t, failed.UUID, *attempts[0].TaskID)
 		require.Equal(t, int32(1), w.active(t, ids[1]).AttemptsMade)
-		d, err := w.CallEligibility(t.Context(), w.Viewer, schedule.EligibilityQuery{Whose: schedule.Whose{ReferenceID: val("C-1")}, TaskType: "collections"})
+		d, err := w.CallEligibility(t.Context(), w.Viewer, schedule.CallEligibilityInput{CustomerRef: schedule.CustomerRef{ReferenceID: val("C-1")}, TaskType: "collections"})
 		require.NoError(t, err)
 		require.Contains(t, codes(d.Denials), calling.RuleMinInterval, "the attempt counts")
 		require.Empty(t, w.attempts(t, ids[0]))
@@ -329,27 +329,27 @@ func TestRenew(t *testing.T) {
 	id := w.syncWith(t, "C-1", "collections", nil).Customer.UUID
 	dialer := w.dialer()
 	task := w.claimOne(t, dialer)
-	_, err := w.Renew(t.Context(), w.dialer(), schedule.RenewInput{ID: task.ID()})
+	_, err := w.Renew(t.Context(), w.dialer(), schedule.RenewCallTaskInput{ID: task.ID()})
 	require.Equal(t, []string{"NOT_ALLOWED input.id"}, refused(t, err))
-	_, err = w.Complete(t.Context(), w.dialer(), schedule.CompleteInput{ID: task.ID(), Outcome: calling.NoAnswer})
+	_, err = w.Complete(t.Context(), w.dialer(), schedule.CompleteCallTaskInput{ID: task.ID(), Outcome: calling.NoAnswer})
 	require.Equal(t, []string{"NOT_ALLOWED input.id"}, refused(t, err))
-	_, err = w.Renew(t.Context(), dialer, schedule.RenewInput{ID: task.ID(), LeaseSeconds: val[int32](5)})
+	_, err = w.Renew(t.Context(), dialer, schedule.RenewCallTaskInput{ID: task.ID(), LeaseSeconds: val[int32](5)})
 	require.Equal(t, []string{"OUT_OF_RANGE input.leaseSeconds"}, refused(t, err))
 	w.Clock.Advance(time.Minute)
-	got, err := w.Renew(t.Context(), dialer, schedule.RenewInput{ID: task.ID(), LeaseSeconds: val[int32](300)})
+	got, err := w.Renew(t.Context(), dialer, schedule.RenewCallTaskInput{ID: task.ID(), LeaseSeconds: val[int32](300)})
 	require.NoError(t, err)
 	require.Equal(t, calling.Claimed, got.Task.State)
 	require.Equal(t, w.Clock.Now().Add(5*time.Minute), *got.Task.LeaseExpiresAt)
-	got, err = w.Renew(t.Context(), dialer, schedule.RenewInput{ID: task.ID(), CallStarted: val(true)})
+	got, err = w.Renew(t.Context(), dialer, schedule.RenewCallTaskInput{ID: task.ID(), CallStarted: val(true)})
 	require.NoError(t, err)
 	require.Equal(t, calling.InProgress, got.Task.State)
 	// A call that began is not judged any more.
 	w.Exec(t, "UPDATE customers SET do_not_call = true WHERE id = $1", id)
-	got, err = w.Renew(t.Context(), dialer, schedule.RenewInput{ID: task.ID(), CallStarted: val(true)})
+	got, err = w.Renew(t.Context(), dialer, schedule.RenewCallTaskInput{ID: task.ID(), CallStarted: val(true)})
 	require.NoError(t, err)
 	require.Equal(t, calling.InProgress, got.Task.State)
 	require.Equal(t, got.Task.Version, w.task(t, task.UUID).Version)
-	_, err = w.Cancel(t.Context(), w.Viewer, schedule.CancelInput{ID: task.ID(), Reason: "too late"})
+	_, err = w.Cancel(t.Context(), w.Viewer, schedule.CancelCallTaskInput{ID: task.ID(), Reason: "too late"})
 	require.Equal(t, []string{"INVALID_STATE input.id"}, refused(t, err))
 }
 
@@ -360,9 +360,9 @@ func TestAnOptOutBetweenClaimAndCall(t *testing.T) {
 	id := w.syncWith(t, "C-1", "collections", nil).Customer.UUID
 	dialer := w.dialer()
 	task := w.claimOne(t, dialer)
-	r := w.syncWith(t, "C-1", "collections", func(in *schedule.SyncInput) { in.DoNotCall = val(true) })
+	r := w.syncWith(t, "C-1", "collections", func(in *schedule.SyncCustomerScheduleInput) { in.DoNotCall = val(true) })
 	require.Equal(t, 6, r.ExistingTasksRemoved)
-	got, err := w.Renew(t.Context(), dialer, schedule.RenewInput{ID: task.ID(), CallStarted: val(true)})
+	got, err := w.Renew(t.Context(), dialer, schedule.RenewCallTaskInput{ID: task.ID(), CallStarted: val(true)})
 	require.NoError(t, err)
 	require.Equal(t, []string{"CALL_NOT_ALLOWED input.callStarted"}, refused(t, got.UserErrors))
 	require.Equal(t, calling.Skipped, got.Task.State)
@@ -371,7 +371,7 @@ func TestAnOptOutBetweenClaimAndCall(t *testing.T) {
 	require.Equal(t, "DO_NOT_CALL", *stored.SkipReason)
 	require.Equal(t, 1, w.audited(t, "call_task.skipped", id))
 	require.Empty(t, w.attempts(t, id))
-	_, err = w.Renew(t.Context(), dialer, schedule.RenewInput{ID: task.ID()})
+	_, err = w.Renew(t.Context(), dialer, schedule.RenewCallTaskInput{ID: task.ID()})
 	require.Equal(t, []string{"INVALID_STATE input.id"}, refused(t, err))
 }
 
@@ -382,11 +382,11 @@ func TestCancel(t *testing.T) {
 	id := w.syncWith(t, "C-1", "collections", nil).Customer.UUID
 	tasks := w.tasks(t, id)
 	for _, reason := range []string{"", " "} {
-		_, err := w.Cancel(t.Context(), w.Viewer, schedule.CancelInput{ID: tasks[0].ID(), Reason: reason})
+		_, err := w.Cancel(t.Context(), w.Viewer, schedule.CancelCallTaskInput{ID: tasks[0].ID(), Reason: reason})
 		require.Equal(t, []string{"BLANK input.reason"}, refused(t, err))
 	}
 	for range 2 {
-		got, err := w.Cancel(t.Context(), w.Viewer, schedule.CancelInput{ID: tasks[0].ID(), Reason: "the customer paid"})
+		got, err := w.Cancel(t.Context(), w.Viewer, schedule.CancelCallTaskInput{ID: tasks[0].ID(), Reason: "the customer paid"})
 		require.NoError(t, err)
 		require.Equal(t, calling.Cancelled, got.State)
 		require.Equal(t, "the customer paid", *got.SkipReason)
@@ -394,7 +394,7 @@ func TestCancel(t *testing.T) {
 	require.Equal(t, 1, w.audited(t, "call_task.cancelled", id))
 	// Foreign, unknown and wrong ids.
 	stranger := dbtest.NewViewer(uuid.New())
-	_, err := w.Cancel(t.Context(), stranger, schedule.CancelInput{ID: tasks[1].ID(), Reason: "not mine"})
+	_, err := w.Cancel(t.Context(), stranger, schedule.CancelCallTaskInput{ID: tasks[1].ID(), Reason: "not mine"})
 	require.Equal(t, []string{"NOT_FOUND input.id"}, refused(t, err))
 	require.Equal(t, calling.Pending, w.task(t, tasks[1].UUID).State)
 }
@@ -424,7 +424,7 @@ func TestChangesAreToldAfterTheCommit(t *testing.T) {
 	id := w.syncWith(t, "C-1", "collections", nil).Customer.UUID
 	dialer := w.dialer()
 	w.complete(t, dialer, w.claimOne(t, dialer), calling.DNCRequested)
-	var kinds []schedule.ChangeKind
+	var kinds []schedule.ScheduleChangeKind
 	for len(kinds) < 4 {
 		select {
 		case c := <-changes:
@@ -435,5 +435,5 @@ func TestChangesAreToldAfterTheCommit(t *testing.T) {
 			t.Fatalf("only %v came", kinds)
 		}
 	}
-	require.Equal(t, []schedule.ChangeKind{schedule.ChangeSynced, schedule.ChangeTaskClaimed, schedule.ChangeTaskFinished, schedule.ChangeStopped}, kinds)
+	require.Equal(t, []schedule.ScheduleChangeKind{schedule.ChangeSynced, schedule.ChangeTaskClaimed, schedule.ChangeTaskFinished, schedule.ChangeStopped}, kinds)
 }

@@ -29,7 +29,7 @@ type CallResult struct {
 
 // Complete ends a task that the viewer holds with what happened, and carries out the consequences of the
 // outcome in the same transaction. Completing again with the same outcome changes nothing.
-func (s *Service) Complete(ctx context.Context, v *viewer.Viewer, in CompleteInput) (*CallResult, error) {
+func (s *Service) Complete(ctx context.Context, v *viewer.Viewer, in CompleteCallTaskInput) (*CallResult, error) {
 	cal, err := s.calendar(ctx, v.OrganizationID)
 	if err != nil {
 		return nil, err
@@ -88,12 +88,12 @@ func completedBefore(ctx context.Context, tx *db.Tx, v *viewer.Viewer, t *CallTa
 // call is a call that was made, with what the consequences need.
 type call struct {
 	attempt    *CallAttempt
-	outcome    calling.Outcome
+	outcome    calling.CallOutcome
 	callbackAt *time.Time
 	task       *CallTask
 }
 
-func (in *CompleteInput) call(ctx context.Context, tx *db.Tx, v *viewer.Viewer, t *CallTask) (*call, error) {
+func (in *CompleteCallTaskInput) call(ctx context.Context, tx *db.Tx, v *viewer.Viewer, t *CallTask) (*call, error) {
 	c := fault.NewCheck("input")
 	at := tx.Now
 	if p := in.StartedAt.Value(); p != nil {
@@ -122,7 +122,7 @@ func (in *CompleteInput) call(ctx context.Context, tx *db.Tx, v *viewer.Viewer, 
 	return &call{outcome: in.Outcome, callbackAt: back, task: t, attempt: newAttempt(tx, v, t.CustomerID, &t.UUID, calling.Outbound, loans, in.Outcome, at)}, nil
 }
 
-func checkCallback(c *fault.Check, outcome calling.Outcome, at *time.Time, now time.Time) {
+func checkCallback(c *fault.Check, outcome calling.CallOutcome, at *time.Time, now time.Time) {
 	switch {
 	case outcome == calling.CallbackRequested && at == nil:
 		c.At("callbackAt").Add(fault.Required, "Say when the customer wants to be called.")
@@ -135,7 +135,7 @@ func checkCallback(c *fault.Check, outcome calling.Outcome, at *time.Time, now t
 
 const maxCallback = 90 * 24 * time.Hour
 
-func newAttempt(tx *db.Tx, v *viewer.Viewer, customerID uuid.UUID, task *uuid.UUID, d calling.Direction, loans []uuid.UUID, o calling.Outcome, at time.Time) *CallAttempt {
+func newAttempt(tx *db.Tx, v *viewer.Viewer, customerID uuid.UUID, task *uuid.UUID, d calling.CallDirection, loans []uuid.UUID, o calling.CallOutcome, at time.Time) *CallAttempt {
 	return &CallAttempt{Row: db.Row{OrganizationID: v.OrganizationID, UUID: db.NewID()}, CustomerID: customerID, TaskID: task, Direction: d,
 		Place: calling.ResidenceOrCell, LoanIDs: loans, Outcome: &o, OccurredAt: at, CreatedAt: tx.Now, CreatedBy: v.ActorText()}
 }
@@ -164,7 +164,7 @@ func loansOf(ctx context.Context, q db.Querier, v *viewer.Viewer, customerID uui
 
 // RecordCall writes down a call that no task asked for, with the same consequences as any other. A call
 // that the customer made does not count for the frequency, but a conversation is one (12 CFR 1006.14(b)(2)).
-func (s *Service) RecordCall(ctx context.Context, v *viewer.Viewer, in RecordInput) (*CallResult, error) {
+func (s *Service) RecordCall(ctx context.Context, v *viewer.Viewer, in RecordCallInput) (*CallResult, error) {
 	cal, err := s.calendar(ctx, v.OrganizationID)
 	if err != nil {
 		return nil, err

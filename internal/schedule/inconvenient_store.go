@@ -16,26 +16,26 @@ import (
 	"caseload/internal/viewer"
 )
 
-// InconvenienceResult is what noting an inconvenient time brought about.
-type InconvenienceResult struct {
-	Inconvenience *Inconvenience
-	TasksRemoved  int
+// InconvenientTimeResult is what noting an inconvenient time brought about.
+type InconvenientTimeResult struct {
+	InconvenientTime *InconvenientTime
+	TasksRemoved     int
 }
 
 // AddInconvenientTime notes a time that the customer calls inconvenient, in effect at once: pending tasks
 // in it are removed.
-func (s *Service) AddInconvenientTime(ctx context.Context, v *viewer.Viewer, in AddInconvenientTimeInput) (*InconvenienceResult, error) {
+func (s *Service) AddInconvenientTime(ctx context.Context, v *viewer.Viewer, in AddInconvenientTimeInput) (*InconvenientTimeResult, error) {
 	c := fault.NewCheck("input")
 	days, err := calling.WeekdaysOf(in.Days...)
 	if err != nil || days == calling.NoDays {
 		c.At("days").Add(fault.Required, "Name at least one day of the week.")
 	}
-	row := &Inconvenience{Row: db.Row{OrganizationID: v.OrganizationID, UUID: db.NewID()}, DaySet: days, StartsAt: in.StartsAt, EndsAt: in.EndsAt, CreatedBy: v.ActorText()}
+	row := &InconvenientTime{Row: db.Row{OrganizationID: v.OrganizationID, UUID: db.NewID()}, DaySet: days, StartsAt: in.StartsAt, EndsAt: in.EndsAt, CreatedBy: v.ActorText()}
 	optionalText(c, "note", in.Note, 500, &row.Note)
 	if err := c.Err(); err != nil {
 		return nil, err
 	}
-	var result *InconvenienceResult
+	var result *InconvenientTimeResult
 	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
 		tx.Keep(&result)
 		r, err := in.lock(ctx, tx, v.Scope(), "input")
@@ -44,14 +44,14 @@ func (s *Service) AddInconvenientTime(ctx context.Context, v *viewer.Viewer, in 
 		}
 		id := r.Customer.UUID
 		row.CustomerID, row.CreatedAt = id, tx.Now
-		if err := Inconveniences.Insert(ctx, tx, v.Scope(), row); err != nil {
+		if err := InconvenientTimes.Insert(ctx, tx, v.Scope(), row); err != nil {
 			return db.Refused(err, "input")
 		}
 		removed, err := removeInside(ctx, tx, v.Scope(), id, row)
 		if err != nil {
 			return err
 		}
-		result = &InconvenienceResult{Inconvenience: row, TasksRemoved: removed}
+		result = &InconvenientTimeResult{InconvenientTime: row, TasksRemoved: removed}
 		s.changed(tx, v.OrganizationID, id, ChangeSynced)
 		return audit.Write(ctx, tx, v, audit.Change{Action: "inconvenient_time.added", Target: row.ID(), CustomerID: id, Fields: map[string]any{"days": days.String(), "tasksRemoved": removed}})
 	})
@@ -62,7 +62,7 @@ func (s *Service) AddInconvenientTime(ctx context.Context, v *viewer.Viewer, in 
 }
 
 // removeInside deletes the pending tasks of a customer that an inconvenient time forbids.
-func removeInside(ctx context.Context, tx *db.Tx, sc db.Scope, customerID uuid.UUID, t *Inconvenience) (int, error) {
+func removeInside(ctx context.Context, tx *db.Tx, sc db.Scope, customerID uuid.UUID, t *InconvenientTime) (int, error) {
 	pending, err := CallTasks.List(ctx, tx, sc, db.Where{}.And("c.customer_id = ?", customerID).And("c.state = 'PENDING'"), db.Page{Order: db.By("due_at")})
 	if err != nil {
 		return 0, fmt.Errorf("read pending tasks: %w", err)
@@ -91,14 +91,14 @@ func removeInside(ctx context.Context, tx *db.Tx, sc db.Scope, customerID uuid.U
 
 // RemoveInconvenientTime takes back an inconvenient time and returns whose it was.
 func (s *Service) RemoveInconvenientTime(ctx context.Context, v *viewer.Viewer, in RemoveInconvenientTimeInput) (*customer.Customer, error) {
-	id, err := in.ID.As(Inconveniences.Prefix())
+	id, err := in.ID.As(InconvenientTimes.Prefix())
 	if err != nil {
 		return nil, err
 	}
 	var c *customer.Customer
 	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
 		tx.Keep(&c)
-		row, err := Inconveniences.Lock(ctx, tx, v.Scope(), id)
+		row, err := InconvenientTimes.Lock(ctx, tx, v.Scope(), id)
 		if err != nil {
 			return notFound(err, "inconvenient time", "input", "id")
 		}

@@ -16,8 +16,8 @@ import (
 	"caseload/internal/relay"
 )
 
-// SyncInput is one customer with the task type of the calls (seed 000, domain rules in docs/scheduling.md).
-type SyncInput struct {
+// SyncCustomerScheduleInput is one customer with the task type of the calls (seed 000, domain rules in docs/scheduling.md).
+type SyncCustomerScheduleInput struct {
 	customer.Fields
 	TaskType string
 	Sync     graphql.Omittable[*bool]
@@ -26,18 +26,18 @@ type SyncInput struct {
 }
 
 // wantsLending reports whether the lending system is asked.
-func (in *SyncInput) wantsLending() bool { b := in.Sync.Value(); return b != nil && *b }
+func (in *SyncCustomerScheduleInput) wantsLending() bool { b := in.Sync.Value(); return b != nil && *b }
 
-// BulkSyncInput is what bulkSyncCustomerSchedules needs.
-type BulkSyncInput struct {
-	Customers   []*SyncInput
+// BulkSyncCustomerSchedulesInput is what bulkSyncCustomerSchedules needs.
+type BulkSyncCustomerSchedulesInput struct {
+	Customers   []*SyncCustomerScheduleInput
 	ErrorPolicy batch.ErrorPolicy
 }
 
 // Cadence is the part of a task type's input that creating and changing share. Absent keeps what is
 // stored, or the default.
 type Cadence struct {
-	Purpose            graphql.Omittable[*calling.Purpose]
+	Purpose            graphql.Omittable[*calling.CallPurpose]
 	MaxAttempts        graphql.Omittable[*int32]
 	MaxAttemptsPerDay  graphql.Omittable[*int32]
 	MinIntervalMinutes graphql.Omittable[*int32]
@@ -49,7 +49,7 @@ type Cadence struct {
 	SkipHolidays       graphql.Omittable[*bool]
 	JitterMinutes      graphql.Omittable[*int32]
 	EndGuardMinutes    graphql.Omittable[*int32]
-	RegulationF        graphql.Omittable[*calling.RegFMode]
+	RegulationF        graphql.Omittable[*calling.RegulationFMode]
 	PerPhone24hLimit   graphql.Omittable[*int32]
 	OnExhausted        graphql.Omittable[*calling.OnExhausted]
 	QuietBehavior      graphql.Omittable[*calling.QuietBehavior]
@@ -61,7 +61,7 @@ type CreateTaskTypeInput struct {
 	Cadence
 	Name        string
 	Description graphql.Omittable[*string]
-	Purpose     calling.Purpose
+	Purpose     calling.CallPurpose
 }
 
 // UpdateTaskTypeInput is what updateTaskType needs.
@@ -158,7 +158,7 @@ type TightenCallingWindowInput struct {
 	IsClosed   graphql.Omittable[*bool]
 	OpensAt    graphql.Omittable[*civil.LocalTime]
 	ClosesAt   graphql.Omittable[*civil.LocalTime]
-	Purposes   graphql.Omittable[[]calling.Purpose]
+	Purposes   graphql.Omittable[[]calling.CallPurpose]
 	Note       graphql.Omittable[*string]
 }
 
@@ -170,35 +170,35 @@ type AddCallingHolidayInput struct {
 	ClosesCalls graphql.Omittable[*bool]
 }
 
-// Whose names a customer by exactly one of two ways.
-type Whose struct {
+// CustomerRef names a customer by exactly one of two ways.
+type CustomerRef struct {
 	CustomerID  graphql.Omittable[*relay.ID]
 	ReferenceID graphql.Omittable[*string]
 }
 
-// PreviewInput is what schedulePreview needs.
-type PreviewInput struct {
-	Whose
+// SchedulePreviewInput is what schedulePreview needs.
+type SchedulePreviewInput struct {
+	CustomerRef
 	TaskType string
 	At       graphql.Omittable[*time.Time]
 }
 
-// EligibilityQuery is what callEligibility needs.
-type EligibilityQuery struct {
-	Whose
+// CallEligibilityInput is what callEligibility needs.
+type CallEligibilityInput struct {
+	CustomerRef
 	TaskType string
 	At       graphql.Omittable[*time.Time]
 }
 
-// ClaimInput is what claimCallTasks needs.
-type ClaimInput struct {
+// ClaimCallTasksInput is what claimCallTasks needs.
+type ClaimCallTasksInput struct {
 	Limit        graphql.Omittable[*int32]
 	LeaseSeconds graphql.Omittable[*int32]
 	TaskTypes    graphql.Omittable[[]string]
 }
 
-// ClaimOneInput is what claimCallTask needs.
-type ClaimOneInput struct {
+// ClaimCallTaskInput is what claimCallTask needs.
+type ClaimCallTaskInput struct {
 	ID             relay.ID
 	LeaseSeconds   graphql.Omittable[*int32]
 	OverrideReason graphql.Omittable[*string]
@@ -224,42 +224,42 @@ func checkLease(c *fault.Check, in graphql.Omittable[*int32]) time.Duration {
 	return time.Duration(n) * time.Second
 }
 
-// RenewInput is what renewCallTask needs.
-type RenewInput struct {
+// RenewCallTaskInput is what renewCallTask needs.
+type RenewCallTaskInput struct {
 	ID           relay.ID
 	LeaseSeconds graphql.Omittable[*int32]
 	CallStarted  graphql.Omittable[*bool]
 }
 
-// CompleteInput is what completeCallTask needs.
-type CompleteInput struct {
+// CompleteCallTaskInput is what completeCallTask needs.
+type CompleteCallTaskInput struct {
 	ID         relay.ID
-	Outcome    calling.Outcome
+	Outcome    calling.CallOutcome
 	StartedAt  graphql.Omittable[*time.Time]
 	LoanIDs    graphql.Omittable[[]relay.ID]
 	CallbackAt graphql.Omittable[*time.Time]
 	Note       graphql.Omittable[*string]
 }
 
-// CancelInput is what cancelCallTask needs.
-type CancelInput struct {
+// CancelCallTaskInput is what cancelCallTask needs.
+type CancelCallTaskInput struct {
 	ID     relay.ID
 	Reason string
 }
 
-// RecordInput is what recordCall needs.
-type RecordInput struct {
-	Whose
-	Direction   calling.Direction
+// RecordCallInput is what recordCall needs.
+type RecordCallInput struct {
+	CustomerRef
+	Direction   calling.CallDirection
 	PhoneNumber graphql.Omittable[*string]
-	Outcome     calling.Outcome
+	Outcome     calling.CallOutcome
 	OccurredAt  graphql.Omittable[*time.Time]
 	LoanIDs     graphql.Omittable[[]relay.ID]
 }
 
 // AddInconvenientTimeInput is what addInconvenientTime needs.
 type AddInconvenientTimeInput struct {
-	Whose
+	CustomerRef
 	Days     []calling.Weekday
 	StartsAt civil.LocalTime
 	EndsAt   civil.LocalTime

@@ -123,8 +123,8 @@ func newLendingWorld(t *testing.T, url string, patience time.Duration) *world {
 	return w
 }
 
-func fromLending(reference string, change func(*schedule.SyncInput)) schedule.SyncInput {
-	in := schedule.SyncInput{TaskType: "collections", Sync: val(true), Fields: customer.Fields{ReferenceID: reference}}
+func fromLending(reference string, change func(*schedule.SyncCustomerScheduleInput)) schedule.SyncCustomerScheduleInput {
+	in := schedule.SyncCustomerScheduleInput{TaskType: "collections", Sync: val(true), Fields: customer.Fields{ReferenceID: reference}}
 	if change != nil {
 		change(&in)
 	}
@@ -156,7 +156,7 @@ func TestTheLendingSystemFillsOnlyWhatIsMissing(t *testing.T) {
 	require.Equal(t, got.Customer, w.record(t, r.Customer.UUID).Customer)
 
 	// What is sent wins, and null is sent too.
-	in := fromLending("C-2", func(in *schedule.SyncInput) {
+	in := fromLending("C-2", func(in *schedule.SyncCustomerScheduleInput) {
 		in.FirstName, in.PhoneNumber, in.Language, in.StreetAddress1 = val("Sent"), null[string](), null[string](), val("2 Oak St")
 	})
 	sent := w.record(t, w.sync(t, in).Customer.UUID)
@@ -169,7 +169,7 @@ func TestTheLendingSystemFillsOnlyWhatIsMissing(t *testing.T) {
 
 	// Without sync nobody asks.
 	l.set(func(l *lendingSystem) { l.asked = nil })
-	w.syncWith(t, "C-3", "collections", func(in *schedule.SyncInput) { in.Sync = val(false) })
+	w.syncWith(t, "C-3", "collections", func(in *schedule.SyncCustomerScheduleInput) { in.Sync = val(false) })
 	require.Empty(t, l.asked)
 }
 
@@ -190,7 +190,7 @@ func TestAnOptOutThatTheLendingSystemKnowsOf(t *testing.T) {
 	require.Equal(t, []string{"DO_NOT_CALL input.doNotCall"}, refused(t, err))
 	// What the integrator says outright counts.
 	l.set(func(l *lendingSystem) { l.borrower["doNotCall"] = true })
-	r = w.sync(t, fromLending("C-1", func(in *schedule.SyncInput) { in.DoNotCall = val(false) }))
+	r = w.sync(t, fromLending("C-1", func(in *schedule.SyncCustomerScheduleInput) { in.DoNotCall = val(false) }))
 	require.False(t, r.Customer.DoNotCall)
 }
 
@@ -203,32 +203,32 @@ func TestLoans(t *testing.T) {
 	}
 	all := w.sync(t, fromLending("all", nil))
 	require.Equal(t, "7 OPEN 100.50, 8 LATE -", loans(all.Customer.UUID))
-	none := w.sync(t, fromLending("none", func(in *schedule.SyncInput) { in.LoanIDs = list[int64]() }))
+	none := w.sync(t, fromLending("none", func(in *schedule.SyncCustomerScheduleInput) { in.LoanIDs = list[int64]() }))
 	require.Empty(t, loans(none.Customer.UUID))
 	require.Zero(t, none.LoansImported)
-	some := w.sync(t, fromLending("some", func(in *schedule.SyncInput) { in.LoanIDs = list[int64](8, 9) }))
+	some := w.sync(t, fromLending("some", func(in *schedule.SyncCustomerScheduleInput) { in.LoanIDs = list[int64](8, 9) }))
 	require.Equal(t, "8 LATE -", loans(some.Customer.UUID))
 	require.Equal(t, 1, some.LoansImported)
-	every := w.sync(t, fromLending("every", func(in *schedule.SyncInput) { in.LoanIDs = graphql.OmittableOf[[]int64](nil) }))
+	every := w.sync(t, fromLending("every", func(in *schedule.SyncCustomerScheduleInput) { in.LoanIDs = graphql.OmittableOf[[]int64](nil) }))
 	require.Equal(t, 2, every.LoansImported, "null is as if it were absent")
 
-	linked := w.sync(t, fromLending("linked", func(in *schedule.SyncInput) { in.LoanID = val("7") }))
+	linked := w.sync(t, fromLending("linked", func(in *schedule.SyncCustomerScheduleInput) { in.LoanID = val("7") }))
 	loan := get[uuid.UUID](t, w, "SELECT id FROM loans WHERE customer_id = $1 AND external_id = '7'", linked.Customer.UUID)
 	require.Equal(t, loan, *linked.Schedule.LoanID)
 	require.Equal(t, loan, *w.tasks(t, linked.Customer.UUID)[0].LoanID)
 
 	// Imported again, loans are brought up to date.
 	l.set(func(l *lendingSystem) { l.loans[0]["principalBalance"], l.loans[0]["status"] = "90.25", "PAID" })
-	again := w.sync(t, fromLending("linked", func(in *schedule.SyncInput) { in.LoanID = val("7") }))
+	again := w.sync(t, fromLending("linked", func(in *schedule.SyncCustomerScheduleInput) { in.LoanID = val("7") }))
 	require.Equal(t, "7 PAID 90.25, 8 LATE -", loans(again.Customer.UUID))
 	require.Equal(t, loan, *again.Schedule.LoanID)
 
 	before := w.Dump(t)
-	_, err := w.Sync(t.Context(), w.Viewer, fromLending("linked", func(in *schedule.SyncInput) { in.LoanID = val("99") }))
+	_, err := w.Sync(t.Context(), w.Viewer, fromLending("linked", func(in *schedule.SyncCustomerScheduleInput) { in.LoanID = val("99") }))
 	require.Equal(t, []string{"NOT_FOUND input.sync"}, refused(t, err))
 	require.Equal(t, before, w.Dump(t))
 
-	results := w.bulk(t, batch.RejectFailedRows, []*schedule.SyncInput{ptr(fromLending("b-1", nil)), ptr(fromLending("b-2", nil)), ptr(fromLending("b-1", nil))})
+	results := w.bulk(t, batch.RejectFailedRows, []*schedule.SyncCustomerScheduleInput{ptr(fromLending("b-1", nil)), ptr(fromLending("b-2", nil)), ptr(fromLending("b-1", nil))})
 	require.Equal(t, []batch.Action{batch.Create, batch.Create, batch.Unchanged}, actions(results))
 }
 
@@ -287,9 +287,9 @@ func TestALendingSystemThatMisbehaves(t *testing.T) {
 		require.Equal(t, all, w.Dump(t), name)
 
 		// In a batch the other rows are written; all wrong values are still found.
-		wrong := fromLending("C-1", func(in *schedule.SyncInput) { in.Email = val("nobody") })
+		wrong := fromLending("C-1", func(in *schedule.SyncCustomerScheduleInput) { in.Email = val("nobody") })
 		if name == "500" {
-			results := w.bulk(t, batch.RejectFailedRows, []*schedule.SyncInput{&wrong, ptr(input("by-itself", "collections"))})
+			results := w.bulk(t, batch.RejectFailedRows, []*schedule.SyncCustomerScheduleInput{&wrong, ptr(input("by-itself", "collections"))})
 			require.Equal(t, []string{row.code + " input.customers.0.sync", "INVALID input.customers.0.email"}, lines(results[0].UserErrors))
 			require.Equal(t, batch.Create, results[1].Action)
 			all = w.Dump(t)

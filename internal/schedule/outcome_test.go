@@ -16,12 +16,12 @@ import (
 )
 
 // called is a customer whose first call is claimed.
-func called(t *testing.T, w *world, reference, taskType string) (*schedule.CallTask, func(schedule.CompleteInput) *schedule.CallResult) {
+func called(t *testing.T, w *world, reference, taskType string) (*schedule.CallTask, func(schedule.CompleteCallTaskInput) *schedule.CallResult) {
 	t.Helper()
 	w.syncWith(t, reference, taskType, nil)
 	dialer := w.dialer()
 	task := w.claimOne(t, dialer)
-	return task, func(in schedule.CompleteInput) *schedule.CallResult {
+	return task, func(in schedule.CompleteCallTaskInput) *schedule.CallResult {
 		in.ID = task.ID()
 		first, err := w.Complete(t.Context(), dialer, in)
 		require.NoError(t, err)
@@ -43,8 +43,8 @@ func TestConsequencesOfEveryOutcome(t *testing.T) {
 		replans        // the rest is planned anew
 		stops          // the schedule ends
 	)
-	rows := map[calling.Outcome]struct {
-		state        calling.State
+	rows := map[calling.CallOutcome]struct {
+		state        calling.CallTaskState
 		effect       int
 		conversation bool
 		blocked      bool
@@ -60,14 +60,14 @@ func TestConsequencesOfEveryOutcome(t *testing.T) {
 		calling.DNCRequested:      {calling.Completed, stops, true, false},
 		calling.PromiseToPay:      {calling.Completed, replans, true, false},
 	}
-	require.Len(t, rows, len(calling.Outcomes))
-	for _, mode := range []calling.RegFMode{calling.RegFEnforce, calling.RegFOff} {
+	require.Len(t, rows, len(calling.CallOutcomes))
+	for _, mode := range []calling.RegulationFMode{calling.RegFEnforce, calling.RegFOff} {
 		w := newWorld(t)
 		w.taskType(t, "collections", func(in *schedule.CreateTaskTypeInput) { in.RegulationF = val(mode) })
 		for outcome, row := range rows {
 			name := fmt.Sprint(mode, " ", outcome)
 			w.Clock.Set(dbtest.Monday)
-			in := schedule.CompleteInput{Outcome: outcome, Note: val("what was said")}
+			in := schedule.CompleteCallTaskInput{Outcome: outcome, Note: val("what was said")}
 			if outcome == calling.CallbackRequested {
 				in.CallbackAt = val(dbtest.Monday.Add(3 * time.Hour))
 			}
@@ -150,7 +150,7 @@ func TestCallbacks(t *testing.T) {
 		at, err := time.ParseInLocation("2006-01-02 15:04:05", asked, time.UTC)
 		require.NoError(t, err)
 		task, complete := called(t, w, asked, "collections")
-		r := complete(schedule.CompleteInput{Outcome: calling.CallbackRequested, CallbackAt: val(at)})
+		r := complete(schedule.CompleteCallTaskInput{Outcome: calling.CallbackRequested, CallbackAt: val(at)})
 		require.NotNil(t, r.Callback, asked)
 		pending := w.tasks(t, task.CustomerID, calling.Pending)
 		require.Len(t, pending, 1, asked)
@@ -169,7 +169,7 @@ func TestCallbacks(t *testing.T) {
 	w.syncWith(t, "C-1", "collections", nil)
 	task := w.claimOne(t, dialer)
 	all := w.Dump(t)
-	for want, in := range map[string]schedule.CompleteInput{
+	for want, in := range map[string]schedule.CompleteCallTaskInput{
 		"REQUIRED input.callbackAt":      {Outcome: calling.CallbackRequested},
 		"INVALID input.callbackAt":       {Outcome: calling.NoAnswer, CallbackAt: val(dbtest.Monday.Add(time.Hour))},
 		"OUT_OF_RANGE input.callbackAt":  {Outcome: calling.CallbackRequested, CallbackAt: val(dbtest.Monday)},
@@ -194,7 +194,7 @@ func TestTheDialedNumberIsTheOneThatWasGivenOut(t *testing.T) {
 	id := w.syncWith(t, "C-1", "collections", nil).Customer.UUID
 	dialer := w.dialer()
 	task := w.claimOne(t, dialer)
-	r := w.syncWith(t, "C-1", "collections", func(in *schedule.SyncInput) { in.PhoneNumber = val("+17185551234") })
+	r := w.syncWith(t, "C-1", "collections", func(in *schedule.SyncCustomerScheduleInput) { in.PhoneNumber = val("+17185551234") })
 	require.True(t, r.ScheduleCreated)
 	w.complete(t, dialer, task, calling.WrongNumber)
 	require.Nil(t, w.record(t, id).Phone.BlockedAt, "nobody dialed this number")
@@ -207,14 +207,14 @@ func TestCompletingAgain(t *testing.T) {
 	w := newWorld(t)
 	w.taskType(t, "collections", nil)
 	task, complete := called(t, w, "C-1", "collections")
-	complete(schedule.CompleteInput{Outcome: calling.NoAnswer})
-	_, err := w.Complete(t.Context(), w.dialer(), schedule.CompleteInput{ID: task.ID(), Outcome: calling.NoAnswer})
+	complete(schedule.CompleteCallTaskInput{Outcome: calling.NoAnswer})
+	_, err := w.Complete(t.Context(), w.dialer(), schedule.CompleteCallTaskInput{ID: task.ID(), Outcome: calling.NoAnswer})
 	require.Equal(t, []string{"INVALID_STATE input.id"}, refused(t, err), "another caller did not make this call")
-	_, err = w.Complete(t.Context(), w.dialer(), schedule.CompleteInput{ID: task.ID(), Outcome: calling.Busy})
+	_, err = w.Complete(t.Context(), w.dialer(), schedule.CompleteCallTaskInput{ID: task.ID(), Outcome: calling.Busy})
 	require.Equal(t, []string{"INVALID_STATE input.id"}, refused(t, err))
 	require.Len(t, w.attempts(t, task.CustomerID), 1)
 	pending := w.tasks(t, task.CustomerID, calling.Pending)[0]
-	_, err = w.Complete(t.Context(), w.dialer(), schedule.CompleteInput{ID: pending.ID(), Outcome: calling.Busy})
+	_, err = w.Complete(t.Context(), w.dialer(), schedule.CompleteCallTaskInput{ID: pending.ID(), Outcome: calling.Busy})
 	require.Equal(t, []string{"INVALID_STATE input.id"}, refused(t, err))
 }
 
@@ -267,7 +267,7 @@ func TestAConversationInTheLastCallEndsThePlan(t *testing.T) {
 		in.MaxAttempts, in.OnExhausted = val[int32](1), val(calling.ExhaustedCreateTask)
 	})
 	task, complete := called(t, w, "C-1", "collections")
-	r := complete(schedule.CompleteInput{Outcome: calling.PromiseToPay})
+	r := complete(schedule.CompleteCallTaskInput{Outcome: calling.PromiseToPay})
 	require.Zero(t, r.TasksCreated, "the customer was reached")
 	require.Nil(t, w.active(t, task.CustomerID))
 	require.Equal(t, "EXHAUSTED", get[string](t, w, "SELECT status FROM schedules"))
@@ -277,13 +277,13 @@ func TestRecordedCalls(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.taskType(t, "collections", nil)
-	record := func(reference string, d calling.Direction, o calling.Outcome) *schedule.CallResult {
-		r, err := w.RecordCall(t.Context(), w.Viewer, schedule.RecordInput{Whose: schedule.Whose{ReferenceID: val(reference)}, Direction: d, Outcome: o})
+	record := func(reference string, d calling.CallDirection, o calling.CallOutcome) *schedule.CallResult {
+		r, err := w.RecordCall(t.Context(), w.Viewer, schedule.RecordCallInput{CustomerRef: schedule.CustomerRef{ReferenceID: val(reference)}, Direction: d, Outcome: o})
 		require.NoError(t, err)
 		return r
 	}
-	denials := func(reference string) []calling.RuleCode {
-		d, err := w.CallEligibility(t.Context(), w.Viewer, schedule.EligibilityQuery{Whose: schedule.Whose{ReferenceID: val(reference)}, TaskType: "collections"})
+	denials := func(reference string) []calling.CallRule {
+		d, err := w.CallEligibility(t.Context(), w.Viewer, schedule.CallEligibilityInput{CustomerRef: schedule.CustomerRef{ReferenceID: val(reference)}, TaskType: "collections"})
 		require.NoError(t, err)
 		return codes(d.Denials)
 	}
@@ -295,13 +295,13 @@ func TestRecordedCalls(t *testing.T) {
 	require.Empty(t, denials("in"))
 	r := record("in", calling.Inbound, calling.Conversation)
 	require.Equal(t, 7, r.TasksRemoved)
-	require.Equal(t, []calling.RuleCode{calling.RuleSevenDaysAfterConversation}, denials("in"))
+	require.Equal(t, []calling.CallRule{calling.RuleSevenDaysAfterConversation}, denials("in"))
 	require.Equal(t, "2026-03-09", w.tasks(t, id, calling.Pending)[0].DueLocal.Date.String())
 	require.Zero(t, w.active(t, id).AttemptsMade, "only the plan's own calls use it up")
 
 	w.syncWith(t, "out", "collections", nil)
 	record("out", calling.Outbound, calling.NoAnswer)
-	require.ElementsMatch(t, []calling.RuleCode{calling.RuleDailyCap, calling.RuleMinInterval}, denials("out"))
+	require.ElementsMatch(t, []calling.CallRule{calling.RuleDailyCap, calling.RuleMinInterval}, denials("out"))
 
 	dnc := w.syncWith(t, "dnc", "collections", nil).Customer.UUID
 	require.Equal(t, 7, record("dnc", calling.Inbound, calling.DNCRequested).TasksRemoved)
@@ -309,22 +309,22 @@ func TestRecordedCalls(t *testing.T) {
 	require.Nil(t, w.active(t, dnc))
 
 	all := w.Dump(t)
-	for want, in := range map[string]schedule.RecordInput{
+	for want, in := range map[string]schedule.RecordCallInput{
 		"REQUIRED input":                {},
-		"REQUIRED input ":               {Whose: schedule.Whose{ReferenceID: val("in"), CustomerID: val(relay.ID{Prefix: customer.Table.Prefix(), UUID: id})}},
-		"NOT_FOUND input.referenceId":   {Whose: schedule.Whose{ReferenceID: val("nobody")}},
-		"NOT_FOUND input.customerId":    {Whose: schedule.Whose{CustomerID: val(relay.ID{Prefix: customer.Table.Prefix(), UUID: uuid.New()})}},
-		"OUT_OF_RANGE input.occurredAt": {Whose: schedule.Whose{ReferenceID: val("in")}, OccurredAt: val(w.Clock.Now().Add(time.Minute))},
-		"INVALID input.phoneNumber":     {Whose: schedule.Whose{ReferenceID: val("in")}, PhoneNumber: val("12")},
-		"NOT_FOUND input.loanIds.0":     {Whose: schedule.Whose{ReferenceID: val("in")}, LoanIDs: list(relay.ID{Prefix: customer.Loans.Prefix(), UUID: uuid.New()})},
+		"REQUIRED input ":               {CustomerRef: schedule.CustomerRef{ReferenceID: val("in"), CustomerID: val(relay.ID{Prefix: customer.Table.Prefix(), UUID: id})}},
+		"NOT_FOUND input.referenceId":   {CustomerRef: schedule.CustomerRef{ReferenceID: val("nobody")}},
+		"NOT_FOUND input.customerId":    {CustomerRef: schedule.CustomerRef{CustomerID: val(relay.ID{Prefix: customer.Table.Prefix(), UUID: uuid.New()})}},
+		"OUT_OF_RANGE input.occurredAt": {CustomerRef: schedule.CustomerRef{ReferenceID: val("in")}, OccurredAt: val(w.Clock.Now().Add(time.Minute))},
+		"INVALID input.phoneNumber":     {CustomerRef: schedule.CustomerRef{ReferenceID: val("in")}, PhoneNumber: val("12")},
+		"NOT_FOUND input.loanIds.0":     {CustomerRef: schedule.CustomerRef{ReferenceID: val("in")}, LoanIDs: list(relay.ID{Prefix: customer.Loans.Prefix(), UUID: uuid.New()})},
 	} {
 		in.Direction, in.Outcome = calling.Outbound, calling.NoAnswer
 		_, err := w.RecordCall(t.Context(), w.Viewer, in)
 		require.Equal(t, []string{trim(want)}, refused(t, err), want)
 	}
 	require.Equal(t, all, w.Dump(t))
-	w.syncWith(t, "mute", "collections", func(in *schedule.SyncInput) { in.PhoneNumber = null[string]() })
-	_, err := w.RecordCall(t.Context(), w.Viewer, schedule.RecordInput{Whose: schedule.Whose{ReferenceID: val("mute")}, Direction: calling.Outbound, Outcome: calling.NoAnswer})
+	w.syncWith(t, "mute", "collections", func(in *schedule.SyncCustomerScheduleInput) { in.PhoneNumber = null[string]() })
+	_, err := w.RecordCall(t.Context(), w.Viewer, schedule.RecordCallInput{CustomerRef: schedule.CustomerRef{ReferenceID: val("mute")}, Direction: calling.Outbound, Outcome: calling.NoAnswer})
 	require.Equal(t, []string{"REQUIRED input.phoneNumber"}, refused(t, err))
 }
 
@@ -341,12 +341,12 @@ func TestAConversationAboutSeveralDebts(t *testing.T) {
 		w.Exec(t, "INSERT INTO loans (organization_id, id, customer_id, external_id, status, fetched_at, created_at, updated_at) VALUES ($1, $2, $3, $4, 'OPEN', now(), now(), now())", w.Viewer.OrganizationID, loan, id, number)
 	}
 	w.Exec(t, "DELETE FROM call_tasks")
-	_, err := w.RecordCall(t.Context(), w.Viewer, schedule.RecordInput{
-		Whose: schedule.Whose{ReferenceID: val("C-1")}, Direction: calling.Inbound, Outcome: calling.Conversation, LoanIDs: list(loans["A"], loans["B"]),
+	_, err := w.RecordCall(t.Context(), w.Viewer, schedule.RecordCallInput{
+		CustomerRef: schedule.CustomerRef{ReferenceID: val("C-1")}, Direction: calling.Inbound, Outcome: calling.Conversation, LoanIDs: list(loans["A"], loans["B"]),
 	})
 	require.NoError(t, err)
 	for number, days := range map[string]int{"A": 7, "B": 7, "C": 0} {
-		r := w.syncWith(t, "C-1", "collections", func(in *schedule.SyncInput) { in.LoanID = val(number) })
+		r := w.syncWith(t, "C-1", "collections", func(in *schedule.SyncCustomerScheduleInput) { in.LoanID = val(number) })
 		require.Equal(t, loans[number].UUID, *r.Schedule.LoanID)
 		pending := w.tasks(t, id, calling.Pending)
 		if days == 7 {
@@ -363,7 +363,7 @@ func TestAConversationAboutSeveralDebts(t *testing.T) {
 	r := w.syncWith(t, "C-1", "collections", nil)
 	require.Nil(t, r.Schedule.LoanID)
 	require.Zero(t, r.TasksCreated)
-	r = w.syncWith(t, "C-1", "collections", func(in *schedule.SyncInput) { in.LoanID = val("unknown") })
+	r = w.syncWith(t, "C-1", "collections", func(in *schedule.SyncCustomerScheduleInput) { in.LoanID = val("unknown") })
 	require.Nil(t, r.Schedule.LoanID)
 }
 
@@ -372,23 +372,23 @@ func TestClaimOneWithAnOverride(t *testing.T) {
 	w := newWorld(t)
 	w.taskType(t, "collections", nil)
 	id := w.syncWith(t, "C-1", "collections", nil).Customer.UUID
-	_, err := w.RecordCall(t.Context(), w.Viewer, schedule.RecordInput{Whose: schedule.Whose{ReferenceID: val("C-1")}, Direction: calling.Inbound, Outcome: calling.Conversation})
+	_, err := w.RecordCall(t.Context(), w.Viewer, schedule.RecordCallInput{CustomerRef: schedule.CustomerRef{ReferenceID: val("C-1")}, Direction: calling.Inbound, Outcome: calling.Conversation})
 	require.NoError(t, err)
 	task := w.tasks(t, id, calling.Pending)[0]
-	claim, denials, err := w.ClaimOne(t.Context(), w.Viewer, schedule.ClaimOneInput{ID: task.ID()})
+	claim, denials, err := w.ClaimOne(t.Context(), w.Viewer, schedule.ClaimCallTaskInput{ID: task.ID()})
 	require.NoError(t, err)
 	require.Nil(t, claim)
 	require.Equal(t, calling.RuleSevenDaysAfterConversation, denials[0].Rule)
 	require.Equal(t, calling.Pending, w.task(t, task.UUID).State)
 	weak := dbtest.NewViewer(w.Viewer.OrganizationID)
-	_, _, err = w.ClaimOne(t.Context(), weak, schedule.ClaimOneInput{ID: task.ID(), OverrideReason: val("short")})
+	_, _, err = w.ClaimOne(t.Context(), weak, schedule.ClaimCallTaskInput{ID: task.ID(), OverrideReason: val("short")})
 	require.Equal(t, []string{"INVALID input.overrideReason", "NOT_ALLOWED input.overrideReason"}, refused(t, err))
-	claim, denials, err = w.ClaimOne(t.Context(), w.Viewer, schedule.ClaimOneInput{ID: task.ID(), OverrideReason: val("the customer asked for this call by letter")})
+	claim, denials, err = w.ClaimOne(t.Context(), w.Viewer, schedule.ClaimCallTaskInput{ID: task.ID(), OverrideReason: val("the customer asked for this call by letter")})
 	require.NoError(t, err)
 	require.Empty(t, denials)
 	require.Equal(t, calling.RuleSevenDaysAfterConversation, claim.Warnings[0].Rule)
 	require.Equal(t, 1, w.audited(t, "call_task.claimed_by_override", id))
-	_, err = w.Renew(t.Context(), w.Viewer, schedule.RenewInput{ID: task.ID(), CallStarted: val(true)})
+	_, err = w.Renew(t.Context(), w.Viewer, schedule.RenewCallTaskInput{ID: task.ID(), CallStarted: val(true)})
 	require.NoError(t, err, "the override holds for the call itself")
 	require.Equal(t, "+12125551212", *w.task(t, task.UUID).DialedNumber)
 }

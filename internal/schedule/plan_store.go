@@ -95,7 +95,7 @@ func writePlans(ctx context.Context, tx *db.Tx, v *viewer.Viewer, plans []newPla
 	return out, nil
 }
 
-func end(s *Schedule, status Status, now time.Time, actor string) *Schedule {
+func end(s *Schedule, status ScheduleStatus, now time.Time, actor string) *Schedule {
 	s.Status, s.UpdatedAt, s.UpdatedBy = status, now, actor
 	s.Version++
 	return s
@@ -138,7 +138,7 @@ func (t *CallTask) moveTo(at, windowEnds time.Time) {
 }
 
 // stopActive ends the customer's active schedule and removes its pending tasks, and returns how many.
-func stopActive(ctx context.Context, tx *db.Tx, v *viewer.Viewer, customerID uuid.UUID, status Status) (int, error) {
+func stopActive(ctx context.Context, tx *db.Tx, v *viewer.Viewer, customerID uuid.UUID, status ScheduleStatus) (int, error) {
 	sc := v.Scope()
 	removed, err := removePending(ctx, tx, sc, []uuid.UUID{customerID})
 	if err != nil {

@@ -14,11 +14,11 @@ import (
 	"caseload/internal/viewer"
 )
 
-// Preview is what a plan would be.
-type Preview struct {
+// SchedulePreview is what a plan would be.
+type SchedulePreview struct {
 	CustomerID uuid.UUID
 	Customer   *customer.Customer
-	BlockedBy  *calling.RuleCode
+	BlockedBy  *calling.CallRule
 	TimeZones  []string
 	Slots      []*PreviewSlot
 	Days       []*PreviewDay
@@ -44,14 +44,14 @@ func (s *PreviewSlot) WindowEndsAt() time.Time { return s.WindowEnd }
 type PreviewDay struct {
 	Date      civil.Date
 	Slots     int32
-	SkippedBy *calling.RuleCode
+	SkippedBy *calling.CallRule
 	Reason    *string
 }
 
-// Preview returns what the rules would allow a customer, day by day, and why a day has no call. It
+// SchedulePreview returns what the rules would allow a customer, day by day, and why a day has no call. It
 // writes nothing.
-func (s *Service) Preview(ctx context.Context, v *viewer.Viewer, in PreviewInput) (*Preview, error) {
-	subject, r, typ, err := s.subject(ctx, v, &in.Whose, in.TaskType)
+func (s *Service) Preview(ctx context.Context, v *viewer.Viewer, in SchedulePreviewInput) (*SchedulePreview, error) {
+	subject, r, typ, err := s.subject(ctx, v, &in.CustomerRef, in.TaskType)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func (s *Service) Preview(ctx context.Context, v *viewer.Viewer, in PreviewInput
 	}
 	subject.Zones = zonesOf(r, subject, now)
 	plan := calling.Plan(calling.PlanInput{Case: *subject, Now: now, Seed: calling.SeedOf(r.Customer.UUID, typ.UUID)})
-	out := &Preview{CustomerID: r.Customer.UUID, Customer: &r.Customer, TimeZones: []string{}, Slots: []*PreviewSlot{}, Days: []*PreviewDay{}}
+	out := &SchedulePreview{CustomerID: r.Customer.UUID, Customer: &r.Customer, TimeZones: []string{}, Slots: []*PreviewSlot{}, Days: []*PreviewDay{}}
 	if len(plan.Denials) > 0 {
 		out.BlockedBy = &plan.Denials[0].Rule
 	}
@@ -83,8 +83,8 @@ func (s *Service) Preview(ctx context.Context, v *viewer.Viewer, in PreviewInput
 
 // CallEligibility reports whether a customer may be called at a moment, by every rule, and if not, why and
 // until when. It writes nothing and promises nothing: a claim asks again.
-func (s *Service) CallEligibility(ctx context.Context, v *viewer.Viewer, in EligibilityQuery) (*calling.Decision, error) {
-	subject, r, _, err := s.subject(ctx, v, &in.Whose, in.TaskType)
+func (s *Service) CallEligibility(ctx context.Context, v *viewer.Viewer, in CallEligibilityInput) (*calling.CallEligibility, error) {
+	subject, r, _, err := s.subject(ctx, v, &in.CustomerRef, in.TaskType)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +99,7 @@ func (s *Service) CallEligibility(ctx context.Context, v *viewer.Viewer, in Elig
 
 // subject reads what the rules look at. A customer or task type that does not exist is BAD_USER_INPUT, as
 // queries have no user errors.
-func (s *Service) subject(ctx context.Context, v *viewer.Viewer, whose *Whose, taskType string) (*calling.Case, *customer.Record, *TaskType, error) {
+func (s *Service) subject(ctx context.Context, v *viewer.Viewer, whose *CustomerRef, taskType string) (*calling.Case, *customer.Record, *TaskType, error) {
 	named, err := whose.find(ctx, s.pool, v.Scope(), "input")
 	if err != nil {
 		return nil, nil, nil, err

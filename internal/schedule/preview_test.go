@@ -33,20 +33,20 @@ func TestPreviewAndEligibilityAgreeWithSyncAndClaim(t *testing.T) {
 				n++
 				reference := fmt.Sprint("C-", n)
 				w.Clock.Set(start)
-				change := func(in *schedule.SyncInput) {
+				change := func(in *schedule.SyncCustomerScheduleInput) {
 					in.Timezone, in.PhoneNumber, in.State = val(place.zone), val(place.phone), val(place.state)
 				}
 				first := w.syncWith(t, reference, taskType, change)
-				whose := schedule.Whose{ReferenceID: val(reference)}
+				whose := schedule.CustomerRef{ReferenceID: val(reference)}
 				if n%3 == 0 {
-					_, err := w.RecordCall(t.Context(), w.Viewer, schedule.RecordInput{Whose: whose, Direction: calling.Outbound, Outcome: calling.Voicemail})
+					_, err := w.RecordCall(t.Context(), w.Viewer, schedule.RecordCallInput{CustomerRef: whose, Direction: calling.Outbound, Outcome: calling.Voicemail})
 					require.NoError(t, err)
 				}
 				w.Clock.Advance(time.Duration(n) * 37 * time.Minute)
 				id := first.Customer.UUID
 
 				all := w.Dump(t)
-				preview, err := w.Preview(t.Context(), w.Viewer, schedule.PreviewInput{Whose: whose, TaskType: taskType})
+				preview, err := w.Preview(t.Context(), w.Viewer, schedule.SchedulePreviewInput{CustomerRef: whose, TaskType: taskType})
 				require.NoError(t, err)
 				require.Equal(t, all, w.Dump(t), "a preview writes nothing")
 				r := w.syncWith(t, reference, taskType, change)
@@ -76,9 +76,9 @@ func TestPreviewAndEligibilityAgreeWithSyncAndClaim(t *testing.T) {
 						w.Clock.Set(before)
 						continue
 					}
-					decision, err := w.CallEligibility(t.Context(), w.Viewer, schedule.EligibilityQuery{Whose: whose, TaskType: taskType})
+					decision, err := w.CallEligibility(t.Context(), w.Viewer, schedule.CallEligibilityInput{CustomerRef: whose, TaskType: taskType})
 					require.NoError(t, err)
-					then, err := w.CallEligibility(t.Context(), w.Viewer, schedule.EligibilityQuery{Whose: whose, TaskType: taskType, At: val(w.Clock.Now())})
+					then, err := w.CallEligibility(t.Context(), w.Viewer, schedule.CallEligibilityInput{CustomerRef: whose, TaskType: taskType, At: val(w.Clock.Now())})
 					require.NoError(t, err)
 					require.Equal(t, codes(decision.Denials), codes(then.Denials))
 					claims := w.claim(t, w.dialer(), 1).Claims
@@ -91,13 +91,13 @@ func TestPreviewAndEligibilityAgreeWithSyncAndClaim(t *testing.T) {
 			}
 		}
 	}
-	_, err := w.Preview(t.Context(), w.Viewer, schedule.PreviewInput{Whose: schedule.Whose{ReferenceID: val("C-1")}, TaskType: "nothing"})
+	_, err := w.Preview(t.Context(), w.Viewer, schedule.SchedulePreviewInput{CustomerRef: schedule.CustomerRef{ReferenceID: val("C-1")}, TaskType: "nothing"})
 	require.Equal(t, []string{"NOT_FOUND input.taskType"}, refused(t, err))
-	_, err = w.Preview(t.Context(), w.Viewer, schedule.PreviewInput{Whose: schedule.Whose{ReferenceID: val("nobody")}, TaskType: "offers"})
+	_, err = w.Preview(t.Context(), w.Viewer, schedule.SchedulePreviewInput{CustomerRef: schedule.CustomerRef{ReferenceID: val("nobody")}, TaskType: "offers"})
 	require.Equal(t, []string{"NOT_FOUND input.referenceId"}, refused(t, err))
 	// What blocks a customer is told first.
-	w.syncWith(t, "blocked", "offers", func(in *schedule.SyncInput) { in.DoNotCall = val(true) })
-	preview, err := w.Preview(t.Context(), w.Viewer, schedule.PreviewInput{Whose: schedule.Whose{ReferenceID: val("blocked")}, TaskType: "offers"})
+	w.syncWith(t, "blocked", "offers", func(in *schedule.SyncCustomerScheduleInput) { in.DoNotCall = val(true) })
+	preview, err := w.Preview(t.Context(), w.Viewer, schedule.SchedulePreviewInput{CustomerRef: schedule.CustomerRef{ReferenceID: val("blocked")}, TaskType: "offers"})
 	require.NoError(t, err)
 	require.Equal(t, calling.RuleDoNotCall, *preview.BlockedBy)
 	require.Empty(t, preview.Slots)
@@ -108,11 +108,11 @@ func TestInconvenientTimes(t *testing.T) {
 	w := newWorld(t)
 	w.taskType(t, "collections", nil)
 	id := w.syncWith(t, "C-1", "collections", nil).Customer.UUID
-	whose := schedule.Whose{ReferenceID: val("C-1")}
-	_, err := w.AddInconvenientTime(t.Context(), w.Viewer, schedule.AddInconvenientTimeInput{Whose: whose, StartsAt: clock(t, "08:00"), EndsAt: clock(t, "09:00")})
+	whose := schedule.CustomerRef{ReferenceID: val("C-1")}
+	_, err := w.AddInconvenientTime(t.Context(), w.Viewer, schedule.AddInconvenientTimeInput{CustomerRef: whose, StartsAt: clock(t, "08:00"), EndsAt: clock(t, "09:00")})
 	require.Equal(t, []string{"REQUIRED input.days"}, refused(t, err))
 	added, err := w.AddInconvenientTime(t.Context(), w.Viewer, schedule.AddInconvenientTimeInput{
-		Whose: whose, Days: calling.AllWeekdays, StartsAt: clock(t, "22:00"), EndsAt: clock(t, "09:00"), Note: val("works at night"),
+		CustomerRef: whose, Days: calling.AllWeekdays, StartsAt: clock(t, "22:00"), EndsAt: clock(t, "09:00"), Note: val("works at night"),
 	})
 	require.NoError(t, err)
 	require.Equal(t, 6, added.TasksRemoved, "all but the one of today at 10:00 were due at 08:00")
@@ -121,9 +121,9 @@ func TestInconvenientTimes(t *testing.T) {
 	for _, task := range w.tasks(t, id) {
 		require.False(t, task.DueLocal.Clock.Before(clock(t, "09:00")))
 	}
-	_, err = w.RemoveInconvenientTime(t.Context(), dbtest.NewViewer(uuidOf(9)), schedule.RemoveInconvenientTimeInput{ID: added.Inconvenience.ID()})
+	_, err = w.RemoveInconvenientTime(t.Context(), dbtest.NewViewer(uuidOf(9)), schedule.RemoveInconvenientTimeInput{ID: added.InconvenientTime.ID()})
 	require.Equal(t, []string{"NOT_FOUND input.id"}, refused(t, err))
-	c, err := w.RemoveInconvenientTime(t.Context(), w.Viewer, schedule.RemoveInconvenientTimeInput{ID: added.Inconvenience.ID()})
+	c, err := w.RemoveInconvenientTime(t.Context(), w.Viewer, schedule.RemoveInconvenientTimeInput{ID: added.InconvenientTime.ID()})
 	require.NoError(t, err)
 	require.Equal(t, id, c.UUID)
 	w.syncWith(t, "C-1", "collections", nil)

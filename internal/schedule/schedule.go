@@ -11,35 +11,35 @@ import (
 	"caseload/internal/relay"
 )
 
-// Status says whether a schedule is in force.
-type Status string
+// ScheduleStatus says whether a schedule is in force.
+type ScheduleStatus string
 
 // The statuses of a schedule.
 const (
-	Active     Status = "ACTIVE"
-	Superseded Status = "SUPERSEDED"
-	Exhausted  Status = "EXHAUSTED"
-	Stopped    Status = "STOPPED"
+	Active     ScheduleStatus = "ACTIVE"
+	Superseded ScheduleStatus = "SUPERSEDED"
+	Exhausted  ScheduleStatus = "EXHAUSTED"
+	Stopped    ScheduleStatus = "STOPPED"
 )
 
 // Schedule is a customer's plan of calls by one task type. One schedule of a customer is active at a time;
 // a unique index sees to it.
 type Schedule struct {
 	db.Row
-	CustomerID   uuid.UUID  `db:"customer_id"`
-	TaskTypeID   uuid.UUID  `db:"task_type_id"`
-	LoanID       *uuid.UUID `db:"loan_id"`
-	Status       Status     `db:"status"`
-	PlanNumber   int32      `db:"plan_number"`
-	AttemptsMade int32      `db:"attempts_made"`
-	TimeZone     string     `db:"time_zone"`
-	PlannedAt    time.Time  `db:"planned_at"`
-	PlannedUntil *time.Time `db:"planned_until"`
-	Version      int32      `db:"version"`
-	CreatedAt    time.Time  `db:"created_at"`
-	UpdatedAt    time.Time  `db:"updated_at"`
-	CreatedBy    string     `db:"created_by"`
-	UpdatedBy    string     `db:"updated_by"`
+	CustomerID   uuid.UUID      `db:"customer_id"`
+	TaskTypeID   uuid.UUID      `db:"task_type_id"`
+	LoanID       *uuid.UUID     `db:"loan_id"`
+	Status       ScheduleStatus `db:"status"`
+	PlanNumber   int32          `db:"plan_number"`
+	AttemptsMade int32          `db:"attempts_made"`
+	TimeZone     string         `db:"time_zone"`
+	PlannedAt    time.Time      `db:"planned_at"`
+	PlannedUntil *time.Time     `db:"planned_until"`
+	Version      int32          `db:"version"`
+	CreatedAt    time.Time      `db:"created_at"`
+	UpdatedAt    time.Time      `db:"updated_at"`
+	CreatedBy    string         `db:"created_by"`
+	UpdatedBy    string         `db:"updated_by"`
 }
 
 // Schedules declares the schedules.
@@ -54,26 +54,26 @@ func (*Schedule) IsNode() {}
 // CallTask is one planned call.
 type CallTask struct {
 	db.Row
-	CustomerID     uuid.UUID        `db:"customer_id"`
-	ScheduleID     uuid.UUID        `db:"schedule_id"`
-	TaskTypeID     uuid.UUID        `db:"task_type_id"`
-	LoanID         *uuid.UUID       `db:"loan_id"`
-	PlanNumber     int32            `db:"plan_number"`
-	AttemptNumber  int32            `db:"attempt_number"`
-	State          calling.State    `db:"state"`
-	Priority       int32            `db:"priority"`
-	DueAt          time.Time        `db:"due_at"`
-	DueLocal       calling.WallTime `db:"due_local"`
-	TimeZone       string           `db:"time_zone"`
-	WindowEndsAt   time.Time        `db:"window_ends_at"`
-	ClaimedBy      *string          `db:"claimed_by"`
-	ClaimedAt      *time.Time       `db:"claimed_at"`
-	LeaseExpiresAt *time.Time       `db:"lease_expires_at"`
-	FinishedAt     *time.Time       `db:"finished_at"`
-	Outcome        *calling.Outcome `db:"outcome"`
-	Note           *string          `db:"note"`
-	SkipReason     *string          `db:"skip_reason"`
-	OverrideReason *string          `db:"override_reason"`
+	CustomerID     uuid.UUID             `db:"customer_id"`
+	ScheduleID     uuid.UUID             `db:"schedule_id"`
+	TaskTypeID     uuid.UUID             `db:"task_type_id"`
+	LoanID         *uuid.UUID            `db:"loan_id"`
+	PlanNumber     int32                 `db:"plan_number"`
+	AttemptNumber  int32                 `db:"attempt_number"`
+	State          calling.CallTaskState `db:"state"`
+	Priority       int32                 `db:"priority"`
+	DueAt          time.Time             `db:"due_at"`
+	DueLocal       calling.WallTime      `db:"due_local"`
+	TimeZone       string                `db:"time_zone"`
+	WindowEndsAt   time.Time             `db:"window_ends_at"`
+	ClaimedBy      *string               `db:"claimed_by"`
+	ClaimedAt      *time.Time            `db:"claimed_at"`
+	LeaseExpiresAt *time.Time            `db:"lease_expires_at"`
+	FinishedAt     *time.Time            `db:"finished_at"`
+	Outcome        *calling.CallOutcome  `db:"outcome"`
+	Note           *string               `db:"note"`
+	SkipReason     *string               `db:"skip_reason"`
+	OverrideReason *string               `db:"override_reason"`
 	// DialedNumber is the number that the dialer was given; nil while nobody claimed the task.
 	DialedNumber *string   `db:"dialed_number"`
 	Version      int32     `db:"version"`
@@ -96,16 +96,16 @@ func (t *CallTask) DueLocalText() string { return t.DueLocal.String() }
 // CallAttempt is a call that was really tried. Attempts outlive plans: the frequency rules count them.
 type CallAttempt struct {
 	db.Row
-	CustomerID  uuid.UUID         `db:"customer_id"`
-	TaskID      *uuid.UUID        `db:"task_id"`
-	Direction   calling.Direction `db:"direction"`
-	PhoneNumber string            `db:"phone_number"`
-	Place       calling.Place     `db:"place"`
-	LoanIDs     db.UUIDs          `db:"loan_ids"`
-	Outcome     *calling.Outcome  `db:"outcome"`
-	OccurredAt  time.Time         `db:"occurred_at"`
-	CreatedAt   time.Time         `db:"created_at"`
-	CreatedBy   string            `db:"created_by"`
+	CustomerID  uuid.UUID             `db:"customer_id"`
+	TaskID      *uuid.UUID            `db:"task_id"`
+	Direction   calling.CallDirection `db:"direction"`
+	PhoneNumber string                `db:"phone_number"`
+	Place       calling.Place         `db:"place"`
+	LoanIDs     db.UUIDs              `db:"loan_ids"`
+	Outcome     *calling.CallOutcome  `db:"outcome"`
+	OccurredAt  time.Time             `db:"occurred_at"`
+	CreatedAt   time.Time             `db:"created_at"`
+	CreatedBy   string                `db:"created_by"`
 }
 
 // CallAttempts declares the call attempts.
@@ -126,8 +126,8 @@ func (a *CallAttempt) attempt() calling.Attempt {
 	return out
 }
 
-// Inconvenience is a time of the week that a customer called inconvenient, as it is stored.
-type Inconvenience struct {
+// InconvenientTime is a time of the week that a customer called inconvenient, as it is stored.
+type InconvenientTime struct {
 	db.Row
 	CustomerID uuid.UUID        `db:"customer_id"`
 	DaySet     calling.Weekdays `db:"days"`
@@ -138,14 +138,16 @@ type Inconvenience struct {
 	CreatedBy  string           `db:"created_by"`
 }
 
-// Inconveniences declares the inconvenient times.
-var Inconveniences = db.NewTable[Inconvenience]("inconvenient_times", "itime")
+// InconvenientTimes declares the inconvenient times.
+var InconvenientTimes = db.NewTable[InconvenientTime]("inconvenient_times", "itime")
 
 // ID returns the typed id.
-func (i *Inconvenience) ID() relay.ID { return relay.ID{Prefix: Inconveniences.Prefix(), UUID: i.UUID} }
+func (i *InconvenientTime) ID() relay.ID {
+	return relay.ID{Prefix: InconvenientTimes.Prefix(), UUID: i.UUID}
+}
 
 // IsNode marks the GraphQL interface.
-func (*Inconvenience) IsNode() {}
+func (*InconvenientTime) IsNode() {}
 
 // Days returns the days of the week, Monday first.
-func (i *Inconvenience) Days() []calling.Weekday { return i.DaySet.List() }
+func (i *InconvenientTime) Days() []calling.Weekday { return i.DaySet.List() }

@@ -23,16 +23,16 @@ const Topic = "schedule"
 // calendarTopic is the bus topic of changed calling rules; the subject is the organization.
 const calendarTopic = "calendar"
 
-// ChangeKind says what happened to a schedule.
-type ChangeKind string
+// ScheduleChangeKind says what happened to a schedule.
+type ScheduleChangeKind string
 
 // The kinds of change.
 const (
-	ChangeSynced       ChangeKind = "SYNCED"
-	ChangeStopped      ChangeKind = "STOPPED"
-	ChangeTaskClaimed  ChangeKind = "TASK_CLAIMED"
-	ChangeTaskFinished ChangeKind = "TASK_FINISHED"
-	ChangeExhausted    ChangeKind = "EXHAUSTED"
+	ChangeSynced       ScheduleChangeKind = "SYNCED"
+	ChangeStopped      ScheduleChangeKind = "STOPPED"
+	ChangeTaskClaimed  ScheduleChangeKind = "TASK_CLAIMED"
+	ChangeTaskFinished ScheduleChangeKind = "TASK_FINISHED"
+	ChangeExhausted    ScheduleChangeKind = "EXHAUSTED"
 )
 
 // Service syncs, claims and completes. It is safe for concurrent use.
@@ -66,15 +66,15 @@ const (
 )
 
 // changed tells portals of a change after the commit.
-func (s *Service) changed(tx *db.Tx, organizationID, customerID uuid.UUID, kind ChangeKind) {
+func (s *Service) changed(tx *db.Tx, organizationID, customerID uuid.UUID, kind ScheduleChangeKind) {
 	tx.AfterCommit(func() {
 		s.bus.Publish(notify.Message{Topic: Topic, OrganizationID: organizationID, Subject: customerID, Kind: string(kind), At: tx.Now})
 	})
 }
 
-// Change is a hint that a schedule changed.
-type Change struct {
-	Kind       ChangeKind
+// ScheduleChange is a hint that a schedule changed.
+type ScheduleChange struct {
+	Kind       ScheduleChangeKind
 	OccurredAt time.Time
 	// CustomerID says whose.
 	CustomerID uuid.UUID
@@ -82,16 +82,16 @@ type Change struct {
 
 // Changes returns the changes of the viewer's organization, or of one customer, until the context
 // ends; the channel is closed when some may have been missed.
-func (s *Service) Changes(ctx context.Context, v *viewer.Viewer, customerID *uuid.UUID) <-chan *Change {
+func (s *Service) Changes(ctx context.Context, v *viewer.Viewer, customerID *uuid.UUID) <-chan *ScheduleChange {
 	messages := s.bus.Subscribe(ctx, func(m notify.Message) bool {
 		return m.Topic == Topic && m.OrganizationID == v.OrganizationID && (customerID == nil || *customerID == m.Subject)
 	})
-	out := make(chan *Change)
+	out := make(chan *ScheduleChange)
 	go func() {
 		defer close(out)
 		for m := range messages {
 			select {
-			case out <- &Change{ChangeKind(m.Kind), m.At, m.Subject}:
+			case out <- &ScheduleChange{ScheduleChangeKind(m.Kind), m.At, m.Subject}:
 			case <-ctx.Done():
 				return
 			}
@@ -149,7 +149,7 @@ func readFacts(ctx context.Context, q db.Querier, sc db.Scope, ids []uuid.UUID, 
 		}
 		f.attempts[o.CustomerID] = append(f.attempts[o.CustomerID], a)
 	}
-	inconvenient, err := Inconveniences.ByKeys(ctx, q, sc, "customer_id", ids)
+	inconvenient, err := InconvenientTimes.ByKeys(ctx, q, sc, "customer_id", ids)
 	if err != nil {
 		return nil, fmt.Errorf("read inconvenient times: %w", err)
 	}
@@ -205,7 +205,7 @@ func (s *Service) taskTypesByName(ctx context.Context, q db.Querier, sc db.Scope
 }
 
 // find returns the customer that an input names, or a user error.
-func (w *Whose) find(ctx context.Context, q db.Querier, sc db.Scope, path ...string) (*customer.Customer, error) {
+func (w *CustomerRef) find(ctx context.Context, q db.Querier, sc db.Scope, path ...string) (*customer.Customer, error) {
 	id, ref := w.CustomerID.Value(), w.ReferenceID.Value()
 	if (id == nil) == (ref == nil) {
 		return nil, fault.UserErrors{{Code: fault.Required, Message: "Give exactly one of customerId and referenceId.", Path: path}}
@@ -225,7 +225,7 @@ func (w *Whose) find(ctx context.Context, q db.Querier, sc db.Scope, path ...str
 // lock locks the customer that an input names, for what has happened already: what is told of a duplicate that was
 // merged holds for the survivor, who is called now. A customer who is deleted may still be told of, as the marks count
 // again once it is restored.
-func (w *Whose) lock(ctx context.Context, tx *db.Tx, sc db.Scope, path ...string) (*customer.Record, error) {
+func (w *CustomerRef) lock(ctx context.Context, tx *db.Tx, sc db.Scope, path ...string) (*customer.Record, error) {
 	named, err := w.find(ctx, tx, sc, path...)
 	if err != nil {
 		return nil, err

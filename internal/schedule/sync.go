@@ -31,7 +31,7 @@ type SyncResult struct {
 	Schedule             *Schedule
 	TaskType             *TaskType
 	ScheduleCreated      bool
-	NotScheduledBecause  *calling.RuleCode
+	NotScheduledBecause  *calling.CallRule
 	TasksCreated         int
 	ExistingTasksRemoved int
 	LoansImported        int
@@ -46,8 +46,8 @@ func (r *SyncResult) Success() bool {
 // Sync creates or updates one customer and replaces all pending tasks by a new plan, in one transaction
 // under the customer's lock. The same input at the same time gives the same plan; many syncs of one
 // customer at once leave exactly one. Wrong input comes back as fault.UserErrors with nothing written.
-func (s *Service) Sync(ctx context.Context, v *viewer.Viewer, in SyncInput) (*SyncResult, error) {
-	b := s.newBatch(v, []*SyncInput{&in}, batch.RejectEverything, func(int) *fault.Check { return fault.NewCheck("input") })
+func (s *Service) Sync(ctx context.Context, v *viewer.Viewer, in SyncCustomerScheduleInput) (*SyncResult, error) {
+	b := s.newBatch(v, []*SyncCustomerScheduleInput{&in}, batch.RejectEverything, func(int) *fault.Check { return fault.NewCheck("input") })
 	results, err := b.run(ctx, func(tx *db.Tx, results []*SyncResult) { tx.Keep(results[0]) })
 	if err != nil {
 		return nil, err
@@ -60,7 +60,7 @@ func (s *Service) Sync(ctx context.Context, v *viewer.Viewer, in SyncInput) (*Sy
 
 // BulkSync does what Sync does for many customers in one transaction. Rows with the same reference act in
 // the order sent. Results come in the order of the rows.
-func (s *Service) BulkSync(ctx context.Context, v *viewer.Viewer, in BulkSyncInput) ([]*SyncResult, error) {
+func (s *Service) BulkSync(ctx context.Context, v *viewer.Viewer, in BulkSyncCustomerSchedulesInput) ([]*SyncResult, error) {
 	switch n := len(in.Customers); {
 	case n == 0:
 		return nil, fault.UserErrors{{Code: fault.Required, Message: "Give at least one customer.", Path: []string{"input", "customers"}}}
@@ -84,7 +84,7 @@ type syncBatch struct {
 // syncRow is one row of a batch. What is set before the transaction is kept over its retries; result is
 // made anew by each.
 type syncRow struct {
-	in       *SyncInput
+	in       *SyncCustomerScheduleInput
 	taskType *TaskType
 	fetched  *customer.Fetched
 	early    *fault.Check
@@ -94,7 +94,7 @@ type syncRow struct {
 	check   *fault.Check
 }
 
-func (s *Service) newBatch(v *viewer.Viewer, inputs []*SyncInput, policy batch.ErrorPolicy, check func(i int) *fault.Check) *syncBatch {
+func (s *Service) newBatch(v *viewer.Viewer, inputs []*SyncCustomerScheduleInput, policy batch.ErrorPolicy, check func(i int) *fault.Check) *syncBatch {
 	b := &syncBatch{s: s, v: v, policy: policy}
 	for i, in := range inputs {
 		b.rows = append(b.rows, &syncRow{in: in, early: check(i)})

@@ -76,13 +76,13 @@ func TestBulkSyncsOfTheSameCustomersAtOnce(t *testing.T) {
 	for writer := range writers {
 		group.Go(func() {
 			random := rand.New(rand.NewPCG(uint64(writer), 7))
-			var rows []*schedule.SyncInput
+			var rows []*schedule.SyncCustomerScheduleInput
 			for _, key := range random.Perm(keys)[:keys*4/5] {
 				in := input(fmt.Sprintf("key-%d", key), []string{"collections", "welcome"}[writer%2])
 				in.City = val(fmt.Sprint("City ", writer))
 				rows = append(rows, &in)
 			}
-			results, err := w.BulkSync(context.Background(), w.Viewer, schedule.BulkSyncInput{Customers: rows, ErrorPolicy: batch.RejectFailedRows})
+			results, err := w.BulkSync(context.Background(), w.Viewer, schedule.BulkSyncCustomerSchedulesInput{Customers: rows, ErrorPolicy: batch.RejectFailedRows})
 			if err != nil {
 				failures <- err
 				return
@@ -97,7 +97,7 @@ func TestBulkSyncsOfTheSameCustomersAtOnce(t *testing.T) {
 			if err := w.Reap(context.Background()); err != nil {
 				failures <- err
 			}
-			if _, err := w.ClaimTasks(context.Background(), w.dialer(), schedule.ClaimInput{Limit: val[int32](20), LeaseSeconds: val[int32](15)}); err != nil {
+			if _, err := w.ClaimTasks(context.Background(), w.dialer(), schedule.ClaimCallTasksInput{Limit: val[int32](20), LeaseSeconds: val[int32](15)}); err != nil {
 				failures <- err
 			}
 		})

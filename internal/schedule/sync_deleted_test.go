@@ -24,7 +24,7 @@ func TestADeletedCustomerIsNotSynced(t *testing.T) {
 	require.NoError(t, err)
 	one, two, three := input("gone", "collections"), input("twin", "collections"), input("survivor", "collections")
 	one.FirstName, two.FirstName = val("Eve"), val("Eve")
-	results, err := w.BulkSync(t.Context(), w.Viewer, schedule.BulkSyncInput{Customers: []*schedule.SyncInput{&one, &two, &three}, ErrorPolicy: batch.IgnoreFailed})
+	results, err := w.BulkSync(t.Context(), w.Viewer, schedule.BulkSyncCustomerSchedulesInput{Customers: []*schedule.SyncCustomerScheduleInput{&one, &two, &three}, ErrorPolicy: batch.IgnoreFailed})
 	require.NoError(t, err)
 	for i, remedy := range []string{"restoreCustomer", survivor.ID().String()} {
 		require.Equal(t, batch.Failed, results[i].Action)

@@ -112,7 +112,7 @@ func TestRemovingDoNotCallNeedsTheScope(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.taskType(t, "collections", nil)
-	r := w.syncWith(t, "C-1", "collections", func(in *schedule.SyncInput) { in.DoNotCall = val(true) })
+	r := w.syncWith(t, "C-1", "collections", func(in *schedule.SyncCustomerScheduleInput) { in.DoNotCall = val(true) })
 	require.True(t, r.Customer.DoNotCall)
 
 	weak := dbtest.NewViewer(w.Viewer.OrganizationID, viewer.CustomersWrite, viewer.SchedulesWrite)

@@ -77,7 +77,7 @@ func decodeSync(text []byte) bulk.Row {
 	if !ok {
 		return bulk.Row{UserErrors: c.Errors()}
 	}
-	in := &SyncInput{
+	in := &SyncCustomerScheduleInput{
 		Fields: customer.Fields{
 			ReferenceID: f.Plain("referenceId"), FirstName: f.Text("firstName"), MiddleName: f.Text("middleName"), LastName: f.Text("lastName"),
 			Email: f.Text("email"), Birthday: f.Text("birthday"), SSNLastFour: f.Text("ssnLastFour"), SSN: f.Text("ssn"), PhoneNumber: f.Text("phoneNumber"),
@@ -121,9 +121,9 @@ type preparedSync struct {
 
 // Prepare reads what the rules need beside the customers, and asks the lending system.
 func (k *SyncKind) Prepare(ctx context.Context, v *viewer.Viewer, o *bulk.Operation, rows []*bulk.Row) (any, error) {
-	inputs := make([]*SyncInput, len(rows))
+	inputs := make([]*SyncCustomerScheduleInput, len(rows))
 	for i, row := range rows {
-		inputs[i] = row.Value.(*SyncInput)
+		inputs[i] = row.Value.(*SyncCustomerScheduleInput)
 	}
 	p := preparedSync{k.s.newBatch(v, inputs, o.Options().ErrorPolicy, func(int) *fault.Check { return fault.NewCheck() }), make(map[*bulk.Row]*syncRow, len(rows))}
 	for i, row := range rows {

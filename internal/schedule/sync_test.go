@@ -52,7 +52,7 @@ func TestSyncCreatesThenLeavesAlone(t *testing.T) {
 		require.Equal(t, dbtest.Monday, get[time.Time](t, w, "SELECT updated_at FROM "+table+" WHERE customer_id = $1", id).UTC(), table)
 	}
 
-	changed := w.syncWith(t, "C-1", "collections", func(in *schedule.SyncInput) { in.City = val("Albany") })
+	changed := w.syncWith(t, "C-1", "collections", func(in *schedule.SyncCustomerScheduleInput) { in.City = val("Albany") })
 	require.Equal(t, batch.Update, changed.Action)
 	require.Equal(t, int32(2), changed.Customer.Version)
 	record := w.record(t, id)
@@ -73,7 +73,7 @@ func due(tasks []*schedule.CallTask) []string {
 // field is one optional text of the input, and where it is stored.
 type field struct {
 	name   string
-	sent   func(*schedule.SyncInput) *graphql.Omittable[*string]
+	sent   func(*schedule.SyncCustomerScheduleInput) *graphql.Omittable[*string]
 	stored func(*world, *customer.Record) *string
 	// good is another valid value and what it is stored as; wrong has the wrong form, with its code.
 	good, kept string
@@ -90,16 +90,16 @@ func fields(t *testing.T) []field {
 		return r.Address
 	}
 	return []field{
-		{"firstName", func(in *schedule.SyncInput) *graphql.Omittable[*string] { return &in.FirstName },
+		{"firstName", func(in *schedule.SyncCustomerScheduleInput) *graphql.Omittable[*string] { return &in.FirstName },
 			func(_ *world, r *customer.Record) *string { return r.Customer.FirstName }, "  Zoë ", "Zoë", nil, true},
-		{"middleName", func(in *schedule.SyncInput) *graphql.Omittable[*string] { return &in.MiddleName },
+		{"middleName", func(in *schedule.SyncCustomerScheduleInput) *graphql.Omittable[*string] { return &in.MiddleName },
 			func(_ *world, r *customer.Record) *string { return r.Customer.MiddleName }, "Maria", "Maria", nil, false},
-		{"lastName", func(in *schedule.SyncInput) *graphql.Omittable[*string] { return &in.LastName },
+		{"lastName", func(in *schedule.SyncCustomerScheduleInput) *graphql.Omittable[*string] { return &in.LastName },
 			func(_ *world, r *customer.Record) *string { return r.Customer.LastName }, "O'Neil", "O'Neil", nil, true},
-		{"email", func(in *schedule.SyncInput) *graphql.Omittable[*string] { return &in.Email },
+		{"email", func(in *schedule.SyncCustomerScheduleInput) *graphql.Omittable[*string] { return &in.Email },
 			func(_ *world, r *customer.Record) *string { return r.Customer.Email }, "B.C+d@Example.org", "B.C+d@Example.org",
 			map[string]string{"nobody": "INVALID", "a@b": "INVALID", "Ann <a@example.com>": "INVALID", "a@example.com, b@example.com": "INVALID", "a b@example.com": "INVALID", "a@[127.0.0.1]": "INVALID", "a@example.com.": "INVALID"}, true},
-		{"birthday", func(in *schedule.SyncInput) *graphql.Omittable[*string] { return &in.Birthday },
+		{"birthday", func(in *schedule.SyncCustomerScheduleInput) *graphql.Omittable[*string] { return &in.Birthday },
 			func(_ *world, r *customer.Record) *string {
 				if r.Customer.Birthday == nil {
 					return nil
@@ -108,33 +108,33 @@ func fields(t *testing.T) []field {
 				return &s
 			}, "2000-02-29", "2000-02-29",
 			map[string]string{"1985-6-15": "INVALID", "06/15/1985": "INVALID", "1985-02-30": "INVALID", "1999-02-29": "INVALID", "1900-02-29": "INVALID", "2026-03-03": "OUT_OF_RANGE", "9999-12-31": "OUT_OF_RANGE", "1899-12-31": "OUT_OF_RANGE", "1985-06-15T00:00:00Z": "INVALID"}, true},
-		{"ssnLastFour", func(in *schedule.SyncInput) *graphql.Omittable[*string] { return &in.SSNLastFour },
+		{"ssnLastFour", func(in *schedule.SyncCustomerScheduleInput) *graphql.Omittable[*string] { return &in.SSNLastFour },
 			func(w *world, r *customer.Record) *string {
 				digits, err := r.Customer.LastFour(w.Sealer)
 				require.NoError(t, err)
 				return digits
 			}, " 0007 ", "0007", map[string]string{"123": "INVALID", "12345": "INVALID", "0000": "INVALID", "12a4": "INVALID", "１２３４": "INVALID"}, true},
-		{"phoneNumber", func(in *schedule.SyncInput) *graphql.Omittable[*string] { return &in.PhoneNumber },
+		{"phoneNumber", func(in *schedule.SyncCustomerScheduleInput) *graphql.Omittable[*string] { return &in.PhoneNumber },
 			func(_ *world, r *customer.Record) *string {
 				if r.Phone == nil {
 					return nil
 				}
 				return &r.Phone.Number
 			}, "(718) 555-1234", "+17185551234", map[string]string{"555": "INVALID", "+1212555": "INVALID", "call me": "INVALID", "+12125551212;ext=": "INVALID"}, false},
-		{"timezone", func(in *schedule.SyncInput) *graphql.Omittable[*string] { return &in.Timezone },
+		{"timezone", func(in *schedule.SyncCustomerScheduleInput) *graphql.Omittable[*string] { return &in.Timezone },
 			func(_ *world, r *customer.Record) *string { return r.Customer.TimeZone }, "US/Central", "America/Chicago",
 			map[string]string{"Mars/Olympus": "INVALID", "Local": "INVALID", "UTC+5": "INVALID", "Etc/GMT+5": "INVALID", "EST": "INVALID", "../etc/passwd": "INVALID"}, false},
-		{"language", func(in *schedule.SyncInput) *graphql.Omittable[*string] { return &in.Language },
+		{"language", func(in *schedule.SyncCustomerScheduleInput) *graphql.Omittable[*string] { return &in.Language },
 			func(_ *world, r *customer.Record) *string { return r.Customer.Language }, "es-MX", "es-MX", map[string]string{"english please": "INVALID", "e": "INVALID"}, false},
-		{"streetAddress1", func(in *schedule.SyncInput) *graphql.Omittable[*string] { return &in.StreetAddress1 },
+		{"streetAddress1", func(in *schedule.SyncCustomerScheduleInput) *graphql.Omittable[*string] { return &in.StreetAddress1 },
 			func(_ *world, r *customer.Record) *string { return of(r).Line1 }, "1 Elm St", "1 Elm St", nil, true},
-		{"streetAddress2", func(in *schedule.SyncInput) *graphql.Omittable[*string] { return &in.StreetAddress2 },
+		{"streetAddress2", func(in *schedule.SyncCustomerScheduleInput) *graphql.Omittable[*string] { return &in.StreetAddress2 },
 			func(_ *world, r *customer.Record) *string { return of(r).Line2 }, "Apt 9", "Apt 9", nil, false},
-		{"city", func(in *schedule.SyncInput) *graphql.Omittable[*string] { return &in.City },
+		{"city", func(in *schedule.SyncCustomerScheduleInput) *graphql.Omittable[*string] { return &in.City },
 			func(_ *world, r *customer.Record) *string { return of(r).City }, "Buffalo", "Buffalo", nil, true},
-		{"state", func(in *schedule.SyncInput) *graphql.Omittable[*string] { return &in.State },
+		{"state", func(in *schedule.SyncCustomerScheduleInput) *graphql.Omittable[*string] { return &in.State },
 			func(_ *world, r *customer.Record) *string { return of(r).State }, "nj", "NJ", map[string]string{"New York": "INVALID", "XX": "INVALID"}, true},
-		{"zipCode", func(in *schedule.SyncInput) *graphql.Omittable[*string] { return &in.ZipCode },
+		{"zipCode", func(in *schedule.SyncCustomerScheduleInput) *graphql.Omittable[*string] { return &in.ZipCode },
 			func(_ *world, r *customer.Record) *string { return of(r).PostalCode }, "94102-1234", "94102-1234", map[string]string{"9410": "INVALID", "94102-12": "INVALID", "K1A 0B1": "INVALID"}, true},
 	}
 }
@@ -143,11 +143,11 @@ func TestEveryTextField(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.taskType(t, "collections", nil)
-	id := w.syncWith(t, "C-1", "collections", func(in *schedule.SyncInput) {
+	id := w.syncWith(t, "C-1", "collections", func(in *schedule.SyncCustomerScheduleInput) {
 		in.MiddleName, in.Language, in.StreetAddress2 = val("Jo"), val("en"), val("Floor 2")
 	}).Customer.UUID
-	only := func(f field, value graphql.Omittable[*string]) schedule.SyncInput {
-		in := schedule.SyncInput{TaskType: "collections", Fields: customer.Fields{ReferenceID: "C-1"}}
+	only := func(f field, value graphql.Omittable[*string]) schedule.SyncCustomerScheduleInput {
+		in := schedule.SyncCustomerScheduleInput{TaskType: "collections", Fields: customer.Fields{ReferenceID: "C-1"}}
 		*f.sent(&in) = value
 		return in
 	}
@@ -188,7 +188,7 @@ func TestEveryTextField(t *testing.T) {
 		}
 	}
 	long := strings.Repeat("ä", 255)
-	w.sync(t, schedule.SyncInput{TaskType: "collections", Fields: customer.Fields{ReferenceID: "C-1", LastName: val(long)}})
+	w.sync(t, schedule.SyncCustomerScheduleInput{TaskType: "collections", Fields: customer.Fields{ReferenceID: "C-1", LastName: val(long)}})
 	require.Equal(t, long, *w.record(t, id).Customer.LastName, "lengths count characters, not bytes")
 }
 
@@ -196,7 +196,7 @@ func TestFlags(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.taskType(t, "collections", nil)
-	id := w.syncWith(t, "C-1", "collections", func(in *schedule.SyncInput) {
+	id := w.syncWith(t, "C-1", "collections", func(in *schedule.SyncCustomerScheduleInput) {
 		in.DoNotSMS, in.DoNotEmail, in.DoNotMail, in.Test = val(true), val(true), val(true), val(true)
 	}).Customer.UUID
 	flags := func() []bool {
@@ -204,11 +204,11 @@ func TestFlags(t *testing.T) {
 		return []bool{c.DoNotSMS, c.DoNotEmail, c.DoNotMail, c.IsTest}
 	}
 	require.Equal(t, []bool{true, true, true, true}, flags())
-	r := w.syncWith(t, "C-1", "collections", func(in *schedule.SyncInput) {
+	r := w.syncWith(t, "C-1", "collections", func(in *schedule.SyncCustomerScheduleInput) {
 		in.DoNotSMS, in.DoNotEmail, in.IsTest, in.Test = null[bool](), graphql.Omittable[*bool]{}, null[bool](), null[bool]()
 	})
 	require.Equal(t, batch.Unchanged, r.Action, "null says nothing about a flag")
-	w.syncWith(t, "C-1", "collections", func(in *schedule.SyncInput) {
+	w.syncWith(t, "C-1", "collections", func(in *schedule.SyncCustomerScheduleInput) {
 		in.DoNotSMS, in.DoNotEmail, in.DoNotMail, in.IsTest, in.Test = val(false), val(false), val(false), val(false), val(false)
 	})
 	require.Equal(t, []bool{false, false, false, false}, flags())
@@ -228,7 +228,7 @@ func TestAllErrorsAtOnce(t *testing.T) {
 	require.NoError(t, err)
 	all := w.Dump(t)
 
-	in := schedule.SyncInput{TaskType: "old", LoanID: val(" "), Fields: customer.Fields{
+	in := schedule.SyncCustomerScheduleInput{TaskType: "old", LoanID: val(" "), Fields: customer.Fields{
 		ReferenceID: "C-1", Email: val("nobody"), PhoneNumber: val("12"), Timezone: val("EST"), State: val("QQ"), ZipCode: val("1"),
 		Birthday: val("tomorrow"), SSN: val("000-12-3456"), IsTest: val(true), Test: val(false), ExternalMetadata: graphql.OmittableOf(db.JSON(`[1]`)),
 	}}
@@ -239,7 +239,7 @@ func TestAllErrorsAtOnce(t *testing.T) {
 		"INVALID input.externalMetadata", "INVALID input.loanId",
 		"REQUIRED input.firstName", "REQUIRED input.lastName", "REQUIRED input.ssnLastFour", "REQUIRED input.streetAddress1", "REQUIRED input.city",
 	}, refused(t, err))
-	_, err = w.Sync(t.Context(), w.Viewer, schedule.SyncInput{TaskType: "nothing", Fields: input("C-1", "").Fields})
+	_, err = w.Sync(t.Context(), w.Viewer, schedule.SyncCustomerScheduleInput{TaskType: "nothing", Fields: input("C-1", "").Fields})
 	errs := refused(t, err)
 	require.Equal(t, []string{"INVALID input.taskType"}, errs)
 	require.Contains(t, messages(t, err), "collections, welcome", "the valid ones are listed, archived ones not")
@@ -259,12 +259,12 @@ func TestWithoutPhoneOrZoneTheCustomerIsWrittenButNotScheduled(t *testing.T) {
 	w := newWorld(t)
 	w.taskType(t, "collections", nil)
 	for reference, change := range map[string]struct {
-		do     func(*schedule.SyncInput)
-		reason calling.RuleCode
+		do     func(*schedule.SyncCustomerScheduleInput)
+		reason calling.CallRule
 	}{
-		"no phone":   {func(in *schedule.SyncInput) { in.PhoneNumber = graphql.Omittable[*string]{} }, calling.RuleNoPhone},
-		"null phone": {func(in *schedule.SyncInput) { in.PhoneNumber = null[string]() }, calling.RuleNoPhone},
-		"no zone":    {func(in *schedule.SyncInput) { in.Timezone = graphql.Omittable[*string]{} }, calling.RuleNoZone},
+		"no phone":   {func(in *schedule.SyncCustomerScheduleInput) { in.PhoneNumber = graphql.Omittable[*string]{} }, calling.RuleNoPhone},
+		"null phone": {func(in *schedule.SyncCustomerScheduleInput) { in.PhoneNumber = null[string]() }, calling.RuleNoPhone},
+		"no zone":    {func(in *schedule.SyncCustomerScheduleInput) { in.Timezone = graphql.Omittable[*string]{} }, calling.RuleNoZone},
 	} {
 		r := w.syncWith(t, reference, "collections", change.do)
 		require.False(t, r.ScheduleCreated, reference)
@@ -275,7 +275,7 @@ func TestWithoutPhoneOrZoneTheCustomerIsWrittenButNotScheduled(t *testing.T) {
 	}
 	// Taking the phone away ends a plan.
 	first := w.syncWith(t, "C-1", "collections", nil)
-	r := w.syncWith(t, "C-1", "collections", func(in *schedule.SyncInput) { in.PhoneNumber = null[string]() })
+	r := w.syncWith(t, "C-1", "collections", func(in *schedule.SyncCustomerScheduleInput) { in.PhoneNumber = null[string]() })
 	require.False(t, r.ScheduleCreated)
 	require.Equal(t, first.TasksCreated, r.ExistingTasksRemoved)
 	require.Empty(t, w.tasks(t, r.Customer.UUID))
@@ -287,7 +287,7 @@ func TestWithoutPhoneOrZoneTheCustomerIsWrittenButNotScheduled(t *testing.T) {
 	require.Equal(t, calling.RulePhoneBlocked, *r.NotScheduledBecause)
 	require.Equal(t, batch.Unchanged, r.Action)
 	require.NotNil(t, w.record(t, id).Phone.BlockedAt, "the same number again does not lift the block")
-	r = w.syncWith(t, "C-2", "collections", func(in *schedule.SyncInput) { in.PhoneNumber = val("+17185551234") })
+	r = w.syncWith(t, "C-2", "collections", func(in *schedule.SyncCustomerScheduleInput) { in.PhoneNumber = val("+17185551234") })
 	require.True(t, r.ScheduleCreated)
 	require.Nil(t, w.record(t, id).Phone.BlockedAt)
 }
@@ -301,8 +301,8 @@ func TestSocialSecurityNumber(t *testing.T) {
 		require.NoError(t, err)
 		return *digits
 	}
-	with := func(ssn, last graphql.Omittable[*string]) func(*schedule.SyncInput) {
-		return func(in *schedule.SyncInput) { in.SSN, in.SSNLastFour = ssn, last }
+	with := func(ssn, last graphql.Omittable[*string]) func(*schedule.SyncCustomerScheduleInput) {
+		return func(in *schedule.SyncCustomerScheduleInput) { in.SSN, in.SSNLastFour = ssn, last }
 	}
 	none := graphql.Omittable[*string]{}
 	r := w.syncWith(t, "C-1", "collections", with(val("123-45-6789"), none))
@@ -311,7 +311,7 @@ func TestSocialSecurityNumber(t *testing.T) {
 	stored := w.record(t, id).Customer
 	require.Len(t, stored.SSNIndex, 8)
 	require.Len(t, stored.SSNLastFourBirthdayIndex, 8)
-	for _, again := range []func(*schedule.SyncInput){with(val("123456789"), none), with(val("123456789"), val("6789")), with(none, val("6789")), with(none, none)} {
+	for _, again := range []func(*schedule.SyncCustomerScheduleInput){with(val("123456789"), none), with(val("123456789"), val("6789")), with(none, val("6789")), with(none, none)} {
 		require.Equal(t, batch.Unchanged, w.syncWith(t, "C-1", "collections", again).Action)
 	}
 	require.Equal(t, stored.SSNSealed, w.record(t, id).Customer.SSNSealed, "sealing again would look like a change")
@@ -325,7 +325,7 @@ func TestSocialSecurityNumber(t *testing.T) {
 	require.Equal(t, stored.SSNIndex, twin.SSNIndex)
 	require.NotEqual(t, stored.SSNSealed, twin.SSNSealed)
 	require.Equal(t, stored.SSNLastFourBirthdayIndex, twin.SSNLastFourBirthdayIndex)
-	moved := w.syncWith(t, "C-2", "collections", func(in *schedule.SyncInput) { in.SSNLastFour, in.Birthday = none, val("1985-06-16") }).Customer
+	moved := w.syncWith(t, "C-2", "collections", func(in *schedule.SyncCustomerScheduleInput) { in.SSNLastFour, in.Birthday = none, val("1985-06-16") }).Customer
 	require.NotEqual(t, stored.SSNLastFourBirthdayIndex, moved.SSNLastFourBirthdayIndex, "the index is of the digits and the birthday")
 
 	// Other last digits prove the full number wrong.
@@ -390,11 +390,11 @@ func TestSearchText(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.taskType(t, "collections", nil)
-	c := w.syncWith(t, "Ref-77", "collections", func(in *schedule.SyncInput) { in.MiddleName = val("JO") }).Customer
+	c := w.syncWith(t, "Ref-77", "collections", func(in *schedule.SyncCustomerScheduleInput) { in.MiddleName = val("JO") }).Customer
 	require.Equal(t, "ann jo lee ann.lee@example.com ref-77 12125551212", c.SearchText)
 	w.Exec(t, "INSERT INTO customer_identifiers (organization_id, id, customer_id, source, source_id, created_at) VALUES ($1, $2, $3, 'crm', 'CRM-9', now())", w.Viewer.OrganizationID, uuid.New(), c.UUID)
 	w.Exec(t, "INSERT INTO customer_phones (organization_id, id, customer_id, label, number, created_at, updated_at) VALUES ($1, $2, $3, 'WORK', '+13475550101', now(), now())", w.Viewer.OrganizationID, uuid.New(), c.UUID)
-	c = w.syncWith(t, "Ref-77", "collections", func(in *schedule.SyncInput) { in.LastName = val("Ray") }).Customer
+	c = w.syncWith(t, "Ref-77", "collections", func(in *schedule.SyncCustomerScheduleInput) { in.LastName = val("Ray") }).Customer
 	require.Equal(t, "ann jo ray ann.lee@example.com ref-77 12125551212 13475550101 crm-9", c.SearchText)
 	require.Equal(t, c.SearchText, w.record(t, c.UUID).Customer.SearchText)
 }
@@ -409,10 +409,10 @@ func TestSwitchingTheTaskTypeSupersedes(t *testing.T) {
 	require.Equal(t, first.TasksCreated, second.ExistingTasksRemoved)
 	require.Equal(t, 3, second.TasksCreated)
 	require.Len(t, w.tasks(t, id), 3)
-	require.Equal(t, map[uuid.UUID]schedule.Status{collections.UUID: schedule.Superseded, welcome.UUID: schedule.Active}, w.schedules(t, id))
+	require.Equal(t, map[uuid.UUID]schedule.ScheduleStatus{collections.UUID: schedule.Superseded, welcome.UUID: schedule.Active}, w.schedules(t, id))
 	third := w.syncWith(t, "C-1", "collections", nil)
 	require.Equal(t, first.Schedule.UUID, third.Schedule.UUID, "one schedule per task type")
-	require.Equal(t, map[uuid.UUID]schedule.Status{collections.UUID: schedule.Active, welcome.UUID: schedule.Superseded}, w.schedules(t, id))
+	require.Equal(t, map[uuid.UUID]schedule.ScheduleStatus{collections.UUID: schedule.Active, welcome.UUID: schedule.Superseded}, w.schedules(t, id))
 	require.Equal(t, int32(2), third.Schedule.PlanNumber)
 	require.Equal(t, third.Schedule.Version, w.active(t, id).Version)
 	for _, task := range w.tasks(t, id) {
@@ -434,7 +434,7 @@ func TestHeldTasksAreNeverRemoved(t *testing.T) {
 	dialer := w.dialer()
 	claims := w.claim(t, dialer, 10).Claims
 	require.Len(t, claims, 2)
-	_, err := w.Renew(t.Context(), dialer, schedule.RenewInput{ID: claims[0].Task.ID(), CallStarted: val(true)})
+	_, err := w.Renew(t.Context(), dialer, schedule.RenewCallTaskInput{ID: claims[0].Task.ID(), CallStarted: val(true)})
 	require.NoError(t, err)
 	for i := range ids {
 		r := w.syncWith(t, fmt.Sprint("C-", i), "welcome", nil)

@@ -15,26 +15,26 @@ import (
 // TaskType is an organization's kind of call task: a cadence and its rules. Integrators name it as taskType.
 type TaskType struct {
 	entity.Row
-	Name               string                `db:"name" audit:"name"`
-	Description        *string               `db:"description"`
-	Purpose            calling.Purpose       `db:"purpose" audit:"purpose"`
-	MaxAttempts        int32                 `db:"max_attempts"`
-	MaxAttemptsPerDay  int32                 `db:"max_attempts_per_day"`
-	MinIntervalMinutes int32                 `db:"min_interval_minutes"`
-	HorizonDays        int32                 `db:"horizon_days"`
-	DaySet             calling.Weekdays      `db:"days"`
-	WindowFrom         civil.LocalTime       `db:"window_from"`
-	WindowTo           civil.LocalTime       `db:"window_to"`
-	Preferred          LocalTimes            `db:"preferred_times"`
-	SkipHolidays       bool                  `db:"skip_holidays"`
-	JitterMinutes      int32                 `db:"jitter_minutes"`
-	EndGuardMinutes    int32                 `db:"end_guard_minutes"`
-	RegulationF        calling.RegFMode      `db:"reg_f_mode"`
-	PerPhone24hLimit   int32                 `db:"per_phone_24h_limit"`
-	OnExhausted        calling.OnExhausted   `db:"on_exhausted"`
-	QuietBehavior      calling.QuietBehavior `db:"quiet_behavior"`
-	Priority           int32                 `db:"priority"`
-	ArchivedAt         *time.Time            `db:"archived_at"`
+	Name               string                  `db:"name" audit:"name"`
+	Description        *string                 `db:"description"`
+	Purpose            calling.CallPurpose     `db:"purpose" audit:"purpose"`
+	MaxAttempts        int32                   `db:"max_attempts"`
+	MaxAttemptsPerDay  int32                   `db:"max_attempts_per_day"`
+	MinIntervalMinutes int32                   `db:"min_interval_minutes"`
+	HorizonDays        int32                   `db:"horizon_days"`
+	DaySet             calling.Weekdays        `db:"days"`
+	WindowFrom         civil.LocalTime         `db:"window_from"`
+	WindowTo           civil.LocalTime         `db:"window_to"`
+	Preferred          LocalTimes              `db:"preferred_times"`
+	SkipHolidays       bool                    `db:"skip_holidays"`
+	JitterMinutes      int32                   `db:"jitter_minutes"`
+	EndGuardMinutes    int32                   `db:"end_guard_minutes"`
+	RegulationF        calling.RegulationFMode `db:"reg_f_mode"`
+	PerPhone24hLimit   int32                   `db:"per_phone_24h_limit"`
+	OnExhausted        calling.OnExhausted     `db:"on_exhausted"`
+	QuietBehavior      calling.QuietBehavior   `db:"quiet_behavior"`
+	Priority           int32                   `db:"priority"`
+	ArchivedAt         *time.Time              `db:"archived_at"`
 }
 
 // TaskTypes declares the task types.
@@ -67,7 +67,7 @@ func (t *TaskType) Policy() calling.Policy {
 }
 
 // put takes the cadence over from a policy.
-func (t *TaskType) put(p calling.Policy) {
+func (t *TaskType) setPolicy(p calling.Policy) {
 	t.Purpose, t.MaxAttempts, t.MaxAttemptsPerDay = p.Purpose, int32(p.MaxAttempts), int32(p.MaxAttemptsPerDay)
 	t.MinIntervalMinutes, t.HorizonDays, t.DaySet = int32(p.MinIntervalMinutes), int32(p.HorizonDays), p.Days
 	t.WindowFrom, t.WindowTo, t.Preferred, t.SkipHolidays = p.Window.From, p.Window.To, p.PreferredTimes, p.SkipHolidays

@@ -35,7 +35,7 @@ func (s *Service) CreateTaskType(ctx context.Context, v *viewer.Viewer, in Creat
 		p.Purpose = in.Purpose
 		in.apply(&p, c)
 		validatePolicy(p, c)
-		t.put(p)
+		t.setPolicy(p)
 	})
 }
 
@@ -47,7 +47,7 @@ func (s *Service) UpdateTaskType(ctx context.Context, v *viewer.Viewer, id relay
 		p := t.Policy()
 		in.apply(&p, c)
 		validatePolicy(p, c)
-		t.put(p)
+		t.setPolicy(p)
 	})
 }
 
@@ -76,15 +76,15 @@ func validatePolicy(p calling.Policy, c *fault.Check) {
 // FindTaskType returns one task type by exactly one of two ways. Neither or both is BAD_USER_INPUT, none found
 // is NOT_FOUND.
 func FindTaskType(ctx context.Context, q db.Querier, sc db.Scope, id *uuid.UUID, name *string) (*TaskType, error) {
-	w, err := WhichTaskType(id, name)
+	w, err := TaskTypeByKey(id, name)
 	if err != nil {
 		return nil, err
 	}
 	return TaskTypes.One(ctx, q, sc, w)
 }
 
-// WhichTaskType is the condition of [FindTaskType]. The error is BAD_USER_INPUT.
-func WhichTaskType(id *uuid.UUID, name *string) (db.Where, error) {
+// TaskTypeByKey is the condition of [FindTaskType]. The error is BAD_USER_INPUT.
+func TaskTypeByKey(id *uuid.UUID, name *string) (db.Where, error) {
 	if (id == nil) == (name == nil) {
 		return db.Where{}, fault.New(fault.BadUserInput, "Give exactly one of id and name.")
 	}

@@ -64,11 +64,11 @@ func TestTaskTypeFields(t *testing.T) {
 	}
 	at := func(text string) civil.LocalTime { return clock(t, text) }
 	for want, in := range map[string]schedule.Cadence{
-		"REQUIRED input.purpose":                      {Purpose: null[calling.Purpose]()},
+		"REQUIRED input.purpose":                      {Purpose: null[calling.CallPurpose]()},
 		"REQUIRED input.windowFrom":                   {WindowFrom: null[civil.LocalTime]()},
 		"REQUIRED input.windowTo":                     {WindowTo: null[civil.LocalTime]()},
 		"REQUIRED input.skipHolidays":                 {SkipHolidays: null[bool]()},
-		"REQUIRED input.regulationF":                  {RegulationF: null[calling.RegFMode]()},
+		"REQUIRED input.regulationF":                  {RegulationF: null[calling.RegulationFMode]()},
 		"REQUIRED input.onExhausted":                  {OnExhausted: null[calling.OnExhausted]()},
 		"REQUIRED input.quietBehavior":                {QuietBehavior: null[calling.QuietBehavior]()},
 		"REQUIRED input.days":                         {Days: graphql.OmittableOf[[]calling.Weekday](nil)},

@@ -74,8 +74,8 @@ func (w *world) taskType(t testing.TB, name string, change func(*schedule.Create
 }
 
 // input is a complete customer of New York.
-func input(reference, taskType string) schedule.SyncInput {
-	return schedule.SyncInput{
+func input(reference, taskType string) schedule.SyncCustomerScheduleInput {
+	return schedule.SyncCustomerScheduleInput{
 		TaskType: taskType,
 		Fields: customer.Fields{
 			ReferenceID: reference, FirstName: val("Ann"), LastName: val("Lee"), Email: val("ann.lee@example.com"),
@@ -85,7 +85,7 @@ func input(reference, taskType string) schedule.SyncInput {
 	}
 }
 
-func (w *world) sync(t testing.TB, in schedule.SyncInput) *schedule.SyncResult {
+func (w *world) sync(t testing.TB, in schedule.SyncCustomerScheduleInput) *schedule.SyncResult {
 	t.Helper()
 	r, err := w.Sync(t.Context(), w.Viewer, in)
 	require.NoError(t, err)
@@ -94,7 +94,7 @@ func (w *world) sync(t testing.TB, in schedule.SyncInput) *schedule.SyncResult {
 }
 
 // syncWith is sync of a complete customer with a change.
-func (w *world) syncWith(t testing.TB, reference, taskType string, change func(*schedule.SyncInput)) *schedule.SyncResult {
+func (w *world) syncWith(t testing.TB, reference, taskType string, change func(*schedule.SyncCustomerScheduleInput)) *schedule.SyncResult {
 	t.Helper()
 	in := input(reference, taskType)
 	if change != nil {
@@ -106,7 +106,7 @@ func (w *world) syncWith(t testing.TB, reference, taskType string, change func(*
 // claim claims up to n tasks for the viewer.
 func (w *world) claim(t testing.TB, v *viewer.Viewer, n int32) *schedule.ClaimResult {
 	t.Helper()
-	r, err := w.ClaimTasks(t.Context(), v, schedule.ClaimInput{Limit: val(n)})
+	r, err := w.ClaimTasks(t.Context(), v, schedule.ClaimCallTasksInput{Limit: val(n)})
 	require.NoError(t, err)
 	return r
 }
@@ -119,14 +119,14 @@ func (w *world) claimOne(t testing.TB, v *viewer.Viewer) *schedule.CallTask {
 	return r.Claims[0].Task
 }
 
-func (w *world) complete(t testing.TB, v *viewer.Viewer, task *schedule.CallTask, outcome calling.Outcome) *schedule.CallResult {
+func (w *world) complete(t testing.TB, v *viewer.Viewer, task *schedule.CallTask, outcome calling.CallOutcome) *schedule.CallResult {
 	t.Helper()
-	r, err := w.Complete(t.Context(), v, schedule.CompleteInput{ID: task.ID(), Outcome: outcome})
+	r, err := w.Complete(t.Context(), v, schedule.CompleteCallTaskInput{ID: task.ID(), Outcome: outcome})
 	require.NoError(t, err)
 	return r
 }
 
-func (w *world) tasks(t testing.TB, customerID uuid.UUID, states ...calling.State) []*schedule.CallTask {
+func (w *world) tasks(t testing.TB, customerID uuid.UUID, states ...calling.CallTaskState) []*schedule.CallTask {
 	t.Helper()
 	where := db.Where{}.And("c.customer_id = ?", customerID)
 	all, err := schedule.CallTasks.List(t.Context(), w.Pool, w.Viewer.Scope(), where, db.Page{Order: db.By("due_at")})
@@ -164,11 +164,11 @@ func (w *world) active(t testing.TB, customerID uuid.UUID) *schedule.Schedule {
 	return rows[0]
 }
 
-func (w *world) schedules(t testing.TB, customerID uuid.UUID) map[uuid.UUID]schedule.Status {
+func (w *world) schedules(t testing.TB, customerID uuid.UUID) map[uuid.UUID]schedule.ScheduleStatus {
 	t.Helper()
 	rows, err := schedule.Schedules.List(t.Context(), w.Pool, w.Viewer.Scope(), db.Where{}.And("c.customer_id = ?", customerID), db.Page{Order: db.By("created_at")})
 	require.NoError(t, err)
-	out := map[uuid.UUID]schedule.Status{}
+	out := map[uuid.UUID]schedule.ScheduleStatus{}
 	for _, s := range rows {
 		out[s.TaskTypeID] = s.Status
 	}
@@ -254,8 +254,8 @@ func clock(t fataler, text string) civil.LocalTime {
 	return c
 }
 
-func codes(denials []calling.Denial) []calling.RuleCode {
-	var out []calling.RuleCode
+func codes(denials []calling.CallDenial) []calling.CallRule {
+	var out []calling.CallRule
 	for _, d := range denials {
 		out = append(out, d.Rule)
 	}

@@ -1,8 +1,6 @@
 package webhook
 
 import (
-	"io"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -61,18 +59,6 @@ const (
 	Failed    State = "FAILED"
 )
 
-// States lists the states.
-var States = []State{Pending, Delivered, Failed}
-
-// IsValid reports whether s is a state.
-func (s State) IsValid() bool { return slices.Contains(States, s) }
-
-// MarshalGQL writes the enum WebhookDeliveryState.
-func (s State) MarshalGQL(w io.Writer) { marshalEnum(w, s) }
-
-// UnmarshalGQL reads the enum WebhookDeliveryState.
-func (s *State) UnmarshalGQL(v any) error { return unmarshalEnum(s, v, States) }
-
 // Failure is why an attempt, or the delivery, failed: a closed list, since the words of the other side are never
 // kept. It is bound to the GraphQL enum WebhookFailure.
 type Failure string
@@ -101,12 +87,3 @@ const (
 
 // Failures lists the failures.
 var Failures = []Failure{FailureStatus, FailureRedirect, FailureGone, FailureTimeout, FailureUnreachable, FailureCertificate, FailurePrivateAddress, FailureDisabled, FailureExpired}
-
-// IsValid reports whether f is a failure.
-func (f Failure) IsValid() bool { return slices.Contains(Failures, f) }
-
-// MarshalGQL writes the enum WebhookFailure.
-func (f Failure) MarshalGQL(w io.Writer) { marshalEnum(w, f) }
-
-// UnmarshalGQL reads the enum WebhookFailure.
-func (f *Failure) UnmarshalGQL(v any) error { return unmarshalEnum(f, v, Failures) }

@@ -14,7 +14,7 @@ func TestDocumentNamesEverything(t *testing.T) {
 	require.NoError(t, err)
 	text := string(raw)
 	for _, e := range EventTypes {
-		require.Contains(t, text, "| `"+e.Wire()+"` | `"+string(e)+"` |")
+		require.Contains(t, text, "| `"+e.Name()+"` | `"+string(e)+"` |")
 	}
 	for _, f := range Failures {
 		require.Contains(t, text, "| `"+string(f)+"` |")

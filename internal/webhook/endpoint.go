@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"io"
 	"slices"
 	"time"
 
@@ -80,15 +79,3 @@ const (
 	// DisabledGone is the endpoint's own wish: it answered 410 Gone.
 	DisabledGone DisabledReason = "GONE"
 )
-
-// DisabledReasons lists the reasons.
-var DisabledReasons = []DisabledReason{DisabledByHand, DisabledFailing, DisabledGone}
-
-// IsValid reports whether r is a reason.
-func (r DisabledReason) IsValid() bool { return slices.Contains(DisabledReasons, r) }
-
-// MarshalGQL writes the enum WebhookDisabledReason.
-func (r DisabledReason) MarshalGQL(w io.Writer) { marshalEnum(w, r) }
-
-// UnmarshalGQL reads the enum WebhookDisabledReason.
-func (r *DisabledReason) UnmarshalGQL(v any) error { return unmarshalEnum(r, v, DisabledReasons) }

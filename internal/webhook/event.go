@@ -3,9 +3,7 @@ package webhook
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -34,16 +32,10 @@ const (
 var EventTypes = []EventType{CustomerCreated, CustomerUpdated, CustomerDeleted, CustomerMerged, ScheduleSynced, Ping}
 
 // Wire is the name that receivers see, such as customer.created.
-func (e EventType) Wire() string { return strings.ToLower(strings.ReplaceAll(string(e), "_", ".")) }
+func (e EventType) Name() string { return strings.ToLower(strings.ReplaceAll(string(e), "_", ".")) }
 
 // IsValid reports whether e is a kind of event.
 func (e EventType) IsValid() bool { return slices.Contains(EventTypes, e) }
-
-// MarshalGQL writes the enum WebhookEventType.
-func (e EventType) MarshalGQL(w io.Writer) { marshalEnum(w, e) }
-
-// UnmarshalGQL reads the enum WebhookEventType.
-func (e *EventType) UnmarshalGQL(v any) error { return unmarshalEnum(e, v, EventTypes) }
 
 // Customer names the customer that an event is about, without a personal value.
 type Customer struct {
@@ -109,10 +101,10 @@ type data struct {
 	Endpoint *relay.ID  `json:"endpoint,omitempty"`
 }
 
-// envelop makes the body of an event and the id by which receivers tell repetitions.
-func envelop(organizationID uuid.UUID, typ EventType, d data, at time.Time) (eventID string, body db.JSON, err error) {
+// newEnvelope returns the body of an event and the event's id, by which receivers drop duplicates.
+func newEnvelope(organizationID uuid.UUID, typ EventType, d data, at time.Time) (eventID string, body db.JSON, err error) {
 	e := envelope{
-		ID: relay.ID{Prefix: eventPrefix, UUID: db.NewID()}.String(), Type: typ.Wire(), Data: d,
+		ID: relay.ID{Prefix: eventPrefix, UUID: db.NewID()}.String(), Type: typ.Name(), Data: d,
 		// As the API writes a DateTime.
 		OccurredAt:     at.UTC().Format("2006-01-02T15:04:05.000Z07:00"),
 		OrganizationID: relay.ID{Prefix: "org", UUID: organizationID}.String(),
@@ -121,17 +113,4 @@ func envelop(organizationID uuid.UUID, typ EventType, d data, at time.Time) (eve
 		return "", nil, fmt.Errorf("write event %s: %w", e.Type, err)
 	}
 	return e.ID, body, nil
-}
-
-// marshalEnum writes an enum value as GraphQL wants it.
-func marshalEnum[T ~string](w io.Writer, v T) { _, _ = io.WriteString(w, strconv.Quote(string(v))) }
-
-// unmarshalEnum reads an enum value; the error lists what would be right and does not repeat the input.
-func unmarshalEnum[T ~string](to *T, v any, values []T) error {
-	text, ok := v.(string)
-	if !ok || !slices.Contains(values, T(text)) {
-		return fmt.Errorf("value must be one of %v", values)
-	}
-	*to = T(text)
-	return nil
 }

@@ -68,7 +68,7 @@ func (o *Outbox) Emit(ctx context.Context, tx *db.Tx, v *viewer.Viewer, events .
 		if !slices.ContainsFunc(endpoints, func(p *Endpoint) bool { return p.wants(e.Type) }) {
 			continue
 		}
-		id, body, err := envelop(v.OrganizationID, e.Type, data{Customer: &e.Customer, Schedule: e.Schedule, Merged: e.Merged, Changed: e.Changed}, tx.Now)
+		id, body, err := newEnvelope(v.OrganizationID, e.Type, data{Customer: &e.Customer, Schedule: e.Schedule, Merged: e.Merged, Changed: e.Changed}, tx.Now)
 		if err != nil {
 			return err
 		}

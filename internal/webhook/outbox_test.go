@@ -74,11 +74,11 @@ func TestEmitReachesTheEndpointsThatWantIt(t *testing.T) {
 	got := map[string]uuid.UUIDs{}
 	ids := map[string]map[string]bool{}
 	for _, d := range w.deliveries(t) {
-		got[d.Event.Wire()] = append(got[d.Event.Wire()], d.EndpointID)
-		if ids[d.Event.Wire()] == nil {
-			ids[d.Event.Wire()] = map[string]bool{}
+		got[d.Event.Name()] = append(got[d.Event.Name()], d.EndpointID)
+		if ids[d.Event.Name()] == nil {
+			ids[d.Event.Name()] = map[string]bool{}
 		}
-		ids[d.Event.Wire()][d.EventID] = true
+		ids[d.Event.Name()][d.EventID] = true
 	}
 	require.Len(t, got, 2)
 	require.ElementsMatch(t, uuid.UUIDs{both.UUID}, got["customer.created"])

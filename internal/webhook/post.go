@@ -27,7 +27,7 @@ func (c *Courier) post(ctx context.Context, url string, d *Delivery, secrets []p
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "Caseload")
-	req.Header.Set(HeaderEvent, d.Event.Wire())
+	req.Header.Set(HeaderEvent, d.Event.Name())
 	req.Header.Set(HeaderDelivery, d.ID().String())
 	req.Header.Set(HeaderSignature, sign(secrets, d.Payload, c.now()))
 	resp, err := c.http.Do(req)

@@ -99,7 +99,7 @@ func TestWireNames(t *testing.T) {
 	t.Parallel()
 	var wire []string
 	for _, e := range EventTypes {
-		wire = append(wire, e.Wire())
+		wire = append(wire, e.Name())
 	}
 	require.Equal(t, []string{"customer.created", "customer.updated", "customer.deleted", "customer.merged", "schedule.synced", "ping"}, wire)
 }

@@ -176,7 +176,7 @@ func (s *Service) Ping(ctx context.Context, v *viewer.Viewer, in PingEndpointInp
 		}
 		tx.Keep(&d)
 		id := e.ID()
-		eventID, body, err := envelop(v.OrganizationID, Ping, data{Endpoint: &id}, tx.Now)
+		eventID, body, err := newEnvelope(v.OrganizationID, Ping, data{Endpoint: &id}, tx.Now)
 		if err != nil {
 			return err
 		}

@@ -29,6 +29,38 @@ func upsertFile(format bulk.Format) bulk.CreateInput {
 	return bulk.CreateInput{Kind: bulk.UpsertCustomers, Format: format, Source: val("crm")}
 }
 
+// In files the values of enums are texts, which no schema has checked: what is not one of them is refused by name.
+func TestFilesRefuseUnknownEnumValues(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.bulk(t)
+	for format, content := range map[bulk.Format]string{
+		bulk.JSONL: `{"sourceId": "1", "firstName": "Ann", "gender": "UNHEARD", "address": {"label": "WORKSHOP", "city": "Albany"}}`,
+		bulk.CSV:   "sourceId,firstName,gender,address.label,address.city\n1,Ann,UNHEARD,WORKSHOP,Albany\n",
+	} {
+		_, results := b.Import(t, w.v, upsertFile(format), content)
+		require.Len(t, results, 1)
+		require.Equal(t, []string{"INVALID gender", "INVALID addresses.0.label"}, results[0].Wrong(), format)
+		messages := ""
+		for _, e := range results[0].UserErrors {
+			messages += e.Message
+		}
+		for _, allowed := range append(names(customer.Genders), names(customer.AddressLabels)...) {
+			require.Contains(t, messages, allowed, format)
+		}
+		require.NotContains(t, messages, "UNHEARD")
+		require.NotContains(t, messages, "WORKSHOP")
+	}
+	require.Empty(t, all(t, w, customer.Table))
+}
+
+func names[T ~string](words customer.Words[T]) (names []string) {
+	for _, w := range words {
+		names = append(names, string(w.Value))
+	}
+	return names
+}
+
 func TestAFileOfUpserts(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -27,11 +27,11 @@ func TestWhatIsToldOfADuplicateCountsForTheSurvivor(t *testing.T) {
 
 	id := p[1].Customer.ID()
 	noted, err := w.Schedules.AddInconvenientTime(t.Context(), o.System, schedule.AddInconvenientTimeInput{
-		Whose: schedule.Whose{CustomerID: val(id)}, Days: []calling.Weekday{"MONDAY"}, StartsAt: civil.MustLocalTime(12, 0), EndsAt: civil.MustLocalTime(13, 0)})
+		CustomerRef: schedule.CustomerRef{CustomerID: val(id)}, Days: []calling.Weekday{"MONDAY"}, StartsAt: civil.MustLocalTime(12, 0), EndsAt: civil.MustLocalTime(13, 0)})
 	require.NoError(t, err)
-	require.Equal(t, p[0].Customer.UUID, noted.Inconvenience.CustomerID)
+	require.Equal(t, p[0].Customer.UUID, noted.InconvenientTime.CustomerID)
 
-	result, err := w.Schedules.RecordCall(t.Context(), o.System, schedule.RecordInput{Whose: schedule.Whose{ReferenceID: val(p[1].ReferenceID)},
+	result, err := w.Schedules.RecordCall(t.Context(), o.System, schedule.RecordCallInput{CustomerRef: schedule.CustomerRef{ReferenceID: val(p[1].ReferenceID)},
 		Direction: calling.Inbound, Outcome: calling.DNCRequested, PhoneNumber: val("+12125550123")})
 	require.NoError(t, err)
 	require.Equal(t, p[0].Customer.UUID, result.Customer.UUID)
