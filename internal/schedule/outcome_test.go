@@ -13,6 +13,7 @@ import (
 	"caseload/internal/dbtest"
 	"caseload/internal/relay"
 	"caseload/internal/schedule"
+	"caseload/internal/viewer"
 )
 
 // called is a customer whose first call is claimed.
@@ -380,7 +381,7 @@ func TestClaimOneWithAnOverride(t *testing.T) {
 	require.Nil(t, claim)
 	require.Equal(t, calling.RuleSevenDaysAfterConversation, denials[0].Rule)
 	require.Equal(t, calling.Pending, w.task(t, task.UUID).State)
-	weak := dbtest.NewViewer(w.Viewer.OrganizationID)
+	weak := dbtest.NewViewer(w.Viewer.OrganizationID, viewer.SchedulesWrite)
 	_, _, err = w.ClaimOne(t.Context(), weak, schedule.ClaimCallTaskInput{ID: task.ID(), OverrideReason: val("short")})
 	require.Equal(t, []string{"INVALID input.overrideReason", "NOT_ALLOWED input.overrideReason"}, refused(t, err))
 	claim, denials, err = w.ClaimOne(t.Context(), w.Viewer, schedule.ClaimCallTaskInput{ID: task.ID(), OverrideReason: val("the customer asked for this call by letter")})
