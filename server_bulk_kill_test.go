@@ -18,7 +18,7 @@ import (
 )
 
 const createBulkDocument = `mutation ($file: Upload!) {
-	createBulkOperation(input: {kind: UPSERT_CUSTOMERS, format: JSONL, source: "kill", file: $file}) { bulkOperation { id } userErrors { code message } }
+	createBulkOperation(input: {kind: UPSERT_CUSTOMERS, format: JSONL, upsertCustomers: {source: "kill"}, file: $file}) { bulkOperation { id } userErrors { code message } }
 }`
 
 const bulkDocument = `query ($id: ID!) {

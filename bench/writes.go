@@ -329,7 +329,7 @@ func (t *tenant) upload(ctx context.Context, path string) (string, error) {
 		return "", fmt.Errorf("open customers: %w", err)
 	}
 	defer file.Close() //nolint:errcheck // only read
-	const operations = `{"query":"mutation Import($input: CreateBulkOperationInput!) { createBulkOperation(input: $input) { bulkOperation { id } userErrors { code message path } } }","variables":{"input":{"kind":"UPSERT_CUSTOMERS","format":"JSONL","source":"bench","file":null}}}`
+	const operations = `{"query":"mutation Import($input: CreateBulkOperationInput!) { createBulkOperation(input: $input) { bulkOperation { id } userErrors { code message path } } }","variables":{"input":{"kind":"UPSERT_CUSTOMERS","format":"JSONL","upsertCustomers":{"source":"bench"},"file":null}}}`
 	body, to := io.Pipe()
 	form := multipart.NewWriter(to)
 	go func() {

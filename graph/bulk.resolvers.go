@@ -17,25 +17,25 @@ func (r *bulkOperationChangeResolver) BulkOperation(ctx context.Context, obj *bu
 	return r.edges.Nodes.BulkOperation.Load(ctx, obj.OperationID)
 }
 
-func (r *mutationResolver) CreateBulkOperation(ctx context.Context, input model.CreateBulkOperationInput) (*model.CreateBulkOperationPayload, error) {
+func (r *mutationResolver) CreateBulkOperation(ctx context.Context, input model.CreateBulkOperationInput) (*model.BulkOperationPayload, error) {
 	o, err := once(ctx, r.Resolver, func(ctx context.Context) (*bulk.Operation, error) {
 		return r.createBulkOperation(ctx, input)
 	})
 	errs, err := refused(err)
-	return &model.CreateBulkOperationPayload{BulkOperation: o, UserErrors: errs}, err
+	return &model.BulkOperationPayload{BulkOperation: o, UserErrors: errs}, err
 }
 
-func (r *mutationResolver) CreateCustomerExport(ctx context.Context, input model.CreateCustomerExportInput) (*model.CreateCustomerExportPayload, error) {
+func (r *mutationResolver) CreateExport(ctx context.Context, input model.CreateExportInput) (*model.BulkOperationPayload, error) {
 	o, err := once(ctx, r.Resolver, func(ctx context.Context) (*bulk.Operation, error) {
-		return r.createExport(ctx, bulk.ExportCustomers, input.Filter.Value())
+		return r.createExport(ctx, input)
 	})
 	errs, err := refused(err)
-	return &model.CreateCustomerExportPayload{BulkOperation: o, UserErrors: errs}, err
+	return &model.BulkOperationPayload{BulkOperation: o, UserErrors: errs}, err
 }
 
-func (r *mutationResolver) CancelBulkOperation(ctx context.Context, input bulk.CancelInput) (*model.CancelBulkOperationPayload, error) {
+func (r *mutationResolver) CancelBulkOperation(ctx context.Context, input bulk.CancelInput) (*model.BulkOperationPayload, error) {
 	o, errs, err := change(ctx, r.Resolver, r.bulk.Cancel, input)
-	return &model.CancelBulkOperationPayload{BulkOperation: o, UserErrors: errs}, err
+	return &model.BulkOperationPayload{BulkOperation: o, UserErrors: errs}, err
 }
 
 func (r *queryResolver) BulkOperation(ctx context.Context, id relay.ID) (*bulk.Operation, error) {

@@ -20,19 +20,32 @@ import (
 )
 
 const (
-	uploadLines = `mutation ($file: Upload!, $kind: BulkOperationKind!, $format: BulkOperationFormat!, $source: String) {
-		createBulkOperation(input: {kind: $kind, format: $format, source: $source, file: $file}) { bulkOperation { id state kind fileName byteSize progress } userErrors { code message path } } }`
+	uploadLines = `mutation ($file: Upload!, $kind: BulkOperationKind!, $format: BulkOperationFormat!, $upsert: UpsertCustomersOptions, $create: CreateCustomersOptions) {
+		createBulkOperation(input: {kind: $kind, format: $format, upsertCustomers: $upsert, createCustomers: $create, file: $file}) { bulkOperation { id state kind fileName byteSize progress } userErrors { code message path } } }`
 	operationNow = `query ($id: ID!) { bulkOperation(id: $id) { id state lineCount processedCount createdCount updatedCount unchangedCount failedCount skippedCount
 		progress messages resultsUrl expiresAt finishedAt cancelRequested } }`
 	watchOperations = `subscription ($id: ID) { bulkOperationChanged(id: $id) { state occurredAt bulkOperation { id state processedCount lineCount progress } } }`
-	exportAll       = `mutation { createCustomerExport(input: {}) { bulkOperation { id } } }`
+	exportAll       = `mutation { createExport(input: {kind: EXPORT_CUSTOMERS}) { bulkOperation { id } } }`
 	cancelOperation = `mutation ($id: ID!) { cancelBulkOperation(input: {id: $id}) { bulkOperation { id state cancelRequested version } userErrors { code } } }`
 )
+
+// importing are the variables of an import; source is where rows without their own come from, or nil.
+func importing(kind bulk.KindName, format bulk.Format, source any) vars {
+	v := vars{"kind": string(kind), "format": string(format)}
+	switch {
+	case source == nil:
+	case kind == bulk.CreateCustomers:
+		v["create"] = vars{"sourceOrganizationId": source}
+	default:
+		v["upsert"] = vars{"source": source}
+	}
+	return v
+}
 
 // begin uploads a file and returns the id of the operation.
 func begin(t testing.TB, w *graphtest.World, key string, kind bulk.KindName, format bulk.Format, source any, content string) string {
 	t.Helper()
-	r := w.Upload(t, key, uploadLines, vars{"kind": string(kind), "format": string(format), "source": source}, graphtest.File{Name: "customers." + strings.ToLower(string(format)), Content: content})
+	r := w.Upload(t, key, uploadLines, importing(kind, format, source), graphtest.File{Name: "customers." + strings.ToLower(string(format)), Content: content})
 	require.Empty(t, r.Errors, r.Body)
 	require.Empty(t, r.At("createBulkOperation.userErrors"), r.Body)
 	require.Equal(t, "PENDING", r.At("createBulkOperation.bulkOperation.state"), r.Body)
@@ -260,8 +273,8 @@ func TestCustomerExport(t *testing.T) {
 	f := w.Hire(t, w.Server, nil)
 	people := w.Harbor.People(t, 5)
 	stranger := w.Summit.Person(t)
-	created := w.OK(t, w.Harbor.Key, `mutation ($ref: String!) { createCustomerExport(input: {filter: {referenceId: {neq: $ref}}}) { bulkOperation { id state } userErrors { code } } }`, vars{"ref": people[0].ReferenceID})
-	id := created.Text("createCustomerExport.bulkOperation.id")
+	created := w.OK(t, w.Harbor.Key, `mutation ($ref: String!) { createExport(input: {kind: EXPORT_CUSTOMERS, exportCustomers: {filter: {referenceId: {neq: $ref}}}}) { bulkOperation { id state } userErrors { code } } }`, vars{"ref": people[0].ReferenceID})
+	id := created.Text("createExport.bulkOperation.id")
 	r := end(t, w, f, w.Harbor, id)
 	require.Equal(t, []any{"COMPLETED", 4.0}, []any{r.At("bulkOperation.state"), r.At("bulkOperation.processedCount")}, r.Body)
 	content := w.Download(t, r.Text("bulkOperation.resultsUrl")).Body
@@ -319,7 +332,7 @@ func TestBulkSubscriptionPrincipals(t *testing.T) {
 
 	// Only the operation that was asked for, and none of another organization.
 	export := func() string {
-		return w.OK(t, w.Harbor.Key, exportAll, nil).Text("createCustomerExport.bulkOperation.id")
+		return w.OK(t, w.Harbor.Key, exportAll, nil).Text("createExport.bulkOperation.id")
 	}
 	cancel := func(id string) { w.OK(t, w.Harbor.Key, cancelOperation, vars{"id": id}) }
 	id := export()
@@ -353,7 +366,7 @@ func TestUploadWhoseOperationIsNotKnown(t *testing.T) {
 			_, err := w.Pool.Exec(t.Context(), prepare)
 			require.NoError(t, err)
 		}
-		r := w.Upload(t, w.Harbor.Key, uploadLines, vars{"kind": "UPSERT_CUSTOMERS", "format": "JSONL", "source": "LMS"}, file)
+		r := w.Upload(t, w.Harbor.Key, uploadLines, importing(bulk.UpsertCustomers, bulk.JSONL, "LMS"), file)
 		require.NotEmpty(t, r.Code(), r.Body)
 		require.Len(t, objects(t, w), kept, statement)
 	}

@@ -13,20 +13,18 @@ import (
 )
 
 const (
-	importFile = `mutation ($file: Upload!, $kind: BulkOperationKind!, $source: String) {
-		createBulkOperation(input: {kind: $kind, format: JSONL, source: $source, file: $file}) { bulkOperation { id } userErrors { code path } } }`
-	exportFile = `mutation ($filter: CustomerFilter) { createCustomerExport(input: {filter: $filter}) { bulkOperation { id } userErrors { code path } } }`
+	exportFile = `mutation ($filter: CustomerFilter) { createExport(input: {kind: EXPORT_CUSTOMERS, exportCustomers: {filter: $filter}}) { bulkOperation { id } userErrors { code path } } }`
 	readBulk   = `query ($id: ID!) { bulkOperation(id: $id) { state processedCount createdCount updatedCount unchangedCount failedCount resultsUrl } }`
 )
 
 // finish works on a bulk operation as a worker does, and returns its id.
-func finish(t *testing.T, w *graphtest.World, text string) string {
+func finish(t testing.TB, w *graphtest.World, o *graphtest.Tenant, text string) string {
 	t.Helper()
 	id, err := relay.ParseID(text)
 	require.NoError(t, err)
 	key, err := id.As(bulk.Operations.Prefix())
 	require.NoError(t, err)
-	require.NoError(t, bulk.NewRunner(w.Bulk).Run(t.Context(), w.Harbor.ID(), key))
+	require.NoError(t, bulk.NewRunner(w.Bulk).Run(t.Context(), o.ID(), key))
 	return text
 }
 
@@ -34,18 +32,18 @@ func finish(t *testing.T, w *graphtest.World, text string) string {
 func TestEveryKindOfFile(t *testing.T) {
 	t.Parallel()
 	w := graphtest.New(t)
-	for _, c := range []struct{ kind, source, file string }{
-		{"UPSERT_CUSTOMERS", "crm", `{"sourceId": "1", "firstName": "Ann", "dateOfBirth": "1985-06-15"}`},
-		{"CREATE_CUSTOMERS", "50004", `{"sourceCustomerId": "1", "firstName": "Eve", "accounts": [{"sourceAccountId": "A", "sourceCustomerIds": ["1"], "primarySourceCustomerId": "1", "status": "OPEN", "type": "DDA"}]}`},
-		{"SYNC_SCHEDULES", "", `{"id": "R-1", "taskType": "` + w.Harbor.TaskType + `", "firstName": "Kim", "lastName": "Lee", "email": "kim@example.com", "birthday": "1985-06-15", "ssnLastFour": "1234", "phoneNumber": "+12125551212", "timezone": "America/New_York", "streetAddress1": "1 Main St", "city": "New York", "state": "NY", "zipCode": "10001"}`},
+	for _, c := range []struct {
+		kind   bulk.KindName
+		source any
+		file   string
+	}{
+		{bulk.UpsertCustomers, "crm", `{"sourceId": "1", "firstName": "Ann", "dateOfBirth": "1985-06-15"}`},
+		{bulk.CreateCustomers, "50004", `{"sourceCustomerId": "1", "firstName": "Eve", "accounts": [{"sourceAccountId": "A", "sourceCustomerIds": ["1"], "primarySourceCustomerId": "1", "status": "OPEN", "type": "DDA"}]}`},
+		{bulk.SyncSchedules, nil, `{"id": "R-1", "taskType": "` + w.Harbor.TaskType + `", "firstName": "Kim", "lastName": "Lee", "email": "kim@example.com", "birthday": "1985-06-15", "ssnLastFour": "1234", "phoneNumber": "+12125551212", "timezone": "America/New_York", "streetAddress1": "1 Main St", "city": "New York", "state": "NY", "zipCode": "10001"}`},
 	} {
-		variables := vars{"kind": c.kind}
-		if c.source != "" {
-			variables["source"] = c.source
-		}
-		r := w.Upload(t, w.Harbor.Key, importFile, variables, graphtest.File{Name: "customers.jsonl", Content: c.file + "\n" + c.file + "\nnothing"})
+		r := w.Upload(t, w.Harbor.Key, uploadLines, importing(c.kind, bulk.JSONL, c.source), graphtest.File{Name: "customers.jsonl", Content: c.file + "\n" + c.file + "\nnothing"})
 		require.Equal(t, 0, r.Len("createBulkOperation.userErrors"), r.Body)
-		id := finish(t, w, r.Text("createBulkOperation.bulkOperation.id"))
+		id := finish(t, w, w.Harbor, r.Text("createBulkOperation.bulkOperation.id"))
 		r = w.OK(t, w.Harbor.Key, readBulk, vars{"id": id})
 		require.Equal(t, []any{"COMPLETED", 3.0, 1.0, 1.0}, []any{r.At("bulkOperation.state"), r.At("bulkOperation.processedCount"), r.At("bulkOperation.createdCount"), r.At("bulkOperation.failedCount")}, "%s: %s", c.kind, r.Body)
 		results := w.Download(t, r.Text("bulkOperation.resultsUrl"))
@@ -53,7 +51,7 @@ func TestEveryKindOfFile(t *testing.T) {
 	}
 
 	r := w.OK(t, w.Harbor.Key, exportFile, vars{"filter": vars{"firstName": vars{"in": []string{"Ann", "Eve", "Kim"}}}})
-	id := finish(t, w, r.Text("createCustomerExport.bulkOperation.id"))
+	id := finish(t, w, w.Harbor, r.Text("createExport.bulkOperation.id"))
 	r = w.OK(t, w.Harbor.Key, readBulk, vars{"id": id})
 	require.Equal(t, 3.0, r.At("bulkOperation.processedCount"), r.Body)
 	file := w.Download(t, r.Text("bulkOperation.resultsUrl"))
@@ -70,12 +68,12 @@ func TestFiltersThatAnExportRefuses(t *testing.T) {
 	t.Parallel()
 	w := graphtest.New(t)
 	r := w.OK(t, w.Harbor.Key, exportFile, vars{"filter": vars{"or": []any{vars{"ssn": "123-45-6789"}}}})
-	require.Equal(t, []any{"input", "filter", "or", "0", "ssn"}, r.At("createCustomerExport.userErrors.0.path"), r.Body)
+	require.Equal(t, []any{"input", "exportCustomers", "filter", "or", "0", "ssn"}, r.At("createExport.userErrors.0.path"), r.Body)
 	// Without the condition the file would have rows that the client meant to leave out.
 	for _, filter := range []vars{{"firstName": nil}, {"email": nil}, {"not": nil}, {"or": []any{vars{"isDeleted": nil}}}} {
 		r := w.Do(t, w.Harbor.Key, exportFile, vars{"filter": filter})
 		require.Equal(t, "BAD_USER_INPUT", r.Code(), r.Body)
 	}
 	r = w.OK(t, w.Harbor.Key, exportFile, vars{"filter": nil})
-	require.Equal(t, 0, r.Len("createCustomerExport.userErrors"), r.Body)
+	require.Equal(t, 0, r.Len("createExport.userErrors"), r.Body)
 }

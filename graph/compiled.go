@@ -42,11 +42,8 @@ var notCompiled = map[string]string{
 	"Query.callingHolidays": "the calendar merges the law with the organization's own rows",
 	"ImportRow.userErrors":  "the list is made of one JSON column",
 
-	"BulkOperation.source":      "one of the options, which are one JSON column",
-	"BulkOperation.language":    "one of the options, which are one JSON column",
-	"BulkOperation.errorPolicy": "one of the options, which are one JSON column",
-	"BulkOperation.progress":    "reckoned from the state and the counts",
-	"BulkOperation.resultsUrl":  "a link that is signed for this answer",
+	"BulkOperation.progress":   "reckoned from the state and the counts",
+	"BulkOperation.resultsUrl": "a link that is signed for this answer",
 }
 
 // computedFields is every field of an entity that is served by a method or a resolver of its row rather than by a
@@ -62,14 +59,17 @@ func computedFields(sealer *pii.Sealer) map[string]plan.Computed {
 		}),
 		"BulkOperation.cancelRequested": provided("cancel_requested_at"),
 		"BulkOperation.messages":        texts("messages"),
-		"BulkOperation.createdCount":    number("created_count"),
-		"BulkOperation.updatedCount":    number("updated_count"),
-		"BulkOperation.unchangedCount":  number("unchanged_count"),
-		"BulkOperation.failedCount":     number("failed_count"),
-		"BulkOperation.skippedCount":    number("skipped_count"),
-		"BulkOperation.processedCount":  number("processed_count"),
-		"WebhookEndpoint.events":        texts("events"),
-		"Customer.ssnProvided":          provided("ssn_sealed"),
+		"BulkOperation.options": {Columns: []string{"options"}, Append: func(dst []byte, cells [][]byte) ([]byte, error) {
+			return append(dst, (&bulk.Operation{OptionJSON: cells[0]}).Options()...), nil
+		}},
+		"BulkOperation.errorPolicy": {Columns: []string{"options"}, Append: func(dst []byte, cells [][]byte) ([]byte, error) {
+			if policy := (&bulk.Operation{OptionJSON: cells[0]}).ErrorPolicy(); policy != nil {
+				return plan.AppendString(dst, *policy), nil
+			}
+			return append(dst, "null"...), nil
+		}},
+		"WebhookEndpoint.events": texts("events"),
+		"Customer.ssnProvided":   provided("ssn_sealed"),
 		"Customer.ssnLastFour": sealed("ssn_last_four_sealed", func(row db.Row, cell []byte) (*string, error) {
 			return (&customer.Customer{Row: row, SSNLastFourSealed: cell}).LastFour(sealer)
 		}),
@@ -137,13 +137,6 @@ func texts(column string) plan.Computed {
 			return dst, err
 		}
 		return appendTexts(dst, list), nil
-	}}
-}
-
-// number writes a column of whole numbers, never NULL, whose field has another name in Go than in the schema.
-func number(column string) plan.Computed {
-	return plan.Computed{Columns: []string{column}, Append: func(dst []byte, cells [][]byte) ([]byte, error) {
-		return append(dst, cells[0]...), nil
 	}}
 }
 
@@ -278,14 +271,19 @@ var (
 	_ graphql.RootFieldInterceptor = (*compiled)(nil)
 )
 
-func newCompiled(schema *ast.Schema, edges *Edges, sealer *pii.Sealer, metrics *observe.Metrics, maxAnswer int) *compiled {
+// newCompiler gathers what plans are made of.
+func newCompiler(schema *ast.Schema, edges *Edges, sealer *pii.Sealer, maxAnswer int) *plan.Compiler {
 	d := plan.Declarations{
 		Schema: schema, Nodes: planNodes(edges), Singles: singles(), Computed: computedFields(sealer), Generated: notCompiled, MaxAnswer: maxAnswer,
 	}
 	for _, e := range gathered[interface{ Declaration() loader.Declaration }](edges) {
 		d.Edges = append(d.Edges, e.Declaration())
 	}
-	return &compiled{plans: plan.NewCache(plan.NewCompiler(d)), metrics: metrics, maxAnswer: maxAnswer}
+	return plan.NewCompiler(d)
+}
+
+func newCompiled(compiler *plan.Compiler, metrics *observe.Metrics, maxAnswer int) *compiled {
+	return &compiled{plans: plan.NewCache(compiler), metrics: metrics, maxAnswer: maxAnswer}
 }
 
 // planNodes are the types of node and nodes, with the scopes that those ask for.

@@ -23,5 +23,5 @@ func PlanNodes() map[string]string {
 // NewPlans makes a cache of plans of the whole graph.
 func NewPlans() *plan.Cache {
 	schema := Schema()
-	return newCompiled(schema, NewEdges(schema, nil), nil, nil, 0).plans
+	return plan.NewCache(newCompiler(schema, NewEdges(schema, nil), nil, 0))
 }

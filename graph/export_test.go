@@ -4,6 +4,9 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"caseload/graph/generated"
+	"caseload/internal/bulk"
+	"caseload/internal/db"
+	"caseload/internal/pii"
 	"caseload/internal/viewer"
 )
 
@@ -28,3 +31,10 @@ func LoadersOnly(o *Options) { o.loadersOnly = true }
 
 // Unrepeatable returns the mutations that refuse an idempotency key, with the reason.
 func Unrepeatable() map[string]string { return unrepeatable }
+
+// Exporters are the declared exports.
+func Exporters(pool *db.Pool, sealer *pii.Sealer) ([]bulk.Exporter, error) {
+	schema := generated.NewExecutableSchema(generated.Config{Directives: generated.DirectiveRoot{Auth: auth}})
+	edges := NewEdges(schema.Schema(), sealer)
+	return newExports(pool, schema, newCompiler(schema.Schema(), edges, sealer, 0), edges)
+}

@@ -13,7 +13,6 @@ import (
 	"caseload/graph/model"
 	"caseload/internal/blob"
 	"caseload/internal/bulk"
-	"caseload/internal/customer"
 	"caseload/internal/db"
 	"caseload/internal/httpapi"
 	"caseload/internal/httpapi/download"
@@ -48,7 +47,7 @@ func (a *API) Openers() map[string]download.Opener {
 		if err != nil {
 			return download.File{}, err
 		}
-		return download.File{Body: body, Size: -1, ContentType: "application/jsonl", Name: o.ResultsName()}, nil
+		return download.File{Body: body, Size: -1, ContentType: o.ResultsType(), Name: o.ResultsName()}, nil
 	}}
 }
 
@@ -67,8 +66,11 @@ func (r *Resolver) createBulkOperation(ctx context.Context, in model.CreateBulkO
 	if err := in.File.Take(); err != nil {
 		return nil, err
 	}
+	options := map[string]any{}
+	setOptions(options, bulk.UpsertCustomers, in.UpsertCustomers)
+	setOptions(options, bulk.CreateCustomers, in.CreateCustomers)
 	o, err := r.bulk.Create(ctx, viewer.From(ctx),
-		bulk.CreateInput{Kind: in.Kind, Format: in.Format, Source: in.Source, Language: in.Language, ErrorPolicy: in.ErrorPolicy},
+		bulk.CreateInput{Kind: in.Kind, Format: in.Format, ErrorPolicy: in.ErrorPolicy, Options: options},
 		bulk.File{Key: in.File.Key, Name: in.File.Name, Size: in.File.Size, SHA256: in.File.SHA256})
 	if err != nil && !errors.Is(err, db.ErrUnknown) {
 		in.File.Release()
@@ -76,18 +78,38 @@ func (r *Resolver) createBulkOperation(ctx context.Context, in model.CreateBulkO
 	return o, err
 }
 
-func (r *Resolver) createExport(ctx context.Context, kind bulk.KindName, filter *customer.Filter) (*bulk.Operation, error) {
-	var in bulk.CreateExportInput
-	if filter != nil {
-		raw, _ := graphql.GetFieldContext(ctx).Field.ArgumentMap(graphql.GetOperationContext(ctx).Variables)["input"].(map[string]any)
-		if err := relay.RefuseNull(raw["filter"]); err != nil {
-			return nil, err
-		}
-		text, err := json.Marshal(filter)
-		if err != nil {
-			return nil, fmt.Errorf("write the filter of an export: %w", err)
-		}
-		in.Filter = text
+// setOptions adds the options of a kind when they were sent.
+func setOptions[T any](options map[string]any, kind bulk.KindName, sent graphql.Omittable[*T]) {
+	if own := sent.Value(); own != nil {
+		options[bulk.OptionsName(kind)] = own
 	}
-	return r.bulk.CreateExport(ctx, viewer.From(ctx), kind, in)
+}
+
+// createExport hands on the options as they were sent, under the names of their kinds: exports are declared without Go
+// types of their own.
+func (r *Resolver) createExport(ctx context.Context, in model.CreateExportInput) (*bulk.Operation, error) {
+	raw, _ := graphql.GetFieldContext(ctx).Field.ArgumentMap(graphql.GetOperationContext(ctx).Variables)["input"].(map[string]any)
+	options := make(map[string]json.RawMessage, len(raw))
+	for name, value := range raw {
+		member, ok := value.(map[string]any)
+		if !ok {
+			continue
+		}
+		options[name] = nil
+		if filter := member["filter"]; filter != nil {
+			if err := relay.RefuseNull(filter); err != nil {
+				return nil, err
+			}
+			text, err := json.Marshal(filter)
+			if err != nil {
+				return nil, fmt.Errorf("write the filter of an export: %w", err)
+			}
+			options[name] = text
+		}
+	}
+	export := bulk.ExportInput{Kind: in.Kind, Filters: options}
+	if format := in.Format.Value(); format != nil {
+		export.Format = *format
+	}
+	return r.bulk.CreateExport(ctx, viewer.From(ctx), export)
 }

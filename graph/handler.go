@@ -115,21 +115,25 @@ func New(o Options) (*API, error) {
 		return nil, err
 	}
 	a.Customers.Events, a.Schedules.Events = webhook.CustomerEvents{Outbox: a.Outbox}, webhook.ScheduleEvents{Outbox: a.Outbox}
+	config := generated.Config{Directives: generated.DirectiveRoot{Auth: auth}}
+	schema := generated.NewExecutableSchema(config).Schema()
+	edges := NewEdges(schema, o.Sealer)
+	compiler := newCompiler(schema, edges, o.Sealer, limits.MaxResponse)
+	exports, err := newExports(o.Pool, generated.NewExecutableSchema(config), compiler, edges)
+	if err != nil {
+		return nil, err
+	}
 	if o.BulkLimits == (bulk.Limits{}) {
 		o.BulkLimits = bulk.DefaultLimits
 	}
 	a.Bulk, err = bulk.New(bulk.ServiceOptions{
 		Pool: o.Pool, Bus: o.Bus, Store: o.Store, Log: o.Log, Now: o.Now, Limits: o.BulkLimits,
 		Kinds:     []bulk.Kind{intake.NewUpsertKind(a.Intake), intake.NewCreateKind(a.Intake), schedule.NewSyncKind(a.Schedules)},
-		Exporters: []bulk.Exporter{customer.NewExporter(a.Customers)},
+		Exporters: exports,
 	})
 	if err != nil {
 		return nil, err
 	}
-
-	config := generated.Config{Directives: generated.DirectiveRoot{Auth: auth}}
-	schema := generated.NewExecutableSchema(config).Schema()
-	edges := NewEdges(schema, o.Sealer)
 	config.Resolvers = &Resolver{
 		pool: o.Pool, keys: a.Keys, customers: a.Customers, intake: a.Intake, merging: a.Merging, schedules: a.Schedules, bulk: a.Bulk,
 		webhooks: webhook.New(o.Pool, o.Sealer, a.Outbox, o.AllowPrivate, o.Now), edges: edges, outcomes: a.Outcomes, links: o.Links,
@@ -146,7 +150,7 @@ func New(o Options) (*API, error) {
 	inner := []graphql.HandlerExtension{repeatable{}, &loading{pool: o.Pool, cursors: relay.NewCursors(o.CursorKey), graph: edges.Graph, metrics: o.Metrics, loadersOnly: o.loadersOnly}}
 	if o.Compiled {
 		// Last, so that it runs right around the resolvers, where the loaders are.
-		inner = append(inner, newCompiled(schema, edges, o.Sealer, o.Metrics, limits.MaxResponse))
+		inner = append(inner, newCompiled(compiler, o.Metrics, limits.MaxResponse))
 	}
 	var files httpapi.Spool
 	if o.Store != nil {

@@ -272,19 +272,19 @@ var principals = map[string]row{
 	"Mutation.removeInconvenientTime": {`mutation ($id: ID!) { removeInconvenientTime(input: {id: $id}) { customer { id }` + errs + `} }`,
 		func(s *scene) vars { return vars{"id": graphtest.ID(s.Inconvenience)} },
 		has("removeInconvenientTime.customer.id", ownID), missing("removeInconvenientTime", "input.id")},
-	"Mutation.createBulkOperation": {`mutation ($file: Upload!) { createBulkOperation(input: {kind: UPSERT_CUSTOMERS, format: JSONL, source: "LMS", file: $file}) { bulkOperation { id kind state fileName }` + errs + `} }`, none,
+	"Mutation.createBulkOperation": {`mutation ($file: Upload!) { createBulkOperation(input: {kind: UPSERT_CUSTOMERS, format: JSONL, upsertCustomers: {source: "LMS"}, file: $file}) { bulkOperation { id kind state fileName }` + errs + `} }`, none,
 		func(s *scene, r *graphtest.Reply) {
 			require.Equal(s.t, "customers.jsonl", r.At("createBulkOperation.bulkOperation.fileName"), r.Body)
 			s.sees("bulkOperation", r.Text("createBulkOperation.bulkOperation.id"))
 		}, itsOwn("createBulkOperation.bulkOperation.id", "bulkOperation")},
-	"Mutation.createCustomerExport": {`mutation { createCustomerExport(input: {filter: {doNotCall: {eq: false}}}) { bulkOperation { id kind state }` + errs + `} }`, none,
+	"Mutation.createExport": {`mutation { createExport(input: {kind: EXPORT_CUSTOMERS, exportCustomers: {filter: {doNotCall: {eq: false}}}}) { bulkOperation { id kind state }` + errs + `} }`, none,
 		func(s *scene, r *graphtest.Reply) {
-			require.Equal(s.t, "EXPORT_CUSTOMERS", r.At("createCustomerExport.bulkOperation.kind"), r.Body)
-			s.sees("bulkOperation", r.Text("createCustomerExport.bulkOperation.id"))
-		}, itsOwn("createCustomerExport.bulkOperation.id", "bulkOperation")},
+			require.Equal(s.t, "EXPORT_CUSTOMERS", r.At("createExport.bulkOperation.kind"), r.Body)
+			s.sees("bulkOperation", r.Text("createExport.bulkOperation.id"))
+		}, itsOwn("createExport.bulkOperation.id", "bulkOperation")},
 	"Mutation.cancelBulkOperation": {`mutation ($id: ID!) { cancelBulkOperation(input: {id: $id}) { bulkOperation { state cancelRequested }` + errs + `} }`, func(s *scene) vars {
-		r := s.OK(s.t, s.Harbor.Key, `mutation { createCustomerExport(input: {}) { bulkOperation { id } } }`, nil)
-		return vars{"id": r.At("createCustomerExport.bulkOperation.id")}
+		r := s.OK(s.t, s.Harbor.Key, `mutation { createExport(input: {kind: EXPORT_ACCOUNTS}) { bulkOperation { id } } }`, nil)
+		return vars{"id": r.At("createExport.bulkOperation.id")}
 	}, wrote("cancelBulkOperation", "bulkOperation.state", "CANCELLED"), missing("cancelBulkOperation", "input.id")},
 	"Mutation.createWebhookEndpoint": {`mutation { createWebhookEndpoint(input: {url: "https://hooks.example.com/new", events: [CUSTOMER_CREATED], isEnabled: false}) { webhookEndpoint { id url isEnabled } secret` + errs + `} }`, func(s *scene) vars {
 		// An organization has twenty at most, and everybody in this test brought one.

@@ -51,8 +51,8 @@ func TestNullInASingleObjectOfAGroup(t *testing.T) {
 			require.Equal(t, "BAD_USER_INPUT", compiled.Code(), "%v %s", filter, compiled.Body)
 			below, _ := p.same(t, p.Harbor.Key, `query Q($f: [CustomerFilter!]) { customers(filter: {and: $f}) { nodes { id } } }`, vars{"f": filter})
 			require.Equal(t, "BAD_USER_INPUT", below.Code(), "%v %s", filter, below.Body)
-			export := p.compiled.Do(t, p.Harbor.Key, `mutation M($f: CustomerFilter) { createCustomerExport(input: {filter: $f}) { bulkOperation { id } userErrors { code } } }`, vars{"f": filter})
-			require.True(t, export.Code() == "BAD_USER_INPUT" || export.At("createCustomerExport.userErrors.0.code") != nil, "%v %s", filter, export.Body)
+			export := p.compiled.Do(t, p.Harbor.Key, `mutation M($f: CustomerFilter) { createExport(input: {kind: EXPORT_CUSTOMERS, exportCustomers: {filter: $f}}) { bulkOperation { id } userErrors { code } } }`, vars{"f": filter})
+			require.True(t, export.Code() == "BAD_USER_INPUT" || export.At("createExport.userErrors.0.code") != nil, "%v %s", filter, export.Body)
 		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"caseload/graph/model"
 	"caseload/internal/batch"
 	"caseload/internal/bulk"
+	"caseload/internal/customer/intake"
+	"caseload/internal/db"
 	"caseload/internal/fault"
 	"caseload/internal/relay"
 	"context"
@@ -174,50 +176,27 @@ func (ec *executionContext) fieldContext_BulkOperation_byteSize(_ context.Contex
 	return graphql.NewScalarFieldContext("BulkOperation", field, false, false, errors.New("field of type Int64 does not have child fields"))
 }
 
-func (ec *executionContext) _BulkOperation_source(ctx context.Context, field graphql.CollectedField, obj *bulk.Operation) (ret graphql.Marshaler) {
+func (ec *executionContext) _BulkOperation_options(ctx context.Context, field graphql.CollectedField, obj *bulk.Operation) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
 		field,
 		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_BulkOperation_source(ctx, field)
+			return ec.fieldContext_BulkOperation_options(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Source(), nil
+			return obj.Options(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v db.JSON) graphql.Marshaler {
+			return ec.marshalNJSON2caseloadᚋinternalᚋdbᚐJSON(ctx, selections, v)
 		},
 		true,
-		false,
-	)
-}
-func (ec *executionContext) fieldContext_BulkOperation_source(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("BulkOperation", field, true, false, errors.New("field of type String does not have child fields"))
-}
-
-func (ec *executionContext) _BulkOperation_language(ctx context.Context, field graphql.CollectedField, obj *bulk.Operation) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_BulkOperation_language(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Language(), nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
-		},
 		true,
-		false,
 	)
 }
-func (ec *executionContext) fieldContext_BulkOperation_language(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("BulkOperation", field, true, false, errors.New("field of type String does not have child fields"))
+func (ec *executionContext) fieldContext_BulkOperation_options(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("BulkOperation", field, true, false, errors.New("field of type JSON does not have child fields"))
 }
 
 func (ec *executionContext) _BulkOperation_errorPolicy(ctx context.Context, field graphql.CollectedField, obj *bulk.Operation) (ret graphql.Marshaler) {
@@ -275,7 +254,7 @@ func (ec *executionContext) _BulkOperation_processedCount(ctx context.Context, f
 			return ec.fieldContext_BulkOperation_processedCount(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Processed, nil
+			return obj.ProcessedCount, nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v int32) graphql.Marshaler {
@@ -298,7 +277,7 @@ func (ec *executionContext) _BulkOperation_createdCount(ctx context.Context, fie
 			return ec.fieldContext_BulkOperation_createdCount(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Created, nil
+			return obj.CreatedCount, nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v int32) graphql.Marshaler {
@@ -321,7 +300,7 @@ func (ec *executionContext) _BulkOperation_updatedCount(ctx context.Context, fie
 			return ec.fieldContext_BulkOperation_updatedCount(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Updated, nil
+			return obj.UpdatedCount, nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v int32) graphql.Marshaler {
@@ -344,7 +323,7 @@ func (ec *executionContext) _BulkOperation_unchangedCount(ctx context.Context, f
 			return ec.fieldContext_BulkOperation_unchangedCount(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Unchanged, nil
+			return obj.UnchangedCount, nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v int32) graphql.Marshaler {
@@ -367,7 +346,7 @@ func (ec *executionContext) _BulkOperation_failedCount(ctx context.Context, fiel
 			return ec.fieldContext_BulkOperation_failedCount(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Failed, nil
+			return obj.FailedCount, nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v int32) graphql.Marshaler {
@@ -390,7 +369,7 @@ func (ec *executionContext) _BulkOperation_skippedCount(ctx context.Context, fie
 			return ec.fieldContext_BulkOperation_skippedCount(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Skipped, nil
+			return obj.SkippedCount, nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v int32) graphql.Marshaler {
@@ -735,13 +714,13 @@ func (ec *executionContext) fieldContext_BulkOperationChange_bulkOperation(_ con
 	return fc, nil
 }
 
-func (ec *executionContext) _CancelBulkOperationPayload_bulkOperation(ctx context.Context, field graphql.CollectedField, obj *model.CancelBulkOperationPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _BulkOperationPayload_bulkOperation(ctx context.Context, field graphql.CollectedField, obj *model.BulkOperationPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
 		field,
 		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_CancelBulkOperationPayload_bulkOperation(ctx, field)
+			return ec.fieldContext_BulkOperationPayload_bulkOperation(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
 			return obj.BulkOperation, nil
@@ -754,9 +733,9 @@ func (ec *executionContext) _CancelBulkOperationPayload_bulkOperation(ctx contex
 		false,
 	)
 }
-func (ec *executionContext) fieldContext_CancelBulkOperationPayload_bulkOperation(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+func (ec *executionContext) fieldContext_BulkOperationPayload_bulkOperation(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
-		Object:     "CancelBulkOperationPayload",
+		Object:     "BulkOperationPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -767,13 +746,13 @@ func (ec *executionContext) fieldContext_CancelBulkOperationPayload_bulkOperatio
 	return fc, nil
 }
 
-func (ec *executionContext) _CancelBulkOperationPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.CancelBulkOperationPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _BulkOperationPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.BulkOperationPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
 		field,
 		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_CancelBulkOperationPayload_userErrors(ctx, field)
+			return ec.fieldContext_BulkOperationPayload_userErrors(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
 			return obj.UserErrors, nil
@@ -786,137 +765,9 @@ func (ec *executionContext) _CancelBulkOperationPayload_userErrors(ctx context.C
 		true,
 	)
 }
-func (ec *executionContext) fieldContext_CancelBulkOperationPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+func (ec *executionContext) fieldContext_BulkOperationPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
-		Object:     "CancelBulkOperationPayload",
-		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_UserError(ctx, field)
-		},
-	}
-	return fc, nil
-}
-
-func (ec *executionContext) _CreateBulkOperationPayload_bulkOperation(ctx context.Context, field graphql.CollectedField, obj *model.CreateBulkOperationPayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_CreateBulkOperationPayload_bulkOperation(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.BulkOperation, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *bulk.Operation) graphql.Marshaler {
-			return ec.marshalOBulkOperation2ᚖcaseloadᚋinternalᚋbulkᚐOperation(ctx, selections, v)
-		},
-		true,
-		false,
-	)
-}
-func (ec *executionContext) fieldContext_CreateBulkOperationPayload_bulkOperation(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "CreateBulkOperationPayload",
-		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_BulkOperation(ctx, field)
-		},
-	}
-	return fc, nil
-}
-
-func (ec *executionContext) _CreateBulkOperationPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.CreateBulkOperationPayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_CreateBulkOperationPayload_userErrors(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.UserErrors, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*fault.UserError) graphql.Marshaler {
-			return ec.marshalNUserError2ᚕᚖcaseloadᚋinternalᚋfaultᚐUserErrorᚄ(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_CreateBulkOperationPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "CreateBulkOperationPayload",
-		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_UserError(ctx, field)
-		},
-	}
-	return fc, nil
-}
-
-func (ec *executionContext) _CreateCustomerExportPayload_bulkOperation(ctx context.Context, field graphql.CollectedField, obj *model.CreateCustomerExportPayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_CreateCustomerExportPayload_bulkOperation(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.BulkOperation, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *bulk.Operation) graphql.Marshaler {
-			return ec.marshalOBulkOperation2ᚖcaseloadᚋinternalᚋbulkᚐOperation(ctx, selections, v)
-		},
-		true,
-		false,
-	)
-}
-func (ec *executionContext) fieldContext_CreateCustomerExportPayload_bulkOperation(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "CreateCustomerExportPayload",
-		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_BulkOperation(ctx, field)
-		},
-	}
-	return fc, nil
-}
-
-func (ec *executionContext) _CreateCustomerExportPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.CreateCustomerExportPayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_CreateCustomerExportPayload_userErrors(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.UserErrors, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*fault.UserError) graphql.Marshaler {
-			return ec.marshalNUserError2ᚕᚖcaseloadᚋinternalᚋfaultᚐUserErrorᚄ(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_CreateCustomerExportPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "CreateCustomerExportPayload",
+		Object:     "BulkOperationPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -1125,7 +976,7 @@ func (ec *executionContext) unmarshalInputCreateBulkOperationInput(ctx context.C
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"kind", "format", "file", "source", "language", "errorPolicy"}
+	fieldsInOrder := [...]string{"kind", "format", "file", "errorPolicy", "upsertCustomers", "createCustomers"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1153,20 +1004,6 @@ func (ec *executionContext) unmarshalInputCreateBulkOperationInput(ctx context.C
 				return it, err
 			}
 			it.File = data
-		case "source":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("source"))
-			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.Source = graphql.OmittableOf(data)
-		case "language":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("language"))
-			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.Language = graphql.OmittableOf(data)
 		case "errorPolicy":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("errorPolicy"))
 			data, err := ec.unmarshalOBulkErrorPolicy2ᚖcaseloadᚋinternalᚋbatchᚐErrorPolicy(ctx, v)
@@ -1174,13 +1011,138 @@ func (ec *executionContext) unmarshalInputCreateBulkOperationInput(ctx context.C
 				return it, err
 			}
 			it.ErrorPolicy = graphql.OmittableOf(data)
+		case "upsertCustomers":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("upsertCustomers"))
+			data, err := ec.unmarshalOUpsertCustomersOptions2ᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐUpsertCustomersOptions(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.UpsertCustomers = graphql.OmittableOf(data)
+		case "createCustomers":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("createCustomers"))
+			data, err := ec.unmarshalOCreateCustomersOptions2ᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐCreateCustomersOptions(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.CreateCustomers = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
 }
 
-func (ec *executionContext) unmarshalInputCreateCustomerExportInput(ctx context.Context, obj any) (model.CreateCustomerExportInput, error) {
-	var it model.CreateCustomerExportInput
+func (ec *executionContext) unmarshalInputCreateCustomersOptions(ctx context.Context, obj any) (intake.CreateCustomersOptions, error) {
+	var it intake.CreateCustomersOptions
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"sourceOrganizationId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "sourceOrganizationId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sourceOrganizationId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SourceOrganizationID = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputCreateExportInput(ctx context.Context, obj any) (model.CreateExportInput, error) {
+	var it model.CreateExportInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"kind", "format", "exportCustomers", "exportAccounts"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "kind":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("kind"))
+			data, err := ec.unmarshalNBulkOperationKind2caseloadᚋinternalᚋbulkᚐKindName(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Kind = data
+		case "format":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("format"))
+			data, err := ec.unmarshalOBulkOperationFormat2ᚖcaseloadᚋinternalᚋbulkᚐFormat(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Format = graphql.OmittableOf(data)
+		case "exportCustomers":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("exportCustomers"))
+			data, err := ec.unmarshalOExportCustomersOptions2ᚖcaseloadᚋgraphᚋmodelᚐExportCustomersOptions(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ExportCustomers = graphql.OmittableOf(data)
+		case "exportAccounts":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("exportAccounts"))
+			data, err := ec.unmarshalOExportAccountsOptions2ᚖcaseloadᚋgraphᚋmodelᚐExportAccountsOptions(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ExportAccounts = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputExportAccountsOptions(ctx context.Context, obj any) (model.ExportAccountsOptions, error) {
+	var it model.ExportAccountsOptions
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"filter"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "filter":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("filter"))
+			data, err := ec.unmarshalOAccountFilter2ᚖcaseloadᚋinternalᚋcustomerᚋaccountᚐFilter(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Filter = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputExportCustomersOptions(ctx context.Context, obj any) (model.ExportCustomersOptions, error) {
+	var it model.ExportCustomersOptions
 	if obj == nil {
 		return it, nil
 	}
@@ -1204,6 +1166,43 @@ func (ec *executionContext) unmarshalInputCreateCustomerExportInput(ctx context.
 				return it, err
 			}
 			it.Filter = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputUpsertCustomersOptions(ctx context.Context, obj any) (intake.UpsertCustomersOptions, error) {
+	var it intake.UpsertCustomersOptions
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"source", "language"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "source":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("source"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Source = graphql.OmittableOf(data)
+		case "language":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("language"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Language = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -1259,14 +1258,9 @@ func (ec *executionContext) _BulkOperation(ctx context.Context, sel ast.Selectio
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
-		case "source":
-			out.Values[i] = ec._BulkOperation_source(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
-		case "language":
-			out.Values[i] = ec._BulkOperation_language(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
+		case "options":
+			out.Values[i] = ec._BulkOperation_options(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "errorPolicy":
@@ -1499,53 +1493,10 @@ func (ec *executionContext) _BulkOperationChange(ctx context.Context, sel ast.Se
 	return out
 }
 
-var cancelBulkOperationPayloadImplementors = []string{"CancelBulkOperationPayload"}
+var bulkOperationPayloadImplementors = []string{"BulkOperationPayload"}
 
-func (ec *executionContext) _CancelBulkOperationPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CancelBulkOperationPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, cancelBulkOperationPayloadImplementors)
-
-	out := graphql.NewFieldSet(fields)
-	deferredFieldSet := graphql.NewFieldSet(nil)
-	deferLabelToView := make(map[string]*graphql.FieldSetView)
-	for i, field := range fields {
-		switch field.Name {
-		case "__typename":
-			out.Values[i] = graphql.MarshalString("CancelBulkOperationPayload")
-		case "bulkOperation":
-			out.Values[i] = ec._CancelBulkOperationPayload_bulkOperation(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
-			}
-		case "userErrors":
-			out.Values[i] = ec._CancelBulkOperationPayload_userErrors(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
-		default:
-			panic("unknown field " + strconv.Quote(field.Name))
-		}
-	}
-	out.Dispatch(ctx)
-	if out.Invalids > 0 {
-		return graphql.Null
-	}
-
-	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
-
-	ec.ProcessDeferredGroup(graphql.DeferredGroup{
-		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
-		FieldSet: deferredFieldSet,
-		Context:  ctx,
-	})
-
-	return out
-}
-
-var createBulkOperationPayloadImplementors = []string{"CreateBulkOperationPayload"}
-
-func (ec *executionContext) _CreateBulkOperationPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CreateBulkOperationPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, createBulkOperationPayloadImplementors)
+func (ec *executionContext) _BulkOperationPayload(ctx context.Context, sel ast.SelectionSet, obj *model.BulkOperationPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, bulkOperationPayloadImplementors)
 
 	out := graphql.NewFieldSet(fields)
 	deferredFieldSet := graphql.NewFieldSet(nil)
@@ -1553,57 +1504,14 @@ func (ec *executionContext) _CreateBulkOperationPayload(ctx context.Context, sel
 	for i, field := range fields {
 		switch field.Name {
 		case "__typename":
-			out.Values[i] = graphql.MarshalString("CreateBulkOperationPayload")
+			out.Values[i] = graphql.MarshalString("BulkOperationPayload")
 		case "bulkOperation":
-			out.Values[i] = ec._CreateBulkOperationPayload_bulkOperation(ctx, field, obj)
+			out.Values[i] = ec._BulkOperationPayload_bulkOperation(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "userErrors":
-			out.Values[i] = ec._CreateBulkOperationPayload_userErrors(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
-		default:
-			panic("unknown field " + strconv.Quote(field.Name))
-		}
-	}
-	out.Dispatch(ctx)
-	if out.Invalids > 0 {
-		return graphql.Null
-	}
-
-	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
-
-	ec.ProcessDeferredGroup(graphql.DeferredGroup{
-		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
-		FieldSet: deferredFieldSet,
-		Context:  ctx,
-	})
-
-	return out
-}
-
-var createCustomerExportPayloadImplementors = []string{"CreateCustomerExportPayload"}
-
-func (ec *executionContext) _CreateCustomerExportPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CreateCustomerExportPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, createCustomerExportPayloadImplementors)
-
-	out := graphql.NewFieldSet(fields)
-	deferredFieldSet := graphql.NewFieldSet(nil)
-	deferLabelToView := make(map[string]*graphql.FieldSetView)
-	for i, field := range fields {
-		switch field.Name {
-		case "__typename":
-			out.Values[i] = graphql.MarshalString("CreateCustomerExportPayload")
-		case "bulkOperation":
-			out.Values[i] = ec._CreateCustomerExportPayload_bulkOperation(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
-			}
-		case "userErrors":
-			out.Values[i] = ec._CreateCustomerExportPayload_userErrors(ctx, field, obj)
+			out.Values[i] = ec._BulkOperationPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -1697,6 +1605,20 @@ func (ec *executionContext) marshalNBulkOperationKind2caseloadᚋinternalᚋbulk
 	return res
 }
 
+func (ec *executionContext) marshalNBulkOperationPayload2caseloadᚋgraphᚋmodelᚐBulkOperationPayload(ctx context.Context, sel ast.SelectionSet, v model.BulkOperationPayload) graphql.Marshaler {
+	return ec._BulkOperationPayload(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNBulkOperationPayload2ᚖcaseloadᚋgraphᚋmodelᚐBulkOperationPayload(ctx context.Context, sel ast.SelectionSet, v *model.BulkOperationPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._BulkOperationPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNBulkOperationState2caseloadᚋinternalᚋbulkᚐState(ctx context.Context, v any) (bulk.State, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := bulk.State(tmp)
@@ -1719,56 +1641,14 @@ func (ec *executionContext) unmarshalNCancelBulkOperationInput2caseloadᚋintern
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNCancelBulkOperationPayload2caseloadᚋgraphᚋmodelᚐCancelBulkOperationPayload(ctx context.Context, sel ast.SelectionSet, v model.CancelBulkOperationPayload) graphql.Marshaler {
-	return ec._CancelBulkOperationPayload(ctx, sel, &v)
-}
-
-func (ec *executionContext) marshalNCancelBulkOperationPayload2ᚖcaseloadᚋgraphᚋmodelᚐCancelBulkOperationPayload(ctx context.Context, sel ast.SelectionSet, v *model.CancelBulkOperationPayload) graphql.Marshaler {
-	if v == nil {
-		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
-			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
-		}
-		return graphql.Null
-	}
-	return ec._CancelBulkOperationPayload(ctx, sel, v)
-}
-
 func (ec *executionContext) unmarshalNCreateBulkOperationInput2caseloadᚋgraphᚋmodelᚐCreateBulkOperationInput(ctx context.Context, v any) (model.CreateBulkOperationInput, error) {
 	res, err := ec.unmarshalInputCreateBulkOperationInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNCreateBulkOperationPayload2caseloadᚋgraphᚋmodelᚐCreateBulkOperationPayload(ctx context.Context, sel ast.SelectionSet, v model.CreateBulkOperationPayload) graphql.Marshaler {
-	return ec._CreateBulkOperationPayload(ctx, sel, &v)
-}
-
-func (ec *executionContext) marshalNCreateBulkOperationPayload2ᚖcaseloadᚋgraphᚋmodelᚐCreateBulkOperationPayload(ctx context.Context, sel ast.SelectionSet, v *model.CreateBulkOperationPayload) graphql.Marshaler {
-	if v == nil {
-		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
-			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
-		}
-		return graphql.Null
-	}
-	return ec._CreateBulkOperationPayload(ctx, sel, v)
-}
-
-func (ec *executionContext) unmarshalNCreateCustomerExportInput2caseloadᚋgraphᚋmodelᚐCreateCustomerExportInput(ctx context.Context, v any) (model.CreateCustomerExportInput, error) {
-	res, err := ec.unmarshalInputCreateCustomerExportInput(ctx, v)
+func (ec *executionContext) unmarshalNCreateExportInput2caseloadᚋgraphᚋmodelᚐCreateExportInput(ctx context.Context, v any) (model.CreateExportInput, error) {
+	res, err := ec.unmarshalInputCreateExportInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
-}
-
-func (ec *executionContext) marshalNCreateCustomerExportPayload2caseloadᚋgraphᚋmodelᚐCreateCustomerExportPayload(ctx context.Context, sel ast.SelectionSet, v model.CreateCustomerExportPayload) graphql.Marshaler {
-	return ec._CreateCustomerExportPayload(ctx, sel, &v)
-}
-
-func (ec *executionContext) marshalNCreateCustomerExportPayload2ᚖcaseloadᚋgraphᚋmodelᚐCreateCustomerExportPayload(ctx context.Context, sel ast.SelectionSet, v *model.CreateCustomerExportPayload) graphql.Marshaler {
-	if v == nil {
-		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
-			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
-		}
-		return graphql.Null
-	}
-	return ec._CreateCustomerExportPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOBulkOperation2ᚖcaseloadᚋinternalᚋbulkᚐOperation(ctx context.Context, sel ast.SelectionSet, v *bulk.Operation) graphql.Marshaler {
@@ -1808,6 +1688,25 @@ func (ec *executionContext) unmarshalOBulkOperationFilter2ᚖcaseloadᚋinternal
 	}
 	res, err := ec.unmarshalInputBulkOperationFilter(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOBulkOperationFormat2ᚖcaseloadᚋinternalᚋbulkᚐFormat(ctx context.Context, v any) (*bulk.Format, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := bulk.Format(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOBulkOperationFormat2ᚖcaseloadᚋinternalᚋbulkᚐFormat(ctx context.Context, sel ast.SelectionSet, v *bulk.Format) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
 }
 
 func (ec *executionContext) unmarshalOBulkOperationKind2ᚕcaseloadᚋinternalᚋbulkᚐKindNameᚄ(ctx context.Context, v any) ([]bulk.KindName, error) {
@@ -1933,6 +1832,38 @@ func (ec *executionContext) unmarshalOBulkOperationStateFilter2ᚖcaseloadᚋint
 		return nil, nil
 	}
 	res, err := ec.unmarshalInputBulkOperationStateFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOCreateCustomersOptions2ᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐCreateCustomersOptions(ctx context.Context, v any) (*intake.CreateCustomersOptions, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputCreateCustomersOptions(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOExportAccountsOptions2ᚖcaseloadᚋgraphᚋmodelᚐExportAccountsOptions(ctx context.Context, v any) (*model.ExportAccountsOptions, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputExportAccountsOptions(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOExportCustomersOptions2ᚖcaseloadᚋgraphᚋmodelᚐExportCustomersOptions(ctx context.Context, v any) (*model.ExportCustomersOptions, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputExportCustomersOptions(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOUpsertCustomersOptions2ᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐUpsertCustomersOptions(ctx context.Context, v any) (*intake.UpsertCustomersOptions, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputUpsertCustomersOptions(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 

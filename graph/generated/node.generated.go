@@ -34,9 +34,9 @@ import (
 // region    ************************** generated!.gotpl **************************
 
 type MutationResolver interface {
-	CreateBulkOperation(ctx context.Context, input model.CreateBulkOperationInput) (*model.CreateBulkOperationPayload, error)
-	CreateCustomerExport(ctx context.Context, input model.CreateCustomerExportInput) (*model.CreateCustomerExportPayload, error)
-	CancelBulkOperation(ctx context.Context, input bulk.CancelInput) (*model.CancelBulkOperationPayload, error)
+	CreateBulkOperation(ctx context.Context, input model.CreateBulkOperationInput) (*model.BulkOperationPayload, error)
+	CreateExport(ctx context.Context, input model.CreateExportInput) (*model.BulkOperationPayload, error)
+	CancelBulkOperation(ctx context.Context, input bulk.CancelInput) (*model.BulkOperationPayload, error)
 	RevealPii(ctx context.Context, input customer.RevealInput) (*model.RevealPiiPayload, error)
 	BulkUpsertCustomers(ctx context.Context, input intake.BulkUpsertInput) (*model.BulkUpsertCustomersPayload, error)
 	CreateCustomers(ctx context.Context, input intake.CreateInput) (*model.CreateCustomersPayload, error)
@@ -286,12 +286,12 @@ func (ec *executionContext) field_Mutation_createBulkOperation_args(ctx context.
 	return args, nil
 }
 
-func (ec *executionContext) field_Mutation_createCustomerExport_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+func (ec *executionContext) field_Mutation_createCustomers_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
-		func(ctx context.Context, v any) (model.CreateCustomerExportInput, error) {
-			return ec.unmarshalNCreateCustomerExportInput2caseloadᚋgraphᚋmodelᚐCreateCustomerExportInput(ctx, v)
+		func(ctx context.Context, v any) (intake.CreateInput, error) {
+			return ec.unmarshalNCreateCustomersInput2caseloadᚋinternalᚋcustomerᚋintakeᚐCreateInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -300,12 +300,12 @@ func (ec *executionContext) field_Mutation_createCustomerExport_args(ctx context
 	return args, nil
 }
 
-func (ec *executionContext) field_Mutation_createCustomers_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+func (ec *executionContext) field_Mutation_createExport_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
-		func(ctx context.Context, v any) (intake.CreateInput, error) {
-			return ec.unmarshalNCreateCustomersInput2caseloadᚋinternalᚋcustomerᚋintakeᚐCreateInput(ctx, v)
+		func(ctx context.Context, v any) (model.CreateExportInput, error) {
+			return ec.unmarshalNCreateExportInput2caseloadᚋgraphᚋmodelᚐCreateExportInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -1360,11 +1360,11 @@ func (ec *executionContext) _Mutation_createBulkOperation(ctx context.Context, f
 			directive1 := func(ctx context.Context) (any, error) {
 				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"BULK_WRITE"})
 				if err != nil {
-					var zeroVal *model.CreateBulkOperationPayload
+					var zeroVal *model.BulkOperationPayload
 					return zeroVal, err
 				}
 				if ec.Directives.Auth == nil {
-					var zeroVal *model.CreateBulkOperationPayload
+					var zeroVal *model.BulkOperationPayload
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
 				return ec.Directives.Auth(ctx, nil, directive0, requires)
@@ -1373,8 +1373,8 @@ func (ec *executionContext) _Mutation_createBulkOperation(ctx context.Context, f
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *model.CreateBulkOperationPayload) graphql.Marshaler {
-			return ec.marshalNCreateBulkOperationPayload2ᚖcaseloadᚋgraphᚋmodelᚐCreateBulkOperationPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *model.BulkOperationPayload) graphql.Marshaler {
+			return ec.marshalNBulkOperationPayload2ᚖcaseloadᚋgraphᚋmodelᚐBulkOperationPayload(ctx, selections, v)
 		},
 		true,
 		true,
@@ -1387,7 +1387,7 @@ func (ec *executionContext) fieldContext_Mutation_createBulkOperation(ctx contex
 		IsMethod:   true,
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_CreateBulkOperationPayload(ctx, field)
+			return ec.childFields_BulkOperationPayload(ctx, field)
 		},
 	}
 	defer func() {
@@ -1404,29 +1404,29 @@ func (ec *executionContext) fieldContext_Mutation_createBulkOperation(ctx contex
 	return fc, nil
 }
 
-func (ec *executionContext) _Mutation_createCustomerExport(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+func (ec *executionContext) _Mutation_createExport(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
 		field,
 		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Mutation_createCustomerExport(ctx, field)
+			return ec.fieldContext_Mutation_createExport(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Mutation().CreateCustomerExport(ctx, fc.Args["input"].(model.CreateCustomerExportInput))
+			return ec.Resolvers.Mutation().CreateExport(ctx, fc.Args["input"].(model.CreateExportInput))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"BULK_WRITE", "CUSTOMERS_READ"})
+				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"BULK_WRITE"})
 				if err != nil {
-					var zeroVal *model.CreateCustomerExportPayload
+					var zeroVal *model.BulkOperationPayload
 					return zeroVal, err
 				}
 				if ec.Directives.Auth == nil {
-					var zeroVal *model.CreateCustomerExportPayload
+					var zeroVal *model.BulkOperationPayload
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
 				return ec.Directives.Auth(ctx, nil, directive0, requires)
@@ -1435,21 +1435,21 @@ func (ec *executionContext) _Mutation_createCustomerExport(ctx context.Context, 
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *model.CreateCustomerExportPayload) graphql.Marshaler {
-			return ec.marshalNCreateCustomerExportPayload2ᚖcaseloadᚋgraphᚋmodelᚐCreateCustomerExportPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *model.BulkOperationPayload) graphql.Marshaler {
+			return ec.marshalNBulkOperationPayload2ᚖcaseloadᚋgraphᚋmodelᚐBulkOperationPayload(ctx, selections, v)
 		},
 		true,
 		true,
 	)
 }
-func (ec *executionContext) fieldContext_Mutation_createCustomerExport(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+func (ec *executionContext) fieldContext_Mutation_createExport(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "Mutation",
 		Field:      field,
 		IsMethod:   true,
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_CreateCustomerExportPayload(ctx, field)
+			return ec.childFields_BulkOperationPayload(ctx, field)
 		},
 	}
 	defer func() {
@@ -1459,7 +1459,7 @@ func (ec *executionContext) fieldContext_Mutation_createCustomerExport(ctx conte
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_createCustomerExport_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+	if fc.Args, err = ec.field_Mutation_createExport_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -1484,11 +1484,11 @@ func (ec *executionContext) _Mutation_cancelBulkOperation(ctx context.Context, f
 			directive1 := func(ctx context.Context) (any, error) {
 				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"BULK_WRITE"})
 				if err != nil {
-					var zeroVal *model.CancelBulkOperationPayload
+					var zeroVal *model.BulkOperationPayload
 					return zeroVal, err
 				}
 				if ec.Directives.Auth == nil {
-					var zeroVal *model.CancelBulkOperationPayload
+					var zeroVal *model.BulkOperationPayload
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
 				return ec.Directives.Auth(ctx, nil, directive0, requires)
@@ -1497,8 +1497,8 @@ func (ec *executionContext) _Mutation_cancelBulkOperation(ctx context.Context, f
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *model.CancelBulkOperationPayload) graphql.Marshaler {
-			return ec.marshalNCancelBulkOperationPayload2ᚖcaseloadᚋgraphᚋmodelᚐCancelBulkOperationPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *model.BulkOperationPayload) graphql.Marshaler {
+			return ec.marshalNBulkOperationPayload2ᚖcaseloadᚋgraphᚋmodelᚐBulkOperationPayload(ctx, selections, v)
 		},
 		true,
 		true,
@@ -1511,7 +1511,7 @@ func (ec *executionContext) fieldContext_Mutation_cancelBulkOperation(ctx contex
 		IsMethod:   true,
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_CancelBulkOperationPayload(ctx, field)
+			return ec.childFields_BulkOperationPayload(ctx, field)
 		},
 	}
 	defer func() {
@@ -5692,9 +5692,9 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
-		case "createCustomerExport":
+		case "createExport":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
-				return ec._Mutation_createCustomerExport(ctx, field)
+				return ec._Mutation_createExport(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++

@@ -102,9 +102,10 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputCreateApiKeyInput,
 		ec.unmarshalInputCreateBulkOperationInput,
 		ec.unmarshalInputCreateCardInput,
-		ec.unmarshalInputCreateCustomerExportInput,
 		ec.unmarshalInputCreateCustomerInput,
 		ec.unmarshalInputCreateCustomersInput,
+		ec.unmarshalInputCreateCustomersOptions,
+		ec.unmarshalInputCreateExportInput,
 		ec.unmarshalInputCreateTaskTypeInput,
 		ec.unmarshalInputCreateWebhookEndpointInput,
 		ec.unmarshalInputCustomerAddressInput,
@@ -116,6 +117,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputDateTimeFilter,
 		ec.unmarshalInputDeleteCustomerInput,
 		ec.unmarshalInputDeleteWebhookEndpointInput,
+		ec.unmarshalInputExportAccountsOptions,
+		ec.unmarshalInputExportCustomersOptions,
 		ec.unmarshalInputIDFilter,
 		ec.unmarshalInputMergeCustomersInput,
 		ec.unmarshalInputPingWebhookEndpointInput,
@@ -148,6 +151,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputUpdateTaskTypeInput,
 		ec.unmarshalInputUpdateWebhookEndpointInput,
 		ec.unmarshalInputUpsertCustomerInput,
+		ec.unmarshalInputUpsertCustomersOptions,
 		ec.unmarshalInputWebhookDeliveryFilter,
 		ec.unmarshalInputWebhookDeliveryStateFilter,
 		ec.unmarshalInputWebhookEndpointFilter,
@@ -527,17 +531,17 @@ extend type Mutation {
   createBulkOperation(
     "What the file holds, and the file."
     input: CreateBulkOperationInput!
-  ): CreateBulkOperationPayload! @auth(requires: [BULK_WRITE])
-  "Begins to write customers into a file of JSON Lines, in the background."
-  createCustomerExport(
-    "Which customers."
-    input: CreateCustomerExportInput!
-  ): CreateCustomerExportPayload! @auth(requires: [BULK_WRITE, CUSTOMERS_READ])
+  ): BulkOperationPayload! @auth(requires: [BULK_WRITE])
+  "Begins to write a list into a file, in the background. Needs the read scope of the list too; fields for which the caller lacks a scope are left out."
+  createExport(
+    "Which list, and how it is written."
+    input: CreateExportInput!
+  ): BulkOperationPayload! @auth(requires: [BULK_WRITE])
   "Ends a bulk operation after the lines that are being written. What was done stays. Safe to repeat; a finished operation is left as it is."
   cancelBulkOperation(
     "Which operation."
     input: CancelBulkOperationInput!
-  ): CancelBulkOperationPayload! @auth(requires: [BULK_WRITE])
+  ): BulkOperationPayload! @auth(requires: [BULK_WRITE])
 }
 
 extend type Subscription {
@@ -562,10 +566,8 @@ type BulkOperation implements Node {
   fileName: String
   "The uploaded file's size; 0 for an export."
   byteSize: Int64!
-  "The source of rows that name none."
-  source: String
-  "The language of rows that name none."
-  language: String
+  "The options of its kind as they are kept, such as {\"source\": \"crm\"} of UPSERT_CUSTOMERS; {} without. The filter of an export is not shown."
+  options: JSON!
   "What becomes of the right fields of a wrong row; null for an export."
   errorPolicy: BulkErrorPolicy
   "How many lines the file has; null until it is checked. For an export, how many rows there were when it began."
@@ -616,6 +618,8 @@ enum BulkOperationKind {
   SYNC_SCHEDULES
   "Writes customers into a file."
   EXPORT_CUSTOMERS
+  "Writes accounts with their holders and cards into a file."
+  EXPORT_ACCOUNTS
 }
 
 "How a file is written."
@@ -680,7 +684,7 @@ input BulkOperationKindFilter {
   in: [BulkOperationKind!] @constraint(maxItems: 500)
 }
 
-"What createBulkOperation needs."
+"What createBulkOperation needs. The member that is called as the kind is for that kind alone."
 input CreateBulkOperationInput {
   "What is done with each line. Not an export."
   kind: BulkOperationKind!
@@ -688,31 +692,55 @@ input CreateBulkOperationInput {
   format: BulkOperationFormat!
   "The file, sent as multipart/form-data."
   file: Upload!
+  "REJECT_FAILED_ROWS when absent, or IGNORE_FAILED. A file is not one transaction, so REJECT_EVERYTHING is refused."
+  errorPolicy: BulkErrorPolicy
+  "The options of UPSERT_CUSTOMERS."
+  upsertCustomers: UpsertCustomersOptions
+  "The options of CREATE_CUSTOMERS."
+  createCustomers: CreateCustomersOptions
+}
+
+"The options of UPSERT_CUSTOMERS."
+input UpsertCustomersOptions {
   "The source of rows that name none, 1 to 64 characters."
   source: String
   "The language of rows that name none, as in en or es-MX: a part of what customers are known by, as in BulkUpsertCustomersInput."
   language: String
-  "REJECT_FAILED_ROWS when absent, or IGNORE_FAILED. A file is not one transaction, so REJECT_EVERYTHING is refused."
-  errorPolicy: BulkErrorPolicy
 }
 
-"What createBulkOperation answers."
-type CreateBulkOperationPayload {
-  "The operation, waiting."
-  bulkOperation: BulkOperation
-  "What was wrong; empty when it worked."
-  userErrors: [UserError!]!
+"The options of CREATE_CUSTOMERS."
+input CreateCustomersOptions {
+  "The organization in the source system for rows that name none: digits only, such as 50004."
+  sourceOrganizationId: String
 }
 
-"What createCustomerExport needs."
-input CreateCustomerExportInput {
-  "Only customers that fit."
+"What createExport needs. The member that is called as the kind is for that kind alone."
+input CreateExportInput {
+  "What is exported: a kind whose name begins with EXPORT."
+  kind: BulkOperationKind!
+  "How the file is written; JSONL when absent."
+  format: BulkOperationFormat
+  "Which customers, for EXPORT_CUSTOMERS; all when absent."
+  exportCustomers: ExportCustomersOptions
+  "Which accounts, for EXPORT_ACCOUNTS; all when absent."
+  exportAccounts: ExportAccountsOptions
+}
+
+"The options of EXPORT_CUSTOMERS."
+input ExportCustomersOptions {
+  "Only customers that fit. It is kept with the operation, so it cannot compare ssn, ssnLastFour and mbi."
   filter: CustomerFilter
 }
 
-"What createCustomerExport answers."
-type CreateCustomerExportPayload {
-  "The operation, waiting."
+"The options of EXPORT_ACCOUNTS."
+input ExportAccountsOptions {
+  "Only accounts that fit. It is kept with the operation, so it cannot compare the number."
+  filter: AccountFilter
+}
+
+"What the mutations of bulk operations answer."
+type BulkOperationPayload {
+  "The operation: waiting when it was created, perhaps still ending when it was cancelled."
   bulkOperation: BulkOperation
   "What was wrong; empty when it worked."
   userErrors: [UserError!]!
@@ -722,14 +750,6 @@ type CreateCustomerExportPayload {
 input CancelBulkOperationInput {
   "The operation's id."
   id: ID!
-}
-
-"What cancelBulkOperation answers."
-type CancelBulkOperationPayload {
-  "The operation, which may still be ending."
-  bulkOperation: BulkOperation
-  "What was wrong; empty when it worked."
-  userErrors: [UserError!]!
 }
 
 "A hint that a bulk operation came further."
@@ -4843,10 +4863,8 @@ func (ec *executionContext) childFields_BulkOperation(ctx context.Context, field
 		return ec.fieldContext_BulkOperation_fileName(ctx, field)
 	case "byteSize":
 		return ec.fieldContext_BulkOperation_byteSize(ctx, field)
-	case "source":
-		return ec.fieldContext_BulkOperation_source(ctx, field)
-	case "language":
-		return ec.fieldContext_BulkOperation_language(ctx, field)
+	case "options":
+		return ec.fieldContext_BulkOperation_options(ctx, field)
 	case "errorPolicy":
 		return ec.fieldContext_BulkOperation_errorPolicy(ctx, field)
 	case "lineCount":
@@ -4923,6 +4941,16 @@ func (ec *executionContext) childFields_BulkOperationEdge(ctx context.Context, f
 		return ec.fieldContext_BulkOperationEdge_cursor(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type BulkOperationEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_BulkOperationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "bulkOperation":
+		return ec.fieldContext_BulkOperationPayload_bulkOperation(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_BulkOperationPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BulkOperationPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_BulkSyncCustomerScheduleResult(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5233,16 +5261,6 @@ func (ec *executionContext) childFields_CallingWindow(ctx context.Context, field
 	return nil, fmt.Errorf("no field named %q was found under type CallingWindow", field.Name)
 }
 
-func (ec *executionContext) childFields_CancelBulkOperationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "bulkOperation":
-		return ec.fieldContext_CancelBulkOperationPayload_bulkOperation(ctx, field)
-	case "userErrors":
-		return ec.fieldContext_CancelBulkOperationPayload_userErrors(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type CancelBulkOperationPayload", field.Name)
-}
-
 func (ec *executionContext) childFields_Card(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -5367,26 +5385,6 @@ func (ec *executionContext) childFields_CreateApiKeyPayload(ctx context.Context,
 		return ec.fieldContext_CreateApiKeyPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CreateApiKeyPayload", field.Name)
-}
-
-func (ec *executionContext) childFields_CreateBulkOperationPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "bulkOperation":
-		return ec.fieldContext_CreateBulkOperationPayload_bulkOperation(ctx, field)
-	case "userErrors":
-		return ec.fieldContext_CreateBulkOperationPayload_userErrors(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type CreateBulkOperationPayload", field.Name)
-}
-
-func (ec *executionContext) childFields_CreateCustomerExportPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "bulkOperation":
-		return ec.fieldContext_CreateCustomerExportPayload_bulkOperation(ctx, field)
-	case "userErrors":
-		return ec.fieldContext_CreateCustomerExportPayload_userErrors(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type CreateCustomerExportPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_CreateCustomerResult(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

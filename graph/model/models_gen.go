@@ -7,6 +7,7 @@ import (
 	"caseload/internal/bulk"
 	"caseload/internal/calling"
 	"caseload/internal/customer"
+	"caseload/internal/customer/account"
 	"caseload/internal/customer/intake"
 	"caseload/internal/fault"
 	"caseload/internal/httpapi"
@@ -32,6 +33,14 @@ type AddInconvenientTimePayload struct {
 	InconvenientTime *schedule.InconvenientTime `json:"inconvenientTime,omitempty"`
 	// How many pending tasks fell into it and were removed.
 	TasksRemoved int32 `json:"tasksRemoved"`
+	// What was wrong; empty when it worked.
+	UserErrors []*fault.UserError `json:"userErrors"`
+}
+
+// What the mutations of bulk operations answer.
+type BulkOperationPayload struct {
+	// The operation: waiting when it was created, perhaps still ending when it was cancelled.
+	BulkOperation *bulk.Operation `json:"bulkOperation,omitempty"`
 	// What was wrong; empty when it worked.
 	UserErrors []*fault.UserError `json:"userErrors"`
 }
@@ -104,14 +113,6 @@ type CallTaskPayload struct {
 	UserErrors []*fault.UserError `json:"userErrors"`
 }
 
-// What cancelBulkOperation answers.
-type CancelBulkOperationPayload struct {
-	// The operation, which may still be ending.
-	BulkOperation *bulk.Operation `json:"bulkOperation,omitempty"`
-	// What was wrong; empty when it worked.
-	UserErrors []*fault.UserError `json:"userErrors"`
-}
-
 // What claimCallTask answers.
 type ClaimCallTaskPayload struct {
 	// The task with the phone to call; null when it was not given out.
@@ -170,7 +171,7 @@ type CreateAPIKeyPayload struct {
 	UserErrors []*fault.UserError `json:"userErrors"`
 }
 
-// What createBulkOperation needs.
+// What createBulkOperation needs. The member that is called as the kind is for that kind alone.
 type CreateBulkOperationInput struct {
 	// What is done with each line. Not an export.
 	Kind bulk.KindName `json:"kind"`
@@ -178,34 +179,12 @@ type CreateBulkOperationInput struct {
 	Format bulk.Format `json:"format"`
 	// The file, sent as multipart/form-data.
 	File *httpapi.Upload `json:"file"`
-	// The source of rows that name none, 1 to 64 characters.
-	Source graphql.Omittable[*string] `json:"source,omitempty"`
-	// The language of rows that name none, as in en or es-MX: a part of what customers are known by, as in BulkUpsertCustomersInput.
-	Language graphql.Omittable[*string] `json:"language,omitempty"`
 	// REJECT_FAILED_ROWS when absent, or IGNORE_FAILED. A file is not one transaction, so REJECT_EVERYTHING is refused.
 	ErrorPolicy graphql.Omittable[*batch.ErrorPolicy] `json:"errorPolicy,omitempty"`
-}
-
-// What createBulkOperation answers.
-type CreateBulkOperationPayload struct {
-	// The operation, waiting.
-	BulkOperation *bulk.Operation `json:"bulkOperation,omitempty"`
-	// What was wrong; empty when it worked.
-	UserErrors []*fault.UserError `json:"userErrors"`
-}
-
-// What createCustomerExport needs.
-type CreateCustomerExportInput struct {
-	// Only customers that fit.
-	Filter graphql.Omittable[*customer.Filter] `json:"filter,omitempty"`
-}
-
-// What createCustomerExport answers.
-type CreateCustomerExportPayload struct {
-	// The operation, waiting.
-	BulkOperation *bulk.Operation `json:"bulkOperation,omitempty"`
-	// What was wrong; empty when it worked.
-	UserErrors []*fault.UserError `json:"userErrors"`
+	// The options of UPSERT_CUSTOMERS.
+	UpsertCustomers graphql.Omittable[*intake.UpsertCustomersOptions] `json:"upsertCustomers,omitempty"`
+	// The options of CREATE_CUSTOMERS.
+	CreateCustomers graphql.Omittable[*intake.CreateCustomersOptions] `json:"createCustomers,omitempty"`
 }
 
 // What createCustomers answers.
@@ -218,6 +197,18 @@ type CreateCustomersPayload struct {
 	Results []*intake.UpsertResult `json:"results"`
 	// What was wrong with the call as a whole; errors of customers stand in results.
 	UserErrors []*fault.UserError `json:"userErrors"`
+}
+
+// What createExport needs. The member that is called as the kind is for that kind alone.
+type CreateExportInput struct {
+	// What is exported: a kind whose name begins with EXPORT.
+	Kind bulk.KindName `json:"kind"`
+	// How the file is written; JSONL when absent.
+	Format graphql.Omittable[*bulk.Format] `json:"format,omitempty"`
+	// Which customers, for EXPORT_CUSTOMERS; all when absent.
+	ExportCustomers graphql.Omittable[*ExportCustomersOptions] `json:"exportCustomers,omitempty"`
+	// Which accounts, for EXPORT_ACCOUNTS; all when absent.
+	ExportAccounts graphql.Omittable[*ExportAccountsOptions] `json:"exportAccounts,omitempty"`
 }
 
 // What createWebhookEndpoint answers.
@@ -244,6 +235,18 @@ type DeleteWebhookEndpointPayload struct {
 	DeletedWebhookEndpointID *relay.ID `json:"deletedWebhookEndpointId,omitempty"`
 	// What was wrong; empty when it worked.
 	UserErrors []*fault.UserError `json:"userErrors"`
+}
+
+// The options of EXPORT_ACCOUNTS.
+type ExportAccountsOptions struct {
+	// Only accounts that fit. It is kept with the operation, so it cannot compare the number.
+	Filter graphql.Omittable[*account.Filter] `json:"filter,omitempty"`
+}
+
+// The options of EXPORT_CUSTOMERS.
+type ExportCustomersOptions struct {
+	// Only customers that fit. It is kept with the operation, so it cannot compare ssn, ssnLastFour and mbi.
+	Filter graphql.Omittable[*customer.Filter] `json:"filter,omitempty"`
 }
 
 // What mergeCustomers answers.

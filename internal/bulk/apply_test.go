@@ -68,7 +68,7 @@ func TestRowsThatTheDatabaseRefusesFailAlone(t *testing.T) {
 	o := w.run(t, w.create(t, JSONL, file.String()))
 	require.Equal(t, Completed, o.State)
 	require.Zero(t, o.FailureCount)
-	require.Equal(t, []int32{2500 - 7, 7}, []int32{o.Created, o.Failed})
+	require.Equal(t, []int32{2500 - 7, 7}, []int32{o.CreatedCount, o.FailedCount})
 	for i, l := range w.results(t, o) {
 		require.Equal(t, int32(i), *l.Line)
 		if code, ok := wrong[i]; ok {
@@ -98,10 +98,10 @@ func TestOtherErrorsHalveNothing(t *testing.T) {
 	w := newWorld(t)
 	w.Exec(t, `ALTER TABLE bulk_chunks ADD CONSTRAINT never CHECK (line_count < 0)`)
 	o := w.run(t, w.create(t, JSONL, `{"name":"a"}`))
-	require.Equal(t, []any{Running, int32(1), int32(0)}, []any{o.State, o.FailureCount, o.Processed})
+	require.Equal(t, []any{Running, int32(1), int32(0)}, []any{o.State, o.FailureCount, o.ProcessedCount})
 	w.Exec(t, `ALTER TABLE bulk_chunks DROP CONSTRAINT never`)
 	w.Clock.Advance(longestWait)
-	require.Equal(t, int32(1), w.run(t, o).Created)
+	require.Equal(t, int32(1), w.run(t, o).CreatedCount)
 }
 
 // Somebody holds a row for longer than lock_timeout: the chunk waits again, without a failure.
@@ -136,7 +136,7 @@ func TestLockTimeoutsAreSurvived(t *testing.T) {
 	o = w.run(t, o)
 	require.Equal(t, Completed, o.State)
 	require.Equal(t, 3, tries)
-	require.Equal(t, int32(1), o.Updated)
+	require.Equal(t, int32(1), o.UpdatedCount)
 }
 
 // While results are written the chunk's rows are locked, so that must take less than others wait for a lock.
@@ -204,7 +204,7 @@ func TestRowsAreCounted(t *testing.T) {
 		got[kind+" "+action] += rows
 	}
 	w.run(t, w.create(t, JSONL, strings.Repeat(`{"name":"a"}`+"\n", 1200)+"1\n"))
-	o, err := w.CreateExport(t.Context(), w.Viewer, thingsExportKind, CreateExportInput{})
+	o, err := w.CreateExport(t.Context(), w.Viewer, ExportInput{Kind: thingsExportKind})
 	require.NoError(t, err)
 	w.run(t, o)
 	require.Equal(t, map[string]int{"TEST_THINGS CREATE": 1, "TEST_THINGS UPDATE": 1199, "TEST_THINGS FAILED": 1, "TEST_THINGS_EXPORT EXPORT": 1}, got)

@@ -175,7 +175,7 @@ func TestResultsAreBounded(t *testing.T) {
 	o = w.run(t, o)
 	require.Equal(t, Failed, o.State)
 	require.Equal(t, "The results have more than the 200000 bytes that the files of an organization may take. What was done stays: see the results.", o.Messages()[0])
-	require.Equal(t, int32(2000), o.Processed)
+	require.Equal(t, int32(2000), o.ProcessedCount)
 	require.Len(t, w.results(t, o), 2000)
 }
 
@@ -225,7 +225,7 @@ func TestFailureAfterProgressIsTheFirst(t *testing.T) {
 	broken.Store(1000)
 	o = w.run(t, o)
 	require.Equal(t, Running, o.State, "one chunk was committed in this turn")
-	require.Equal(t, []int32{1000, 1}, []int32{o.Processed, o.FailureCount})
+	require.Equal(t, []int32{1000, 1}, []int32{o.ProcessedCount, o.FailureCount})
 	require.NotNil(t, o.FileKey)
 }
 

@@ -15,7 +15,7 @@ import (
 func (w *work) export(ctx context.Context, e Exporter) error {
 	v := w.o.actor()
 	if w.o.LineCount == nil {
-		n, err := e.Count(ctx, w.pool, v, w.o)
+		n, err := e.Count(ctx, v, w.o.kept().Filter)
 		if err != nil {
 			return fmt.Errorf("count the rows of an export: %w", err)
 		}
@@ -62,7 +62,7 @@ func (w *work) exportPage(ctx context.Context, e Exporter, after string, line in
 		return page, "", err
 	}
 	defer p.abort()
-	rows, next, err := e.Page(ctx, w.pool, w.o.actor(), w.o, after, p.out)
+	rows, next, err := e.Page(ctx, w.o.actor(), w.o.kept().Filter, w.o.Format, after, p.out)
 	if err != nil {
 		return page, "", fmt.Errorf("export a page of %s: %w", e.Name(), err)
 	}

@@ -19,8 +19,6 @@ import (
 	"caseload/internal/viewer"
 )
 
-func pointer[T any](v T) *T { return &v }
-
 func TestImportJSONLines(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -43,7 +41,7 @@ func TestImportJSONLines(t *testing.T) {
 	require.Equal(t, Completed, o.State)
 	require.Equal(t, []string{"Completed"}, o.Messages())
 	require.Equal(t, int32(8), *o.LineCount)
-	require.Equal(t, []int32{2, 1, 0, 5, 0, 8}, []int32{o.Created, o.Updated, o.Unchanged, o.Failed, o.Skipped, o.Processed})
+	require.Equal(t, []int32{2, 1, 0, 5, 0, 8}, []int32{o.CreatedCount, o.UpdatedCount, o.UnchangedCount, o.FailedCount, o.SkippedCount, o.ProcessedCount})
 	require.InDelta(t, 1.0, *o.Progress(), 0)
 	require.Equal(t, dbtest.Monday, o.FinishedAt.UTC())
 	require.Equal(t, dbtest.Monday.Add(7*24*time.Hour), o.ExpiresAt.UTC())
@@ -83,7 +81,7 @@ func TestImportCSV(t *testing.T) {
 	o := w.run(t, w.create(t, CSV, "\xef\xbb\xbfname;note\r\na;x\r\n\"b\nc\";\r\nd\r\n\"e;f\r\na;refuse\r\n"))
 	require.Equal(t, Completed, o.State)
 	require.Equal(t, map[string]string{"a": "0 ", "b\nc": "1 "}, w.stock(t))
-	require.Equal(t, []int32{2, 3, 5}, []int32{o.Created, o.Failed, *o.LineCount})
+	require.Equal(t, []int32{2, 3, 5}, []int32{o.CreatedCount, o.FailedCount, *o.LineCount})
 	require.Len(t, w.results(t, o), 5)
 }
 
@@ -128,7 +126,7 @@ func TestRefusal(t *testing.T) {
 	require.Equal(t, "#/things/2300: extraneous key [ssn] is not permitted", o.Messages()[2])
 	require.Equal(t, "102 more: see the results.", o.Messages()[100])
 	require.Equal(t, int32(2500), *o.LineCount)
-	require.Zero(t, o.Processed)
+	require.Zero(t, o.ProcessedCount)
 	got := w.results(t, o)
 	require.Len(t, got, 202)
 	require.Equal(t, int32(3), *got[0].Line)
@@ -205,7 +203,7 @@ func TestSameKeysActInOrder(t *testing.T) {
 	}
 	o = w.run(t, w.create(t, JSONL, file.String()))
 	require.Equal(t, Completed, o.State)
-	require.Equal(t, int32(3*chunkLines), o.Created)
+	require.Equal(t, int32(3*chunkLines), o.CreatedCount)
 	for i, l := range w.results(t, o) {
 		require.Equal(t, int32(i), *l.Line)
 	}
@@ -257,7 +255,7 @@ func TestChunksAreBoundedInBytes(t *testing.T) {
 	}
 	o := w.run(t, w.create(t, JSONL, file.String()))
 	require.Equal(t, Completed, o.State)
-	require.Equal(t, int32(12), o.Created)
+	require.Equal(t, int32(12), o.CreatedCount)
 	require.Len(t, sizes, 3)
 	for _, n := range sizes {
 		require.LessOrEqual(t, n, 5)
@@ -293,7 +291,7 @@ func TestRetriedChunkCountsOnce(t *testing.T) {
 	require.Equal(t, Completed, o.State)
 	require.Equal(t, map[int32]int{0: 3, 1000: 3, 2000: 3}, tries)
 	require.Equal(t, 2500, prepared)
-	require.Equal(t, int32(2500), o.Created)
+	require.Equal(t, int32(2500), o.CreatedCount)
 	require.Len(t, w.results(t, o), 2500)
 	for name, lines := range w.stock(t) {
 		require.Equal(t, strings.TrimPrefix(name, "n")+" ", lines)

@@ -2,8 +2,9 @@ package bulk
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -27,17 +28,19 @@ type File struct {
 type CreateInput struct {
 	Kind   KindName
 	Format Format
-	// Source and Language are for rows without their own.
-	Source   graphql.Omittable[*string]
-	Language graphql.Omittable[*string]
 	// ErrorPolicy is REJECT_FAILED_ROWS when absent.
 	ErrorPolicy graphql.Omittable[*batch.ErrorPolicy]
+	// Options are what was sent for the kind, under [OptionsName], in a form of its own; others are refused.
+	Options map[string]any
 }
 
-// CreateExportInput is what an export needs.
-type CreateExportInput struct {
-	// Filter narrows the rows; its form is the exporter's own. Nil means all rows.
-	Filter json.RawMessage
+// ExportInput is what an export needs.
+type ExportInput struct {
+	Kind KindName
+	// Format is how the file is written; JSON Lines when empty.
+	Format Format
+	// Filters narrow the rows. Each is that of the kind for whose options its name stands; nil means all rows.
+	Filters map[string]json.RawMessage
 }
 
 // CancelInput names the operation to cancel.
@@ -45,43 +48,43 @@ type CancelInput struct {
 	ID relay.ID
 }
 
-// The longest texts of the options, in code points.
-const (
-	maxSource   = 64
-	maxLanguage = 35
-)
-
-// options checks what does not depend on the kind.
-func (in *CreateInput) options(c *fault.Check) Options {
-	o := Options{ErrorPolicy: batch.RejectFailedRows, Format: in.Format}
-	o.Source = text(c.At("source"), in.Source.Value(), maxSource)
-	o.Language = text(c.At("language"), in.Language.Value(), maxLanguage)
+// check checks what does not depend on the kind, and returns the policy.
+func (in *CreateInput) check(c *fault.Check) batch.ErrorPolicy {
+	policy := batch.RejectFailedRows
 	if p := in.ErrorPolicy.Value(); p != nil {
-		o.ErrorPolicy = *p
+		policy = *p
 	}
-	switch o.ErrorPolicy {
+	switch policy {
 	case batch.RejectFailedRows, batch.IgnoreFailed:
 	case batch.RejectEverything:
 		c.At("errorPolicy").Add(fault.NotAllowed, "A file is not one transaction: use REJECT_FAILED_ROWS or IGNORE_FAILED.")
 	default:
 		c.At("errorPolicy").Add(fault.Invalid, "Use REJECT_FAILED_ROWS or IGNORE_FAILED.")
 	}
-	if in.Format != JSONL && in.Format != CSV {
-		c.At("format").Add(fault.Invalid, "Use JSONL or CSV.")
-	}
-	return o
+	checkFormat(c, in.Format)
+	return policy
 }
 
-func text(c *fault.Check, value *string, most int) *string {
-	if value == nil {
-		return nil
+func checkFormat(c *fault.Check, f Format) {
+	if f != JSONL && f != CSV {
+		c.At("format").Add(fault.Invalid, "Use JSONL or CSV.")
 	}
-	trimmed := strings.TrimSpace(*value)
-	switch n := utf8.RuneCountInString(trimmed); {
-	case n == 0:
-		c.Add(fault.Blank, "Give a text, or leave it out.")
-	case n > most:
-		c.Add(fault.TooLong, "Give at most %d characters.", most)
+}
+
+// checkOptions refuses options of another kind than the operation's.
+func checkOptions[T any](c *fault.Check, kind KindName, sent map[string]T) {
+	for _, name := range slices.Sorted(maps.Keys(sent)) {
+		if name != OptionsName(kind) {
+			c.At(name).Add(fault.NotAllowed, "Leave it out: these options are not those of %s.", kind)
+		}
 	}
-	return &trimmed
+}
+
+// OptionsName is the member of an input in which the options of a kind stand: upsertCustomers for UPSERT_CUSTOMERS.
+func OptionsName(kind KindName) string {
+	words := strings.Split(strings.ToLower(string(kind)), "_")
+	for i := 1; i < len(words); i++ {
+		words[i] = strings.ToUpper(words[i][:1]) + words[i][1:]
+	}
+	return strings.Join(words, "")
 }

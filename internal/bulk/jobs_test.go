@@ -219,7 +219,7 @@ func TestMemoryIsFlat(t *testing.T) {
 	}
 	o = w.run(t, o)
 	require.Equal(t, Completed, o.State)
-	require.Equal(t, int32(count), o.Created)
+	require.Equal(t, int32(count), o.CreatedCount)
 	require.Less(t, int64(most)-int64(before.HeapAlloc), int64(bound))
 	r, err := w.Results(t.Context(), o)
 	require.NoError(t, err)

@@ -2,6 +2,7 @@ package bulk
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 
 	"caseload/internal/batch"
@@ -21,8 +22,10 @@ type Kind interface {
 	Scopes() []viewer.Scope
 	// Keys are the keys that a line may have, at any depth.
 	Keys() []Key
-	// Check looks at the options when the operation is created; c stands at the mutation's input.
-	Check(o Options, c *fault.Check)
+	// Check looks at the format and at the kind's own options, nil when none were sent, when the operation is created, and
+	// returns the options as they are kept, for [Operation.ReadOptions]. c stands at the mutation's input; the options are
+	// at [OptionsName] in it.
+	Check(format Format, options any, c *fault.Check) (kept any)
 	// Decoder returns what reads the lines of an operation, one after the other. A line is a JSON object with
 	// permitted keys alone, valid until the function returns. It reads and validates what can be judged without
 	// the database.
@@ -81,12 +84,12 @@ type Exporter interface {
 	// Reveals are the scopes that make rows hold more. The creator need not have them; whoever downloads the file needs
 	// those that the creator had.
 	Reveals() []viewer.Scope
-	// Check looks at the options when the operation is created; c stands at the mutation's input.
-	Check(o Options, c *fault.Check)
+	// Check looks at the filter when the operation is created; c stands at it.
+	Check(ctx context.Context, v *viewer.Viewer, filter json.RawMessage, c *fault.Check) error
 	// Count returns how many rows there will be, for the progress.
-	Count(ctx context.Context, q db.Querier, v *viewer.Viewer, o *Operation) (int, error)
-	// Page writes the rows after a cursor, "" for the first, as one JSON object a line, and returns how many there
-	// were and the cursor to go on from, "" at the end. A page is read by a fixed number of statements, and is small
-	// enough to be held in memory. The order must not change with what may be changed: by id.
-	Page(ctx context.Context, q db.Querier, v *viewer.Viewer, o *Operation, after string, w io.Writer) (rows int, next string, err error)
+	Count(ctx context.Context, v *viewer.Viewer, filter json.RawMessage) (int, error)
+	// Page writes the rows after a cursor, "" for the first, in the form of the file, and returns how many there were and
+	// the cursor to go on from, "" at the end. A page is read by a fixed number of statements, and is small enough to be
+	// held in memory. The order must not change with what may be changed: by id.
+	Page(ctx context.Context, v *viewer.Viewer, filter json.RawMessage, format Format, after string, w io.Writer) (rows int, next string, err error)
 }

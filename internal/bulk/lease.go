@@ -141,8 +141,8 @@ func (s *Service) finish(ctx context.Context, o *Operation, state State, also fu
 func (s *Service) conclude(ctx context.Context, tx *db.Tx, stored *Operation, state State, messages ...string) error {
 	stored.end(state, tx.Now, s.limits.Keep, messages...)
 	return audit.Write(ctx, tx, stored.actor(), audit.Change{Action: "bulk_operation.finished", Target: stored.ID(), Fields: map[string]any{
-		"kind": stored.Kind, "state": stored.State, "processed": stored.Processed, "created": stored.Created, "updated": stored.Updated,
-		"unchanged": stored.Unchanged, "failed": stored.Failed, "skipped": stored.Skipped,
+		"kind": stored.Kind, "state": stored.State, "processed": stored.ProcessedCount, "created": stored.CreatedCount, "updated": stored.UpdatedCount,
+		"unchanged": stored.UnchangedCount, "failed": stored.FailedCount, "skipped": stored.SkippedCount,
 	}})
 }
 

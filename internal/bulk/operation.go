@@ -52,18 +52,15 @@ const (
 	ExportCustomers KindName = "EXPORT_CUSTOMERS"
 )
 
-// Options are what the creator chose for the whole file.
-type Options struct {
-	// Source and Language are what rows without their own have, where the kind knows them.
-	Source   *string `json:"source,omitempty"`
-	Language *string `json:"language,omitempty"`
+// kept is what the creator chose for the whole file, as the operation keeps it.
+type kept struct {
 	// ErrorPolicy is REJECT_FAILED_ROWS or IGNORE_FAILED: a file of any size is not one transaction, so one wrong
 	// line cannot undo the others.
 	ErrorPolicy batch.ErrorPolicy `json:"errorPolicy,omitempty"`
+	// Kind are the options of the kind, in its own form.
+	Kind json.RawMessage `json:"kind,omitempty"`
 	// Filter narrows an export; its form is the exporter's own.
 	Filter json.RawMessage `json:"filter,omitempty"`
-	// Format is how the file is written, for a check of the options alone: the operation keeps it in a column.
-	Format Format `json:"-"`
 }
 
 // Operation is one import or export.
@@ -80,16 +77,16 @@ type Operation struct {
 	ByteSize   int64   `db:"byte_size"`
 	OptionJSON db.JSON `db:"options"`
 	// LineCount is nil until it is known.
-	LineCount *int32 `db:"line_count"`
-	Created   int32  `db:"created_count"`
-	Updated   int32  `db:"updated_count"`
-	Unchanged int32  `db:"unchanged_count"`
-	Failed    int32  `db:"failed_count"`
-	Skipped   int32  `db:"skipped_count"`
-	// Processed counts the lines that have an outcome, or the rows that were exported.
-	Processed    int32          `db:"processed_count"`
-	MessageTexts pq.StringArray `db:"messages"`
-	ReportKey    *string        `db:"report_key"`
+	LineCount      *int32 `db:"line_count"`
+	CreatedCount   int32  `db:"created_count"`
+	UpdatedCount   int32  `db:"updated_count"`
+	UnchangedCount int32  `db:"unchanged_count"`
+	FailedCount    int32  `db:"failed_count"`
+	SkippedCount   int32  `db:"skipped_count"`
+	// ProcessedCount counts the lines that have an outcome, or the rows that were exported.
+	ProcessedCount int32          `db:"processed_count"`
+	MessageTexts   pq.StringArray `db:"messages"`
+	ReportKey      *string        `db:"report_key"`
 	// ResultsBytes is how much the operation has put into the object store.
 	ResultsBytes      int64      `db:"results_bytes"`
 	LeaseToken        *uuid.UUID `db:"lease_token"`
@@ -125,23 +122,30 @@ func (o *Operation) ID() relay.ID { return relay.ID{Prefix: Operations.Prefix(),
 // IsNode marks the GraphQL interface.
 func (*Operation) IsNode() {}
 
-// Options returns what the creator chose.
-func (o *Operation) Options() Options {
-	var options Options
+func (o *Operation) kept() kept {
+	var k kept
 	// Written by us from the same type.
-	_ = json.Unmarshal(o.OptionJSON, &options)
-	return options
+	_ = json.Unmarshal(o.OptionJSON, &k)
+	return k
 }
 
-// Source returns the source of rows that name none.
-func (o *Operation) Source() *string { return o.Options().Source }
+// Options returns the options of the kind as they are kept, an object.
+func (o *Operation) Options() db.JSON {
+	if own := o.kept().Kind; own != nil {
+		return db.JSON(own)
+	}
+	return db.JSON("{}")
+}
 
-// Language returns the language of rows that name none.
-func (o *Operation) Language() *string { return o.Options().Language }
+// ReadOptions reads the options of the kind into a value of the type that its Check has returned.
+func (o *Operation) ReadOptions(into any) {
+	// Written by us from the same type.
+	_ = json.Unmarshal(o.Options(), into)
+}
 
 // ErrorPolicy returns what becomes of wrong rows; nil for an export.
 func (o *Operation) ErrorPolicy() *batch.ErrorPolicy {
-	if p := o.Options().ErrorPolicy; p != "" {
+	if p := o.kept().ErrorPolicy; p != "" {
 		return &p
 	}
 	return nil
@@ -159,7 +163,7 @@ func (o *Operation) Progress() *float64 {
 		return nil
 	case *o.LineCount > 0:
 		// An export counts its rows at the start, and some are added while it runs.
-		done = min(1, float64(o.Processed)/float64(*o.LineCount))
+		done = min(1, float64(o.ProcessedCount)/float64(*o.LineCount))
 	}
 	return &done
 }
@@ -178,8 +182,25 @@ func (o *Operation) actor() *viewer.Viewer {
 
 func (o *Operation) scope() db.Scope { return db.Scope{OrganizationID: o.OrganizationID} }
 
-// ResultsName is the name of the results for who saves them.
-func (o *Operation) ResultsName() string { return o.ID().String() + ".jsonl" }
+// ResultsName is the name of the results for who saves them. An export is written as its format says; what became of
+// the lines of an import is always JSON Lines.
+func (o *Operation) ResultsName() string {
+	if o.isExport() && o.Format == CSV {
+		return o.ID().String() + ".csv"
+	}
+	return o.ID().String() + ".jsonl"
+}
+
+// ResultsType is the media type of the results.
+func (o *Operation) ResultsType() string {
+	if o.isExport() && o.Format == CSV {
+		return "text/csv; charset=utf-8; header=present"
+	}
+	return "application/jsonl"
+}
+
+// isExport reports whether the operation makes its file, rather than taking one.
+func (o *Operation) isExport() bool { return o.FileName == nil }
 
 // file is the key of the upload, "" when there is none.
 func (o *Operation) file() string {

@@ -54,9 +54,9 @@ func exactlyOnce(t *testing.T, w *world, o *Operation, want map[string]string) {
 		}
 	}
 	require.Equal(t, *o.LineCount, int32(len(results)))
-	require.Equal(t, *o.LineCount, o.Processed)
-	require.Equal(t, success, o.Created+o.Updated)
-	require.Equal(t, o.Processed-success, o.Failed)
+	require.Equal(t, *o.LineCount, o.ProcessedCount)
+	require.Equal(t, success, o.CreatedCount+o.UpdatedCount)
+	require.Equal(t, o.ProcessedCount-success, o.FailedCount)
 }
 
 // A process is killed at a random step of its work, and another goes on, again and again.
@@ -193,7 +193,7 @@ func TestCommitIsFenced(t *testing.T) {
 	}
 	o = w.run(t, o)
 	require.Equal(t, Running, o.State)
-	require.Zero(t, o.Processed)
+	require.Zero(t, o.ProcessedCount)
 	require.Zero(t, o.FailureCount)
 	require.Empty(t, w.stock(t))
 	require.Empty(t, w.results(t, o))
@@ -267,7 +267,7 @@ func TestCancelOfOneThatRuns(t *testing.T) {
 	o = w.run(t, o)
 	require.Equal(t, Cancelled, o.State)
 	require.Equal(t, []string{"Cancelled after 3000 of 5000 lines."}, o.Messages())
-	require.Equal(t, int32(3000), o.Processed)
+	require.Equal(t, int32(3000), o.ProcessedCount)
 	require.InDelta(t, 0.6, *o.Progress(), 0.001)
 	require.Len(t, w.results(t, o), 3000, "the results end with what was done")
 }
@@ -325,7 +325,7 @@ func TestDrain(t *testing.T) {
 	}
 	o = w.run(t, o)
 	require.Equal(t, Running, o.State)
-	require.Equal(t, int32(1000), o.Processed)
+	require.Equal(t, int32(1000), o.ProcessedCount)
 	require.Nil(t, o.LeaseToken)
 	require.Len(t, w.results(t, o), 1000, "the results so far can be read")
 	require.Equal(t, o.Version, w.run(t, o).Version, "it takes no more")
@@ -349,7 +349,7 @@ func TestHardStop(t *testing.T) {
 	}
 	require.NoError(t, w.runner.Run(ctx, o.OrganizationID, o.UUID))
 	o = w.stored(t, o)
-	require.Equal(t, int32(1000), o.Processed)
+	require.Equal(t, int32(1000), o.ProcessedCount)
 	require.Nil(t, o.LeaseToken)
 	require.Zero(t, o.FailureCount, "stopping is no failure")
 	w.things.after = nil
@@ -369,7 +369,7 @@ func TestOthersGetTheirTurn(t *testing.T) {
 	small := w.create(t, JSONL, `{"name":"small"}`)
 	o = w.run(t, o)
 	require.Equal(t, Running, o.State)
-	require.Equal(t, int32(2000), o.Processed, "its turn is over, since another waits")
+	require.Equal(t, int32(2000), o.ProcessedCount, "its turn is over, since another waits")
 	require.True(t, o.RunnableAt.After(small.RunnableAt), "and it comes after the other")
 	require.Equal(t, Completed, w.run(t, small).State)
 	exactlyOnce(t, w, w.run(t, o), want)
@@ -381,7 +381,7 @@ func TestOthersGetTheirTurn(t *testing.T) {
 		return nil
 	}
 	o = w.run(t, o)
-	require.Equal(t, int32(2000), o.Processed, "the longest turn ends also when nobody waits")
+	require.Equal(t, int32(2000), o.ProcessedCount, "the longest turn ends also when nobody waits")
 	exactlyOnce(t, w, w.run(t, o), want)
 }
 
@@ -405,7 +405,7 @@ func TestFailure(t *testing.T) {
 	w.things.after = fails
 	o = w.run(t, o)
 	require.Equal(t, int32(1), o.FailureCount)
-	require.Equal(t, int32(2000), o.Processed)
+	require.Equal(t, int32(2000), o.ProcessedCount)
 	require.Equal(t, w.Clock.Now().Add(firstWait), o.RunnableAt.UTC())
 	require.Equal(t, o.Version, w.run(t, o).Version, "not before its time")
 	w.Clock.Advance(firstWait)
@@ -464,7 +464,7 @@ func TestGapIsFilled(t *testing.T) {
 			return nil
 		}
 		o = w.run(t, o)
-		require.Equal(t, int32(2000), o.Processed)
+		require.Equal(t, int32(2000), o.ProcessedCount)
 		require.Equal(t, int32(1), o.FailureCount)
 		require.Len(t, w.results(t, o), 1000)
 		require.NotContains(t, w.stock(t), "n1500")

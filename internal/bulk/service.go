@@ -1,6 +1,7 @@
 package bulk
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -112,7 +113,7 @@ func (s *Service) known(name KindName) bool {
 // Wrong input comes back as fault.UserErrors; the file is then still the caller's.
 func (s *Service) Create(ctx context.Context, v *viewer.Viewer, in CreateInput, file File) (*Operation, error) {
 	c := fault.NewCheck("input")
-	options := in.options(c)
+	policy := in.check(c)
 	kind, ok := s.kinds[in.Kind]
 	if !ok {
 		c.At("kind").Add(fault.Invalid, "Use one of %s.", names(s.kinds))
@@ -121,7 +122,8 @@ func (s *Service) Create(ctx context.Context, v *viewer.Viewer, in CreateInput, 
 	if err := v.Require(kind.Scopes()...); err != nil {
 		return nil, err
 	}
-	kind.Check(options, c)
+	checkOptions(c, in.Kind, in.Options)
+	own := kind.Check(in.Format, in.Options[OptionsName(in.Kind)], c)
 	if file.Size > s.limits.FileBytes {
 		c.At("file").Add(fault.LimitExceeded, "A file may have at most %d bytes.", s.limits.FileBytes)
 	}
@@ -132,26 +134,38 @@ func (s *Service) Create(ctx context.Context, v *viewer.Viewer, in CreateInput, 
 		return nil, fmt.Errorf("create a bulk operation: the file is not an upload of the viewer's organization")
 	}
 	o := &Operation{Kind: in.Kind, Format: in.Format, FileName: &file.Name, FileKey: &file.Key, FileSHA256: file.SHA256, ByteSize: file.Size}
-	return s.create(ctx, v, o, options)
+	chosen := kept{ErrorPolicy: policy}
+	if own != nil {
+		var err error
+		if chosen.Kind, err = json.Marshal(own); err != nil {
+			return nil, fmt.Errorf("create a bulk operation: %w", err)
+		}
+	}
+	return s.create(ctx, v, o, chosen)
 }
 
 // CreateExport makes an export. The viewer needs the exporter's scopes. Wrong input comes back as
 // fault.UserErrors.
-func (s *Service) CreateExport(ctx context.Context, v *viewer.Viewer, name KindName, in CreateExportInput) (*Operation, error) {
-	exporter, ok := s.exporters[name]
+func (s *Service) CreateExport(ctx context.Context, v *viewer.Viewer, in ExportInput) (*Operation, error) {
+	c := fault.NewCheck("input")
+	exporter, ok := s.exporters[in.Kind]
 	if !ok {
-		return nil, fmt.Errorf("create an export: there is none named %s", name)
+		c.At("kind").Add(fault.Invalid, "Use one of %s.", names(s.exporters))
+		return nil, c.Err()
 	}
 	if err := v.Require(exporter.Scopes()...); err != nil {
 		return nil, err
 	}
-	c := fault.NewCheck("input")
-	options := Options{Filter: in.Filter}
-	exporter.Check(options, c)
+	format, own := cmp.Or(in.Format, JSONL), OptionsName(in.Kind)
+	checkFormat(c, format)
+	checkOptions(c, in.Kind, in.Filters)
+	if err := exporter.Check(ctx, v, in.Filters[own], c.At(own, "filter")); err != nil {
+		return nil, err
+	}
 	if err := c.Err(); err != nil {
 		return nil, err
 	}
-	return s.create(ctx, v, &Operation{Kind: name, Format: JSONL}, options)
+	return s.create(ctx, v, &Operation{Kind: in.Kind, Format: format}, kept{Filter: in.Filters[own]})
 }
 
 func names[K any](kinds map[KindName]K) string {
@@ -171,8 +185,8 @@ const keptSQL = `
 	SELECT CAST(coalesce((SELECT sum(byte_size + results_bytes) FROM bulk_operations WHERE organization_id = $1 AND finished_at IS NULL), 0)
 		+ coalesce((SELECT sum(results_bytes) FROM bulk_operations WHERE organization_id = $1 AND finished_at IS NOT NULL AND files_removed_at IS NULL), 0) AS bigint)`
 
-func (s *Service) create(ctx context.Context, v *viewer.Viewer, o *Operation, options Options) (*Operation, error) {
-	text, err := json.Marshal(options)
+func (s *Service) create(ctx context.Context, v *viewer.Viewer, o *Operation, chosen kept) (*Operation, error) {
+	text, err := json.Marshal(chosen)
 	if err != nil {
 		return nil, fmt.Errorf("create a bulk operation: %w", err)
 	}
@@ -251,7 +265,7 @@ func (s *Service) Cancel(ctx context.Context, v *viewer.Viewer, in CancelInput) 
 			return fmt.Errorf("cancel a bulk operation: %w", err)
 		}
 		s.changed(tx, o)
-		return audit.Write(ctx, tx, v, audit.Change{Action: "bulk_operation.cancelled", Target: o.ID(), Fields: map[string]any{"kind": o.Kind, "processed": o.Processed}})
+		return audit.Write(ctx, tx, v, audit.Change{Action: "bulk_operation.cancelled", Target: o.ID(), Fields: map[string]any{"kind": o.Kind, "processed": o.ProcessedCount}})
 	})
 	if err != nil {
 		return nil, err
@@ -270,9 +284,9 @@ func (o *Operation) end(state State, now time.Time, keep time.Duration, messages
 
 func cancelledMessage(o *Operation) string {
 	if o.LineCount == nil {
-		return fmt.Sprintf("Cancelled after %d lines.", o.Processed)
+		return fmt.Sprintf("Cancelled after %d lines.", o.ProcessedCount)
 	}
-	return fmt.Sprintf("Cancelled after %d of %d lines.", o.Processed, *o.LineCount)
+	return fmt.Sprintf("Cancelled after %d of %d lines.", o.ProcessedCount, *o.LineCount)
 }
 
 // drop removes a file that no operation needs. When that fails, the removal of leftovers finds it.

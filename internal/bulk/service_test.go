@@ -39,14 +39,15 @@ func TestCreateChecksItsInput(t *testing.T) {
 		"kind":           {func(in *CreateInput, _ *File) { in.Kind = "OTHER" }, []string{"INVALID input.kind"}},
 		"export as kind": {func(in *CreateInput, _ *File) { in.Kind = thingsExportKind }, []string{"INVALID input.kind"}},
 		"format":         {func(in *CreateInput, _ *File) { in.Format = "XLSX" }, []string{"INVALID input.format"}},
-		"blank source":   {func(in *CreateInput, _ *File) { in.Source = some(" ") }, []string{"BLANK input.source"}},
-		"long texts": {func(in *CreateInput, _ *File) {
-			in.Source, in.Language = some(strings.Repeat("é", 65)), some(strings.Repeat("é", 36))
-		}, []string{"TOO_LONG input.source", "TOO_LONG input.language"}},
-		"the kind's own": {func(in *CreateInput, _ *File) { in.Source = some("wrong") }, []string{"INVALID input.source"}},
-		"everything":     {func(in *CreateInput, _ *File) { in.ErrorPolicy = some(batch.RejectEverything) }, []string{"NOT_ALLOWED input.errorPolicy"}},
-		"policy":         {func(in *CreateInput, _ *File) { in.ErrorPolicy = some(batch.ErrorPolicy("x")) }, []string{"INVALID input.errorPolicy"}},
-		"size":           {func(_ *CreateInput, f *File) { f.Size = 101 }, []string{"LIMIT_EXCEEDED input.file"}},
+		"of another kind": {func(in *CreateInput, _ *File) {
+			in.Options = map[string]any{"upsertCustomers": &thingOptions{}, "testThings": &thingOptions{}}
+		}, []string{"NOT_ALLOWED input.upsertCustomers"}},
+		"the kind's own": {func(in *CreateInput, _ *File) {
+			in.Options = map[string]any{"testThings": &thingOptions{Place: "wrong"}}
+		}, []string{"INVALID input.testThings.place"}},
+		"everything": {func(in *CreateInput, _ *File) { in.ErrorPolicy = some(batch.RejectEverything) }, []string{"NOT_ALLOWED input.errorPolicy"}},
+		"policy":     {func(in *CreateInput, _ *File) { in.ErrorPolicy = some(batch.ErrorPolicy("x")) }, []string{"INVALID input.errorPolicy"}},
+		"size":       {func(_ *CreateInput, f *File) { f.Size = 101 }, []string{"LIMIT_EXCEEDED input.file"}},
 	}
 	for name, test := range tests {
 		in, f := CreateInput{Kind: thingsKind, Format: JSONL}, file
@@ -60,12 +61,17 @@ func TestCreateChecksItsInput(t *testing.T) {
 		}
 		require.Equal(t, test.want, got, name)
 	}
-	in := CreateInput{Kind: thingsKind, Format: CSV, Source: some(" CRM "), Language: some("en"), ErrorPolicy: some(batch.IgnoreFailed)}
+	in := CreateInput{Kind: thingsKind, Format: CSV, Options: map[string]any{"testThings": &thingOptions{Place: "shelf"}}, ErrorPolicy: some(batch.IgnoreFailed)}
 	o, err := w.Create(t.Context(), w.Viewer, in, file)
 	require.NoError(t, err)
-	require.Equal(t, Options{Source: pointer("CRM"), Language: pointer("en"), ErrorPolicy: batch.IgnoreFailed}, w.stored(t, o).Options())
-	require.Equal(t, []any{"CRM", "en", batch.IgnoreFailed}, []any{*o.Source(), *o.Language(), *o.ErrorPolicy()})
-	require.Nil(t, (&Operation{OptionJSON: db.JSON("{}")}).ErrorPolicy())
+	var own thingOptions
+	w.stored(t, o).ReadOptions(&own)
+	require.Equal(t, thingOptions{Place: "shelf"}, own)
+	require.JSONEq(t, `{"Place": "shelf"}`, string(w.stored(t, o).Options()))
+	require.Equal(t, batch.IgnoreFailed, *w.stored(t, o).ErrorPolicy())
+	without := &Operation{OptionJSON: db.JSON(`{"filter": {"name": "a"}}`)}
+	require.Nil(t, without.ErrorPolicy())
+	require.Equal(t, "{}", string(without.Options()), "a filter may hold names")
 	require.Equal(t, "a", *o.FileName)
 	require.Equal(t, w.stored(t, o).actor(), w.Viewer)
 
@@ -80,7 +86,7 @@ func TestCreateChecksItsInput(t *testing.T) {
 	_, err = w.Create(t.Context(), &reader, CreateInput{Kind: thingsKind, Format: JSONL}, file)
 	require.Equal(t, fault.Forbidden, fault.CodeOf(err))
 	reader.Scopes = []viewer.Scope{viewer.CustomersWrite}
-	_, err = w.CreateExport(t.Context(), &reader, thingsExportKind, CreateExportInput{})
+	_, err = w.CreateExport(t.Context(), &reader, ExportInput{Kind: thingsExportKind})
 	require.Equal(t, fault.Forbidden, fault.CodeOf(err))
 	require.NoError(t, w.MayDownload(&reader, &Operation{Kind: thingsKind}))
 	require.Equal(t, fault.Forbidden, fault.CodeOf(w.MayDownload(&reader, &Operation{Kind: thingsExportKind})))
@@ -91,11 +97,24 @@ func TestCreateChecksItsInput(t *testing.T) {
 	narrow.Scopes = []viewer.Scope{viewer.CustomersRead}
 	require.NoError(t, w.MayDownload(&narrow, &Operation{Kind: thingsExportKind, ActorScopes: []string{string(viewer.CustomersRead)}}))
 	require.Equal(t, fault.Forbidden, fault.CodeOf(w.MayDownload(&narrow, &Operation{Kind: thingsExportKind, ActorScopes: []string{string(viewer.PIIRead)}})))
-	_, err = w.CreateExport(t.Context(), w.Viewer, thingsExportKind, CreateExportInput{Filter: json.RawMessage(`"wrong"`)})
-	_, ok := fault.AsUserErrors(err)
-	require.True(t, ok)
-	_, err = w.CreateExport(t.Context(), w.Viewer, thingsKind, CreateExportInput{})
-	require.Error(t, err)
+	_, err = w.CreateExport(t.Context(), w.Viewer, ExportInput{Kind: thingsExportKind, Filters: map[string]json.RawMessage{"testThingsExport": []byte(`"wrong"`)}})
+	require.Equal(t, "INVALID input.testThingsExport.filter", first(t, err))
+	for want, in := range map[string]ExportInput{
+		"INVALID input.kind":          {Kind: thingsKind},
+		"INVALID input.format":        {Kind: thingsExportKind, Format: "XLSX"},
+		"NOT_ALLOWED input.something": {Kind: thingsExportKind, Filters: map[string]json.RawMessage{"something": nil}},
+	} {
+		_, err = w.CreateExport(t.Context(), w.Viewer, in)
+		require.Equal(t, want, first(t, err))
+	}
+}
+
+// first is the code and the path of the first user error.
+func first(t *testing.T, err error) string {
+	t.Helper()
+	errs, ok := fault.AsUserErrors(err)
+	require.True(t, ok, "%v", err)
+	return string(errs[0].Code) + " " + strings.Join(errs[0].Path, ".")
 }
 
 // The result of a creation is kept for a repeated request as JSON.
@@ -331,7 +350,7 @@ func TestExport(t *testing.T) {
 		fmt.Fprintf(&want, "{\"name\":\"n%d\"}\n", i)
 	}
 	w.Exec(t, `INSERT INTO things (organization_id, id, name, lines) VALUES ($1, $2, 'foreign', '')`, uuid.New(), db.NewID())
-	o, err := w.CreateExport(t.Context(), w.Viewer, thingsExportKind, CreateExportInput{})
+	o, err := w.CreateExport(t.Context(), w.Viewer, ExportInput{Kind: thingsExportKind})
 	require.NoError(t, err)
 	other := w.another(t, nil)
 	steps := 0
@@ -344,17 +363,18 @@ func TestExport(t *testing.T) {
 	o = other.run(t, o)
 	require.Equal(t, Running, o.State)
 	require.Equal(t, int32(10), *o.LineCount)
-	require.Positive(t, o.Processed)
-	require.Less(t, o.Processed, int32(10))
+	require.Positive(t, o.ProcessedCount)
+	require.Less(t, o.ProcessedCount, int32(10))
 	require.True(t, strings.HasPrefix(want.String(), w.text(t, o)), "what is there can be read")
 	o = w.run(t, o)
 	require.Equal(t, Completed, o.State)
-	require.Equal(t, int32(10), o.Processed)
+	require.Equal(t, int32(10), o.ProcessedCount)
 	require.Equal(t, want.String(), w.text(t, o))
 
 	w.Exec(t, `DELETE FROM things`)
-	o, err = w.CreateExport(t.Context(), w.Viewer, thingsExportKind, CreateExportInput{})
+	o, err = w.CreateExport(t.Context(), w.Viewer, ExportInput{Kind: thingsExportKind, Format: CSV})
 	require.NoError(t, err)
+	require.Equal(t, []string{o.ID().String() + ".csv", "text/csv; charset=utf-8; header=present"}, []string{o.ResultsName(), o.ResultsType()})
 	o = w.run(t, o)
 	require.Equal(t, Completed, o.State)
 	require.InDelta(t, 1.0, *o.Progress(), 0)

@@ -64,7 +64,7 @@ func (w *world) serve(t testing.TB, limits Limits, onRead func()) {
 	var err error
 	w.Service, err = New(ServiceOptions{
 		Pool: w.Pool, Bus: w.Bus, Store: blobtest.Open(t, w.folder, w.Sealer), Log: slog.New(slog.DiscardHandler), Now: now,
-		Kinds: []Kind{w.things}, Exporters: []Exporter{thingsExport{}}, Limits: limits,
+		Kinds: []Kind{w.things}, Exporters: []Exporter{thingsExport{w.Pool}}, Limits: limits,
 	})
 	require.NoError(t, err)
 	w.runner = NewRunner(w.Service)
@@ -175,10 +175,19 @@ type thing struct {
 func (*things) Name() KindName         { return thingsKind }
 func (*things) Noun() string           { return "things" }
 func (*things) Scopes() []viewer.Scope { return []viewer.Scope{viewer.CustomersWrite} }
-func (*things) Check(o Options, c *fault.Check) {
-	if o.Source != nil && *o.Source == "wrong" {
-		c.At("source").Add(fault.Invalid, "Use another source.")
+
+// thingOptions are the options of things.
+type thingOptions struct{ Place string }
+
+func (k *things) Check(_ Format, options any, c *fault.Check) any {
+	own, ok := options.(*thingOptions)
+	if !ok {
+		return nil
 	}
+	if own.Place == "wrong" {
+		c.At(OptionsName(k.Name()), "place").Add(fault.Invalid, "Use another place.")
+	}
+	return own
 }
 
 func (*things) Keys() []Key {
@@ -280,23 +289,24 @@ func (k *things) Apply(ctx context.Context, tx *db.Tx, v *viewer.Viewer, _ *Oper
 }
 
 // thingsExport writes the scratch table, three rows a page.
-type thingsExport struct{}
+type thingsExport struct{ pool *db.Pool }
 
 func (thingsExport) Name() KindName          { return thingsExportKind }
 func (thingsExport) Scopes() []viewer.Scope  { return []viewer.Scope{viewer.CustomersRead} }
 func (thingsExport) Reveals() []viewer.Scope { return []viewer.Scope{viewer.PIIRead} }
-func (thingsExport) Check(o Options, c *fault.Check) {
-	if bytes.Contains(o.Filter, []byte("wrong")) {
-		c.At("filter").Add(fault.Invalid, "Use another filter.")
+func (thingsExport) Check(_ context.Context, _ *viewer.Viewer, filter json.RawMessage, c *fault.Check) error {
+	if bytes.Contains(filter, []byte("wrong")) {
+		c.Add(fault.Invalid, "Use another filter.")
 	}
+	return nil
 }
 
-func (thingsExport) Count(ctx context.Context, q db.Querier, v *viewer.Viewer, _ *Operation) (n int, err error) {
-	err = q.Get(ctx, &n, `SELECT count(*) FROM things WHERE organization_id = $1`, v.OrganizationID)
+func (e thingsExport) Count(ctx context.Context, v *viewer.Viewer, _ json.RawMessage) (n int, err error) {
+	err = e.pool.Get(ctx, &n, `SELECT count(*) FROM things WHERE organization_id = $1`, v.OrganizationID)
 	return n, err
 }
 
-func (thingsExport) Page(ctx context.Context, q db.Querier, v *viewer.Viewer, _ *Operation, after string, w io.Writer) (int, string, error) {
+func (e thingsExport) Page(ctx context.Context, v *viewer.Viewer, _ json.RawMessage, format Format, after string, w io.Writer) (int, string, error) {
 	const page = 3
 	if after == "" {
 		after = uuid.Nil.String()
@@ -305,11 +315,15 @@ func (thingsExport) Page(ctx context.Context, q db.Querier, v *viewer.Viewer, _ 
 		ID   uuid.UUID
 		Name string
 	}
-	if err := q.Select(ctx, &rows, `SELECT id, name FROM things WHERE organization_id = $1 AND id > $2 ORDER BY id LIMIT $3`, v.OrganizationID, after, page); err != nil {
+	if err := e.pool.Select(ctx, &rows, `SELECT id, name FROM things WHERE organization_id = $1 AND id > $2 ORDER BY id LIMIT $3`, v.OrganizationID, after, page); err != nil {
 		return 0, "", err
 	}
+	form := "{\"name\":%q}\n"
+	if format == CSV {
+		form = "%s\n"
+	}
 	for _, r := range rows {
-		if _, err := fmt.Fprintf(w, "{\"name\":%q}\n", r.Name); err != nil {
+		if _, err := fmt.Fprintf(w, form, r.Name); err != nil {
 			return 0, "", err
 		}
 	}

@@ -2,7 +2,6 @@ package customer
 
 import (
 	"context"
-	"slices"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -67,8 +66,9 @@ func NewLists(sealer *pii.Sealer) Lists {
 				v := viewer.From(ctx)
 				return relay.FilterBy(func(f *Filter) (db.Where, error) { return f.special(v, sealer) })(ctx, raw)
 			},
-			Search: relay.Contains("search_text"),
-			Always: liveUnlessAsked,
+			Search:   relay.Contains("search_text"),
+			Always:   liveUnlessAsked,
+			Personal: []string{"ssn", "ssnLastFour", "mbi"},
 		},
 		Identifiers: &relay.Spec[Identifier]{Table: Identifiers, Default: db.By("created_at")},
 		Phones:      &relay.Spec[Phone]{Table: Phones, Default: db.By("created_at")},
@@ -80,30 +80,10 @@ func NewLists(sealer *pii.Sealer) Lists {
 // liveUnlessAsked leaves deleted customers out of a list whose filter does not say anything of them. A filter that
 // does, at any depth, decides alone.
 func liveUnlessAsked(raw map[string]any) db.Where {
-	if names(raw["filter"], "isDeleted") {
+	if len(relay.Uses(raw["filter"], "isDeleted")) > 0 {
 		return db.Where{}
 	}
 	return db.Where{}.And("c.deleted_at IS NULL")
-}
-
-// names reports whether a raw filter has a field at any depth.
-func names(raw any, field string) bool {
-	switch v := raw.(type) {
-	case map[string]any:
-		if _, ok := v[field]; ok {
-			return true
-		}
-		for _, group := range []string{"and", "or", "not"} {
-			if names(v[group], field) {
-				return true
-			}
-		}
-	case []any:
-		return slices.ContainsFunc(v, func(el any) bool { return names(el, field) })
-	case []map[string]any:
-		return slices.ContainsFunc(v, func(el map[string]any) bool { return names(el, field) })
-	}
-	return false
 }
 
 // special answers what is not a column of its own.

@@ -289,7 +289,7 @@ func (o *Tenant) integrate(t testing.TB, people []*Person) {
 	for _, p := range people {
 		expires := now.Add(time.Hour)
 		p.Operation = &bulk.Operation{Row: row(), Kind: bulk.UpsertCustomers, Format: bulk.JSONL, State: bulk.Completed, FileName: &file, ByteSize: 300,
-			OptionJSON: db.JSON(`{"source": "LMS", "errorPolicy": "REJECT_FAILED_ROWS"}`), LineCount: &lines, Processed: 3, Created: 2, Failed: 1, MessageTexts: pq.StringArray{"Completed."},
+			OptionJSON: db.JSON(`{"kind": {"source": "LMS"}, "errorPolicy": "REJECT_FAILED_ROWS"}`), LineCount: &lines, ProcessedCount: 3, CreatedCount: 2, FailedCount: 1, MessageTexts: pq.StringArray{"Completed."},
 			RunnableAt: now, StartedAt: &now, FinishedAt: &now, ExpiresAt: &expires, ActorKind: viewer.System, ActorName: "test", ActorScopes: pq.StringArray{},
 			Version: 1, CreatedAt: now, UpdatedAt: now, CreatedBy: "system", UpdatedBy: "system"}
 		at := entity.NewRow(sc.OrganizationID, "system", now)

@@ -37,6 +37,8 @@ type Declaration struct {
 	Where db.Where
 	// Parse checks the arguments of a connection; nil for a to-one edge.
 	Parse func(ctx context.Context, l *Loaders, raw map[string]any) (*relay.Args, error)
+	// Personal is that of a root list's [relay.Spec].
+	Personal []string
 }
 
 // Declaration returns what was declared.
@@ -51,7 +53,7 @@ func (e *Many[P, C]) Declaration() Declaration {
 
 // Declaration returns what was declared.
 func (e *List[C]) Declaration() Declaration {
-	return Declaration{Coordinate: e.field, Child: e.spec.Table, Parse: parse(e.spec, e.field)}
+	return Declaration{Coordinate: e.field, Child: e.spec.Table, Parse: parse(e.spec, e.field), Personal: e.spec.Personal}
 }
 
 func parse[C any](spec *relay.Spec[C], field string) func(context.Context, *Loaders, map[string]any) (*relay.Args, error) {

@@ -117,6 +117,8 @@ type compilation struct {
 	*Compiler
 	oc     *graphql.OperationContext
 	viewer *viewer.Viewer
+	// stored is set for a selection of the program's own; see [Compiler.Pages].
+	stored bool
 	// bytes and numbered count what the plan has so far, and its edges.
 	bytes, numbered int
 }
@@ -153,14 +155,16 @@ func (k *compilation) lead(first *bool, alias string) []byte {
 func (k *compilation) entity(rs *rowset, sel ast.SelectionSet, typeName string) (*writer, error) {
 	w, first := &writer{}, true
 	for _, f := range k.collect(sel, typeName) {
-		o := op{lead: k.lead(&first, f.Alias)}
+		if err := k.admit(f.Definition); err != nil && k.stored {
+			continue
+		} else if err != nil {
+			return nil, err
+		}
+		o := op{name: f.Alias, lead: k.lead(&first, f.Alias)}
 		if f.Name == "__typename" {
 			o.lead = AppendString(o.lead, typeName)
 			w.ops = append(w.ops, o)
 			continue
-		}
-		if err := k.admit(f.Definition); err != nil {
-			return nil, err
 		}
 		coordinate := typeName + "." + f.Name
 		if reason, ok := k.generated[coordinate]; ok {
@@ -185,9 +189,12 @@ func (k *compilation) edge(rs *rowset, o *op, decl loader.Declaration, f graphql
 	e, at := k.edgeBelow(rs, decl, f)
 	o.edge = at
 	var err error
-	if decl.Parse == nil {
+	switch {
+	case decl.Parse == nil:
 		o.one, err = k.entity(e.child, f.Selections, f.Definition.Type.Name())
-	} else {
+	case k.stored:
+		o.all, err = k.rows(e, f)
+	default:
 		o.conn, err = k.connection(e, f.Selections, f.Definition.Type.Name())
 	}
 	return err

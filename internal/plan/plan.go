@@ -133,12 +133,16 @@ type writer struct {
 
 // op writes one member of an object: its name with what stands before it, then its value.
 type op struct {
+	// name is the member's name, for the header of a table; see [Pages].
+	name string
 	lead []byte
 	// One of these is set; a member that is the same for every row is part of the lead.
 	encode   encoder
 	computed *computed
 	one      *writer
 	conn     *connection
+	// all writes the children of a connection as a plain list; see [Pages].
+	all *writer
 
 	// column has the value, and edge is the place of the edge in its rowset.
 	column *column

@@ -24,6 +24,8 @@ type run struct {
 	variables map[string]any
 	// args are the checked arguments of the edges, by their number.
 	args []*relay.Args
+	// all has lists hold all their rows, in the order of their ids, unless the selection says how many.
+	all bool
 	// limit is how many bytes the answer may have, or zero, and noted how many of them are counted.
 	limit, noted int
 
@@ -85,9 +87,13 @@ func (r *run) note(written int) error {
 
 // arguments checks the arguments of an edge.
 func (r *run) arguments(ctx context.Context, e *edge) error {
-	args, err := e.decl.Parse(ctx, r.loaders, e.field.ArgumentMap(r.variables))
+	raw := e.field.ArgumentMap(r.variables)
+	args, err := e.decl.Parse(ctx, r.loaders, raw)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrArguments, err)
+	}
+	if r.all && raw["first"] == nil && raw["last"] == nil {
+		args.Page = db.Page{Order: db.By()}
 	}
 	r.args[e.number] = args
 	return nil
@@ -223,7 +229,11 @@ func (r *run) follow(ctx context.Context, rs *rowset, t *table) error {
 			tasks = append(tasks, task{func(ctx context.Context) error { return r.totals(ctx, e, t, res) }, manyRows})
 		}
 		if e.rows {
-			tasks = append(tasks, task{func(ctx context.Context) error { return r.toMany(ctx, e, t, res) }, t.n * res.args.Page.Limit})
+			rows := t.n * res.args.Page.Limit
+			if r.all {
+				rows = manyRows
+			}
+			tasks = append(tasks, task{func(ctx context.Context) error { return r.toMany(ctx, e, t, res) }, rows})
 		}
 	}
 	return atOnce(ctx, tasks)
@@ -314,7 +324,7 @@ func (r *run) toMany(ctx context.Context, e *edge, parents *table, res *result) 
 		for ; group < at; group++ {
 			res.start = append(res.start, kept)
 		}
-		if int(kept-res.start[group-1]) == res.args.Page.Limit {
+		if limit := res.args.Page.Limit; limit > 0 && int(kept-res.start[group-1]) == limit {
 			// The row beyond the page, whichever way it was read, comes last.
 			res.more[group-1] = true
 			return false, nil

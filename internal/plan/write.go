@@ -126,45 +126,62 @@ func (r *run) writeObject(dst []byte, w *writer, t *table, row int) ([]byte, err
 	var err error
 	for i := range w.ops {
 		o := &w.ops[i]
-		dst = append(dst, o.lead...)
-		switch {
-		case o.encode != nil:
-			raw := t.cell(row, o.column.cell)
-			if raw == nil {
-				if o.required {
-					return dst, errCell
-				}
-				dst = append(dst, "null"...)
-				continue
-			}
-			var ok bool
-			if dst, ok = o.encode(dst, raw); !ok {
-				return dst, errCell
-			}
-		case o.one != nil:
-			res := &t.results[o.edge]
-			child := res.link[row]
-			if child < 0 {
-				if o.required {
-					return dst, errCell
-				}
-				dst = append(dst, "null"...)
-				continue
-			}
-			if dst, err = r.writeObject(dst, o.one, res.rows, int(child)); err != nil {
-				return dst, err
-			}
-		case o.conn != nil:
-			if dst, err = r.writePage(dst, o.conn, &t.results[o.edge], row); err != nil {
-				return dst, err
-			}
-		case o.computed != nil:
-			if dst, err = writeComputed(dst, o, t, row); err != nil {
-				return dst, err
-			}
+		if dst, err = r.writeValue(append(dst, o.lead...), o, t, row); err != nil {
+			return dst, err
 		}
 	}
 	return append(dst, '}'), r.note(len(dst))
+}
+
+// writeValue writes the value of a member; one that is the same for every row has been written with its name.
+func (r *run) writeValue(dst []byte, o *op, t *table, row int) ([]byte, error) {
+	switch {
+	case o.encode != nil:
+		raw := t.cell(row, o.column.cell)
+		if raw == nil {
+			return o.null(dst)
+		}
+		dst, ok := o.encode(dst, raw)
+		if !ok {
+			return dst, errCell
+		}
+		return dst, nil
+	case o.one != nil:
+		res := &t.results[o.edge]
+		child := res.link[row]
+		if child < 0 {
+			return o.null(dst)
+		}
+		return r.writeObject(dst, o.one, res.rows, int(child))
+	case o.conn != nil:
+		return r.writePage(dst, o.conn, &t.results[o.edge], row)
+	case o.all != nil:
+		return r.writeRows(dst, o.all, &t.results[o.edge], row)
+	case o.computed != nil:
+		return writeComputed(dst, o, t, row)
+	}
+	return dst, nil
+}
+
+// null writes the value of a member that there is none of.
+func (o *op) null(dst []byte) ([]byte, error) {
+	if o.required {
+		return dst, errCell
+	}
+	return append(dst, "null"...), nil
+}
+
+// writeRows writes the rows of a parent's page as a list.
+func (r *run) writeRows(dst []byte, w *writer, res *result, parent int) ([]byte, error) {
+	dst = append(dst, '[')
+	err := res.page(parent, func(i, row int) (err error) {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst, err = r.writeObject(dst, w, res.rows, row)
+		return err
+	})
+	return append(dst, ']'), err
 }
 
 func writeComputed(dst []byte, o *op, t *table, row int) ([]byte, error) {
@@ -206,17 +223,15 @@ func (r *run) writePage(dst []byte, c *connection, res *result, parent int) ([]b
 		dst = append(dst, o.lead...)
 		switch o.kind {
 		case constantMember:
-		case nodesMember, edgesMember:
+		case nodesMember:
+			dst, err = r.writeRows(dst, o.node, res, parent)
+		case edgesMember:
 			dst = append(dst, '[')
 			err = res.page(parent, func(i, row int) (err error) {
 				if i > 0 {
 					dst = append(dst, ',')
 				}
-				if o.kind == nodesMember {
-					dst, err = r.writeObject(dst, o.node, res.rows, row)
-				} else {
-					dst, err = r.writeEdge(dst, o.members, res, row)
-				}
+				dst, err = r.writeEdge(dst, o.members, res, row)
 				return err
 			})
 			dst = append(dst, ']')

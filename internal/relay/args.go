@@ -43,6 +43,8 @@ type Spec[T any] struct {
 	Filter func(ctx context.Context, raw any) (db.Where, error)
 	// Search reads the search argument.
 	Search func(text string) (db.Where, error)
+	// Personal are the members of the filter that compare personal numbers: where a filter is kept, they are refused.
+	Personal []string
 	// Always narrows the list whatever was asked, by further arguments of the field or none.
 	Always func(raw map[string]any) db.Where
 }

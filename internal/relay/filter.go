@@ -4,6 +4,7 @@ import (
 	"context"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -255,6 +256,31 @@ func hasNull(raw any) bool {
 		}
 	}
 	return false
+}
+
+// Uses returns the paths of the members of a raw filter that have one of the names, at any depth of its groups.
+func Uses(raw any, members ...string) (paths [][]string) {
+	var visit func(raw any, path []string)
+	visit = func(raw any, path []string) {
+		switch v := reflect.ValueOf(raw); v.Kind() {
+		case reflect.Slice:
+			for i := range v.Len() {
+				visit(v.Index(i).Interface(), append(slices.Clip(path), strconv.Itoa(i)))
+			}
+		case reflect.Map:
+			filter, _ := raw.(map[string]any)
+			for _, name := range members {
+				if _, ok := filter[name]; ok {
+					paths = append(paths, append(slices.Clip(path), name))
+				}
+			}
+			for _, group := range []string{"and", "or", "not"} {
+				visit(filter[group], append(slices.Clip(path), group))
+			}
+		}
+	}
+	visit(raw, nil)
+	return paths
 }
 
 // compiler makes the condition of one filter, and counts what it is made of.

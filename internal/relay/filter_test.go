@@ -226,3 +226,12 @@ func TestNotIsTheComplement(t *testing.T) {
 		require.ElementsMatch(t, yes, find(m{"not": m{"not": f}}))
 	})
 }
+
+func TestUses(t *testing.T) {
+	t.Parallel()
+	inner := map[string]any{"ssn": "1", "name": map[string]any{"ssn": "no member of a filter"}}
+	raw := map[string]any{"ssn": nil, "and": []any{inner, map[string]any{"not": inner}}, "or": []map[string]any{{"mbi": 1}}, "not": map[string]any{"and": inner}}
+	require.ElementsMatch(t, [][]string{{"ssn"}, {"and", "0", "ssn"}, {"and", "1", "not", "ssn"}, {"or", "0", "mbi"}, {"not", "and", "ssn"}}, relay.Uses(raw, "ssn", "mbi"))
+	require.Empty(t, relay.Uses(raw, "email"))
+	require.Empty(t, relay.Uses(nil, "ssn"))
+}

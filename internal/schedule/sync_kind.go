@@ -54,15 +54,8 @@ func (*SyncKind) Keys() []bulk.Key {
 	return keys
 }
 
-// Check refuses a source and a language: these customers are known by the organization's own reference.
-func (*SyncKind) Check(o bulk.Options, c *fault.Check) {
-	if o.Source != nil {
-		c.At("source").Add(fault.NotAllowed, "Leave it out: these customers are known by referenceId alone.")
-	}
-	if o.Language != nil {
-		c.At("language").Add(fault.NotAllowed, "Leave it out: these customers are known by referenceId alone.")
-	}
-}
+// Check has nothing to check: the kind has no options.
+func (*SyncKind) Check(bulk.Format, any, *fault.Check) any { return nil }
 
 // fetchedBytes stands for what the lending system tells of a customer, so that a chunk has some sixty of those who are
 // asked for: their loans are in memory together, and none is written before all have been asked for.
@@ -125,7 +118,7 @@ func (k *SyncKind) Prepare(ctx context.Context, v *viewer.Viewer, o *bulk.Operat
 	for i, row := range rows {
 		inputs[i] = row.Value.(*SyncCustomerScheduleInput)
 	}
-	p := preparedSync{k.s.newBatch(v, inputs, o.Options().ErrorPolicy, func(int) *fault.Check { return fault.NewCheck() }), make(map[*bulk.Row]*syncRow, len(rows))}
+	p := preparedSync{k.s.newBatch(v, inputs, *o.ErrorPolicy(), func(int) *fault.Check { return fault.NewCheck() }), make(map[*bulk.Row]*syncRow, len(rows))}
 	for i, row := range rows {
 		p.rows[row] = p.batch.rows[i]
 	}

@@ -52,7 +52,7 @@ func TestAFileOfSyncs(t *testing.T) {
 		`{"id": "C-1", "taskType": "welcome"}`,
 	}, "\n"))
 	require.Equal(t, []batch.Action{batch.Create, batch.Failed, batch.Update, batch.Failed, batch.Failed, batch.Failed, batch.Failed, batch.Failed, batch.Update, batch.Failed}, bulktest.Actions(results))
-	require.Equal(t, []int32{1, 2, 7}, []int32{o.Created, o.Updated, o.Failed})
+	require.Equal(t, []int32{1, 2, 7}, []int32{o.CreatedCount, o.UpdatedCount, o.FailedCount})
 	for i, want := range map[int][]string{
 		1: {"INVALID taskType"}, 3: {"INVALID doNotCall"}, 4: {"DUPLICATE_INPUT_ITEM id"}, 6: {"LIMIT_EXCEEDED loanIds"},
 		7: {"INVALID loanIds.0", "INVALID loanIds.1"}, 9: {"DO_NOT_CALL doNotCall"},
@@ -124,7 +124,7 @@ func TestManySyncsOfAFileActInItsOrder(t *testing.T) {
 	}
 	o, results := bulkOf(t, w).Import(t, w.Viewer, syncFile(bulk.JSONL), file.String())
 	require.Len(t, results, n)
-	require.Equal(t, []int32{n - 2, 2}, []int32{o.Created, o.Updated})
+	require.Equal(t, []int32{n - 2, 2}, []int32{o.CreatedCount, o.UpdatedCount})
 	require.Equal(t, "Ann 1009", get[string](t, w, "SELECT first_name FROM customers WHERE reference_id = 'again'"))
 	require.Equal(t, n-2, get[int](t, w, "SELECT count(*) FROM schedules WHERE status = 'ACTIVE'"))
 	w.consistent(t)
@@ -135,9 +135,9 @@ func TestWhatAFileOfSyncsCannotBe(t *testing.T) {
 	w := newWorld(t)
 	b := bulkOf(t, w)
 	in := syncFile(bulk.CSV)
-	in.Source, in.Language = val("crm"), val("en")
+	in.Options = map[string]any{"upsertCustomers": struct{}{}}
 	_, err := b.Create(t.Context(), w.Viewer, in, bulk.File{})
-	require.Equal(t, []string{"NOT_ALLOWED input.source", "NOT_ALLOWED input.language"}, refused(t, err))
+	require.Equal(t, []string{"NOT_ALLOWED input.upsertCustomers"}, refused(t, err))
 	_, err = b.Create(t.Context(), dbtest.NewViewer(w.Viewer.OrganizationID, viewer.CustomersWrite, viewer.BulkWrite), syncFile(bulk.CSV), bulk.File{})
 	require.Equal(t, fault.Forbidden, fault.CodeOf(err))
 

@@ -29,6 +29,7 @@ func NewLists(sealer *pii.Sealer) Lists {
 				v := viewer.From(ctx)
 				return relay.FilterBy(func(f *Filter) (db.Where, error) { return f.special(v, sealer) })(ctx, raw)
 			},
+			Personal: []string{"number"},
 		},
 		Holders: &relay.Spec[Holder]{Table: Holders, Default: db.By("created_at")},
 		Cards:   &relay.Spec[Card]{Table: Cards, Default: db.By("created_at")},

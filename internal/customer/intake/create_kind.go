@@ -2,6 +2,7 @@ package intake
 
 import (
 	"context"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -34,24 +35,35 @@ func (*CreateKind) Scopes() []viewer.Scope { return []viewer.Scope{viewer.Custom
 // Keys are those of [CreateKeys].
 func (*CreateKind) Keys() []bulk.Key { return CreateKeys() }
 
-// Check refuses CSV, in which lists in lists, such as the cards of accounts, have no readable form. The source is
-// the organization in the source system, as a row's own organizationId is.
-func (*CreateKind) Check(o bulk.Options, c *fault.Check) {
-	if o.Format == bulk.CSV {
+// CreateCustomersOptions are for rows that do not name the organization in the source system.
+type CreateCustomersOptions struct {
+	SourceOrganizationID graphql.Omittable[*string] `json:"sourceOrganizationId,omitzero"`
+}
+
+// Check checks the options, and refuses CSV, in which lists in lists, such as the cards of accounts, have no readable form.
+func (k *CreateKind) Check(format bulk.Format, options any, c *fault.Check) any {
+	if format == bulk.CSV {
 		c.At("format").Add(fault.NotAllowed, "Use JSONL: customers with accounts and cards have lists in lists, which CSV cannot hold.")
 	}
-	if o.Source != nil && !c.Has("source") && (utf8.RuneCountInString(*o.Source) > check.MaxSource || !organizationForm.MatchString(*o.Source)) {
-		c.At("source").Add(fault.Invalid, "Give the organization in the source system, digits only, such as 50004.")
+	own, _ := options.(*CreateCustomersOptions)
+	if own == nil {
+		return nil
 	}
-	if o.Language != nil {
-		c.At("language").Add(fault.NotAllowed, "Leave it out: these customers are known without a language.")
+	if id := own.SourceOrganizationID.Value(); id != nil {
+		trimmed := strings.TrimSpace(*id)
+		if utf8.RuneCountInString(trimmed) > check.MaxSource || !organizationForm.MatchString(trimmed) {
+			c.At(bulk.OptionsName(k.Name()), "sourceOrganizationId").Add(fault.Invalid, "Give the organization in the source system, digits only, such as 50004.")
+		}
+		own.SourceOrganizationID = graphql.OmittableOf(&trimmed)
 	}
+	return own
 }
 
 // Decoder reads lines for the operation.
 func (*CreateKind) Decoder(o *bulk.Operation) func(text []byte) bulk.Row {
-	source := o.Source()
-	return func(text []byte) bulk.Row { return decodeCreate(text, source) }
+	var own CreateCustomersOptions
+	o.ReadOptions(&own)
+	return func(text []byte) bulk.Row { return decodeCreate(text, own.SourceOrganizationID.Value()) }
 }
 
 // decodeCreate reads a line; source is for lines that name none.
@@ -90,7 +102,7 @@ func (r *createRow) locks() []string {
 
 // Apply writes rows in the caller's transaction.
 func (k *CreateKind) Apply(ctx context.Context, tx *db.Tx, v *viewer.Viewer, o *bulk.Operation, rows []*bulk.Row, _ any) ([]bulk.Outcome, error) {
-	in := CreateInput{ErrorPolicy: o.Options().ErrorPolicy}
+	in := CreateInput{ErrorPolicy: *o.ErrorPolicy()}
 	for _, row := range rows {
 		in.Customers = append(in.Customers, row.Value.(*CreateRow))
 	}

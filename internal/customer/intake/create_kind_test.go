@@ -36,7 +36,7 @@ func TestAFileOfCustomersWithAccounts(t *testing.T) {
 		`{"referenceId": "R-1", "firstName": "Ann"}`+"\n"+
 		oneLine(bare))
 	require.Equal(t, []batch.Action{batch.Create, batch.Failed, batch.Failed, batch.Create, batch.Failed}, bulktest.Actions(results))
-	require.Equal(t, []int32{2, 3}, []int32{o.Created, o.Failed})
+	require.Equal(t, []int32{2, 3}, []int32{o.CreatedCount, o.FailedCount})
 	require.Equal(t, []string{"INVALID accounts.0.cards.0.last4"}, results[1].Wrong())
 	require.Equal(t, []string{"INVALID accounts.0", "INVALID accounts.1"}, results[2].Wrong())
 	require.Equal(t, "R-1", *results[3].Key)
@@ -51,7 +51,7 @@ func TestAFileOfCustomersWithAccounts(t *testing.T) {
 
 	// The source of the file is the organization of the rows that name none.
 	in := createFile
-	in.Source = val("50004")
+	in.Options = map[string]any{"createCustomers": &intake.CreateCustomersOptions{SourceOrganizationID: val("50004")}}
 	_, results = b.Import(t, w.v, in, oneLine(bare))
 	require.Equal(t, []batch.Action{batch.Unchanged}, bulktest.Actions(results))
 
@@ -64,10 +64,11 @@ func TestWhatAFileOfCustomersWithAccountsCannotBe(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	b := w.bulk(t)
-	_, err := b.Create(t.Context(), w.v, bulk.CreateInput{Kind: bulk.CreateCustomers, Format: bulk.CSV, Source: val("crm"), Language: val("en")}, bulk.File{})
+	_, err := b.Create(t.Context(), w.v, bulk.CreateInput{Kind: bulk.CreateCustomers, Format: bulk.CSV,
+		Options: map[string]any{"createCustomers": &intake.CreateCustomersOptions{SourceOrganizationID: val("crm")}, "upsertCustomers": &intake.UpsertCustomersOptions{}}}, bulk.File{})
 	errs, ok := fault.AsUserErrors(err)
 	require.True(t, ok, err)
-	require.Equal(t, []string{"NOT_ALLOWED input.format", "INVALID input.source", "NOT_ALLOWED input.language"}, codesOf(errs))
+	require.Equal(t, []string{"NOT_ALLOWED input.upsertCustomers", "NOT_ALLOWED input.format", "INVALID input.createCustomers.sourceOrganizationId"}, codesOf(errs))
 }
 
 // customerLine is a customer with accounts, in few words.

@@ -7,7 +7,6 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 
-	"caseload/internal/batch"
 	"caseload/internal/bulk"
 	"caseload/internal/customer"
 	"caseload/internal/customer/check"
@@ -34,19 +33,31 @@ func (*UpsertKind) Scopes() []viewer.Scope { return []viewer.Scope{viewer.Custom
 // Keys are those of [UpsertKeys].
 func (*UpsertKind) Keys() []bulk.Key { return UpsertKeys() }
 
-// Check judges the source and the language for rows without their own. Without a source each row names one.
-func (*UpsertKind) Check(o bulk.Options, c *fault.Check) {
-	if o.Source != nil && !c.Has("source") {
-		check.Source(c.At("source"), *o.Source)
+// UpsertCustomersOptions are for rows without a source or language of their own. Without a source each row names one.
+type UpsertCustomersOptions struct {
+	Source   graphql.Omittable[*string] `json:"source,omitzero"`
+	Language graphql.Omittable[*string] `json:"language,omitzero"`
+}
+
+// Check checks the options.
+func (k *UpsertKind) Check(_ bulk.Format, options any, c *fault.Check) any {
+	own, _ := options.(*UpsertCustomersOptions)
+	if own == nil {
+		return nil
 	}
-	if !c.Has("language") {
-		check.Language(c.At("language"), o.Language)
+	c = c.At(bulk.OptionsName(k.Name()))
+	if source := own.Source.Value(); source != nil {
+		trimmed := strings.TrimSpace(*source)
+		check.Source(c.At("source"), trimmed)
+		own.Source = graphql.OmittableOf(&trimmed)
 	}
+	check.Language(c.At("language"), own.Language.Value())
+	return own
 }
 
 // Decoder reads lines for the operation.
 func (*UpsertKind) Decoder(o *bulk.Operation) func(text []byte) bulk.Row {
-	batchIn := upsertInput(o.Options())
+	batchIn := upsertInput(o)
 	return func(text []byte) bulk.Row { return decodeUpsert(text, &batchIn, o.CreatedAt) }
 }
 
@@ -75,23 +86,19 @@ func lockOf(k customer.SourceKey) string {
 	return strings.Join([]string{k.Source, k.SourceID, k.Language}, "\x00")
 }
 
-func upsertInput(o bulk.Options) BulkUpsertInput {
-	in := BulkUpsertInput{ErrorPolicy: o.ErrorPolicy}
-	if o.Source != nil {
-		in.Source = *o.Source
-	}
-	if o.Language != nil {
-		in.Language = graphql.OmittableOf(o.Language)
+func upsertInput(o *bulk.Operation) BulkUpsertInput {
+	var own UpsertCustomersOptions
+	o.ReadOptions(&own)
+	in := BulkUpsertInput{ErrorPolicy: *o.ErrorPolicy(), Language: own.Language}
+	if source := own.Source.Value(); source != nil {
+		in.Source = *source
 	}
 	return in
 }
 
 // Apply writes rows in the caller's transaction.
 func (k *UpsertKind) Apply(ctx context.Context, tx *db.Tx, v *viewer.Viewer, o *bulk.Operation, rows []*bulk.Row, _ any) ([]bulk.Outcome, error) {
-	in := upsertInput(o.Options())
-	if in.ErrorPolicy != batch.IgnoreFailed {
-		in.ErrorPolicy = batch.RejectFailedRows
-	}
+	in := upsertInput(o)
 	for _, row := range rows {
 		in.Customers = append(in.Customers, row.Value.(*UpsertRow))
 	}

@@ -21,12 +21,16 @@ import (
 // bulk makes the service of bulk operations on the world.
 func (w *world) bulk(t testing.TB) *bulktest.World {
 	t.Helper()
-	return bulktest.New(t, w.pool, []bulk.Kind{intake.NewUpsertKind(w.Service), intake.NewCreateKind(w.Service)}, []bulk.Exporter{customer.NewExporter(w.customers)})
+	return bulktest.New(t, w.pool, []bulk.Kind{intake.NewUpsertKind(w.Service), intake.NewCreateKind(w.Service)}, nil)
 }
 
 // upsertFile is a file of customers of the source crm.
 func upsertFile(format bulk.Format) bulk.CreateInput {
-	return bulk.CreateInput{Kind: bulk.UpsertCustomers, Format: format, Source: val("crm")}
+	return upsertOptions(format, intake.UpsertCustomersOptions{Source: val(" crm ")})
+}
+
+func upsertOptions(format bulk.Format, own intake.UpsertCustomersOptions) bulk.CreateInput {
+	return bulk.CreateInput{Kind: bulk.UpsertCustomers, Format: format, Options: map[string]any{"upsertCustomers": &own}}
 }
 
 // In files the values of enums are texts, which no schema has checked: what is not one of them is refused by name.
@@ -79,7 +83,7 @@ func TestAFileOfUpserts(t *testing.T) {
 	}, "\n"))
 	require.Equal(t, bulk.Completed, o.State)
 	require.Equal(t, []batch.Action{batch.Create, batch.Create, batch.Failed, batch.Failed, batch.Failed, batch.Failed, batch.Failed, batch.Update, batch.Skipped}, bulktest.Actions(results))
-	require.Equal(t, []int32{2, 1, 0, 5, 1, 9}, []int32{o.Created, o.Updated, o.Unchanged, o.Failed, o.Skipped, *o.LineCount})
+	require.Equal(t, []int32{2, 1, 0, 5, 1, 9}, []int32{o.CreatedCount, o.UpdatedCount, o.UnchangedCount, o.FailedCount, o.SkippedCount, *o.LineCount})
 	for i, want := range map[int][]string{
 		0: {}, 2: {"INVALID email"}, 3: {"INVALID "}, 4: {"INVALID firstName"}, 5: {"BLANK sourceId"}, 6: {"DUPLICATE_INPUT_ITEM address"}, 8: {"STALE_VERSION sourceUpdatedAt"},
 	} {
@@ -158,7 +162,7 @@ func TestLinesOfOneCustomerActInTheOrderOfTheFile(t *testing.T) {
 	}
 	o, results := w.bulk(t).Import(t, w.v, upsertFile(bulk.JSONL), file.String())
 	require.Len(t, results, n)
-	require.Equal(t, []int32{n - 3, 3}, []int32{o.Created, o.Updated})
+	require.Equal(t, []int32{n - 3, 3}, []int32{o.CreatedCount, o.UpdatedCount})
 	for i, r := range results {
 		want := batch.Create
 		if i%700 == 3 && i > 3 {
@@ -184,12 +188,22 @@ func TestWhoMayUpsertByFile(t *testing.T) {
 		_, err := b.Create(context.Background(), &narrow, bulk.CreateInput{Kind: kind, Format: bulk.JSONL}, bulk.File{})
 		require.Equal(t, fault.Forbidden, fault.CodeOf(err))
 	}
-	_, err := b.Create(t.Context(), w.v, bulk.CreateInput{Kind: bulk.UpsertCustomers, Format: bulk.JSONL, Language: val("English!")}, bulk.File{})
-	errs, _ := fault.AsUserErrors(err)
-	require.Equal(t, []string{"INVALID input.language"}, codesOf(errs))
+	for _, test := range []struct {
+		own  intake.UpsertCustomersOptions
+		want []string
+	}{
+		{intake.UpsertCustomersOptions{Language: val("English!")}, []string{"INVALID input.upsertCustomers.language"}},
+		{intake.UpsertCustomersOptions{Source: val(" ")}, []string{"BLANK input.upsertCustomers.source"}},
+		{intake.UpsertCustomersOptions{Source: val(strings.Repeat("é", 65)), Language: val(strings.Repeat("e", 36))},
+			[]string{"TOO_LONG input.upsertCustomers.source", "INVALID input.upsertCustomers.language"}},
+	} {
+		_, err := b.Create(t.Context(), w.v, upsertOptions(bulk.JSONL, test.own), bulk.File{})
+		errs, _ := fault.AsUserErrors(err)
+		require.Equal(t, test.want, codesOf(errs))
+	}
 
 	// Without a source of the file each row names its own.
-	_, results := b.Import(t, w.v, bulk.CreateInput{Kind: bulk.UpsertCustomers, Format: bulk.JSONL, Language: val("en")}, `{"sourceId": "1"}
+	_, results := b.Import(t, w.v, upsertOptions(bulk.JSONL, intake.UpsertCustomersOptions{Language: val("en")}), `{"sourceId": "1"}
 {"sourceId": "1", "source": "erp"}
 `)
 	require.Equal(t, []string{"BLANK source"}, results[0].Wrong())
