@@ -18,16 +18,16 @@ import (
 type workforce struct {
 	runner     *jobs.Runner
 	operations *bulk.Runner
-	courier    *webhook.Courier
+	deliverer  *webhook.Deliverer
 }
 
 // hire makes every job of the program runnable, with the schedules of those that recur.
 func (p *program) hire(ctx context.Context) (*workforce, error) {
 	f := &workforce{
 		operations: bulk.NewRunner(p.api.Bulk),
-		courier: webhook.NewCourier(p.pool, p.sealer, p.api.Outbox,
+		deliverer: webhook.NewDeliverer(p.pool, p.sealer, p.api.Outbox,
 			webhook.Options{
-				AllowPrivate: p.cfg.Lending.AllowPrivate, PerOrganization: webhook.Share(p.cfg.Jobs.Webhooks), Observe: p.metrics.WebhookAttempt, Log: p.log,
+				AllowPrivate: p.cfg.Lending.AllowPrivate, PerOrganization: webhook.PerOrganization(p.cfg.Jobs.Webhooks), Observe: p.metrics.WebhookAttempt, Log: p.log,
 			}, p.now),
 	}
 	f.operations.Observe = p.metrics.BulkRows
@@ -38,7 +38,7 @@ func (p *program) hire(ctx context.Context) (*workforce, error) {
 	river.AddWorker(workers, &bulk.RunWorker{Runner: f.operations})
 	river.AddWorker(workers, &bulk.SweepWorker{Operations: p.api.Bulk})
 	river.AddWorker(workers, &bulk.ExpireWorker{Operations: p.api.Bulk})
-	webhook.AddWorkers(workers, f.courier)
+	webhook.AddWorkers(workers, f.deliverer)
 	var err error
 	f.runner, err = jobs.New(p.pool.SQL(), jobs.Options{
 		// A bulk operation holds its job for long: others must not wait for it.
@@ -66,7 +66,7 @@ func (f *workforce) dismiss(ctx context.Context) error {
 		return nil
 	}
 	f.operations.Drain()
-	f.courier.Stop()
-	defer f.courier.Close()
+	f.deliverer.Stop()
+	defer f.deliverer.Close()
 	return f.runner.Stop(ctx)
 }

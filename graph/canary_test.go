@@ -302,7 +302,7 @@ func TestNoNumberIsLeftInTheClear(t *testing.T) {
 
 	m.files()
 	for _, id := range m.endpoints() {
-		require.NoError(t, m.Courier.Drain(t.Context(), m.Harbor.ID(), id.UUID))
+		require.NoError(t, m.Deliverer.Drain(t.Context(), m.Harbor.ID(), id.UUID))
 	}
 	require.NotEmpty(t, m.receiver.All())
 

@@ -39,7 +39,7 @@ func (h *hooked) tells(t *testing.T, what string, events []string, change func()
 	change()
 	id, err := relay.ParseID(h.id)
 	require.NoError(t, err)
-	require.NoError(t, h.Courier.Drain(t.Context(), h.Harbor.ID(), id.UUID))
+	require.NoError(t, h.Deliverer.Drain(t.Context(), h.Harbor.ID(), id.UUID))
 	all := h.receiver.All()
 	fresh := all[h.told:]
 	h.told = len(all)

@@ -18,9 +18,9 @@ import (
 
 // Workforce is what a server process does in the background.
 type Workforce struct {
-	// Operations works on bulk operations, and Courier delivers webhooks.
+	// Operations works on bulk operations, and Deliverer delivers webhooks.
 	Operations *bulk.Runner
-	Courier    *webhook.Courier
+	Deliverer  *webhook.Deliverer
 }
 
 // Hire makes the background work of a server, which does nothing by itself: tests run what they want to see.
@@ -28,9 +28,9 @@ func (w *World) Hire(t testing.TB, s *Server, metrics *observe.Metrics) *Workfor
 	t.Helper()
 	f := &Workforce{
 		Operations: bulk.NewRunner(s.Bulk),
-		Courier:    webhook.NewCourier(s.Pool, w.sealer, s.Outbox, webhook.Options{AllowPrivate: true, Observe: metrics.WebhookAttempt, Log: slog.New(s.Log)}, w.Clock.Now),
+		Deliverer:  webhook.NewDeliverer(s.Pool, w.sealer, s.Outbox, webhook.Options{AllowPrivate: true, Observe: metrics.WebhookAttempt, Log: slog.New(s.Log)}, w.Clock.Now),
 	}
-	t.Cleanup(f.Courier.Close)
+	t.Cleanup(f.Deliverer.Close)
 	return f
 }
 
@@ -44,7 +44,7 @@ func (w *World) Employ(t testing.TB, s *Server, metrics *observe.Metrics) *Workf
 	river.AddWorker(workers, &bulk.RunWorker{Runner: f.Operations})
 	river.AddWorker(workers, &bulk.SweepWorker{Operations: s.Bulk})
 	river.AddWorker(workers, &bulk.ExpireWorker{Operations: s.Bulk})
-	webhook.AddWorkers(workers, f.Courier)
+	webhook.AddWorkers(workers, f.Deliverer)
 	runner, err := jobs.New(s.Pool.SQL(), jobs.Options{Workers: 4, Queues: webhook.Queues(2), Log: slog.New(s.Log), Observe: metrics.Job}, workers)
 	require.NoError(t, err)
 	require.NoError(t, runner.Start(context.WithoutCancel(t.Context())))

@@ -1,5 +1,5 @@
 // Package jobs runs what is slow, retried or scheduled, by River on the same database: jobs are enqueued
-// in the transaction of the change that asks for them, and run by whichever process has workers.
+// in the transaction of the change that asks for them, and run by any process that has workers.
 package jobs
 
 import (
@@ -21,7 +21,7 @@ type Options struct {
 	// Queues are queues beside the usual one, with how many of their jobs run at once.
 	Queues map[string]int
 	Log    *slog.Logger
-	// Observe is told of every run; it may be nil.
+	// Observe is called after every run; it may be nil.
 	Observe func(kind, outcome string, took time.Duration)
 }
 
@@ -38,7 +38,7 @@ func New(db *sql.DB, o Options, workers *river.Workers, periodic ...*river.Perio
 		// database/sql has no LISTEN; polling once a second is what River does then.
 		PollOnly:   true,
 		JobTimeout: time.Minute,
-		// Work that its context does not end must not take its place from all that come after it. River logs it.
+		// A job that goes on after its context ended must not occupy its worker for ever. River logs it.
 		JobStuckHandler: func(context.Context, river.JobStuckHandlerParams) river.JobStuckHandlerResult {
 			return river.JobStuckHandlerResult{AddWorkerSlot: true}
 		},

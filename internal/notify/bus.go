@@ -1,9 +1,9 @@
 // Package notify carries small messages between server processes by PostgreSQL's LISTEN and NOTIFY:
-// hints that something changed, never the change itself.
+// they say that something changed, never what it is now.
 //
-// Messages are sent after the commit of what they tell of, gathered into one statement, because a NOTIFY
+// Messages are sent after the commit of the change, many in one statement, because a NOTIFY
 // inside a transaction makes all commits of the database wait for each other (ADR 3). A process
-// that dies between commit and send loses its last hints; whoever must not miss a change reads it
+// that dies between commit and send loses its last messages; code that must not miss a change reads it
 // from its table.
 package notify
 
@@ -26,16 +26,16 @@ import (
 const channel = "caseload"
 
 // maxQueued bounds messages that wait for a database that does not answer; past it they are dropped and
-// every listener is told of a gap.
+// the functions of [Bus.OnGap] are called.
 const maxQueued = 50_000
 
-// Message is a hint. It must not hold personal data: NOTIFY payloads are seen by every role of the database.
+// Message says that something changed. It must not hold personal data: NOTIFY payloads are seen by every role of the database.
 type Message struct {
 	Topic          string    `json:"t"`
 	OrganizationID uuid.UUID `json:"o"`
 	// Subject is what changed.
 	Subject uuid.UUID `json:"s"`
-	// Kind is the topic's own word for what happened.
+	// Kind is what happened, by the topic's own list.
 	Kind string    `json:"k,omitempty"`
 	At   time.Time `json:"a"`
 }
@@ -50,7 +50,7 @@ type Bus struct {
 	mu    sync.Mutex
 	queue []string
 	subs  map[*subscription]struct{}
-	// connected tells that there is a connection, listening that it has been told to listen.
+	// connected: there is a connection; listening: LISTEN has been executed on it.
 	connected, listening bool
 	onGap                []func()
 	onMessage            []handler
@@ -64,14 +64,14 @@ type handler struct {
 type subscription struct {
 	keep func(Message) bool
 	ch   chan Message
-	// forget takes the subscription off its context.
+	// forget removes the subscription from its context.
 	forget func() bool
 }
 
-// subscriberBuffer is how many messages a slow subscriber may be behind before it is cut off.
+// subscriberBuffer is how many messages a slow subscriber may be behind before its channel is closed.
 const subscriberBuffer = 256
 
-// New makes a bus; [Bus.Run] makes it work.
+// New returns a bus; [Bus.Run] sends and receives its messages.
 func New(pool *db.Pool, databaseURL string, log *slog.Logger) *Bus {
 	return &Bus{pool: pool, url: databaseURL, log: log, wake: make(chan struct{}, 1), subs: map[*subscription]struct{}{}}
 }
@@ -92,8 +92,8 @@ func (b *Bus) Connected() bool {
 	return b.connected && b.listening
 }
 
-// set changes one of the two states on which trust in caches rests. What was remembered while nothing was heard
-// is forgotten before trust begins, and trust ends before anything else.
+// set changes one of the two states on which the use of caches depends. Caches are cleared before they are used again,
+// and no longer used before anything else happens.
 func (b *Bus) set(state *bool, on bool) {
 	if on {
 		b.gap()
@@ -131,7 +131,7 @@ func (b *Bus) Run(ctx context.Context) error {
 			_ = listener.Close()
 		}
 		b.set(&b.listening, false)
-		// A listener that has something to tell ends only when it is heard.
+		// A listener with notifications in its channel ends only when they are received.
 		go func() {
 			for range listener.Notify {
 			}
@@ -148,7 +148,7 @@ func (b *Bus) Run(ctx context.Context) error {
 	defer wg.Wait()
 	wg.Go(func() {
 		b.send(ctx)
-		// The last words: what was published while the server was ending.
+		// What was published while the server was stopping.
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		_ = b.Flush(last)
@@ -160,7 +160,7 @@ func (b *Bus) Run(ctx context.Context) error {
 			case !open:
 				return nil
 			case n == nil:
-				// pq's way to say that the connection was lost and is back.
+				// pq sends nil when the connection was lost and is back.
 				b.gap()
 			default:
 				b.deliver(n.Extra)
@@ -258,7 +258,7 @@ func (b *Bus) deliver(text string) {
 		select {
 		case s.ch <- m:
 		default:
-			// Cut off rather than silently skip: the client subscribes again and reads first.
+			// Close rather than silently skip: the client subscribes again and reads first.
 			b.end(s)
 		}
 	}
@@ -289,7 +289,7 @@ func (b *Bus) end(s *subscription) {
 	s.forget()
 }
 
-// gap ends all subscriptions and tells who keeps a cache.
+// gap closes all subscriptions and calls the functions of [Bus.OnGap].
 func (b *Bus) gap() {
 	b.mu.Lock()
 	for s := range b.subs {

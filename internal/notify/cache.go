@@ -9,8 +9,8 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 )
 
-// Cache remembers values that other server processes may change. It is trusted only while the bus is
-// connected, since changes arrive by it, and never longer than its TTL. It is safe for concurrent use.
+// Cache holds values that other server processes may change. It is used only while the bus is connected,
+// since changes arrive by it, and a value no longer than its TTL. It is safe for concurrent use.
 type Cache[V any] struct {
 	bus   *Bus
 	topic string
@@ -19,7 +19,7 @@ type Cache[V any] struct {
 
 	mu     sync.Mutex
 	values *lru.Cache[uuid.UUID, cached[V]]
-	// generation grows with every drop, so that a value read before a change is not kept after it.
+	// generation is incremented by every drop, so that a value read before a change is not stored after it.
 	generation int
 }
 
@@ -39,7 +39,7 @@ func NewCache[V any](bus *Bus, topic string, size int, ttl time.Duration, now fu
 	return c
 }
 
-// Get returns the value of a key, read by read when it is not known. Errors are not remembered.
+// Get returns the value of a key, read by read when it is not cached. Errors are not cached.
 func (c *Cache[V]) Get(ctx context.Context, key uuid.UUID, read func(ctx context.Context) (V, error)) (V, error) {
 	connected, now := c.bus.Connected(), c.now()
 	c.mu.Lock()
@@ -61,8 +61,7 @@ func (c *Cache[V]) Get(ctx context.Context, key uuid.UUID, read func(ctx context
 	return v, nil
 }
 
-// Drop forgets a key in this process. Whoever changes a value calls it after the commit, and publishes a
-// message for the other processes.
+// Drop removes a key in this process. Code that changes a value calls [Cache.Changed] after the commit.
 func (c *Cache[V]) Drop(key uuid.UUID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -77,7 +76,7 @@ func (c *Cache[V]) clear() {
 	c.values.Purge()
 }
 
-// Changed drops the key here at once and tells the other processes.
+// Changed drops the key here at once, and in the other processes by a message.
 func (c *Cache[V]) Changed(organizationID, key uuid.UUID, kind string, at time.Time) {
 	c.Drop(key)
 	c.bus.Publish(Message{Topic: c.topic, OrganizationID: organizationID, Subject: key, Kind: kind, At: at})

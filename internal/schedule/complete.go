@@ -279,7 +279,7 @@ func (s *Service) consequences(ctx context.Context, tx *db.Tx, v *viewer.Viewer,
 	if len(changed) > 0 {
 		events = append(events, customer.Event{Kind: customer.EventUpdated, Customer: result.Customer, Changed: changed, At: tx.Now})
 	}
-	return s.tell(ctx, tx, v, events, synced)
+	return s.emit(ctx, tx, v, events, synced)
 }
 
 // replan makes the rest of the customer's active plan anew, since the rules now allow other times, and returns what is

@@ -23,7 +23,7 @@ type Events interface {
 }
 
 // tell emits what a sync did, after all rows are locked and written.
-func (s *Service) tell(ctx context.Context, tx *db.Tx, v *viewer.Viewer, events []customer.Event, synced []Synced) error {
+func (s *Service) emit(ctx context.Context, tx *db.Tx, v *viewer.Viewer, events []customer.Event, synced []Synced) error {
 	if err := s.customers.Emit(ctx, tx, v, events...); err != nil {
 		return err
 	}

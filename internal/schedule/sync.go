@@ -441,7 +441,7 @@ func (b *syncBatch) write(ctx context.Context, tx *db.Tx, customers []*syncCusto
 		}
 		b.s.changed(tx, b.v.OrganizationID, ids[i], kind)
 	}
-	return b.s.tell(ctx, tx, b.v, events, synced)
+	return b.s.emit(ctx, tx, b.v, events, synced)
 }
 
 // refusedRows gives a violated constraint of a customer its user error.

@@ -49,7 +49,7 @@ func (c CustomerEvents) Emit(ctx context.Context, tx *db.Tx, v *viewer.Viewer, e
 		}
 		out[i].Merged = append(out[i].Merged, e.Customer.ID())
 	}
-	return c.Outbox.emitAbout(ctx, tx, v, out)
+	return c.Outbox.emitWithIdentifiers(ctx, tx, v, out)
 }
 
 // ScheduleEvents puts new plans into the outbox; it implements [schedule.Events].
@@ -64,7 +64,7 @@ func (s ScheduleEvents) Synced(ctx context.Context, tx *db.Tx, v *viewer.Viewer,
 			out[i].Schedule = &Schedule{ID: e.Schedule.ID(), Version: e.Schedule.Version}
 		}
 	}
-	return s.Outbox.emitAbout(ctx, tx, v, out)
+	return s.Outbox.emitWithIdentifiers(ctx, tx, v, out)
 }
 
 // renamed are the names in the audit log that the schema has otherwise; "" is what it does not show.
@@ -105,7 +105,7 @@ func customerOf(c *customer.Customer) Customer {
 
 // emitAbout completes events with the names that source systems have for their customers, and emits them. It costs
 // nothing where nobody wants them.
-func (o *Outbox) emitAbout(ctx context.Context, tx *db.Tx, v *viewer.Viewer, events []Event) error {
+func (o *Outbox) emitWithIdentifiers(ctx context.Context, tx *db.Tx, v *viewer.Viewer, events []Event) error {
 	wanted, err := o.wanted(ctx, tx, v, events)
 	if err != nil || !wanted {
 		return err

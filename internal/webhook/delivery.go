@@ -73,7 +73,7 @@ const (
 	FailureGone Failure = "GONE"
 	// FailureTimeout is no answer in time.
 	FailureTimeout Failure = "TIMEOUT"
-	// FailureUnreachable is a name that is not known, a connection refused or broken off, or no HTTP.
+	// FailureUnreachable is a name that is not known, a connection refused or closed, or no HTTP.
 	FailureUnreachable Failure = "UNREACHABLE"
 	// FailureCertificate is a certificate that is not valid.
 	FailureCertificate Failure = "CERTIFICATE"

@@ -10,7 +10,7 @@ import (
 	"caseload/internal/relay"
 )
 
-// Endpoint is where an organization wants to be told of events.
+// Endpoint is a URL to which an organization's events are sent.
 type Endpoint struct {
 	entity.Row
 	URL            string          `db:"url"`
@@ -25,7 +25,8 @@ type Endpoint struct {
 	PreviousSecretUntil  *time.Time `db:"previous_secret_until"`
 	// FailingSince is when the first failure after the last success was; nil while it works.
 	FailingSince *time.Time `db:"failing_since" audit:"-"`
-	// HoldUntil and WakeAt are the couriers' own; they do not raise the version.
+	// HoldUntil is when the lease of the worker that delivers, or a pause, ends; WakeAt is when the next job runs. They
+	// do not raise the version.
 	HoldUntil *time.Time `db:"hold_until" audit:"-"`
 	WakeAt    *time.Time `db:"wake_at" audit:"-"`
 }
@@ -50,7 +51,7 @@ func (e *Endpoint) turn() turn {
 	return turn{OrganizationID: e.OrganizationID, EndpointID: e.UUID, Failing: e.FailingSince != nil}
 }
 
-// wants reports whether the endpoint is to be told of an event.
+// wants reports whether the endpoint gets events of a type.
 func (e *Endpoint) wants(t EventType) bool { return slices.Contains(e.EventNames, string(t)) }
 
 // disable ends deliveries at a time, for a reason.
@@ -58,24 +59,24 @@ func (e *Endpoint) disable(reason DisabledReason, at time.Time) {
 	e.IsEnabled, e.DisabledReason, e.DisabledAt = false, &reason, &at
 }
 
-// enable begins deliveries afresh: what failed before the repair does not count.
+// enable starts deliveries again: earlier failures do not count.
 func (e *Endpoint) enable() {
 	e.IsEnabled, e.DisabledReason, e.DisabledAt = true, nil, nil
-	// Only one that fails may have a rest, which ends; otherwise somebody is at work.
+	// Only an endpoint that fails may be paused; otherwise HoldUntil is a worker's lease.
 	if e.FailingSince != nil {
 		e.FailingSince, e.HoldUntil = nil, nil
 	}
 }
 
-// DisabledReason is why an endpoint is told nothing; it is bound to the GraphQL enum WebhookDisabledReason.
+// DisabledReason is why nothing is sent to an endpoint; it is bound to the GraphQL enum WebhookDisabledReason.
 type DisabledReason string
 
 // The reasons.
 const (
 	// DisabledByHand is by updateWebhookEndpoint, or by createWebhookEndpoint.
 	DisabledByHand DisabledReason = "BY_HAND"
-	// DisabledFailing is after 3 days of nothing but failures.
+	// DisabledFailing is after 3 days without a success.
 	DisabledFailing DisabledReason = "FAILING"
-	// DisabledGone is the endpoint's own wish: it answered 410 Gone.
+	// DisabledGone is after the endpoint answered 410 Gone.
 	DisabledGone DisabledReason = "GONE"
 )

@@ -21,7 +21,7 @@ const (
 	CustomerCreated EventType = "CUSTOMER_CREATED"
 	CustomerUpdated EventType = "CUSTOMER_UPDATED"
 	CustomerDeleted EventType = "CUSTOMER_DELETED"
-	// CustomerMerged is told of the customer that remains.
+	// CustomerMerged is about the customer that remains.
 	CustomerMerged EventType = "CUSTOMER_MERGED"
 	ScheduleSynced EventType = "SCHEDULE_SYNCED"
 	// Ping is sent on request, to every endpoint, and cannot be subscribed to.

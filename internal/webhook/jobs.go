@@ -8,8 +8,8 @@ import (
 	"github.com/riverqueue/river"
 )
 
-// The queues of the jobs that talk to receivers. They are their own, so that receivers that do not answer hold up no
-// other job; and those that have been failing have one apart, so that they do not hold up receivers that work.
+// The queues of the jobs that talk to receivers. They are their own, so that receivers that do not answer delay no
+// other job; and those that have been failing have a second one, so that they do not delay receivers that work.
 const (
 	Queue        = "webhooks"
 	FailingQueue = "webhooks_failing"
@@ -22,11 +22,11 @@ const (
 )
 
 // Queues are both queues, with the jobs of each that run at once in a process that delivers to n endpoints at a time.
-// While nobody answers a job holds no connection to the database.
+// A job holds no connection to the database while it waits for a response.
 func Queues(n int) map[string]int { return map[string]int{Queue: n, FailingQueue: max(1, n/2)} }
 
-// Share is how many of n one organization may take, so that there is room for others; see [Options].
-func Share(n int) int { return max(1, n/4) }
+// PerOrganization is how many of n one organization may take, so that there is room for others; see [Options].
+func PerOrganization(n int) int { return max(1, n/4) }
 
 // turn is an endpoint that is to be delivered to.
 type turn struct {
@@ -54,15 +54,15 @@ type DrainArgs struct {
 // Kind names the job.
 func (DrainArgs) Kind() string { return "webhook.drain" }
 
-// DrainWorker runs [Courier.Drain] where the organization has a turn left.
+// DrainWorker runs [Deliverer.Drain] where the organization has a turn left.
 type DrainWorker struct {
 	river.WorkerDefaults[DrainArgs]
-	Courier *Courier
+	Deliverer *Deliverer
 }
 
 // Work implements river.Worker.
 func (w *DrainWorker) Work(ctx context.Context, job *river.Job[DrainArgs]) error {
-	return w.Courier.take(ctx, turn{job.Args.OrganizationID, job.Args.EndpointID, job.Queue == FailingQueue})
+	return w.Deliverer.drainWithinLimit(ctx, turn{job.Args.OrganizationID, job.Args.EndpointID, job.Queue == FailingQueue})
 }
 
 // ForgetArgs is the job that removes the log of an endpoint that was deleted.
@@ -74,15 +74,15 @@ type ForgetArgs struct {
 // Kind names the job.
 func (ForgetArgs) Kind() string { return "webhook.forget" }
 
-// ForgetWorker runs [Courier.Forget].
+// ForgetWorker runs [Deliverer.Forget].
 type ForgetWorker struct {
 	river.WorkerDefaults[ForgetArgs]
-	Courier *Courier
+	Deliverer *Deliverer
 }
 
 // Work implements river.Worker.
 func (w *ForgetWorker) Work(ctx context.Context, job *river.Job[ForgetArgs]) error {
-	done, err := w.Courier.Forget(ctx, job.Args.OrganizationID, job.Args.EndpointID)
+	done, err := w.Deliverer.Forget(ctx, job.Args.OrganizationID, job.Args.EndpointID)
 	if err == nil && !done {
 		// A long log takes longer than a job may run.
 		return river.JobSnooze(time.Second)
@@ -90,45 +90,45 @@ func (w *ForgetWorker) Work(ctx context.Context, job *river.Job[ForgetArgs]) err
 	return err
 }
 
-// SweepArgs is the job that takes up what was left behind.
+// SweepArgs is the job that enqueues jobs for deliveries that are late.
 type SweepArgs struct{}
 
 // Kind names the job.
 func (SweepArgs) Kind() string { return "webhook.sweep" }
 
-// SweepWorker runs [Courier.Sweep].
+// SweepWorker runs [Deliverer.Sweep].
 type SweepWorker struct {
 	river.WorkerDefaults[SweepArgs]
-	Courier *Courier
+	Deliverer *Deliverer
 }
 
 // Work implements river.Worker.
 func (w *SweepWorker) Work(ctx context.Context, _ *river.Job[SweepArgs]) error {
-	return w.Courier.Sweep(ctx)
+	return w.Deliverer.Sweep(ctx)
 }
 
-// PurgeArgs is the job that removes deliveries whose time in the log is over.
+// PurgeArgs is the job that removes old deliveries.
 type PurgeArgs struct{}
 
 // Kind names the job.
 func (PurgeArgs) Kind() string { return "webhook.purge" }
 
-// PurgeWorker runs [Courier.Purge].
+// PurgeWorker runs [Deliverer.Purge].
 type PurgeWorker struct {
 	river.WorkerDefaults[PurgeArgs]
-	Courier *Courier
+	Deliverer *Deliverer
 }
 
 // Work implements river.Worker.
 func (w *PurgeWorker) Work(ctx context.Context, _ *river.Job[PurgeArgs]) error {
-	return w.Courier.Purge(ctx)
+	return w.Deliverer.Purge(ctx)
 }
 
-// AddWorkers makes the jobs of webhooks runnable. The process must work on [Queue] and [FailingQueue] too, and run [SweepArgs] every
-// [SweepInterval] and [PurgeArgs] every [PurgeInterval].
-func AddWorkers(workers *river.Workers, c *Courier) {
-	river.AddWorker(workers, &DrainWorker{Courier: c})
-	river.AddWorker(workers, &ForgetWorker{Courier: c})
-	river.AddWorker(workers, &SweepWorker{Courier: c})
-	river.AddWorker(workers, &PurgeWorker{Courier: c})
+// AddWorkers registers the workers of webhooks. The process must work on [Queue] and [FailingQueue] too, and run
+// [SweepArgs] every [SweepInterval] and [PurgeArgs] every [PurgeInterval].
+func AddWorkers(workers *river.Workers, c *Deliverer) {
+	river.AddWorker(workers, &DrainWorker{Deliverer: c})
+	river.AddWorker(workers, &ForgetWorker{Deliverer: c})
+	river.AddWorker(workers, &SweepWorker{Deliverer: c})
+	river.AddWorker(workers, &PurgeWorker{Deliverer: c})
 }

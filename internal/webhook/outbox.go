@@ -20,17 +20,17 @@ import (
 const topic = "webhook"
 
 const (
-	// organizationsKept bounds the organizations whose wishes a process remembers.
+	// organizationsKept bounds the organizations whose wanted events a process caches.
 	organizationsKept = 10_000
-	wishesTTL         = 30 * time.Second
+	wantedEventsTTL   = 30 * time.Second
 )
 
-// Outbox takes events in the transactions of those who make them happen. It is safe for concurrent use; a process
+// Outbox stores events in the transactions of the changes that they are about. It is safe for concurrent use; a process
 // has one.
 type Outbox struct {
 	jobs *river.Client[*sql.Tx]
-	// wishes are the events that some enabled endpoint of an organization wants.
-	wishes *notify.Cache[[]EventType]
+	// wantedEvents holds the events that some enabled endpoint of an organization wants.
+	wantedEvents *notify.Cache[[]EventType]
 }
 
 // NewOutbox makes the outbox. Make it before the bus runs.
@@ -39,10 +39,10 @@ func NewOutbox(pool *db.Pool, bus *notify.Bus, now func() time.Time) (*Outbox, e
 	if err != nil {
 		return nil, fmt.Errorf("make outbox: %w", err)
 	}
-	return &Outbox{jobs: client, wishes: notify.NewCache[[]EventType](bus, topic, organizationsKept, wishesTTL, now)}, nil
+	return &Outbox{jobs: client, wantedEvents: notify.NewCache[[]EventType](bus, topic, organizationsKept, wantedEventsTTL, now)}, nil
 }
 
-// Emit tells of events in the transaction of the change that they are about: one delivery for each event and
+// Emit stores events in the transaction of the change that they are about: one delivery for each event and
 // enabled endpoint of the viewer's organization that wants it, and one job for each such endpoint. It runs three
 // statements whatever the number of events, and none for an organization that wants none of them. A rollback
 // takes the deliveries with it. Call it when the change's own rows are locked and written: it locks endpoints, and
@@ -87,11 +87,11 @@ func (o *Outbox) wanted(ctx context.Context, tx *db.Tx, v *viewer.Viewer, events
 		return false, nil
 	}
 	// Read in the transaction: with another connection, transactions that hold them all would wait for each other.
-	wishes, err := o.wishes.Get(ctx, v.OrganizationID, func(ctx context.Context) ([]EventType, error) { return readWishes(ctx, tx, v.Scope()) })
+	types, err := o.wantedEvents.Get(ctx, v.OrganizationID, func(ctx context.Context) ([]EventType, error) { return readWantedEvents(ctx, tx, v.Scope()) })
 	if err != nil {
 		return false, fmt.Errorf("read webhook events: %w", err)
 	}
-	return slices.ContainsFunc(events, func(e Event) bool { return slices.Contains(wishes, e.Type) }), nil
+	return slices.ContainsFunc(events, func(e Event) bool { return slices.Contains(types, e.Type) }), nil
 }
 
 // put writes deliveries, and enqueues the jobs that deliver them to their endpoints.
@@ -102,13 +102,13 @@ func (o *Outbox) put(ctx context.Context, tx *db.Tx, sc db.Scope, rows []*Delive
 	if _, err := Deliveries.InsertAll(ctx, tx, sc, rows, false); err != nil {
 		return fmt.Errorf("write webhook deliveries: %w", err)
 	}
-	return o.wake(ctx, tx, time.Time{}, turns...)
+	return o.enqueue(ctx, tx, time.Time{}, turns...)
 }
 
-// wake enqueues jobs in one statement, to run at a time or, when that is zero, at once. They are not unique: who
-// inserts a unique job waits for the commits of all others that insert it. A job that finds another at work, or
-// nothing to do, ends with one statement.
-func (o *Outbox) wake(ctx context.Context, tx *db.Tx, at time.Time, turns ...turn) error {
+// wake enqueues jobs in one statement, to run at a time or, when that is zero, at once. They are not unique: inserting a
+// unique job waits for the commits of all others that insert it. A job that finds the endpoint leased, or nothing due,
+// ends after one statement.
+func (o *Outbox) enqueue(ctx context.Context, tx *db.Tx, at time.Time, turns ...turn) error {
 	if len(turns) == 0 {
 		return nil
 	}
@@ -122,7 +122,7 @@ func (o *Outbox) wake(ctx context.Context, tx *db.Tx, at time.Time, turns ...tur
 	return nil
 }
 
-// changed makes every process read the organization's wishes anew, after the commit.
+// changed makes every process read the organization's wanted events again, after the commit.
 func (o *Outbox) changed(tx *db.Tx, organizationID uuid.UUID) {
-	tx.AfterCommit(func() { o.wishes.Changed(organizationID, organizationID, "CHANGED", tx.Now) })
+	tx.AfterCommit(func() { o.wantedEvents.Changed(organizationID, organizationID, "CHANGED", tx.Now) })
 }

@@ -13,16 +13,16 @@ import (
 	"caseload/internal/pii"
 )
 
-// maxAnswer is how much of an answer is read, to be thrown away: a short one lets its connection be used again.
+// maxAnswer is how much of a response is read and discarded: a short one lets its connection be used again.
 const maxAnswer = 4 << 10
 
 // post makes one attempt. Nothing of the answer is kept but its status.
-func (c *Courier) post(ctx context.Context, url string, d *Delivery, secrets []pii.Secret) outcome {
+func (c *Deliverer) post(ctx context.Context, url string, d *Delivery, secrets []pii.Secret) outcome {
 	tryCtx, cancel := context.WithTimeout(ctx, c.options.Timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(tryCtx, http.MethodPost, url, bytes.NewReader(d.Payload))
 	if err != nil {
-		// The URL was checked when it was stored; by stricter rules since, nothing is reached by it.
+		// The URL was checked when it was stored, perhaps by rules that are stricter now.
 		return outcome{begun: true, failure: FailureUnreachable}
 	}
 	req.Header.Set("Content-Type", "application/json")
@@ -50,7 +50,7 @@ func (c *Courier) post(ctx context.Context, url string, d *Delivery, secrets []p
 	return o
 }
 
-// failureOf sorts an exchange that brought no answer.
+// failureOf returns the failure of a request without a response.
 func failureOf(err error) Failure {
 	var certificate *tls.CertificateVerificationError
 	var network net.Error

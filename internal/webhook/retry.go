@@ -13,9 +13,9 @@ const (
 	longestWait = 48 * time.Minute
 	// giveUpAfter is how long after its event a delivery is still attempted.
 	giveUpAfter = 24 * time.Hour
-	// disableAfter is how long an endpoint may do nothing but fail.
+	// disableAfter is how long an endpoint may fail without a success.
 	disableAfter = 72 * time.Hour
-	// An endpoint of which a whole batch failed is left alone for a tenth of the time it has been failing.
+	// An endpoint of which a whole batch failed is paused for a tenth of the time it has been failing.
 	shortestPause = 10 * time.Second
 	longestPause  = 5 * time.Minute
 )
@@ -30,7 +30,7 @@ func wait(attempts int32, random float64) time.Duration {
 	return d + time.Duration(random*float64(d)/4)
 }
 
-// pause is how long an endpoint is left alone that has failed since a time.
+// pause is for how long an endpoint is paused that has failed since a time.
 func pause(since, now time.Time) time.Duration {
 	return min(max(now.Sub(since)/10, shortestPause), longestPause)
 }
@@ -42,9 +42,9 @@ func (e *Endpoint) isHopeless(now time.Time) bool {
 
 // outcome is how an attempt went.
 type outcome struct {
-	// begun tells that something was sent; what was not begun is given back as it was.
+	// begun reports that a request was sent; a delivery without one is released as it was.
 	begun bool
-	// broken tells that this server broke the attempt off, and nobody is to blame.
+	// broken reports that this server aborted the attempt, which says nothing of the endpoint.
 	broken bool
 	// status is 0 without an answer.
 	status int
@@ -52,13 +52,13 @@ type outcome struct {
 	failure Failure
 }
 
-// isSuccess and isFailure tell what an attempt says of its endpoint; what was not begun, or was broken off, says
-// nothing.
+// isSuccess and isFailure report what an attempt says of its endpoint; one that was not begun, or was aborted,
+// says nothing.
 func (o outcome) isSuccess() bool { return o.begun && !o.broken && o.failure == "" }
 func (o outcome) isFailure() bool { return o.begun && !o.broken && o.failure != "" }
 
 // word is the outcome for metrics.
-func (o outcome) word() string {
+func (o outcome) label() string {
 	switch {
 	case o.broken:
 		return "broken_off"
@@ -68,7 +68,7 @@ func (o outcome) word() string {
 	return strings.ToLower(string(o.failure))
 }
 
-// settle writes down how an attempt went, and when the next one is.
+// settle sets the result of an attempt, and when the next one is.
 func (d *Delivery) settle(o outcome, now time.Time, random float64) {
 	switch {
 	case !o.begun && d.Attempts == 1:

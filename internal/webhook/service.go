@@ -99,7 +99,7 @@ func (s *Service) UpdateEndpoint(ctx context.Context, v *viewer.Viewer, id relay
 		}
 		s.outbox.changed(tx, v.OrganizationID)
 		// What waits for a rest to end, or is to be ended, need not wait for a sweep.
-		return s.outbox.wake(ctx, tx, time.Time{}, e.turn())
+		return s.outbox.enqueue(ctx, tx, time.Time{}, e.turn())
 	})
 	if err != nil {
 		return nil, err

@@ -189,7 +189,7 @@ func TestRotateSecret(t *testing.T) {
 	signed(second, first)
 	w.Clock.Advance(time.Second)
 	signed(second)
-	require.NoError(t, w.courier.Purge(t.Context()))
+	require.NoError(t, w.deliverer.Purge(t.Context()))
 	require.Nil(t, w.reread(t, e).PreviousSecretSealed, "a secret that no longer signs is not kept")
 
 	third := rotate(val[int32](72))
@@ -224,9 +224,9 @@ func TestResealWebhookSecrets(t *testing.T) {
 	require.False(t, sealer.Stale(got.SecretSealed))
 	require.False(t, sealer.Stale(got.PreviousSecretSealed))
 	w.emit(t, events(1, webhook.CustomerUpdated)...)
-	courier := webhook.NewCourier(w.Pool, sealer, w.outbox, webhook.Options{AllowPrivate: true}, w.Clock.Now)
-	t.Cleanup(courier.Close)
-	require.NoError(t, courier.Drain(t.Context(), e.OrganizationID, e.UUID))
+	deliverer := webhook.NewDeliverer(w.Pool, sealer, w.outbox, webhook.Options{AllowPrivate: true}, w.Clock.Now)
+	t.Cleanup(deliverer.Close)
+	require.NoError(t, deliverer.Drain(t.Context(), e.OrganizationID, e.UUID))
 	require.Len(t, r.all(), 1)
 	for _, secret := range []string{first, second} {
 		require.NoError(t, webhook.Verify(secret, r.all()[0].header.Get(webhook.HeaderSignature), r.all()[0].body, w.Clock.Now(), 0))
@@ -293,7 +293,7 @@ func TestDeleteEndpoint(t *testing.T) {
 
 	w.emit(t, events(1, webhook.CustomerUpdated)...)
 	w.drain(t, e)
-	done, err := w.courier.Forget(t.Context(), e.OrganizationID, e.UUID)
+	done, err := w.deliverer.Forget(t.Context(), e.OrganizationID, e.UUID)
 	require.NoError(t, err)
 	require.True(t, done)
 	rows := w.deliveries(t)
@@ -329,7 +329,7 @@ func TestDeleteWhileOthersEmit(t *testing.T) {
 	}
 	_, err := w.DeleteEndpoint(t.Context(), w.Viewer, webhook.DeleteEndpointInput{ID: e.ID()})
 	require.NoError(t, err)
-	_, err = w.courier.Forget(t.Context(), e.OrganizationID, e.UUID)
+	_, err = w.deliverer.Forget(t.Context(), e.OrganizationID, e.UUID)
 	require.NoError(t, err)
 	group.Wait()
 	require.Empty(t, w.deliveries(t))

@@ -11,11 +11,11 @@ import (
 	"caseload/internal/db"
 )
 
-// readWishes returns the events that some enabled endpoint wants.
-func readWishes(ctx context.Context, q db.Querier, sc db.Scope) ([]EventType, error) {
-	var wishes []EventType
-	err := q.Select(ctx, &wishes, "SELECT DISTINCT unnest(events) FROM webhook_endpoints WHERE organization_id = $1 AND is_enabled", sc.OrganizationID)
-	return wishes, err
+// readWantedEvents returns the events that some enabled endpoint wants.
+func readWantedEvents(ctx context.Context, q db.Querier, sc db.Scope) ([]EventType, error) {
+	var events []EventType
+	err := q.Select(ctx, &events, "SELECT DISTINCT unnest(events) FROM webhook_endpoints WHERE organization_id = $1 AND is_enabled", sc.OrganizationID)
+	return events, err
 }
 
 // lockEnabled returns the enabled endpoints, which then cannot be deleted before the transaction ends: the lock is
@@ -27,7 +27,7 @@ func lockEnabled(ctx context.Context, tx *db.Tx, sc db.Scope) ([]*Endpoint, erro
 }
 
 const (
-	holdSQL = `UPDATE webhook_endpoints SET hold_until = $4
+	leaseSQL = `UPDATE webhook_endpoints SET hold_until = $4
 		WHERE organization_id = $1 AND id = $2 AND (hold_until IS NULL OR hold_until <= $3)`
 	claimSQL = `WITH due AS MATERIALIZED (
 			SELECT id FROM webhook_deliveries
@@ -66,7 +66,7 @@ const (
 			SELECT id FROM webhook_deliveries WHERE organization_id = $1 AND endpoint_id = $2
 			ORDER BY created_at, id LIMIT $3)
 		DELETE FROM webhook_deliveries c USING old WHERE c.organization_id = $1 AND c.id = old.id`
-	overSQL = `UPDATE webhook_endpoints SET previous_secret_sealed = NULL, previous_secret_until = NULL WHERE previous_secret_until <= $1`
+	expireSecretsSQL = `UPDATE webhook_endpoints SET previous_secret_sealed = NULL, previous_secret_until = NULL WHERE previous_secret_until <= $1`
 )
 
 // claim takes up to n due deliveries, the oldest first, until the lease ends. Two who claim at once never get
@@ -90,7 +90,7 @@ func markStatement(rows []*Delivery) (text string, args []any) {
 		FROM ` + from + ` WHERE c.organization_id = $1 AND c.id = r.id AND c.next_attempt_at = $2`, args
 }
 
-// mark writes down deliveries after their attempts, in one statement. One whose lease ran out meanwhile, so that
+// mark stores the results of attempts, in one statement. One whose lease ran out meanwhile, so that
 // another attempt was begun, is left as it is: its lease is not the one that was claimed.
 func mark(ctx context.Context, q db.Querier, sc db.Scope, leaseEnds time.Time, rows []*Delivery) error {
 	text, args := markStatement(rows)
@@ -98,9 +98,9 @@ func mark(ctx context.Context, q db.Querier, sc db.Scope, leaseEnds time.Time, r
 	return err
 }
 
-// noteHealth writes down since when an endpoint has been failing, or that it works again, unless it was moved since
-// it was tried. The version stays: an administrator's change must not be refused for it.
-func noteHealth(ctx context.Context, tx *db.Tx, sc db.Scope, e *Endpoint, t tally) error {
+// storeHealth stores since when an endpoint has been failing, or that it works again, unless its URL was changed since
+// the attempt. The version stays: an administrator's change must not be refused for it.
+func storeHealth(ctx context.Context, tx *db.Tx, sc db.Scope, e *Endpoint, t tally) error {
 	var err error
 	switch {
 	case t.allFailed() && e.FailingSince == nil:

@@ -32,7 +32,7 @@ func (w *world) dump(t testing.TB) string {
 func (w *world) newClient(t testing.TB, n int) *river.Client[*sql.Tx] {
 	t.Helper()
 	workers := river.NewWorkers()
-	webhook.AddWorkers(workers, w.courier)
+	webhook.AddWorkers(workers, w.deliverer)
 	queues := map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 2}}
 	for name, n := range webhook.Queues(n) {
 		queues[name] = river.QueueConfig{MaxWorkers: n}
@@ -181,7 +181,7 @@ func TestFailingEndpointsHaveTheirOwnQueue(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, map[string]int{webhook.Queue: 0, webhook.FailingQueue: 2}, queues())
 	w.Clock.Advance(time.Minute)
-	require.NoError(t, w.courier.Sweep(t.Context()))
+	require.NoError(t, w.deliverer.Sweep(t.Context()))
 	require.Equal(t, map[string]int{webhook.Queue: 0, webhook.FailingQueue: 1}, queues())
 	r.set(nil)
 	w.drain(t, e)

@@ -30,8 +30,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type world struct {
 	*dbtest.World
 	*webhook.Service
-	outbox  *webhook.Outbox
-	courier *webhook.Courier
+	outbox    *webhook.Outbox
+	deliverer *webhook.Deliverer
 }
 
 func newWorld(t testing.TB) *world { return newWorldWith(t, webhook.Options{AllowPrivate: true}) }
@@ -41,7 +41,7 @@ func newWorldWith(t testing.TB, o webhook.Options) *world {
 	w := &world{World: dbtest.NewWorld(t, dbtest.WorldOptions{})}
 	w.outbox = w.newOutbox(t)
 	w.Service = webhook.New(w.Pool, w.Sealer, w.outbox, o.AllowPrivate, w.Clock.Now)
-	w.courier = w.newCourier(t, o)
+	w.deliverer = w.newDeliverer(t, o)
 	w.Exec(t, "INSERT INTO organizations (organization_id, id, name, created_at, updated_at, created_by, updated_by) VALUES ($1, $1, 'Harbor', now(), now(), 'x', 'x')", w.Viewer.OrganizationID)
 	return w
 }
@@ -53,15 +53,15 @@ func (w *world) newOutbox(t testing.TB) *webhook.Outbox {
 	return outbox
 }
 
-// newCourier is the courier of one more process.
-func (w *world) newCourier(t testing.TB, o webhook.Options) *webhook.Courier {
+// newDeliverer is the deliverer of one more process.
+func (w *world) newDeliverer(t testing.TB, o webhook.Options) *webhook.Deliverer {
 	t.Helper()
 	if o.Timeout == 0 {
 		// What a test waits for does not depend on how busy the machine is.
 		o.Timeout = dbtest.Patience
 	}
 	o.Log = w.Logger
-	c := webhook.NewCourier(w.Pool, w.Sealer, w.outbox, o, w.Clock.Now)
+	c := webhook.NewDeliverer(w.Pool, w.Sealer, w.outbox, o, w.Clock.Now)
 	t.Cleanup(c.Close)
 	return c
 }
@@ -109,7 +109,7 @@ func (w *world) emit(t testing.TB, list ...webhook.Event) {
 
 func (w *world) drain(t testing.TB, e *webhook.Endpoint) {
 	t.Helper()
-	require.NoError(t, w.courier.Drain(t.Context(), e.OrganizationID, e.UUID))
+	require.NoError(t, w.deliverer.Drain(t.Context(), e.OrganizationID, e.UUID))
 }
 
 // deliveries are those of the organization, oldest first.

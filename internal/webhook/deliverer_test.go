@@ -154,7 +154,7 @@ func TestUnreachableAndPrivateReceivers(t *testing.T) {
 	e, _ = w.endpoint(t, srv.URL)
 	w.emit(t, events(1, webhook.CustomerUpdated)...)
 	// The setting was taken back after the endpoint was made: the address is looked at when it is dialed.
-	strict := w.newCourier(t, webhook.Options{})
+	strict := w.newDeliverer(t, webhook.Options{})
 	require.NoError(t, strict.Drain(t.Context(), e.OrganizationID, e.UUID))
 	d := w.only(t)
 	require.Equal(t, webhook.FailurePrivateAddress, *d.LastFailure)
@@ -299,13 +299,13 @@ func TestManyWorkersDeliverOnce(t *testing.T) {
 	r := newReceiver(t, nil)
 	a, _ := w.endpoint(t, r.URL+"/a")
 	b, _ := w.endpoint(t, r.URL+"/b")
-	couriers := []*webhook.Courier{w.courier, w.newCourier(t, webhook.Options{AllowPrivate: true}), w.newCourier(t, webhook.Options{AllowPrivate: true})}
+	deliverers := []*webhook.Deliverer{w.deliverer, w.newDeliverer(t, webhook.Options{AllowPrivate: true}), w.newDeliverer(t, webhook.Options{AllowPrivate: true})}
 	var group sync.WaitGroup
 	for i := range 12 {
 		group.Go(func() {
 			w.emit(t, events(40, webhook.CustomerUpdated)...)
 			for _, e := range []*webhook.Endpoint{a, b} {
-				if err := couriers[i%3].Drain(context.Background(), e.OrganizationID, e.UUID); err != nil {
+				if err := deliverers[i%3].Drain(context.Background(), e.OrganizationID, e.UUID); err != nil {
 					t.Errorf("drain: %v", err)
 				}
 			}
@@ -364,7 +364,7 @@ func TestKilledWorkersWorkIsTakenUp(t *testing.T) {
 	sweep := func() int {
 		t.Helper()
 		before := w.jobs(t, "webhook.drain")
-		require.NoError(t, w.courier.Sweep(t.Context()))
+		require.NoError(t, w.deliverer.Sweep(t.Context()))
 		return w.jobs(t, "webhook.drain") - before
 	}
 	w.drain(t, e)
@@ -424,7 +424,7 @@ func TestStoppingGivesBack(t *testing.T) {
 	e, _ := w.endpoint(t, r.URL)
 	w.emit(t, events(10, webhook.CustomerUpdated)...)
 	w.Clock.Advance(time.Second)
-	require.NoError(t, w.courier.Drain(ctx, e.OrganizationID, e.UUID))
+	require.NoError(t, w.deliverer.Drain(ctx, e.OrganizationID, e.UUID))
 	require.Equal(t, 2, get[int](t, w, "SELECT count(*) FROM webhook_deliveries WHERE state = 'DELIVERED' AND attempts = 1"))
 	require.Equal(t, 1, get[int](t, w, "SELECT count(*) FROM webhook_deliveries WHERE state = 'PENDING' AND attempts = 1 AND last_failure IS NULL"))
 	require.Equal(t, 7, get[int](t, w, "SELECT count(*) FROM webhook_deliveries WHERE state = 'PENDING' AND attempts = 0 AND next_attempt_at = created_at"))
@@ -510,7 +510,7 @@ func TestDisabledByHandEndsWhatIsPending(t *testing.T) {
 	_, err := w.UpdateEndpoint(t.Context(), w.Viewer, e.ID(), webhook.UpdateEndpointInput{IsEnabled: val(false)})
 	require.NoError(t, err)
 	w.Exec(t, "DELETE FROM river_job")
-	require.NoError(t, w.courier.Sweep(t.Context()))
+	require.NoError(t, w.deliverer.Sweep(t.Context()))
 	require.Equal(t, 1, w.jobs(t, "webhook.drain"))
 	w.drain(t, e)
 	require.Equal(t, 1200, get[int](t, w, "SELECT count(*) FROM webhook_deliveries WHERE state = 'FAILED' AND last_failure = 'ENDPOINT_DISABLED'"))
@@ -602,7 +602,7 @@ func TestMovedEndpointDoesNotFailForTheOldPlace(t *testing.T) {
 }
 
 // When the server begins to stop, what was begun may end, and nothing is begun.
-func TestStoppedCourierBeginsNothing(t *testing.T) {
+func TestStoppedDelivererStartsNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorldWith(t, webhook.Options{AllowPrivate: true, Concurrency: 2})
 	begun, answer := make(chan struct{}, 2), make(chan struct{})
@@ -613,10 +613,10 @@ func TestStoppedCourierBeginsNothing(t *testing.T) {
 	e, _ := w.endpoint(t, r.URL)
 	w.emit(t, events(10, webhook.CustomerUpdated)...)
 	done := make(chan error, 1)
-	go func() { done <- w.courier.Drain(context.WithoutCancel(t.Context()), e.OrganizationID, e.UUID) }()
+	go func() { done <- w.deliverer.Drain(context.WithoutCancel(t.Context()), e.OrganizationID, e.UUID) }()
 	<-begun
 	<-begun
-	w.courier.Stop()
+	w.deliverer.Stop()
 	close(answer)
 	require.NoError(t, <-done)
 	require.Equal(t, 2, get[int](t, w, "SELECT count(*) FROM webhook_deliveries WHERE state = 'DELIVERED' AND attempts = 1"))
@@ -653,10 +653,10 @@ func TestLogIsKeptForThirtyDays(t *testing.T) {
 	// The log of an endpoint that is gone, which a lost job has left.
 	w.Exec(t, "UPDATE webhook_deliveries SET endpoint_id = $1 WHERE id IN (SELECT id FROM webhook_deliveries ORDER BY id LIMIT 5)", w.Viewer.OrganizationID)
 	w.Clock.Advance(30*24*time.Hour - time.Second)
-	require.NoError(t, w.courier.Purge(t.Context()))
+	require.NoError(t, w.deliverer.Purge(t.Context()))
 	require.Len(t, w.deliveries(t), 703)
 	w.Clock.Advance(time.Second)
-	require.NoError(t, w.courier.Purge(t.Context()))
+	require.NoError(t, w.deliverer.Purge(t.Context()))
 	left := w.deliveries(t)
 	require.Len(t, left, 3)
 	require.Equal(t, e.UUID, left[0].EndpointID)

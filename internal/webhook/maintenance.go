@@ -12,21 +12,21 @@ import (
 
 // Sweep enqueues jobs for endpoints of all organizations with deliveries that should have been attempted: those of
 // a killed worker, of a lost job, or of an endpoint that was disabled. Running it twice at once is safe.
-func (c *Courier) Sweep(ctx context.Context) error {
+func (c *Deliverer) Sweep(ctx context.Context) error {
 	return c.pool.InTx(ctx, c.now(), func(tx *db.Tx) error {
 		var late []turn
 		if err := tx.Select(ctx, &late, lateSQL, tx.Now, tx.Now.Add(-lateAfter)); err != nil {
 			return fmt.Errorf("find late webhook deliveries: %w", err)
 		}
-		return c.outbox.wake(ctx, tx, time.Time{}, late...)
+		return c.outbox.enqueue(ctx, tx, time.Time{}, late...)
 	})
 }
 
-// Purge removes deliveries from the log that are older than 30 days, and secrets whose time is over, of all
-// organizations. What is left when the time of a job is over goes the next time.
-func (c *Courier) Purge(ctx context.Context) error {
+// Purge removes deliveries that are older than 30 days, and expired secrets, of all organizations. What is left when
+// the time of a job is over is removed by the next.
+func (c *Deliverer) Purge(ctx context.Context) error {
 	now := c.now()
-	if _, err := c.pool.Exec(ctx, overSQL, now); err != nil {
+	if _, err := c.pool.Exec(ctx, expireSecretsSQL, now); err != nil {
 		return fmt.Errorf("remove webhook secrets: %w", err)
 	}
 	if _, err := c.pool.InRounds(ctx, purgeBatch, purgeSQL, now.Add(-keepFor)); err != nil {
@@ -35,8 +35,8 @@ func (c *Courier) Purge(ctx context.Context) error {
 	return nil
 }
 
-// Forget removes the log of an endpoint that was deleted, and reports whether all of it is gone.
-func (c *Courier) Forget(ctx context.Context, organizationID, endpointID uuid.UUID) (bool, error) {
+// Forget removes the log of an endpoint that was deleted, and reports whether all of it is removed.
+func (c *Deliverer) Forget(ctx context.Context, organizationID, endpointID uuid.UUID) (bool, error) {
 	done, err := c.pool.InRounds(ctx, purgeBatch, forgetSQL, organizationID, endpointID)
 	if err != nil {
 		return false, fmt.Errorf("remove log of webhook endpoint: %w", err)

@@ -24,7 +24,7 @@ import (
 	"caseload/internal/viewer"
 )
 
-// Options tune a [Courier]; a zero field takes the default named beside it.
+// Options tune a [Deliverer]; a zero field takes the default named beside it.
 type Options struct {
 	// AllowPrivate lets endpoints be at private addresses and at http (no).
 	AllowPrivate bool
@@ -32,15 +32,15 @@ type Options struct {
 	Timeout time.Duration
 	// Concurrency is how many deliveries to one endpoint are under way at once (8).
 	Concurrency int
-	// PerOrganization is how many endpoints of one organization jobs deliver to at once, and how many of those that
+	// PerOrganization is how many endpoints of one organization are delivered to at once, and how many of those that
 	// fail (8).
 	PerOrganization int
 	// Resolver looks names up (the system's).
 	Resolver *net.Resolver
 	// RootCAs are the authorities trusted for https (the system's).
 	RootCAs *x509.CertPool
-	// Observe, when set, is told of each attempt: delivered, or the failure in lower case. It is called from many
-	// goroutines.
+	// Observe, when set, gets the outcome of each attempt: delivered, or the failure in lower case. It is called from
+	// many goroutines.
 	Observe func(outcome string, took time.Duration)
 	Log     *slog.Logger
 }
@@ -48,16 +48,16 @@ type Options struct {
 const (
 	// batchSize is how many deliveries are claimed at once, when the batches before went through.
 	batchSize = 100
-	// batchFor is how long new attempts of a batch are begun.
+	// batchFor is how long new attempts of a batch are started.
 	batchFor = 5 * time.Second
-	// shiftFor is how long new batches are begun; then others have their turn. A shift with its last batch ends within
-	// the time of a job.
-	shiftFor = 5 * time.Second
-	// deliveryLease and endpointLease end after the batch and the shift that they are for, and are what a killed
-	// worker's work waits for.
+	// drainFor is how long new batches are started; then other endpoints are next. The last batch ends within the time
+	// of a job.
+	drainFor = 5 * time.Second
+	// deliveryLease and endpointLease end after the batch and the job that they are for; what a killed worker held is
+	// free when they end.
 	deliveryLease = time.Minute
 	endpointLease = 90 * time.Second
-	// lateAfter is when a sweep takes up what no job has.
+	// lateAfter is how long after its time a delivery is found by a sweep.
 	lateAfter = 15 * time.Second
 	// abandonBatch and purgeBatch are how many rows one statement takes.
 	abandonBatch = 1000
@@ -66,20 +66,20 @@ const (
 	keepFor = 30 * 24 * time.Hour
 )
 
-// Courier delivers. It is safe for concurrent use; a process has one, as connections are shared through it.
-type Courier struct {
+// Deliverer makes the attempts to deliver. It is safe for concurrent use; a process has one, as connections are shared through it.
+type Deliverer struct {
 	pool    *db.Pool
 	sealer  *pii.Sealer
 	outbox  *Outbox
 	http    *http.Client
 	options Options
 	now     func() time.Time
-	shares  *shares
+	limiter *limiter
 	stopped atomic.Bool
 }
 
-// NewCourier makes a courier; it opens no connection.
-func NewCourier(pool *db.Pool, sealer *pii.Sealer, outbox *Outbox, o Options, now func() time.Time) *Courier {
+// NewDeliverer returns a deliverer; it opens no connection.
+func NewDeliverer(pool *db.Pool, sealer *pii.Sealer, outbox *Outbox, o Options, now func() time.Time) *Deliverer {
 	if o.Timeout == 0 {
 		o.Timeout = 10 * time.Second
 	}
@@ -96,65 +96,65 @@ func NewCourier(pool *db.Pool, sealer *pii.Sealer, outbox *Outbox, o Options, no
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	client := outbound.NewClient(outbound.Options{AllowPrivate: o.AllowPrivate, DialTimeout: o.Timeout, Resolver: o.Resolver, RootCAs: o.RootCAs})
-	return &Courier{
-		pool: pool, sealer: sealer, outbox: outbox, http: client, options: o, shares: newShares(o.PerOrganization),
+	return &Deliverer{
+		pool: pool, sealer: sealer, outbox: outbox, http: client, options: o, limiter: newLimiter(o.PerOrganization),
 		// PostgreSQL keeps microseconds, and leases are compared for equality.
 		now: func() time.Time { return now().UTC().Truncate(time.Microsecond) },
 	}
 }
 
-// Close closes idle connections; the courier may still be used afterwards.
-func (c *Courier) Close() { c.http.CloseIdleConnections() }
+// Close closes idle connections; the deliverer may still be used afterwards.
+func (c *Deliverer) Close() { c.http.CloseIdleConnections() }
 
-// Stop makes the courier begin no further attempt, for good. Those that are under way go on; what was not begun is
-// given back.
-func (c *Courier) Stop() { c.stopped.Store(true) }
+// Stop lets no further attempt start, for good. Those that are under way go on; deliveries that were claimed and not
+// attempted are released.
+func (c *Deliverer) Stop() { c.stopped.Store(true) }
 
-// mayBegin reports whether attempts may be begun.
-func (c *Courier) mayBegin(ctx context.Context) bool { return ctx.Err() == nil && !c.stopped.Load() }
+// mayBegin reports whether attempts may be started.
+func (c *Deliverer) mayStart(ctx context.Context) bool { return ctx.Err() == nil && !c.stopped.Load() }
 
 // Drain delivers what is due at one endpoint, the oldest first, and enqueues a job for what is due later. It
-// returns at once while another is at it, and when the endpoint is gone. What goes wrong at the endpoint is no
-// error. When the context ends, what was not begun is given back.
-func (c *Courier) Drain(ctx context.Context, organizationID, endpointID uuid.UUID) error {
+// returns at once while another worker drains the endpoint, and when the endpoint is gone. A failure of the endpoint is
+// no error. When the context ends, deliveries that were not attempted are released.
+func (c *Deliverer) Drain(ctx context.Context, organizationID, endpointID uuid.UUID) error {
 	sc := db.Scope{OrganizationID: organizationID}
 	began := c.now()
-	hold := began.Add(endpointLease)
-	n, err := c.pool.Exec(ctx, holdSQL, organizationID, endpointID, began, hold)
+	leaseEnd := began.Add(endpointLease)
+	n, err := c.pool.Exec(ctx, leaseSQL, organizationID, endpointID, began, leaseEnd)
 	if err != nil || n == 0 {
 		return err
 	}
-	rest, workErr := c.work(ctx, sc, endpointID, began)
-	// The hold is given back even when the job is cancelled: otherwise it lasts as after a kill.
+	pauseFor, workErr := c.deliverBatches(ctx, sc, endpointID, began)
+	// The lease is released even when the job is cancelled: otherwise it lasts as after a kill.
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	return errors.Join(workErr, c.leave(end, sc, endpointID, hold, rest))
+	return errors.Join(workErr, c.release(end, sc, endpointID, leaseEnd, pauseFor))
 }
 
-// take is what a job does: it drains an endpoint, unless the organization has its share of turns. Then the endpoint
-// stands in line, and whoever leaves enqueues another job for it; so a job never waits.
-func (c *Courier) take(ctx context.Context, t turn) (err error) {
-	if !c.shares.enter(t) {
+// drainWithinLimit drains an endpoint, unless the organization uses as many workers as it may. Then the endpoint
+// waits, and the next job of the organization that ends enqueues another one for it; so a job never waits.
+func (c *Deliverer) drainWithinLimit(ctx context.Context, t turn) (err error) {
+	if !c.limiter.acquire(t) {
 		return nil
 	}
 	defer func() {
-		next := c.shares.leave(t)
+		next := c.limiter.release(t)
 		if len(next) == 0 {
 			return
 		}
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
-		err = errors.Join(err, c.pool.InTx(end, c.now(), func(tx *db.Tx) error { return c.outbox.wake(end, tx, time.Time{}, next...) }))
+		err = errors.Join(err, c.pool.InTx(end, c.now(), func(tx *db.Tx) error { return c.outbox.enqueue(end, tx, time.Time{}, next...) }))
 	}()
 	return c.Drain(ctx, t.OrganizationID, t.EndpointID)
 }
 
-// work delivers batches until nothing is due, the shift is over, or a whole batch failed; then it returns how long
-// the endpoint is to be left alone.
-func (c *Courier) work(ctx context.Context, sc db.Scope, endpointID uuid.UUID, began time.Time) (rest time.Duration, err error) {
-	// The first batch is one wave of attempts: no more is known of an endpoint that is slow or dead, and none of the
-	// rows is written for nothing.
-	for n := c.options.Concurrency; c.mayBegin(ctx) && c.now().Sub(began) < shiftFor; n = min(4*n, batchSize) {
+// deliverBatches delivers batches until nothing is due, the time is over, or a whole batch failed; then it returns for how
+// long the endpoint is to be paused.
+func (c *Deliverer) deliverBatches(ctx context.Context, sc db.Scope, endpointID uuid.UUID, began time.Time) (pauseFor time.Duration, err error) {
+	// All attempts of the first batch run at once: where the endpoint is slow or dead, no further rows are claimed and
+	// released again.
+	for n := c.options.Concurrency; c.mayStart(ctx) && c.now().Sub(began) < drainFor; n = min(4*n, batchSize) {
 		// Read for every batch: it may have been disabled, moved or given another secret.
 		e, err := Endpoints.ByID(ctx, c.pool, sc, endpointID)
 		if err != nil && fault.CodeOf(err) == fault.NotFound {
@@ -175,14 +175,14 @@ func (c *Courier) work(ctx context.Context, sc db.Scope, endpointID uuid.UUID, b
 		if len(rows) == 0 {
 			return 0, nil
 		}
-		if rest, err := c.batch(ctx, sc, e, rows, lease); err != nil || rest > 0 {
-			return rest, err
+		if pauseFor, err := c.deliverBatch(ctx, sc, e, rows, lease); err != nil || pauseFor > 0 {
+			return pauseFor, err
 		}
 	}
 	return 0, nil
 }
 
-// tally is what a batch says of its endpoint.
+// tally counts how the attempts of a batch ended.
 type tally struct{ successes, failures, ended, gone int }
 
 func (t *tally) count(d *Delivery, o outcome) {
@@ -200,11 +200,11 @@ func (t *tally) count(d *Delivery, o outcome) {
 	}
 }
 
-// allFailed reports whether something was tried, and nothing arrived.
+// allFailed reports whether there were attempts, and none succeeded.
 func (t tally) allFailed() bool { return t.failures > 0 && t.successes == 0 }
 
-// disables returns why the endpoint is to be disabled, or "". Time alone is no reason: a delivery must have come to
-// its end, or one failure after days without events would do.
+// disables returns why the endpoint is to be disabled, or "". Time alone is no reason: a delivery must have
+// failed for good, or one failure after days without events would be enough.
 func (t tally) disables(e *Endpoint, now time.Time) DisabledReason {
 	switch {
 	case t.gone > 0:
@@ -215,8 +215,8 @@ func (t tally) disables(e *Endpoint, now time.Time) DisabledReason {
 	return ""
 }
 
-// batch attempts claimed deliveries and writes down how it went; rest is positive when all of them failed.
-func (c *Courier) batch(ctx context.Context, sc db.Scope, e *Endpoint, rows []*Delivery, lease time.Time) (rest time.Duration, err error) {
+// deliverBatch attempts claimed deliveries and stores the results; pauseFor is positive when all of them failed.
+func (c *Deliverer) deliverBatch(ctx context.Context, sc db.Scope, e *Endpoint, rows []*Delivery, lease time.Time) (pauseFor time.Duration, err error) {
 	secrets, err := e.secrets(c.sealer, c.now())
 	if err != nil {
 		return 0, fmt.Errorf("open webhook secret: %w", err)
@@ -228,16 +228,16 @@ func (c *Courier) batch(ctx context.Context, sc db.Scope, e *Endpoint, rows []*D
 		if e.FailingSince != nil {
 			since = *e.FailingSince
 		}
-		rest = pause(since, now)
+		pauseFor = pause(since, now)
 	}
-	// What was sent is written down even when the job is cancelled: otherwise it would be sent again.
+	// What was sent is stored even when the job is cancelled: otherwise it would be sent again.
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	err = c.pool.InTx(end, now, func(tx *db.Tx) error {
 		if err := mark(end, tx, sc, lease, rows); err != nil {
 			return err
 		}
-		if err := noteHealth(end, tx, sc, e, t); err != nil {
+		if err := storeHealth(end, tx, sc, e, t); err != nil {
 			return err
 		}
 		if reason := t.disables(e, tx.Now); reason != "" {
@@ -248,11 +248,11 @@ func (c *Courier) batch(ctx context.Context, sc db.Scope, e *Endpoint, rows []*D
 	if err != nil {
 		return 0, fmt.Errorf("mark webhook deliveries: %w", err)
 	}
-	return rest, nil
+	return pauseFor, nil
 }
 
-// attempt makes the attempts of a batch, several at once, and settles the rows.
-func (c *Courier) attempt(ctx context.Context, e *Endpoint, rows []*Delivery, secrets []pii.Secret) tally {
+// attempt makes the attempts of a batch, several at once, and sets their results in the rows.
+func (c *Deliverer) attempt(ctx context.Context, e *Endpoint, rows []*Delivery, secrets []pii.Secret) tally {
 	began := c.now()
 	outcomes := make([]outcome, len(rows))
 	var group errgroup.Group
@@ -262,12 +262,12 @@ func (c *Courier) attempt(ctx context.Context, e *Endpoint, rows []*Delivery, se
 			continue
 		}
 		group.Go(func() error {
-			if !c.mayBegin(ctx) || c.now().Sub(began) >= batchFor {
+			if !c.mayStart(ctx) || c.now().Sub(began) >= batchFor {
 				return nil
 			}
 			start := time.Now()
 			outcomes[i] = c.post(ctx, e.URL, d, secrets)
-			c.options.Observe(outcomes[i].word(), time.Since(start))
+			c.options.Observe(outcomes[i].label(), time.Since(start))
 			return nil
 		})
 	}
@@ -285,8 +285,9 @@ func (c *Courier) attempt(ctx context.Context, e *Endpoint, rows []*Delivery, se
 	return t
 }
 
-// disable ends an endpoint that asked for it or does not work, unless it was changed since it was tried. It is audited.
-func (c *Courier) disable(ctx context.Context, tx *db.Tx, sc db.Scope, tried *Endpoint, reason DisabledReason) error {
+// disable disables an endpoint that answered 410 or does not work, unless it was changed since the attempt. It is
+// audited.
+func (c *Deliverer) disable(ctx context.Context, tx *db.Tx, sc db.Scope, tried *Endpoint, reason DisabledReason) error {
 	e, err := Endpoints.Lock(ctx, tx, sc, tried.UUID)
 	if err != nil {
 		if fault.CodeOf(err) == fault.NotFound {
@@ -297,7 +298,7 @@ func (c *Courier) disable(ctx context.Context, tx *db.Tx, sc db.Scope, tried *En
 	if !e.IsEnabled || e.URL != tried.URL {
 		return nil
 	}
-	// Enabled anew, it begins afresh.
+	// It was enabled again meanwhile: earlier failures do not count.
 	if reason == DisabledFailing && !e.isHopeless(tx.Now) {
 		return nil
 	}
@@ -314,30 +315,31 @@ func (c *Courier) disable(ctx context.Context, tx *db.Tx, sc db.Scope, tried *En
 	return audit.Write(ctx, tx, v, audit.Change{Action: "webhook_endpoint.disabled", Target: e.ID(), Fields: map[string]any{"reason": reason}})
 }
 
-// abandon ends what is pending at an endpoint that is disabled. What is left when the time of a job is over is taken up
+// abandon fails what is pending at an endpoint that is disabled. What is left when the time of a job is over is found
 // by a sweep.
-func (c *Courier) abandon(ctx context.Context, sc db.Scope, endpointID uuid.UUID) error {
+func (c *Deliverer) abandon(ctx context.Context, sc db.Scope, endpointID uuid.UUID) error {
 	if _, err := c.pool.InRounds(ctx, abandonBatch, abandonSQL, sc.OrganizationID, endpointID, FailureDisabled); err != nil {
 		return fmt.Errorf("end webhook deliveries: %w", err)
 	}
 	return nil
 }
 
-// leave gives the hold back, or turns it into a rest, and enqueues a job for what is due next, unless one is.
-func (c *Courier) leave(ctx context.Context, sc db.Scope, endpointID uuid.UUID, hold time.Time, rest time.Duration) error {
+// release ends the endpoint's lease, or turns it into a pause, and enqueues a job for what is due next, unless one is
+// enqueued.
+func (c *Deliverer) release(ctx context.Context, sc db.Scope, endpointID uuid.UUID, leaseEnd time.Time, pauseFor time.Duration) error {
 	err := c.pool.InTx(ctx, c.now(), func(tx *db.Tx) error {
 		var until *time.Time
-		if rest > 0 {
-			end := tx.Now.Add(rest)
+		if pauseFor > 0 {
+			end := tx.Now.Add(pauseFor)
 			until = &end
 		}
 		var left struct {
 			WakeAt  *time.Time `db:"wake_at"`
 			Failing bool       `db:"is_failing"`
 		}
-		// The order matters: a job that came while the hold was on, and ended for it, had its deliveries committed
+		// The order matters: a job that ran during the lease, and ended for that, had its deliveries committed
 		// before, and they are seen by the next statement; one that comes after this waits for the commit.
-		err := tx.Get(ctx, &left, releaseSQL, sc.OrganizationID, endpointID, hold, until)
+		err := tx.Get(ctx, &left, releaseSQL, sc.OrganizationID, endpointID, leaseEnd, until)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
@@ -354,16 +356,16 @@ func (c *Courier) leave(ctx context.Context, sc db.Scope, endpointID uuid.UUID, 
 		}
 		one := turn{sc.OrganizationID, endpointID, left.Failing}
 		if !at.After(tx.Now) {
-			return c.outbox.wake(ctx, tx, time.Time{}, one)
+			return c.outbox.enqueue(ctx, tx, time.Time{}, one)
 		}
-		// A job that runs before the rest is over does nothing.
+		// A job that runs before the pause is over does nothing.
 		if w := left.WakeAt; w != nil && w.After(tx.Now) && !w.After(at) && (until == nil || !w.Before(*until)) {
 			return nil
 		}
 		if _, err := tx.Exec(ctx, "UPDATE webhook_endpoints SET wake_at = $3 WHERE organization_id = $1 AND id = $2", sc.OrganizationID, endpointID, at); err != nil {
 			return err
 		}
-		return c.outbox.wake(ctx, tx, at, one)
+		return c.outbox.enqueue(ctx, tx, at, one)
 	})
 	if err != nil {
 		return fmt.Errorf("leave webhook endpoint: %w", err)
