@@ -172,8 +172,8 @@ func sealed(column string, open func(row db.Row, cell []byte) (*string, error)) 
 // singles are the root fields that find one row.
 func singles() map[string]plan.Single {
 	return map[string]plan.Single{
-		"Query.customer": {Source: customer.Table, Where: func(ctx context.Context, raw map[string]any) (db.Where, error) {
-			id, err := rawKey(raw["id"], customer.Table.Prefix())
+		"Query.customer": {Source: customer.Customers, Where: func(ctx context.Context, raw map[string]any) (db.Where, error) {
+			id, err := rawKey(raw["id"], customer.Customers.Prefix())
 			if err != nil {
 				return db.Where{}, err
 			}

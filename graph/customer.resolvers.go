@@ -20,7 +20,7 @@ func (r *mutationResolver) RevealPii(ctx context.Context, input customer.RevealI
 }
 
 func (r *queryResolver) Customer(ctx context.Context, id *relay.ID, referenceID *string, identifier *customer.IdentifierInput) (*customer.Customer, error) {
-	key, err := keyOf(id, customer.Table.Prefix())
+	key, err := keyOf(id, customer.Customers.Prefix())
 	if err != nil {
 		return nil, err
 	}

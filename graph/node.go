@@ -33,8 +33,8 @@ func (r *Resolver) nodeTypes() map[string]nodeType {
 	return map[string]nodeType{
 		identity.Organizations.Prefix():     {nil, find(n.Organization)},
 		identity.APIKeys.Prefix():           {[]viewer.Scope{viewer.APIKeysWrite}, find(n.APIKey)},
-		audit.Table.Prefix():                {[]viewer.Scope{viewer.AuditRead}, find(n.AuditEntry)},
-		customer.Table.Prefix():             {[]viewer.Scope{viewer.CustomersRead}, find(n.Customer)},
+		audit.Entries.Prefix():              {[]viewer.Scope{viewer.AuditRead}, find(n.AuditEntry)},
+		customer.Customers.Prefix():         {[]viewer.Scope{viewer.CustomersRead}, find(n.Customer)},
 		customer.Identifiers.Prefix():       {[]viewer.Scope{viewer.CustomersRead}, find(n.CustomerIdentifier)},
 		customer.Phones.Prefix():            {[]viewer.Scope{viewer.CustomersRead}, find(n.CustomerPhone)},
 		customer.Addresses.Prefix():         {[]viewer.Scope{viewer.CustomersRead}, find(n.CustomerAddress)},

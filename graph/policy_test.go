@@ -119,8 +119,8 @@ func TestFieldsBelowAreClosedWithoutTheirScope(t *testing.T) {
 
 // prefixes is the type behind each prefix of ids.
 var prefixes = map[string]string{
-	identity.Organizations.Prefix(): "Organization", identity.APIKeys.Prefix(): "ApiKey", audit.Table.Prefix(): "AuditEntry",
-	customer.Table.Prefix(): "Customer", customer.Identifiers.Prefix(): "CustomerIdentifier", customer.Phones.Prefix(): "CustomerPhone",
+	identity.Organizations.Prefix(): "Organization", identity.APIKeys.Prefix(): "ApiKey", audit.Entries.Prefix(): "AuditEntry",
+	customer.Customers.Prefix(): "Customer", customer.Identifiers.Prefix(): "CustomerIdentifier", customer.Phones.Prefix(): "CustomerPhone",
 	customer.Addresses.Prefix(): "CustomerAddress", customer.Loans.Prefix(): "Loan", customer.LendingSystems.Prefix(): "LendingSystem",
 	schedule.TaskTypes.Prefix(): "TaskType", schedule.Schedules.Prefix(): "Schedule", schedule.CallTasks.Prefix(): "CallTask",
 	account.Accounts.Prefix(): "Account", account.Holders.Prefix(): "AccountHolder", account.Cards.Prefix(): "Card",

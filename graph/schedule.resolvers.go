@@ -110,7 +110,7 @@ func (r *scheduleChangeResolver) Schedule(ctx context.Context, obj *schedule.Sch
 }
 
 func (r *subscriptionResolver) ScheduleChanged(ctx context.Context, customerID *relay.ID) (<-chan *schedule.ScheduleChange, error) {
-	key, err := keyOf(customerID, customer.Table.Prefix())
+	key, err := keyOf(customerID, customer.Customers.Prefix())
 	if err != nil {
 		return nil, err
 	}

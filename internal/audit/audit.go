@@ -32,11 +32,11 @@ type Entry struct {
 	IP         string      `db:"ip"`
 }
 
-// Table declares the audit log.
-var Table = db.NewTable[Entry]("audit_entries", "aud")
+// Entries declares the audit log.
+var Entries = db.NewTable[Entry]("audit_entries", "aud")
 
 // ID returns the typed id.
-func (e *Entry) ID() relay.ID { return relay.ID{Prefix: Table.Prefix(), UUID: e.UUID} }
+func (e *Entry) ID() relay.ID { return relay.ID{Prefix: Entries.Prefix(), UUID: e.UUID} }
 
 // IsNode marks the GraphQL interface.
 func (*Entry) IsNode() {}
@@ -53,7 +53,7 @@ type Filter struct {
 
 // List declares the list of audit entries, newest first.
 var List = &relay.Spec[Entry]{
-	Table:   Table,
+	Table:   Entries,
 	Default: db.Order{{Column: "occurred_at", Desc: true}, {Column: "id", Desc: true}},
 	Filter:  relay.FilterBy[Filter](nil),
 }

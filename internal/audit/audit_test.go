@@ -32,7 +32,7 @@ func dialer() *viewer.Viewer {
 
 func entries(t testing.TB, pool *db.Pool, v *viewer.Viewer) []*audit.Entry {
 	t.Helper()
-	rows, err := audit.Table.List(t.Context(), pool, v.Scope(), db.Where{}, db.Page{Order: db.By("occurred_at")})
+	rows, err := audit.Entries.List(t.Context(), pool, v.Scope(), db.Where{}, db.Page{Order: db.By("occurred_at")})
 	require.NoError(t, err)
 	return rows
 }

@@ -214,7 +214,7 @@ func TestAudit(t *testing.T) {
 	c := w.create(t, JSONL, "")
 	_, err := w.Cancel(t.Context(), w.Viewer, CancelInput{ID: c.ID()})
 	require.NoError(t, err)
-	rows, err := audit.Table.List(t.Context(), w.pool, w.Viewer.Scope(), db.Where{}, db.Page{Order: db.By("id")})
+	rows, err := audit.Entries.List(t.Context(), w.pool, w.Viewer.Scope(), db.Where{}, db.Page{Order: db.By("id")})
 	require.NoError(t, err)
 	var got []string
 	for _, e := range rows {

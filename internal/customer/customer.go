@@ -54,11 +54,11 @@ type Customer struct {
 	UpdatedBy      string     `db:"updated_by"`
 }
 
-// Table declares the customers.
-var Table = db.NewTable[Customer]("customers", "cust")
+// Customers declares the customers.
+var Customers = db.NewTable[Customer]("customers", "cust")
 
 // ID returns the typed id.
-func (c *Customer) ID() relay.ID { return relay.ID{Prefix: Table.Prefix(), UUID: c.UUID} }
+func (c *Customer) ID() relay.ID { return relay.ID{Prefix: Customers.Prefix(), UUID: c.UUID} }
 
 // IsNode marks the GraphQL interface.
 func (*Customer) IsNode() {}

@@ -14,7 +14,7 @@ func TestTheLockOfKnownCustomersUsesIndexes(t *testing.T) {
 	t.Parallel()
 	x, o := customertest.Parents.Insert(t)
 	customertest.Check(t, x, map[string]customertest.Plan{
-		"lock": {"SELECT " + customer.Table.Select() + " FROM customers c WHERE c.organization_id = $1 AND " + customer.LockKnownSQL + customer.LockOrder,
+		"lock": {"SELECT " + customer.Customers.Select() + " FROM customers c WHERE c.organization_id = $1 AND " + customer.LockKnownSQL + customer.LockOrder,
 			[]string{o.String(), "{crm,crm}", "{1,2}", "{}", "{crm,crm}", "{1,2}", "{}", "2000", "{ref-3}"},
 			[]string{"customer_identifiers by customer_identifiers_key", "customers by customers_awaited_parent_idx", "customers by customers_reference_id_key", "customers by customers_pkey"}},
 	})
@@ -26,7 +26,7 @@ func TestListsWithDeletedCustomersUseIndexes(t *testing.T) {
 	x, o := customertest.Duplicates.Insert(t)
 	var some []string
 	require.NoError(t, x.Select(&some, "SELECT id FROM customers WHERE organization_id = $1 AND reference_id LIKE 'ref-1%' LIMIT 3", o))
-	live := "SELECT " + customer.Table.Select() + " FROM customers c WHERE c.organization_id = $1 AND c.deleted_at IS NULL"
+	live := "SELECT " + customer.Customers.Select() + " FROM customers c WHERE c.organization_id = $1 AND c.deleted_at IS NULL"
 	customertest.Check(t, x, map[string]customertest.Plan{
 		"left blocks":  {customer.LeftBlocksSQL, []string{o.String(), "{" + some[0] + "," + some[1] + "}"}, []string{"by customer_phones_"}},
 		"live list":    {live + " ORDER BY c.created_at, c.id LIMIT 16", []string{o.String()}, []string{"customers by customers_created_idx"}},

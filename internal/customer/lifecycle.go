@@ -24,7 +24,7 @@ func CheckLive(c *fault.Check, customer *Customer) bool {
 		return true
 	case customer.MergedIntoID != nil:
 		c.Add(fault.InvalidState, "The customer was merged into %s on %s: use that one.",
-			relay.ID{Prefix: Table.Prefix(), UUID: *customer.MergedIntoID}, customer.DeletedAt.UTC().Format(time.RFC3339))
+			relay.ID{Prefix: Customers.Prefix(), UUID: *customer.MergedIntoID}, customer.DeletedAt.UTC().Format(time.RFC3339))
 	default:
 		c.Add(fault.InvalidState, "The customer was deleted on %s: use restoreCustomer first.", customer.DeletedAt.UTC().Format(time.RFC3339))
 	}
@@ -41,7 +41,7 @@ func checkVersion(c *fault.Check, expected graphql.Omittable[*int32], stored int
 // Delete marks a customer as deleted and cancels its planned calls. All that is known of the customer stays, so
 // that it can be restored. Deleting again changes nothing. Wrong input comes back as fault.UserErrors.
 func (s *Service) Delete(ctx context.Context, v *viewer.Viewer, in DeleteInput) (*Customer, error) {
-	id, err := in.ID.As(Table.Prefix())
+	id, err := in.ID.As(Customers.Prefix())
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (s *Service) Delete(ctx context.Context, v *viewer.Viewer, in DeleteInput) 
 // Restore takes the mark of deletion away. Calls are planned again by the next sync. Restoring a customer that
 // lives changes nothing; one that was merged cannot be restored, since what it had belongs to the survivor.
 func (s *Service) Restore(ctx context.Context, v *viewer.Viewer, in RestoreInput) (*Customer, error) {
-	id, err := in.ID.As(Table.Prefix())
+	id, err := in.ID.As(Customers.Prefix())
 	if err != nil {
 		return nil, err
 	}

@@ -54,7 +54,7 @@ type Lists struct {
 func NewLists(sealer *pii.Sealer) Lists {
 	return Lists{
 		Customers: &relay.Spec[Customer]{
-			Table:   Table,
+			Table:   Customers,
 			Default: db.By("created_at"),
 			Orders: map[string]db.Term{
 				"CREATED_AT":   {Column: "created_at"},

@@ -191,8 +191,8 @@ func (r *Record) Settle(v *viewer.Viewer, now time.Time) []string {
 	return r.changed
 }
 
-// written are the columns that a change of a customer writes, in one order for one prepared statement.
-var written = []string{
+// updatedColumns are the columns that a change of a customer writes, in one order for one prepared statement.
+var updatedColumns = []string{
 	"first_name", "middle_name", "last_name", "email", "birthday", "ssn_sealed", "ssn_index", "ssn_last_four_sealed",
 	"ssn_last_four_birthday_index", "time_zone", "language", "do_not_call", "do_not_sms", "do_not_email", "do_not_mail",
 	"do_not_call_at", "is_test", "external_metadata", "search_text", "updated_at", "updated_by",
@@ -200,12 +200,9 @@ var written = []string{
 	"deleted_at", "deleted_by", "merged_into_id",
 }
 
-// untold are the written columns that follow others, whose change is told.
-var untold = []string{"updated_at", "updated_by", "search_text", "ssn_index", "ssn_last_four_birthday_index", "do_not_call_at"}
-
-// told are the names of what may change with how it is compared, in the order of the columns: spelled out, since
+// auditedFields are the names of what may change with how it is compared, in the order of the columns: spelled out, since
 // a bulk mutation compares every value of every row.
-var told = []struct {
+var auditedFields = []struct {
 	name string
 	same func(a, b *Customer) bool
 }{
@@ -244,9 +241,9 @@ func (r *Record) changes() []string {
 	if r.stored == nil {
 		out = append(out, "created")
 	} else {
-		for i := range told {
-			if !told[i].same(&r.Customer, &r.stored.customer) {
-				out = append(out, told[i].name)
+		for i := range auditedFields {
+			if !auditedFields[i].same(&r.Customer, &r.stored.customer) {
+				out = append(out, auditedFields[i].name)
 			}
 		}
 	}
@@ -265,8 +262,8 @@ func (r *Record) changes() []string {
 // Differs reports whether something would be written for r that would not be for before, a copy made earlier: what a row of several
 // about one customer has changed.
 func (r *Record) Differs(before *Record) bool {
-	for i := range told {
-		if !told[i].same(&r.Customer, &before.Customer) {
+	for i := range auditedFields {
+		if !auditedFields[i].same(&r.Customer, &before.Customer) {
 			return true
 		}
 	}

@@ -52,12 +52,12 @@ type reseal struct {
 }
 
 func (r *reseal) tables(ctx context.Context) error {
-	err := resealTable(ctx, r, Table, "", func(c *Customer) (uuid.UUID, map[string]*[]byte) {
+	err := resealTable(ctx, r, Customers, "", func(c *Customer) (uuid.UUID, map[string]*[]byte) {
 		return c.UUID, map[string]*[]byte{"ssn_sealed": &c.SSNSealed, "ssn_last_four_sealed": &c.SSNLastFourSealed}
 	})
 	if err == nil {
 		// Who changes a section reads it under the lock of its customer only, and writes all of it back.
-		err = resealTable(ctx, r, Medicares, Table.Name(), func(m *Medicare) (uuid.UUID, map[string]*[]byte) { return m.UUID, m.sealed() })
+		err = resealTable(ctx, r, Medicares, Customers.Name(), func(m *Medicare) (uuid.UUID, map[string]*[]byte) { return m.UUID, m.sealed() })
 	}
 	if err == nil {
 		err = resealTable(ctx, r, account.Accounts, "", func(a *account.Account) (uuid.UUID, map[string]*[]byte) {

@@ -40,7 +40,7 @@ func TestReseal(t *testing.T) {
 		rows[i] = &customer.Customer{Row: db.Row{OrganizationID: sc.OrganizationID, UUID: id}, SSNLastFourSealed: sealed, Version: 1,
 			CreatedAt: now, UpdatedAt: now, CreatedBy: "test", UpdatedBy: "test"}
 	}
-	_, err = customer.Table.InsertAll(ctx, pool, sc, rows, false)
+	_, err = customer.Customers.InsertAll(ctx, pool, sc, rows, false)
 	require.NoError(t, err)
 
 	// Beside the customers, every other column that is sealed.
@@ -81,7 +81,7 @@ func TestReseal(t *testing.T) {
 	require.Equal(t, []string{"accounts.number_sealed", "customer_medicare.mbi_sealed", "customer_medicare.medicaid_number_sealed", "customer_medicare.va_number_sealed",
 		"customers.ssn_last_four_sealed", "customers.ssn_sealed", "lending_systems.key_sealed"}, columns)
 
-	stored, err := customer.Table.List(ctx, pool, sc, db.Where{}, db.Page{Order: db.By("created_at")})
+	stored, err := customer.Customers.List(ctx, pool, sc, db.Where{}, db.Page{Order: db.By("created_at")})
 	require.NoError(t, err)
 	require.Len(t, stored, number)
 	for _, c := range stored {
@@ -107,7 +107,7 @@ func TestResealWaitsForWhoChangesASection(t *testing.T) {
 	require.NoError(t, err)
 	owner := db.Row{OrganizationID: uuid.New(), UUID: db.NewID()}
 	sc := db.Scope{OrganizationID: owner.OrganizationID}
-	require.NoError(t, customer.Table.Insert(ctx, pool, sc, &customer.Customer{Row: owner, Version: 1, CreatedAt: now, UpdatedAt: now, CreatedBy: "x", UpdatedBy: "x"}))
+	require.NoError(t, customer.Customers.Insert(ctx, pool, sc, &customer.Customer{Row: owner, Version: 1, CreatedAt: now, UpdatedAt: now, CreatedBy: "x", UpdatedBy: "x"}))
 	section := &customer.Medicare{Row: owner, CreatedAt: now, UpdatedAt: now}
 	require.NoError(t, section.SetMBI(before, "1EG4-TE5-MK73"))
 	require.NoError(t, customer.Medicares.Insert(ctx, pool, sc, section))

@@ -18,7 +18,7 @@ import (
 func (s *Service) Reveal(ctx context.Context, v *viewer.Viewer, in RevealInput) (*Customer, string, error) {
 	c := fault.NewCheck("input")
 	in.Validate(c)
-	id, err := in.CustomerID.As(Table.Prefix())
+	id, err := in.CustomerID.As(Customers.Prefix())
 	if err != nil {
 		return nil, "", err
 	}
@@ -39,7 +39,7 @@ func (s *Service) Reveal(ctx context.Context, v *viewer.Viewer, in RevealInput) 
 	var row *Customer
 	var value string
 	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
-		row, err = Table.ByID(ctx, tx, v.Scope(), id)
+		row, err = Customers.ByID(ctx, tx, v.Scope(), id)
 		if err != nil {
 			return missing(err, "input", "customerId")
 		}

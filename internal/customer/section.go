@@ -12,7 +12,7 @@ import (
 // A section holds what is known of one side of a customer. Its row has the customer's own id, and exists from
 // the first value on.
 
-// The values that sections' enumerations have are those of the GraphQL enums of the same names; wire.go has the
+// The values that sections' enumerations have are those of the GraphQL enums of the same names; words.go has the
 // words that the source systems use for them.
 type (
 	// Status is how far a customer is.

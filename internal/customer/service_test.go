@@ -258,7 +258,7 @@ func TestFiltersByPersonalData(t *testing.T) {
 		if err != nil {
 			return nil, err
 		}
-		rows, err := customer.Table.List(t.Context(), w.pool, v.Scope(), where, db.Page{Order: db.By("created_at")})
+		rows, err := customer.Customers.List(t.Context(), w.pool, v.Scope(), where, db.Page{Order: db.By("created_at")})
 		require.NoError(t, err)
 		ids := []uuid.UUID{}
 		for _, c := range rows {

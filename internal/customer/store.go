@@ -69,10 +69,10 @@ const lockKnownSQL = `c.id IN (
 	SELECT r.id FROM customers r WHERE r.organization_id = $1 AND r.reference_id = ANY($9))`
 
 // LockKnown locks, until the transaction ends, the customers that are known by these ids of source systems or by
-// these references, and those who wait for one of the arriving ids as their parent, and returns their records by id. Who
-// gets an id meanwhile is not among them: inserting it again is [db.ErrRetry]. Of those who wait it takes no more than
-// fit into one transaction, and crowded tells that there may be others. Five statements, one when nobody is known.
-func LockKnown(ctx context.Context, tx *db.Tx, s db.Scope, keys, arriving []SourceKey, references []string) (records map[uuid.UUID]*Record, crowded bool, err error) {
+// these references, and those who wait for one of the arriving ids as their parent, and returns their records by id.
+// Customers created concurrently are missing; inserting them returns [db.ErrRetry]. truncated reports that more may wait
+// than fit into one transaction, and are missing. Five statements, one when nobody is known.
+func LockKnown(ctx context.Context, tx *db.Tx, s db.Scope, keys, arriving []SourceKey, references []string) (records map[uuid.UUID]*Record, truncated bool, err error) {
 	args := append(append(KeyColumns(keys), KeyColumns(arriving)...), 2*linksPerTx, pq.Array(references))
 	if records, err = lockRecords(ctx, tx, s, lockKnownSQL, args...); err != nil || len(arriving) == 0 {
 		return records, false, err
@@ -98,7 +98,7 @@ func KeyColumns(keys []SourceKey) []any {
 }
 
 func lockRecords(ctx context.Context, tx *db.Tx, s db.Scope, condition string, args ...any) (map[uuid.UUID]*Record, error) {
-	customers, err := Table.Query(ctx, tx, "SELECT "+Table.Select()+" FROM customers c WHERE c.organization_id = $1 AND "+condition+LockOrder,
+	customers, err := Customers.Query(ctx, tx, "SELECT "+Customers.Select()+" FROM customers c WHERE c.organization_id = $1 AND "+condition+LockOrder,
 		append([]any{s.OrganizationID}, args...)...)
 	if err != nil {
 		return nil, fmt.Errorf("lock customers: %w", err)
@@ -108,7 +108,7 @@ func lockRecords(ctx context.Context, tx *db.Tx, s db.Scope, condition string, a
 
 // ReadAll returns the records of customers without locking them, in four statements whatever their number.
 func ReadAll(ctx context.Context, q db.Querier, s db.Scope, ids []uuid.UUID) (map[uuid.UUID]*Record, error) {
-	customers, err := Table.ByKeys(ctx, q, s, "id", ids)
+	customers, err := Customers.ByKeys(ctx, q, s, "id", ids)
 	if err != nil {
 		return nil, fmt.Errorf("read customers: %w", err)
 	}
@@ -185,10 +185,10 @@ func WriteAll(ctx context.Context, tx *db.Tx, v *viewer.Viewer, records []*Recor
 	}
 	// In the order of their references, for the reason for which identifiers are sorted.
 	slices.SortFunc(w.created, func(a, b *Customer) int { return strings.Compare(valueOf(a.ReferenceID), valueOf(b.ReferenceID)) })
-	if _, err := Table.InsertAll(ctx, tx, s, w.created, false); err != nil {
-		return beaten("create customers", err, "customers_reference_id_key")
+	if _, err := Customers.InsertAll(ctx, tx, s, w.created, false); err != nil {
+		return retryIfTaken("create customers", err, "customers_reference_id_key")
 	}
-	if _, err := Table.UpdateAll(ctx, tx, s, w.updated, written); err != nil {
+	if _, err := Customers.UpdateAll(ctx, tx, s, w.updated, updatedColumns); err != nil {
 		return fmt.Errorf("update customers: %w", err)
 	}
 	if err := w.identify(ctx, tx, v); err != nil {
@@ -233,8 +233,9 @@ func valueOf(text *string) string {
 	return *text
 }
 
-// beaten makes [db.ErrRetry] of the violation of a key: somebody else wrote it first, and will be found by the next try.
-func beaten(what string, err error, key string) error {
+// retryIfTaken turns the violation of a key into [db.ErrRetry]: another transaction inserted the key first, and the next try
+// finds its row.
+func retryIfTaken(what string, err error, key string) error {
 	if db.Violated(err) == key {
 		return db.ErrRetry
 	}
@@ -295,7 +296,7 @@ func (w *writes) identify(ctx context.Context, tx *db.Tx, v *viewer.Viewer) erro
 	// In the order of their keys: two who bring the same ids wait for each other instead of deadlocking.
 	slices.SortFunc(w.identified, func(a, b *Identifier) int { return a.SourceKey().Compare(b.SourceKey()) })
 	if _, err := Identifiers.InsertAll(ctx, tx, v.Scope(), w.identified, false); err != nil {
-		return beaten("write identifiers", err, "customer_identifiers_key")
+		return retryIfTaken("write identifiers", err, "customer_identifiers_key")
 	}
 	if len(w.dated) > 0 {
 		from, _, args := Identifiers.Unnest(w.dated, []string{"id", "source_created_at", "source_updated_at"}, 2)
@@ -314,7 +315,7 @@ func Find(ctx context.Context, q db.Querier, s db.Scope, id *uuid.UUID, referenc
 	if err != nil {
 		return nil, err
 	}
-	return Table.One(ctx, q, s, w)
+	return Customers.One(ctx, q, s, w)
 }
 
 // ByKey is the condition of [Find]. The error is BAD_USER_INPUT.

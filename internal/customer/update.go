@@ -22,7 +22,7 @@ import (
 // Sections are read and written only when the input names them. An input that changes nothing leaves the version
 // alone. Wrong input comes back as fault.UserErrors, all of it at once, with nothing written.
 func (s *Service) Update(ctx context.Context, v *viewer.Viewer, id relay.ID, in UpdateInput) (*Customer, error) {
-	key, err := id.As(Table.Prefix())
+	key, err := id.As(Customers.Prefix())
 	if err != nil {
 		return nil, err
 	}

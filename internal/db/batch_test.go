@@ -20,12 +20,12 @@ func TestInsertAllSkipsTakenKeysOnlyWhenTold(t *testing.T) {
 	pool, s := open(t, db.Settings{}), scope()
 	stored(t, pool, s, 2)
 	again := []*customer.Customer{number(s, 1), number(s, 2)}
-	_, err := customer.Table.InsertAll(t.Context(), pool, s, again, false)
+	_, err := customer.Customers.InsertAll(t.Context(), pool, s, again, false)
 	require.Equal(t, "customers_reference_id_key", db.Violated(err))
-	n, err := customer.Table.InsertAll(t.Context(), pool, s, again, true)
+	n, err := customer.Customers.InsertAll(t.Context(), pool, s, again, true)
 	require.NoError(t, err)
 	require.Equal(t, int64(1), n)
-	n, err = customer.Table.InsertAll(t.Context(), pool, s, nil, false)
+	n, err = customer.Customers.InsertAll(t.Context(), pool, s, nil, false)
 	require.NoError(t, err)
 	require.Zero(t, n)
 }
@@ -72,7 +72,7 @@ func TestUpsertRaisesTheVersionOfWhatChanged(t *testing.T) {
 	a, b := *rows[0], *rows[1]
 	a.ExternalMetadata, a.UpdatedAt, b.UpdatedAt = db.JSON(`{"x":1}`), noon.Add(time.Hour), noon.Add(time.Hour)
 	upsert := func() int64 {
-		n, err := customer.Table.Upsert(t.Context(), pool, s, []*customer.Customer{&a, &b},
+		n, err := customer.Customers.Upsert(t.Context(), pool, s, []*customer.Customer{&a, &b},
 			[]string{"organization_id", "reference_id"}, []string{"external_metadata", "version", "updated_at", "updated_by"})
 		require.NoError(t, err)
 		return n
@@ -80,7 +80,7 @@ func TestUpsertRaisesTheVersionOfWhatChanged(t *testing.T) {
 	require.Equal(t, int64(1), upsert())
 	a.ExternalMetadata = db.JSON(` { "x" : 1 } `)
 	require.Zero(t, upsert(), "JSON is compared by its meaning")
-	got, err := customer.Table.List(t.Context(), pool, s, db.Where{}, db.Page{Order: db.By("reference_id")})
+	got, err := customer.Customers.List(t.Context(), pool, s, db.Where{}, db.Page{Order: db.By("reference_id")})
 	require.NoError(t, err)
 	require.Equal(t, int32(2), got[0].Version)
 	require.Equal(t, int32(1), got[1].Version)
@@ -93,10 +93,10 @@ func TestUpdateAll(t *testing.T) {
 	rows := stored(t, pool, s, 3)
 	rows[0].LastName, rows[0].Email, rows[0].SSNIndex = nil, pointer("a@example.test"), []byte{1, 2}
 	rows[2].LastName, rows[2].FirstName = pointer(`"\{},`), pointer("not in the list")
-	n, err := customer.Table.UpdateAll(t.Context(), pool, s, []*customer.Customer{rows[0], rows[2]}, []string{"last_name", "email", "ssn_index"})
+	n, err := customer.Customers.UpdateAll(t.Context(), pool, s, []*customer.Customer{rows[0], rows[2]}, []string{"last_name", "email", "ssn_index"})
 	require.NoError(t, err)
 	require.Equal(t, int64(2), n)
-	got, err := customer.Table.List(t.Context(), pool, s, db.Where{}, db.Page{Order: db.By("reference_id")})
+	got, err := customer.Customers.List(t.Context(), pool, s, db.Where{}, db.Page{Order: db.By("reference_id")})
 	require.NoError(t, err)
 	require.Equal(t, []int32{2, 1, 2}, []int32{got[0].Version, got[1].Version, got[2].Version})
 	require.Nil(t, got[0].LastName)
@@ -105,7 +105,7 @@ func TestUpdateAll(t *testing.T) {
 	require.Equal(t, `"\{},`, *got[2].LastName)
 	require.Nil(t, got[2].FirstName)
 	require.Nil(t, got[2].SSNIndex)
-	n, err = customer.Table.UpdateAll(t.Context(), pool, s, nil, []string{"last_name"})
+	n, err = customer.Customers.UpdateAll(t.Context(), pool, s, nil, []string{"last_name"})
 	require.NoError(t, err)
 	require.Zero(t, n)
 }

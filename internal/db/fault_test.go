@@ -180,7 +180,7 @@ func TestFaultsTellNothing(t *testing.T) {
 	pool, s := open(t, db.Settings{}), scope()
 	row := number(s, 1)
 	row.Email, row.ReferenceID = pointer("ann@secret.test"), pointer(strings.Repeat("secret", 50))
-	err := customer.Table.Insert(t.Context(), pool, s, row)
+	err := customer.Customers.Insert(t.Context(), pool, s, row)
 	f := db.Fault(err)
 	for _, hidden := range []string{"secret", "customers", "INSERT", "check", row.UUID.String()} {
 		require.NotContains(t, f.Message, hidden)
@@ -190,7 +190,7 @@ func TestFaultsTellNothing(t *testing.T) {
 	require.Equal(t, fault.UserErrors{{Code: fault.Invalid, Message: "A reference id has 1 to 255 characters.", Path: []string{"input", "items", "3", "referenceId"}}}, users)
 	require.Equal(t, errOwn, db.Refused(errOwn, "input"))
 
-	_, err = customer.Table.Count(t.Context(), pool, s, db.Where{}.And("c.email = ?", "secret\x00"))
+	_, err = customer.Customers.Count(t.Context(), pool, s, db.Where{}.And("c.email = ?", "secret\x00"))
 	f = db.Fault(err)
 	require.Equal(t, fault.BadUserInput, f.Code, err)
 	require.NotContains(t, f.Message, "secret")

@@ -60,7 +60,7 @@ func stored(t testing.TB, q db.Querier, s db.Scope, n int) []*customer.Customer 
 	for i := range rows {
 		rows[i] = number(s, i)
 	}
-	written, err := customer.Table.InsertAll(context.Background(), q, s, rows, false)
+	written, err := customer.Customers.InsertAll(context.Background(), q, s, rows, false)
 	require.NoError(t, err)
 	require.Equal(t, int64(n), written)
 	return rows

@@ -48,17 +48,17 @@ func TestInsertAndReadBack(t *testing.T) {
 	pool, s := open(t, db.Settings{}), scope()
 	empty := number(s, 2)
 	for _, row := range []*customer.Customer{full(s), empty} {
-		require.NoError(t, customer.Table.Insert(t.Context(), pool, s, row))
-		got, err := customer.Table.ByID(t.Context(), pool, s, row.UUID)
+		require.NoError(t, customer.Customers.Insert(t.Context(), pool, s, row))
+		got, err := customer.Customers.ByID(t.Context(), pool, s, row.UUID)
 		require.NoError(t, err)
 		same(t, row, got)
 	}
-	got, err := customer.Table.ByID(t.Context(), pool, s, empty.UUID)
+	got, err := customer.Customers.ByID(t.Context(), pool, s, empty.UUID)
 	require.NoError(t, err)
 	require.Nil(t, got.SSNSealed, "no bytes are NULL, not an empty value")
 	require.Nil(t, got.ExternalMetadata, "no JSON is NULL, not the JSON value null")
 
-	_, err = customer.Table.ByID(t.Context(), pool, s, db.NewID())
+	_, err = customer.Customers.ByID(t.Context(), pool, s, db.NewID())
 	require.Equal(t, fault.NotFound, fault.CodeOf(err))
 }
 
@@ -66,14 +66,14 @@ func TestByKeys(t *testing.T) {
 	t.Parallel()
 	pool, s := open(t, db.Settings{}), scope()
 	rows := stored(t, pool, s, 5)
-	got, err := customer.Table.ByKeys(t.Context(), pool, s, "id", []uuid.UUID{rows[3].UUID, rows[1].UUID, rows[1].UUID, db.NewID()})
+	got, err := customer.Customers.ByKeys(t.Context(), pool, s, "id", []uuid.UUID{rows[3].UUID, rows[1].UUID, rows[1].UUID, db.NewID()})
 	require.NoError(t, err)
 	require.ElementsMatch(t, []uuid.UUID{rows[1].UUID, rows[3].UUID}, ids(got))
 
-	none, err := customer.Table.ByKeys(t.Context(), pool, s, "id", nil)
+	none, err := customer.Customers.ByKeys(t.Context(), pool, s, "id", nil)
 	require.NoError(t, err)
 	require.Empty(t, none)
-	require.Panics(t, func() { _, _ = customer.Table.ByKeys(t.Context(), pool, s, "nonsense", ids(rows)) })
+	require.Panics(t, func() { _, _ = customer.Customers.ByKeys(t.Context(), pool, s, "nonsense", ids(rows)) })
 }
 
 func TestListBothWays(t *testing.T) {
@@ -97,12 +97,12 @@ func TestListBothWays(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.page.Order = db.By("created_at")
-			got, err := customer.Table.List(t.Context(), pool, s, db.Where{}, c.page)
+			got, err := customer.Customers.List(t.Context(), pool, s, db.Where{}, c.page)
 			require.NoError(t, err)
 			require.Equal(t, ids(c.want), ids(got))
 		})
 	}
-	n, err := customer.Table.Count(t.Context(), pool, s, db.Where{}.And("c.reference_id > ?", "ref-0002"))
+	n, err := customer.Customers.Count(t.Context(), pool, s, db.Where{}.And("c.reference_id > ?", "ref-0002"))
 	require.NoError(t, err)
 	require.Equal(t, 2, n)
 }
@@ -158,23 +158,23 @@ func TestUpdateRaisesTheVersionOnce(t *testing.T) {
 	t.Parallel()
 	pool, s := open(t, db.Settings{}), scope()
 	row := full(s)
-	require.NoError(t, customer.Table.Insert(t.Context(), pool, s, row))
+	require.NoError(t, customer.Customers.Insert(t.Context(), pool, s, row))
 	stale := *row
 
 	row.FirstName, row.SSNSealed, row.CreatedBy = pointer("Ann"), nil, "somebody else"
-	require.NoError(t, customer.Table.Update(t.Context(), pool, s, row))
+	require.NoError(t, customer.Customers.Update(t.Context(), pool, s, row))
 	require.Equal(t, int32(2), row.Version)
-	got, err := customer.Table.ByID(t.Context(), pool, s, row.UUID)
+	got, err := customer.Customers.ByID(t.Context(), pool, s, row.UUID)
 	require.NoError(t, err)
 	row.CreatedBy = "system"
 	same(t, row, got)
 
-	err = customer.Table.Update(t.Context(), pool, s, &stale)
+	err = customer.Customers.Update(t.Context(), pool, s, &stale)
 	users, ok := fault.AsUserErrors(err)
 	require.True(t, ok, err)
 	require.Equal(t, fault.StaleVersion, users[0].Code)
 	require.Equal(t, int32(1), stale.Version)
-	got, err = customer.Table.ByID(t.Context(), pool, s, row.UUID)
+	got, err = customer.Customers.ByID(t.Context(), pool, s, row.UUID)
 	require.NoError(t, err)
 	same(t, row, got)
 }
@@ -184,17 +184,17 @@ func TestLockHoldsOtherWriters(t *testing.T) {
 	pool, s := open(t, db.Settings{LockTimeout: 50 * time.Millisecond}), scope()
 	row := stored(t, pool, s, 1)[0]
 	err := pool.InTx(t.Context(), noon, func(tx *db.Tx) error {
-		locked, err := customer.Table.Lock(t.Context(), tx, s, row.UUID)
+		locked, err := customer.Customers.Lock(t.Context(), tx, s, row.UUID)
 		require.NoError(t, err)
 		require.Equal(t, row.UUID, locked.UUID)
 
-		err = customer.Table.Update(t.Context(), pool, s, row)
+		err = customer.Customers.Update(t.Context(), pool, s, row)
 		require.Equal(t, fault.Conflict, db.Fault(err).Code)
 		// Children of a locked row can be written: their foreign keys need only its key.
 		return customer.Phones.Insert(t.Context(), pool, s, phoneOf(row, "PRIMARY", "+14155550100"))
 	})
 	require.NoError(t, err)
-	require.NoError(t, customer.Table.Update(t.Context(), pool, s, row))
+	require.NoError(t, customer.Customers.Update(t.Context(), pool, s, row))
 }
 
 // Every verb is tried with the id of another organization's row: it is neither shown nor changed.
@@ -210,23 +210,23 @@ func TestOtherOrganizationsAreOutOfReach(t *testing.T) {
 
 	for name, s := range map[string]db.Scope{"another organization": mine, "no organization": {}} {
 		t.Run(name, func(t *testing.T) {
-			rows, err := customer.Table.ByKeys(ctx, pool, s, "id", ids(foreign))
+			rows, err := customer.Customers.ByKeys(ctx, pool, s, "id", ids(foreign))
 			require.NoError(t, err)
 			require.Empty(t, rows)
-			_, err = customer.Table.ByID(ctx, pool, s, foreign[0].UUID)
+			_, err = customer.Customers.ByID(ctx, pool, s, foreign[0].UUID)
 			require.Equal(t, fault.NotFound, fault.CodeOf(err))
-			_, err = customer.Table.One(ctx, pool, s, db.Where{}.And("c.reference_id = ?", *foreign[0].ReferenceID))
+			_, err = customer.Customers.One(ctx, pool, s, db.Where{}.And("c.reference_id = ?", *foreign[0].ReferenceID))
 			require.Equal(t, fault.NotFound, fault.CodeOf(err))
-			rows, err = customer.Table.List(ctx, pool, s, db.Where{}, db.Page{Order: order})
+			rows, err = customer.Customers.List(ctx, pool, s, db.Where{}, db.Page{Order: order})
 			require.NoError(t, err)
 			require.Empty(t, rows)
-			rows, err = customer.Table.List(ctx, pool, s, db.Or([]db.Where{{}}), db.Page{Order: order})
+			rows, err = customer.Customers.List(ctx, pool, s, db.Or([]db.Where{{}}), db.Page{Order: order})
 			require.NoError(t, err)
 			require.Empty(t, rows)
 			per, err := customer.Phones.ListPer(ctx, pool, s, "customer_id", ids(foreign), db.Where{}, db.Page{Order: order})
 			require.NoError(t, err)
 			require.Empty(t, slices.Concat(per...))
-			n, err := customer.Table.Count(ctx, pool, s, db.Where{})
+			n, err := customer.Customers.Count(ctx, pool, s, db.Where{})
 			require.NoError(t, err)
 			require.Zero(t, n)
 			counts, err := customer.Phones.CountPer(ctx, pool, s, "customer_id", ids(foreign), db.Where{})
@@ -234,17 +234,17 @@ func TestOtherOrganizationsAreOutOfReach(t *testing.T) {
 			require.Equal(t, []int{0, 0, 0}, counts)
 
 			require.NoError(t, pool.InTx(ctx, noon, func(tx *db.Tx) error {
-				_, err := customer.Table.Lock(ctx, tx, s, foreign[0].UUID)
+				_, err := customer.Customers.Lock(ctx, tx, s, foreign[0].UUID)
 				require.Equal(t, fault.NotFound, fault.CodeOf(err))
 				return nil
 			}))
 
 			// A row that says whose it is cannot be written in another scope.
-			require.Error(t, customer.Table.Insert(ctx, pool, s, number(theirs, 7)))
-			require.Error(t, customer.Table.Update(ctx, pool, s, foreign[0]))
-			_, err = customer.Table.InsertAll(ctx, pool, s, []*customer.Customer{number(s, 8), number(theirs, 8)}, true)
+			require.Error(t, customer.Customers.Insert(ctx, pool, s, number(theirs, 7)))
+			require.Error(t, customer.Customers.Update(ctx, pool, s, foreign[0]))
+			_, err = customer.Customers.InsertAll(ctx, pool, s, []*customer.Customer{number(s, 8), number(theirs, 8)}, true)
 			require.Error(t, err)
-			_, err = customer.Table.UpdateAll(ctx, pool, s, foreign, []string{"last_name"})
+			_, err = customer.Customers.UpdateAll(ctx, pool, s, foreign, []string{"last_name"})
 			require.Error(t, err)
 			_, err = customer.Phones.Upsert(ctx, pool, s, []*customer.Phone{phone}, []string{"organization_id", "customer_id", "label"}, []string{"number"})
 			require.Error(t, err)
@@ -255,9 +255,9 @@ func TestOtherOrganizationsAreOutOfReach(t *testing.T) {
 			}
 			twin := *foreign[0]
 			twin.OrganizationID, twin.LastName = s.OrganizationID, pointer("Mallory")
-			_, isUser := fault.AsUserErrors(customer.Table.Update(ctx, pool, s, &twin))
+			_, isUser := fault.AsUserErrors(customer.Customers.Update(ctx, pool, s, &twin))
 			require.True(t, isUser)
-			touched, err := customer.Table.UpdateAll(ctx, pool, s, []*customer.Customer{&twin}, []string{"last_name"})
+			touched, err := customer.Customers.UpdateAll(ctx, pool, s, []*customer.Customer{&twin}, []string{"last_name"})
 			require.NoError(t, err)
 			require.Zero(t, touched)
 			child := *phone
@@ -285,7 +285,7 @@ func TestWhereIsAValue(t *testing.T) {
 	pool, s := open(t, db.Settings{}), scope()
 	rows := stored(t, pool, s, 3)
 	list := func(w db.Where) []uuid.UUID {
-		got, err := customer.Table.List(t.Context(), pool, s, w, db.Page{Order: db.By("created_at")})
+		got, err := customer.Customers.List(t.Context(), pool, s, w, db.Page{Order: db.By("created_at")})
 		require.NoError(t, err)
 		return ids(got)
 	}

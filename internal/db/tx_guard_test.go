@@ -82,10 +82,10 @@ func TestAGuardRollsBack(t *testing.T) {
 		result := ""
 		tx.Keep(&result)
 		tx.AfterCommit(func() { t.Error("told of what did not happen") })
-		return customer.Table.Insert(t.Context(), tx, s, number(s, 1))
+		return customer.Customers.Insert(t.Context(), tx, s, number(s, 1))
 	}
 	stored := func() int {
-		n, err := customer.Table.Count(t.Context(), pool, s, db.Where{})
+		n, err := customer.Customers.Count(t.Context(), pool, s, db.Where{})
 		require.NoError(t, err)
 		return n
 	}
@@ -97,7 +97,7 @@ func TestAGuardRollsBack(t *testing.T) {
 	// What the guard writes is in the same transaction, and it may ask for another try.
 	tries := 0
 	again := &watch{commit: func(ctx context.Context, tx *db.Tx) error {
-		n, err := customer.Table.Count(ctx, tx, s, db.Where{})
+		n, err := customer.Customers.Count(ctx, tx, s, db.Where{})
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
 		if tries++; tries == 1 {
@@ -108,7 +108,7 @@ func TestAGuardRollsBack(t *testing.T) {
 	require.NoError(t, pool.InTx(db.WithGuard(t.Context(), again), noon, func(tx *db.Tx) error {
 		result := ""
 		tx.Keep(&result)
-		return customer.Table.Insert(t.Context(), tx, s, number(s, 1))
+		return customer.Customers.Insert(t.Context(), tx, s, number(s, 1))
 	}))
 	require.Equal(t, 2, tries)
 	require.Equal(t, 1, stored())

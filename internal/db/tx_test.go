@@ -33,13 +33,13 @@ func TestInTxCommitsAndThenTells(t *testing.T) {
 	err := pool.InTx(t.Context(), precise, func(tx *db.Tx) error {
 		require.Equal(t, noon, tx.Now, "in UTC, and with no more digits than a row keeps")
 		seen := func() int {
-			n, err := customer.Table.Count(t.Context(), pool, s, db.Where{})
+			n, err := customer.Customers.Count(t.Context(), pool, s, db.Where{})
 			require.NoError(t, err)
 			return n
 		}
 		tx.AfterCommit(func() { told = append(told, "first"); require.Equal(t, 1, seen()) })
 		tx.AfterCommit(func() { told = append(told, "second") })
-		require.NoError(t, customer.Table.Insert(t.Context(), tx, s, number(s, 1)))
+		require.NoError(t, customer.Customers.Insert(t.Context(), tx, s, number(s, 1)))
 		require.Zero(t, seen())
 		require.Empty(t, told)
 		return nil
@@ -53,11 +53,11 @@ func TestInTxRollsBack(t *testing.T) {
 	pool, s := open(t, db.Settings{MaxOpen: 1}), scope()
 	insert := func(ctx context.Context, tx *db.Tx) {
 		tx.AfterCommit(func() { t.Error("told of what did not happen") })
-		require.NoError(t, customer.Table.Insert(ctx, tx, s, number(s, 1)))
+		require.NoError(t, customer.Customers.Insert(ctx, tx, s, number(s, 1)))
 	}
 	// After each of them the only connection is free again and nothing is stored.
 	clean := func(t *testing.T) {
-		n, err := customer.Table.Count(t.Context(), pool, s, db.Where{})
+		n, err := customer.Customers.Count(t.Context(), pool, s, db.Where{})
 		require.NoError(t, err)
 		require.Zero(t, n)
 	}
@@ -99,7 +99,7 @@ func TestInTxRollsBack(t *testing.T) {
 			insert(ctx, tx)
 			<-ctx.Done()
 			// database/sql rolls back by itself now; whatever comes after fails in one of several ways.
-			_, err := customer.Table.Count(context.WithoutCancel(ctx), tx, s, db.Where{})
+			_, err := customer.Customers.Count(context.WithoutCancel(ctx), tx, s, db.Where{})
 			return err
 		})
 		require.ErrorIs(t, err, context.DeadlineExceeded)
@@ -131,7 +131,7 @@ func TestInTxTriesAgain(t *testing.T) {
 			err := pool.InTx(t.Context(), noon, func(tx *db.Tx) error {
 				runs++
 				tx.AfterCommit(func() { told++ })
-				if err := customer.Table.Insert(t.Context(), tx, s, row); err != nil || runs == 3 {
+				if err := customer.Customers.Insert(t.Context(), tx, s, row); err != nil || runs == 3 {
 					return err
 				}
 				return fail(tx)
@@ -176,7 +176,7 @@ func TestInTxSurvivesARealDeadlock(t *testing.T) {
 		go func() {
 			first := true
 			errs <- pool.InTx(context.Background(), noon, func(tx *db.Tx) error {
-				if _, err := customer.Table.Lock(context.Background(), tx, s, rows[i].UUID); err != nil {
+				if _, err := customer.Customers.Lock(context.Background(), tx, s, rows[i].UUID); err != nil {
 					return err
 				}
 				if first {
@@ -184,11 +184,11 @@ func TestInTxSurvivesARealDeadlock(t *testing.T) {
 					meet.Done()
 					meet.Wait()
 				}
-				other, err := customer.Table.Lock(context.Background(), tx, s, rows[1-i].UUID)
+				other, err := customer.Customers.Lock(context.Background(), tx, s, rows[1-i].UUID)
 				if err != nil {
 					return err
 				}
-				return customer.Table.Update(context.Background(), tx, s, other)
+				return customer.Customers.Update(context.Background(), tx, s, other)
 			})
 		}()
 	}
@@ -255,7 +255,7 @@ func TestTxIsAQuerier(t *testing.T) {
 		require.NoError(t, pool.InTx(t.Context(), noon, func(tx *db.Tx) error {
 			var n int
 			require.ErrorIs(t, tx.Get(t.Context(), &n, "SELECT 1 WHERE false"), sql.ErrNoRows)
-			got, err := customer.Table.List(t.Context(), tx, s, db.Where{}, db.Page{Order: db.By("created_at")})
+			got, err := customer.Customers.List(t.Context(), tx, s, db.Where{}, db.Page{Order: db.By("created_at")})
 			require.NoError(t, err)
 			require.Equal(t, ids(rows), ids(got))
 			per, err := customer.Phones.ListPer(t.Context(), tx, s, "customer_id", ids(rows), db.Where{}, db.Page{Order: db.By("created_at")})
@@ -285,7 +285,7 @@ func TestInTxSaysWhenTheCommitIsNotKnown(t *testing.T) {
 				_, err := tx.Exec(t.Context(), prepare)
 				require.NoError(t, err, "it fails at the commit and not before")
 			}
-			return customer.Table.Insert(t.Context(), tx, s, number(s, 1))
+			return customer.Customers.Insert(t.Context(), tx, s, number(s, 1))
 		})
 	}
 	err := atCommit(`PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(60)`)

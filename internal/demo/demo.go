@@ -87,7 +87,7 @@ func (l *Loader) Load(ctx context.Context) ([]Tenant, error) {
 }
 
 func (l *Loader) fill(ctx context.Context, v *viewer.Viewer, n int, name string) error {
-	have, err := customer.Table.Count(ctx, l.Pool, v.Scope(), db.Where{})
+	have, err := customer.Customers.Count(ctx, l.Pool, v.Scope(), db.Where{})
 	if err != nil {
 		return fmt.Errorf("count customers: %w", err)
 	}

@@ -93,7 +93,7 @@ func (o *Tenant) People(t testing.TB, n int) []*Person {
 		people[i] = &Person{ReferenceID: in.ReferenceID}
 		references[i] = in.ReferenceID
 	}
-	rows, err := customer.Table.List(ctx, w.Pool, o.System.Scope(), db.Where{}.And("c.reference_id = ANY(?)", pq.Array(references)), db.Page{Order: db.By("reference_id")})
+	rows, err := customer.Customers.List(ctx, w.Pool, o.System.Scope(), db.Where{}.And("c.reference_id = ANY(?)", pq.Array(references)), db.Page{Order: db.By("reference_id")})
 	require.NoError(t, err)
 	require.Len(t, rows, n)
 	for i, row := range rows {

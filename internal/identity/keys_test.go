@@ -368,7 +368,7 @@ func TestEverythingIsAuditedAndNoKeyIsStored(t *testing.T) {
 		_, err = p.Revoke(t.Context(), me, identity.RevokeAPIKeyInput{ID: key.ID()})
 		require.NoError(t, err)
 	}
-	entries, err := audit.Table.List(t.Context(), p.pool, me.Scope(), db.Where{}, db.Page{Order: db.By("occurred_at")})
+	entries, err := audit.Entries.List(t.Context(), p.pool, me.Scope(), db.Where{}, db.Page{Order: db.By("occurred_at")})
 	require.NoError(t, err)
 	require.Len(t, entries, 2, "revoking again did nothing")
 	for i, action := range []string{"api_key.created", "api_key.revoked"} {

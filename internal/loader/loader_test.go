@@ -46,7 +46,7 @@ func open(t testing.TB, n int) *world {
 				Label: "PRIMARY", Number: "+14155550100", LineType: "UNKNOWN", CreatedAt: noon, UpdatedAt: noon})
 		}
 	}
-	_, err = customer.Table.InsertAll(t.Context(), pool, w.scope, w.people, false)
+	_, err = customer.Customers.InsertAll(t.Context(), pool, w.scope, w.people, false)
 	require.NoError(t, err)
 	_, err = customer.Phones.InsertAll(t.Context(), pool, w.scope, w.phones, false)
 	require.NoError(t, err)
@@ -72,9 +72,9 @@ func together(n int, f func(i int)) {
 }
 
 var (
-	owner   = NewOne("CustomerPhone.customer", customer.Phones, "customer_id", customer.Table)
-	primary = NewOneBy("Customer.primaryPhone", customer.Table, "id", customer.Phones, "customer_id", db.Where{}.And("c.label = ?", "PRIMARY"))
-	node    = NewNode("Customer", customer.Table)
+	owner   = NewOne("CustomerPhone.customer", customer.Phones, "customer_id", customer.Customers)
+	primary = NewOneBy("Customer.primaryPhone", customer.Customers, "id", customer.Phones, "customer_id", db.Where{}.And("c.label = ?", "PRIMARY"))
+	node    = NewNode("Customer", customer.Customers)
 )
 
 func TestOneBatchPerWaitInTheOrderOfTheKeys(t *testing.T) {
@@ -164,7 +164,7 @@ func TestMissingReferenceIsNoStatement(t *testing.T) {
 	ctx := w.context(t.Context(), w.scope)
 	table := db.NewTable[parentless]("parentless", "x")
 	for _, column := range []string{"customer_id", "other_id"} {
-		e := NewOne("X."+column, table, column, customer.Table)
+		e := NewOne("X."+column, table, column, customer.Customers)
 		c, err := e.Load(ctx, &parentless{})
 		require.NoError(t, err)
 		require.Nil(t, c)
@@ -187,7 +187,7 @@ func TestChildKeyThatMayBeNull(t *testing.T) {
 	orphan := &parentless{Row: db.Row{OrganizationID: w.scope.OrganizationID, UUID: db.NewID()}}
 	_, err = table.InsertAll(t.Context(), w.pool, w.scope, []*parentless{child, orphan}, false)
 	require.NoError(t, err)
-	e := NewOneBy("Customer.child", customer.Table, "id", table, "customer_id", db.Where{})
+	e := NewOneBy("Customer.child", customer.Customers, "id", table, "customer_id", db.Where{})
 	ctx := w.context(t.Context(), w.scope)
 	got, err := e.Load(ctx, w.people[1])
 	require.NoError(t, err)
@@ -285,10 +285,10 @@ func TestConnectionsOfAnOperationAreBounded(t *testing.T) {
 
 func TestDeclarationsAreChecked(t *testing.T) {
 	t.Parallel()
-	require.Panics(t, func() { NewOne("X.y", customer.Phones, "nonsense", customer.Table) })
+	require.Panics(t, func() { NewOne("X.y", customer.Phones, "nonsense", customer.Customers) })
 	require.Panics(t, func() {
-		NewOneBy("X.y", customer.Phones, "customer_id", customer.Table, "nonsense", db.Where{})
+		NewOneBy("X.y", customer.Phones, "customer_id", customer.Customers, "nonsense", db.Where{})
 	})
-	require.Panics(t, func() { NewMany("X.y", customer.Table, customer.NewLists(nil).Phones, "nonsense") })
+	require.Panics(t, func() { NewMany("X.y", customer.Customers, customer.NewLists(nil).Phones, "nonsense") })
 	require.Panics(t, func() { From(t.Context()) }, "a resolver outside an operation")
 }

@@ -167,19 +167,19 @@ func TestPlansAmongManyRows(t *testing.T) {
 		args, err := list.Parse(withInputs(ctx), w.cursors, s, "Query.customers", raw)
 		require.NoError(t, err)
 		e := &explainer{t: t, pool: w.pool}
-		rows, err := customer.Table.List(ctx, e, s, args.Where, args.Page)
+		rows, err := customer.Customers.List(ctx, e, s, args.Where, args.Page)
 		require.NoError(t, err)
-		return relay.NewConnection(args, rows, relay.Values(customer.Table), nil), e
+		return relay.NewConnection(args, rows, relay.Values(customer.Customers), nil), e
 	}
 	// The cursor of a row in the middle of an order, made by the list itself.
 	middle := func(t *testing.T, raw m, where string) string {
 		var id uuid.UUID
 		require.NoError(t, w.pool.Get(ctx, &id, "SELECT id FROM customers c WHERE organization_id = $1 AND "+where+" ORDER BY id OFFSET 100 LIMIT 1", s.OrganizationID))
-		row, err := customer.Table.ByID(ctx, w.pool, s, id)
+		row, err := customer.Customers.ByID(ctx, w.pool, s, id)
 		require.NoError(t, err)
 		args, err := list.Parse(withInputs(ctx), w.cursors, s, "Query.customers", raw)
 		require.NoError(t, err)
-		return relay.NewConnection(args, []*customer.Customer{row}, relay.Values(customer.Table), nil).Edges()[0].Cursor()
+		return relay.NewConnection(args, []*customer.Customer{row}, relay.Values(customer.Customers), nil).Edges()[0].Cursor()
 	}
 	deep := noon.Add(many / 2 * time.Second).Format(time.RFC3339)
 	for _, order := range []struct {

@@ -105,7 +105,7 @@ func (s *Service) RemoveInconvenientTime(ctx context.Context, v *viewer.Viewer, 
 		if _, err := tx.Exec(ctx, "DELETE FROM inconvenient_times WHERE organization_id = $1 AND id = $2", v.OrganizationID, id); err != nil {
 			return fmt.Errorf("remove inconvenient time: %w", err)
 		}
-		if c, err = customer.Table.ByID(ctx, tx, v.Scope(), row.CustomerID); err != nil {
+		if c, err = customer.Customers.ByID(ctx, tx, v.Scope(), row.CustomerID); err != nil {
 			return err
 		}
 		s.changed(tx, v.OrganizationID, row.CustomerID, ChangeSynced)

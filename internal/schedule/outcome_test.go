@@ -312,9 +312,9 @@ func TestRecordedCalls(t *testing.T) {
 	all := w.Dump(t)
 	for want, in := range map[string]schedule.RecordCallInput{
 		"REQUIRED input":                {},
-		"REQUIRED input ":               {CustomerRef: schedule.CustomerRef{ReferenceID: val("in"), CustomerID: val(relay.ID{Prefix: customer.Table.Prefix(), UUID: id})}},
+		"REQUIRED input ":               {CustomerRef: schedule.CustomerRef{ReferenceID: val("in"), CustomerID: val(relay.ID{Prefix: customer.Customers.Prefix(), UUID: id})}},
 		"NOT_FOUND input.referenceId":   {CustomerRef: schedule.CustomerRef{ReferenceID: val("nobody")}},
-		"NOT_FOUND input.customerId":    {CustomerRef: schedule.CustomerRef{CustomerID: val(relay.ID{Prefix: customer.Table.Prefix(), UUID: uuid.New()})}},
+		"NOT_FOUND input.customerId":    {CustomerRef: schedule.CustomerRef{CustomerID: val(relay.ID{Prefix: customer.Customers.Prefix(), UUID: uuid.New()})}},
 		"OUT_OF_RANGE input.occurredAt": {CustomerRef: schedule.CustomerRef{ReferenceID: val("in")}, OccurredAt: val(w.Clock.Now().Add(time.Minute))},
 		"INVALID input.phoneNumber":     {CustomerRef: schedule.CustomerRef{ReferenceID: val("in")}, PhoneNumber: val("12")},
 		"NOT_FOUND input.loanIds.0":     {CustomerRef: schedule.CustomerRef{ReferenceID: val("in")}, LoanIDs: list(relay.ID{Prefix: customer.Loans.Prefix(), UUID: uuid.New()})},

@@ -211,14 +211,14 @@ func (w *CustomerRef) find(ctx context.Context, q db.Querier, sc db.Scope, path 
 		return nil, fault.UserErrors{{Code: fault.Required, Message: "Give exactly one of customerId and referenceId.", Path: path}}
 	}
 	if id != nil {
-		u, err := id.As(customer.Table.Prefix())
+		u, err := id.As(customer.Customers.Prefix())
 		if err != nil {
 			return nil, err
 		}
-		c, err := customer.Table.ByID(ctx, q, sc, u)
+		c, err := customer.Customers.ByID(ctx, q, sc, u)
 		return c, notFound(err, "customer", append(path, "customerId")...)
 	}
-	c, err := customer.Table.One(ctx, q, sc, db.Where{}.And("c.reference_id = ?", *ref))
+	c, err := customer.Customers.One(ctx, q, sc, db.Where{}.And("c.reference_id = ?", *ref))
 	return c, notFound(err, "customer", append(path, "referenceId")...)
 }
 

@@ -141,7 +141,7 @@ func (k *SyncKind) Apply(ctx context.Context, tx *db.Tx, _ *viewer.Viewer, _ *bu
 	for i, row := range b.rows {
 		outcomes[i] = bulk.Outcome{Action: row.result.Action, UserErrors: row.result.UserErrors}
 		if c := row.result.Customer; c != nil && row.result.Action != batch.Failed {
-			outcomes[i].ID = relay.ID{Prefix: customer.Table.Prefix(), UUID: c.UUID}
+			outcomes[i].ID = relay.ID{Prefix: customer.Customers.Prefix(), UUID: c.UUID}
 		}
 	}
 	return outcomes, nil

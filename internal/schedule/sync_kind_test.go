@@ -66,7 +66,7 @@ func TestAFileOfSyncs(t *testing.T) {
 	require.Nil(t, results[9].ID)
 
 	var c customer.Customer
-	require.NoError(t, w.Pool.Get(t.Context(), &c, "SELECT "+customer.Table.Select()+" FROM customers c"))
+	require.NoError(t, w.Pool.Get(t.Context(), &c, "SELECT "+customer.Customers.Select()+" FROM customers c"))
 	require.Equal(t, []any{"C-1", "B.", true, true}, []any{*c.ReferenceID, *c.MiddleName, c.DoNotCall, c.IsTest})
 	require.JSONEq(t, `{"home_phone": "+14155555555", "pay": [1.50, null]}`, string(c.ExternalMetadata))
 	require.Empty(t, w.tasks(t, c.UUID, calling.Pending), "the last right line takes all calls away")
@@ -76,7 +76,7 @@ func TestAFileOfSyncs(t *testing.T) {
 C-5,collections,Ann,Lee,ann@example.com,1985-06-15,1234,+12125551212,America/New_York,1 Main St,New York,NY,02134,TRUE,"{""a"": 1}",[]
 `)
 	require.Equal(t, []batch.Action{batch.Create}, bulktest.Actions(results), "%v", results)
-	require.NoError(t, w.Pool.Get(t.Context(), &c, "SELECT "+customer.Table.Select()+" FROM customers c WHERE reference_id = 'C-5'"))
+	require.NoError(t, w.Pool.Get(t.Context(), &c, "SELECT "+customer.Customers.Select()+" FROM customers c WHERE reference_id = 'C-5'"))
 	require.True(t, c.IsTest)
 	require.Equal(t, "02134", *w.record(t, c.UUID).Address.PostalCode)
 	require.NotEmpty(t, w.tasks(t, c.UUID, calling.Pending))

@@ -120,7 +120,7 @@ func (o *Outbox) emitWithIdentifiers(ctx context.Context, tx *db.Tx, v *viewer.V
 	}
 	names := make(map[relay.ID][]Identifier, len(keys))
 	for _, r := range rows {
-		id := relay.ID{Prefix: customer.Table.Prefix(), UUID: r.CustomerID}
+		id := relay.ID{Prefix: customer.Customers.Prefix(), UUID: r.CustomerID}
 		names[id] = append(names[id], Identifier{Source: r.Source, SourceID: r.SourceID, Language: r.Language})
 	}
 	for i := range events {

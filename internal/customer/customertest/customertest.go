@@ -125,7 +125,7 @@ func Bare(t testing.TB, w *graphtest.World) {
 // Read returns a customer of Harbor as it is stored.
 func Read(t testing.TB, w *graphtest.World, id uuid.UUID) *customer.Customer {
 	t.Helper()
-	row, err := customer.Table.ByID(t.Context(), w.Pool, w.Harbor.System.Scope(), id)
+	row, err := customer.Customers.ByID(t.Context(), w.Pool, w.Harbor.System.Scope(), id)
 	require.NoError(t, err)
 	return row
 }

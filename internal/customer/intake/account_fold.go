@@ -29,7 +29,7 @@ type foldedAccount struct {
 	cards   map[cardKey]*foldedCard
 	// said is what the call said so far; nil before the first mention. past tells that it was said by earlier calls,
 	// where the rows are a sequence of calls: what they made of the account is then what counts as stored.
-	said *accountMention
+	said *accountRow
 	past bool
 	// named are all holders that the call names. They take the place of those that are stored.
 	named map[string]bool
@@ -41,7 +41,7 @@ type foldedAccount struct {
 type foldedCard struct {
 	row     account.Card
 	stored  *account.Card
-	said    *cardMention
+	said    *cardRow
 	past    bool
 	changed bool
 }
@@ -92,7 +92,7 @@ func checkClosing(c *fault.Check, field, thing string, status account.Status, op
 // check judges a mention against what is stored, the earlier mentions of the call and those of the same customer
 // (twins), and changes nothing. The dates are judged by each mention and what is stored, so that the order of the
 // mentions does not matter; only dates that contradict each other across mentions are found at the later one.
-func (a *foldedAccount) check(m *accountMention, twins []*accountMention) {
+func (a *foldedAccount) check(m *accountRow, twins []*accountRow) {
 	if !m.ok {
 		return
 	}
@@ -107,7 +107,7 @@ func (a *foldedAccount) check(m *accountMention, twins []*accountMention) {
 	checkClosing(c, "accountCloseDate", "An account", m.status, or(m.opened, stored.OpenedAt), or(m.closed, stored.ClosedAt))
 	earlier := twins
 	if a.said != nil && !a.past {
-		earlier = append([]*accountMention{a.said}, twins...)
+		earlier = append([]*accountRow{a.said}, twins...)
 	}
 	opened, closed := a.row.OpenedAt, a.row.ClosedAt
 	for _, s := range earlier {
@@ -123,7 +123,7 @@ func (a *foldedAccount) check(m *accountMention, twins []*accountMention) {
 		checkClosing(c, "accountCloseDate", "An account", m.status, or(m.opened, opened), or(m.closed, closed))
 	}
 	m.ok = len(c.Errors()) == before
-	var own []*cardMention
+	var own []*cardRow
 	for _, s := range twins {
 		own = append(own, s.cards...)
 	}
@@ -136,7 +136,7 @@ func (a *foldedAccount) check(m *accountMention, twins []*accountMention) {
 }
 
 // compare records what an earlier mention says otherwise.
-func (m *accountMention) compare(s *accountMention) {
+func (m *accountRow) compare(s *accountRow) {
 	c := m.at
 	if s.status != m.status {
 		disagree(c, "status")
@@ -154,7 +154,7 @@ func (m *accountMention) compare(s *accountMention) {
 }
 
 // check judges a card against what is stored, the earlier mentions of the call, and those of the same customer.
-func (k *cardMention) check(card *foldedCard, own []*cardMention) {
+func (k *cardRow) check(card *foldedCard, own []*cardRow) {
 	c, before := k.at, len(k.at.Errors())
 	var stored account.Card
 	switch {
@@ -177,7 +177,7 @@ func (k *cardMention) check(card *foldedCard, own []*cardMention) {
 }
 
 // compare records what an earlier mention says otherwise.
-func (k *cardMention) compare(s *cardMention) {
+func (k *cardRow) compare(s *cardRow) {
 	c := k.at
 	if s.status != k.status {
 		disagree(c, "status")
@@ -189,8 +189,8 @@ func (k *cardMention) compare(s *cardMention) {
 	agree(c, "closeDate", s.closed, k.closed, customer.SameTime)
 }
 
-// pass makes what was said of the account so far the past.
-func (a *foldedAccount) pass() {
+// startRow starts the next of rows that are calls of their own: earlier rows can no longer conflict with this account.
+func (a *foldedAccount) startRow() {
 	a.past = true
 	for _, card := range a.cards {
 		card.past = true
@@ -199,7 +199,7 @@ func (a *foldedAccount) pass() {
 
 // apply adds a mention that was found right to what the call says, and reports whether it says anything new. It leaves wrong
 // cards out.
-func (a *foldedAccount) apply(m *accountMention, s *pii.Sealer) (changed bool, err error) {
+func (a *foldedAccount) apply(m *accountRow, s *pii.Sealer) (changed bool, err error) {
 	before, holders := a.row, a.holderIDs()
 	changed = a.stored == nil && a.said == nil
 	said := *m
@@ -252,7 +252,7 @@ func (a *foldedAccount) setNumber(number *pii.AccountNumber, s *pii.Sealer) erro
 }
 
 // applyCard does for a card what [foldedAccount.apply] does for its account.
-func (a *foldedAccount) applyCard(k *cardMention) (changed bool) {
+func (a *foldedAccount) applyCard(k *cardRow) (changed bool) {
 	card := a.cards[k.key]
 	if changed = card == nil; changed {
 		card = &foldedCard{row: account.Card{
@@ -272,8 +272,8 @@ func (a *foldedAccount) applyCard(k *cardMention) (changed bool) {
 	return changed || !sameCard(row, &before)
 }
 
-// led tells the account, as it was read, what [account.Awaiting] did for the customers that came with this call.
-func (a *foldedAccount) led(came map[customer.SourceKey]uuid.UUID) {
+// linkArrived repeats on the account, as it was read, what [account.Awaiting] did in the database for the customers of this call.
+func (a *foldedAccount) linkArrived(came map[customer.SourceKey]uuid.UUID) {
 	for _, h := range a.holders {
 		id, ok := came[customer.SourceKey{Source: h.Source, SourceID: h.SourceCustomerID}]
 		if !ok || h.CustomerID != nil {
@@ -291,7 +291,7 @@ func (a *foldedAccount) led(came map[customer.SourceKey]uuid.UUID) {
 	}
 }
 
-// settle leads holders and cards to the customers that are known, and finds what has to be written. known returns a
+// settle links holders and cards to the customers that are known, and finds what has to be written. known returns a
 // customer's id by its id in the account's source, nil while it is not known.
 func (a *foldedAccount) settle(known func(customer.SourceKey) *uuid.UUID, actor string, now time.Time, w *accountWrites) {
 	row := &a.row

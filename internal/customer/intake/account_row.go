@@ -17,9 +17,9 @@ import (
 // maxParts bounds the accounts of a customer, and the holders and cards of an account (docs/limits.md).
 const maxParts = 50
 
-// accountMention is an account as one customer of a call names it, read and checked by itself. A joint account is
+// accountRow is an account as one customer of a call names it, read and checked by itself. A joint account is
 // mentioned by several.
-type accountMention struct {
+type accountRow struct {
 	at *fault.Check
 	// ok tells that nothing was wrong with the account's own fields; its cards are judged apart.
 	ok        bool
@@ -32,7 +32,7 @@ type accountMention struct {
 	number    graphql.Omittable[*pii.AccountNumber]
 	opened    graphql.Omittable[*time.Time]
 	closed    graphql.Omittable[*time.Time]
-	cards     []*cardMention
+	cards     []*cardRow
 }
 
 // cardKey is what a card is known by within its account: the source gives cards no id of their own.
@@ -46,8 +46,8 @@ func cardKeyOf(c *account.Card) cardKey {
 	return cardKey{c.SourceCustomerID, c.IIN, c.LastFour, c.OpenedAt.UnixMicro()}
 }
 
-// cardMention is a card as one customer of a call names it.
-type cardMention struct {
+// cardRow is a card as one customer of a call names it.
+type cardRow struct {
 	at       *fault.Check
 	ok       bool
 	key      cardKey
@@ -60,8 +60,8 @@ type cardMention struct {
 
 // readAccount reads an account of the customer with this key; a key that is wrong is empty, and nothing is
 // compared with it.
-func readAccount(c *fault.Check, in *AccountInput, owner customer.SourceKey) *accountMention {
-	m := &accountMention{at: c, key: account.Key{Source: owner.Source}}
+func readAccount(c *fault.Check, in *AccountInput, owner customer.SourceKey) *accountRow {
+	m := &accountRow{at: c, key: account.Key{Source: owner.Source}}
 	before := len(c.Errors())
 	if id := c.At("sourceAccountId"); check.SourceID(id, in.SourceAccountID) {
 		m.key.SourceAccountID = in.SourceAccountID
@@ -97,7 +97,7 @@ func readAccount(c *fault.Check, in *AccountInput, owner customer.SourceKey) *ac
 	return m
 }
 
-func (m *accountMention) readHolders(in *AccountInput, owner customer.SourceKey) {
+func (m *accountRow) readHolders(in *AccountInput, owner customer.SourceKey) {
 	c := m.at.At("sourceCustomerIds")
 	switch n := len(in.SourceCustomerIDs); {
 	case n == 0:
@@ -123,7 +123,7 @@ func (m *accountMention) readHolders(in *AccountInput, owner customer.SourceKey)
 	}
 }
 
-func (m *accountMention) readPortfolio(in graphql.Omittable[*string]) graphql.Omittable[*string] {
+func (m *accountRow) readPortfolio(in graphql.Omittable[*string]) graphql.Omittable[*string] {
 	if at := m.at.At("sourcePortfolioId"); in.Value() != nil && !check.SourceID(at, *in.Value()) {
 		return graphql.Omittable[*string]{}
 	}
@@ -131,8 +131,8 @@ func (m *accountMention) readPortfolio(in graphql.Omittable[*string]) graphql.Om
 }
 
 // readCard reads a card of the account.
-func (m *accountMention) readCard(c *fault.Check, in *CardInput) *cardMention {
-	k := &cardMention{at: c}
+func (m *accountRow) readCard(c *fault.Check, in *CardInput) *cardRow {
+	k := &cardRow{at: c}
 	before := len(c.Errors())
 	if id := in.SourceAccountID.Value(); id != nil && check.NoCard(c.At("sourceAccountId"), *id) && m.key.SourceAccountID != "" && *id != m.key.SourceAccountID {
 		c.At("sourceAccountId").Add(fault.Invalid, "The id must be that of the account in which the card stands, or be left out.")
@@ -159,7 +159,7 @@ func (m *accountMention) readCard(c *fault.Check, in *CardInput) *cardMention {
 }
 
 // readNetwork reads the code of the card network, which is opaque.
-func (k *cardMention) readNetwork(in graphql.Omittable[*string]) {
+func (k *cardRow) readNetwork(in graphql.Omittable[*string]) {
 	var network *string
 	if check.ID(k.at, "networkIdentifier", in, check.MaxShort, &network) {
 		k.network = graphql.OmittableOf(network)

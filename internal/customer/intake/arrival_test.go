@@ -355,7 +355,7 @@ func TestAllWaysInAtOnce(t *testing.T) {
 	group.Go(func() {
 		random := rand.New(rand.NewPCG(9, 9))
 		for range 3 * calls {
-			rows, err := customer.Table.List(context.Background(), w.pool, w.v.Scope(), db.Where{}.And("c.deleted_at IS NULL"), db.Page{Order: db.By()})
+			rows, err := customer.Customers.List(context.Background(), w.pool, w.v.Scope(), db.Where{}.And("c.deleted_at IS NULL"), db.Page{Order: db.By()})
 			if err != nil || len(rows) < 20 {
 				continue
 			}

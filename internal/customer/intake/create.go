@@ -111,8 +111,8 @@ type createBatch struct {
 	// records are the customers that are locked: those of the rows, the holders that are named, and those who wait
 	// for one of the rows as their parent.
 	records map[uuid.UUID]*customer.Record
-	// crowded tells that there may be more who wait than are among them.
-	crowded bool
+	// truncated tells that there may be more who wait than are among them.
+	truncated bool
 	// held is what of [customer.LockArrivals] the call has.
 	held   customer.ArrivalLock
 	family *family
@@ -145,11 +145,11 @@ func (b *createBatch) merge(row *createRow) error {
 	if err := b.examine(row, c); err != nil {
 		return err
 	}
-	twins := map[account.Key][]*accountMention{}
+	twins := map[account.Key][]*accountRow{}
 	for _, m := range row.mentions {
 		a := b.account(m.key)
 		if b.inSequence && len(twins[m.key]) == 0 {
-			a.pass()
+			a.startRow()
 		}
 		a.check(m, twins[m.key])
 		twins[m.key] = append(twins[m.key], m)
@@ -225,7 +225,7 @@ func (b *createBatch) write(ctx context.Context) error {
 			// Somebody who was announced with the call was refused, or an account changed before it was locked.
 			return db.ErrRetry
 		}
-		a.led(came)
+		a.linkArrived(came)
 		a.settle(known, b.v.ActorText(), now, &w)
 	}
 	if err := w.write(ctx, b.tx, sc); err != nil {
@@ -294,8 +294,8 @@ func (b *createBatch) tell(ctx context.Context, fields map[*customer.Record][]st
 	if err := audit.Write(ctx, b.tx, b.v, changes...); err != nil {
 		return err
 	}
-	if b.crowded {
-		if err := b.s.leadLater(ctx, b.tx, b.v, b.touched()); err != nil {
+	if b.truncated {
+		if err := b.s.enqueueLinks(ctx, b.tx, b.v, b.touched()); err != nil {
 			return err
 		}
 	}

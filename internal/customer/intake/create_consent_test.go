@@ -80,7 +80,7 @@ func TestConsentComesWithACustomer(t *testing.T) {
 	// One after the other in one call: both happened.
 	r = w.create(t, batch.RejectFailedRows, person("A", `"doNotCall": true`), person("A", `"doNotCall": false`))
 	require.Equal(t, []batch.Action{batch.Update, batch.Update}, actions(r))
-	require.False(t, all(t, w, customer.Table)[0].DoNotCall && r.Results[1].Customer.DoNotCall)
+	require.False(t, all(t, w, customer.Customers)[0].DoNotCall && r.Results[1].Customer.DoNotCall)
 	require.Len(t, retired, 2)
 	require.Equal(t, "set set removed removed set", w.marks(t))
 }

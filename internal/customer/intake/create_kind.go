@@ -119,7 +119,7 @@ func outcomesOf(results []*UpsertResult) []bulk.Outcome {
 	for i, r := range results {
 		outcomes[i] = bulk.Outcome{Action: r.Action, UserErrors: r.UserErrors}
 		if r.Customer != nil {
-			outcomes[i].ID = relay.ID{Prefix: customer.Table.Prefix(), UUID: r.Customer.UUID}
+			outcomes[i].ID = relay.ID{Prefix: customer.Customers.Prefix(), UUID: r.Customer.UUID}
 		}
 	}
 	return outcomes

@@ -24,7 +24,7 @@ type createRow struct {
 	parent *customer.SourceKey
 	// usable tells that the row may be written at all: its customer is known for sure, and lives.
 	usable   bool
-	mentions []*accountMention
+	mentions []*accountRow
 	// accounts are those of the mentions that were applied.
 	accounts []*foldedAccount
 	result   UpsertResult

@@ -47,8 +47,9 @@ func sortedSources(keys map[customer.SourceKey]bool) []customer.SourceKey {
 	return slices.SortedFunc(maps.Keys(keys), customer.SourceKey.Compare)
 }
 
-// announce tells what a call does when these are known, by the names and the references that they are known by.
-func (b *createBatch) announce(known seen, references map[string]bool, waiting map[customer.SourceKey][]*customer.Record) customer.ArrivalLock {
+// lockNeeded returns the mode of the arrival lock that a call needs when these customers are known, by the names and the
+// references that they are known by.
+func (b *createBatch) lockNeeded(known seen, references map[string]bool, waiting map[customer.SourceKey][]*customer.Record) customer.ArrivalLock {
 	need := customer.NoArrivalLock
 	for _, row := range b.rows {
 		if !row.usable || row.key.SourceID == "" {
@@ -135,7 +136,7 @@ func (b *createBatch) leaves(ctx context.Context, known seen, own map[customer.S
 }
 
 // names are those that the mention leaves when a holder is not known.
-func (m *accountMention) names(holder string) []leftName {
+func (m *accountRow) names(holder string) []leftName {
 	names := []leftName{{account: m.key, holder: holder, isPrimary: m.primary == holder}}
 	for _, k := range m.cards {
 		if k.ok && k.key.sourceCustomerID == holder {
@@ -208,7 +209,7 @@ func (b *createBatch) look(ctx context.Context, own map[customer.SourceKey]bool,
 	if leaves {
 		return known, customer.ExclusiveArrivalLock, nil
 	}
-	return known, b.announce(known, references, nil), nil
+	return known, b.lockNeeded(known, references, nil), nil
 }
 
 // read locks and reads all that the rows name, in a fixed number of statements, in the one order of locks: arrivals,
@@ -236,7 +237,7 @@ func (b *createBatch) read(ctx context.Context) error {
 			return err
 		}
 	}
-	if b.records, b.crowded, err = customer.LockKnown(ctx, b.tx, sc, keys, known.missing(ids), references); err != nil {
+	if b.records, b.truncated, err = customer.LockKnown(ctx, b.tx, sc, keys, known.missing(ids), references); err != nil {
 		return err
 	}
 	referenced := make(map[string]bool, len(references))
@@ -252,7 +253,7 @@ func (b *createBatch) read(ctx context.Context) error {
 	if b.family, err = newFamily(ctx, b.tx, sc, b.records, parents); err != nil {
 		return err
 	}
-	if b.announce(b.family.seen(), referenced, b.family.waiting) > b.held {
+	if b.lockNeeded(b.family.seen(), referenced, b.family.waiting) > b.held {
 		// What was seen at first has changed before the locks were there.
 		return db.ErrRetry
 	}

@@ -38,7 +38,7 @@ func TestCreateStoresTheExampleOfTheSourceDocument(t *testing.T) {
 	require.Equal(t, "2017-01-01T08:00:00Z", identifier.SourceCreatedAt.UTC().Format(time.RFC3339))
 	address := all(t, w, customer.Addresses)[0]
 	require.Equal(t, []any{customer.AddressLabel("PRIMARY"), "78753", "US"}, []any{address.Label, *address.PostalCode, address.Country})
-	stored := all(t, w, customer.Table)[0]
+	stored := all(t, w, customer.Customers)[0]
 	require.Nil(t, stored.ReferenceID)
 	require.Nil(t, stored.ParentID, "the parent is not known yet")
 	require.Equal(t, "2e052a88-6ae1-4501-b9db-e78afa73c0e3", *stored.ParentSourceID)
@@ -302,7 +302,7 @@ func TestParentsOfCreatedCustomers(t *testing.T) {
 	circle := w.create(t, batch.RejectFailedRows, person("C", parent("A")))
 	require.Equal(t, []string{"INVALID sourceParentCustomerId"}, wrong(circle.Results[0]))
 	c := w.create(t, batch.RejectFailedRows, person("C", `"firstName": "Cy"`)).Results[0]
-	b, err := customer.Table.ByID(t.Context(), w.pool, w.v.Scope(), r.Results[1].Customer.UUID)
+	b, err := customer.Customers.ByID(t.Context(), w.pool, w.v.Scope(), r.Results[1].Customer.UUID)
 	require.NoError(t, err)
 	require.Equal(t, &c.Customer.UUID, b.ParentID)
 	require.EqualValues(t, 2, b.Version)
@@ -367,7 +367,7 @@ func TestNothingIsToldOfWhoIsDeleted(t *testing.T) {
 			arrive(t, w)
 			require.Len(t, h.events, 1)
 			require.Equal(t, customer.EventCreated, h.events[0].Kind)
-			after, err := customer.Table.ByID(t.Context(), w.pool, w.v.Scope(), child.UUID)
+			after, err := customer.Customers.ByID(t.Context(), w.pool, w.v.Scope(), child.UUID)
 			require.NoError(t, err)
 			require.Equal(t, &h.events[0].Customer.UUID, after.ParentID)
 		})

@@ -17,17 +17,17 @@ import (
 	"caseload/internal/viewer"
 )
 
-// LeadArgs is the job that leads those to their parents for whom there was no room in the transaction that brought them.
+// LinkParentsArgs is the job that links customers waiting for a parent that did not fit into the transaction which created it.
 type LinkParentsArgs struct {
 	Organization uuid.UUID `json:"organization"`
 	// Identifiers are the ids under which the parents are awaited: those stay when customers are merged.
 	Identifiers []uuid.UUID `json:"identifiers"`
 }
 
-// Kind names the job.
+// Kind names the job, as stored jobs are named.
 func (LinkParentsArgs) Kind() string { return "customers.lead" }
 
-// LeadWorker runs [Service.Lead].
+// LinkParentsWorker runs [Service.LinkParents].
 type LinkParentsWorker struct {
 	river.WorkerDefaults[LinkParentsArgs]
 	Intake *Service
@@ -43,8 +43,8 @@ func (w *LinkParentsWorker) Work(ctx context.Context, job *river.Job[LinkParents
 	return w.Intake.LinkParents(ctx, job.Args.Organization, job.Args.Identifiers)
 }
 
-// leadLater enqueues the job for the ids that records bring.
-func (s *Service) leadLater(ctx context.Context, tx *db.Tx, v *viewer.Viewer, records []*customer.Record) error {
+// enqueueLinks enqueues the job for the ids that records bring.
+func (s *Service) enqueueLinks(ctx context.Context, tx *db.Tx, v *viewer.Viewer, records []*customer.Record) error {
 	args := LinkParentsArgs{Organization: v.OrganizationID}
 	for _, r := range records {
 		for _, i := range r.NewIdentifiers() {
@@ -55,31 +55,31 @@ func (s *Service) leadLater(ctx context.Context, tx *db.Tx, v *viewer.Viewer, re
 		return nil
 	}
 	if _, err := s.Jobs.InsertManyTx(ctx, tx.SQL(), []river.InsertManyParams{{Args: args}}); err != nil {
-		return fmt.Errorf("enqueue the leading of customers: %w", err)
+		return fmt.Errorf("enqueue the links of parents: %w", err)
 	}
 	return nil
 }
 
-// Lead leads all who wait for one of these identifiers as that of their parent to the customer who has it, some at a
-// time, each time in a transaction of its own. Who must not be led, since a circle would close or too many would stand
-// above, goes on waiting. Safe to repeat, and to call at once.
+// LinkParents links all customers that wait for one of these identifiers as that of their parent to the customer that has it,
+// some at a time, each time in a transaction of its own. Where a circle would close, or too many would stand above, a customer
+// goes on waiting. Safe to repeat, and for concurrent use.
 func (s *Service) LinkParents(ctx context.Context, organization uuid.UUID, identifiers []uuid.UUID) error {
 	v := &viewer.Viewer{Kind: viewer.System, OrganizationID: organization}
 	for _, id := range identifiers {
 		for n := 1; n > 0; {
 			if err := s.pool.InTx(ctx, s.now(), func(tx *db.Tx) (err error) {
-				n, err = s.lead(ctx, tx, v, id)
+				n, err = s.linkSome(ctx, tx, v, id)
 				return err
 			}); err != nil {
-				return fmt.Errorf("lead customers to a parent: %w", err)
+				return fmt.Errorf("link customers to a parent: %w", err)
 			}
 		}
 	}
 	return nil
 }
 
-// lead leads some, and returns how many.
-func (s *Service) lead(ctx context.Context, tx *db.Tx, v *viewer.Viewer, identifier uuid.UUID) (int, error) {
+// linkSome links some, and returns how many.
+func (s *Service) linkSome(ctx context.Context, tx *db.Tx, v *viewer.Viewer, identifier uuid.UUID) (int, error) {
 	sc := v.Scope()
 	if err := customer.LockArrivals(ctx, tx, sc, customer.ExclusiveArrivalLock); err != nil {
 		return 0, err
@@ -101,7 +101,7 @@ func (s *Service) lead(ctx context.Context, tx *db.Tx, v *viewer.Viewer, identif
 		return 0, err
 	}
 	f.arrive(records[i.CustomerID], key[0])
-	children := led(records, nil)
+	children := linked(records, nil)
 	changes, events := make([]audit.Change, len(children)), make([]customer.Event, len(children))
 	for n, r := range children {
 		fields := r.Settle(v, tx.Now)
@@ -117,8 +117,8 @@ func (s *Service) lead(ctx context.Context, tx *db.Tx, v *viewer.Viewer, identif
 	return len(children), s.customers.Emit(ctx, tx, v, events...)
 }
 
-// led are the stored records that got another parent, but for those that rows apply to, in the order of their ids.
-func led(records map[uuid.UUID]*customer.Record, touched map[*customer.Record]bool) []*customer.Record {
+// linked are the stored records that got another parent, but for those that rows apply to, in the order of their ids.
+func linked(records map[uuid.UUID]*customer.Record, touched map[*customer.Record]bool) []*customer.Record {
 	var out []*customer.Record
 	for _, r := range records {
 		if !touched[r] && r.ParentChanged() {

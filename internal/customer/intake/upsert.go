@@ -109,9 +109,9 @@ type upsertBatch struct {
 	today civil.Date
 	// stored are the records that were locked, by id.
 	stored map[uuid.UUID]*customer.Record
-	// crowded tells that there may be more who wait for one of the rows than are among them.
-	crowded bool
-	family  *family
+	// truncated tells that there may be more who wait for one of the rows than are among them.
+	truncated bool
+	family    *family
 	// order are the records that rows apply to, in the order of their first row.
 	order   []*customer.Record
 	touched map[*customer.Record]bool
@@ -134,12 +134,12 @@ func (b *upsertBatch) lock(ctx context.Context, tx *db.Tx) error {
 		return err
 	}
 	if tx.Try == 0 {
-		held = b.announce(known, nil)
+		held = b.lockNeeded(known, nil)
 		if err := customer.LockArrivals(ctx, tx, sc, held); err != nil {
 			return err
 		}
 	}
-	if b.stored, b.crowded, err = customer.LockKnown(ctx, tx, sc, own, known.missing(own), nil); err != nil {
+	if b.stored, b.truncated, err = customer.LockKnown(ctx, tx, sc, own, known.missing(own), nil); err != nil {
 		return err
 	}
 	members := make(map[uuid.UUID]*customer.Record, len(b.stored))
@@ -149,7 +149,7 @@ func (b *upsertBatch) lock(ctx context.Context, tx *db.Tx) error {
 	if b.family, err = newFamily(ctx, tx, sc, members, named); err != nil {
 		return err
 	}
-	if b.announce(b.family.seen(), b.family.waiting) > held {
+	if b.lockNeeded(b.family.seen(), b.family.waiting) > held {
 		// What was seen at first has changed before the locks were there.
 		return db.ErrRetry
 	}
@@ -170,8 +170,9 @@ func (b *upsertBatch) names() (own, named []customer.SourceKey) {
 	return distinct(own), distinct(named)
 }
 
-// announce tells what the batch does when these are known, and these wait for one of its customers.
-func (b *upsertBatch) announce(known seen, waiting map[customer.SourceKey][]*customer.Record) customer.ArrivalLock {
+// lockNeeded returns the mode of the arrival lock that the batch needs when these customers are known, and these wait for one
+// of its own.
+func (b *upsertBatch) lockNeeded(known seen, waiting map[customer.SourceKey][]*customer.Record) customer.ArrivalLock {
 	need := customer.NoArrivalLock
 	for i := range b.rows {
 		row := &b.rows[i]
@@ -284,7 +285,7 @@ func rowsThat(n int, did string) string {
 
 // write stores the customers of the rows, and those who waited for them, in a fixed number of statements.
 func (b *upsertBatch) write(ctx context.Context, tx *db.Tx) error {
-	records := slices.Concat(b.order, led(b.stored, b.touched))
+	records := slices.Concat(b.order, linked(b.stored, b.touched))
 	changes, events := make([]audit.Change, 0, len(records)), make([]customer.Event, 0, len(records))
 	for _, r := range records {
 		fields := r.Settle(b.v, tx.Now)
@@ -305,8 +306,8 @@ func (b *upsertBatch) write(ctx context.Context, tx *db.Tx) error {
 	if err := audit.Write(ctx, tx, b.v, changes...); err != nil {
 		return err
 	}
-	if b.crowded {
-		if err := b.s.leadLater(ctx, tx, b.v, records); err != nil {
+	if b.truncated {
+		if err := b.s.enqueueLinks(ctx, tx, b.v, records); err != nil {
 			return err
 		}
 	}

@@ -47,7 +47,7 @@ const complete = `{"sourceId": "1", "debtorId": "D", "firstName": "Ann", "middle
 func shown(t testing.TB, w *world, field string) any {
 	t.Helper()
 	if field == "ssn" {
-		rows := all(t, w, customer.Table)
+		rows := all(t, w, customer.Customers)
 		if !rows[0].SSNProvided() {
 			require.Nil(t, rows[0].SSNLastFourSealed)
 			require.Nil(t, rows[0].SSNIndex)
@@ -234,7 +234,7 @@ func TestTheKeyOfAnUpsert(t *testing.T) {
 			require.NotContains(t, string(asJSON(t, r)), "4111", "a key that is wrong is not repeated")
 		}
 	}
-	require.Empty(t, all(t, w, customer.Table))
+	require.Empty(t, all(t, w, customer.Customers))
 	// A number stands for its digits, and what the source calls the row comes back.
 	r := w.upsert(t, "", `{"sourceId": 3002196, "clientRef": "mine"}`, `{"sourceId": "3002196"}`, `{"sourceId": "3002196", "primaryLanguage": "es"}`, `{"sourceId": "3002196", "source": "erp"}`)
 	require.Equal(t, "CREATE UNCHANGED CREATE CREATE", upsertActions(r))
@@ -242,7 +242,7 @@ func TestTheKeyOfAnUpsert(t *testing.T) {
 	require.Equal(t, "mine", *r.Results[0].ClientRef)
 	require.Nil(t, r.Results[0].Customer.ReferenceID)
 	require.Equal(t, []string{"Completed"}, r.Messages)
-	require.Len(t, all(t, w, customer.Table), 3)
+	require.Len(t, all(t, w, customer.Customers), 3)
 	too := w.upsert(t, "", `{"sourceId": "9", "clientRef": "`+wide(256)+`"}`)
 	require.Equal(t, []string{"TOO_LONG clientRef"}, wrong(too.Results[0]))
 	hidden := w.upsert(t, batch.IgnoreFailed, `{"sourceId": "9", "clientRef": "4111 1111 1111 1111 123"}`)

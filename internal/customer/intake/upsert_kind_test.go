@@ -55,7 +55,7 @@ func TestFilesRefuseUnknownEnumValues(t *testing.T) {
 		require.NotContains(t, messages, "UNHEARD")
 		require.NotContains(t, messages, "WORKSHOP")
 	}
-	require.Empty(t, all(t, w, customer.Table))
+	require.Empty(t, all(t, w, customer.Customers))
 }
 
 func names[T ~string](words customer.Words[T]) (names []string) {
@@ -96,7 +96,7 @@ func TestAFileOfUpserts(t *testing.T) {
 	require.Equal(t, *results[1].ID, *results[7].ID)
 	require.Nil(t, results[2].ID)
 
-	customers := all(t, w, customer.Table)
+	customers := all(t, w, customer.Customers)
 	require.Len(t, customers, 2)
 	require.Equal(t, []string{customers[0].ID().String(), customers[1].ID().String()}, []string{*results[0].ID, *results[1].ID})
 	require.Equal(t, []any{"Ann", "Eva", &customers[0].UUID}, []any{*customers[0].FirstName, *customers[1].FirstName, customers[1].ParentID})
@@ -111,7 +111,7 @@ func TestAFileOfUpserts(t *testing.T) {
 	// An empty cell keeps, null clears, and address is a list of one.
 	_, results = b.Import(t, w.v, upsertFile(bulk.CSV), "sourceId;firstName;lastName;address.city;address.country\n2;;Roe;Paris;FR\n1;null;;;\n")
 	require.Equal(t, []batch.Action{batch.Update, batch.Create}, bulktest.Actions(results), "the first is known as 1 in English")
-	customers = all(t, w, customer.Table)
+	customers = all(t, w, customer.Customers)
 	require.Equal(t, []string{"Eva", "Roe"}, []string{*customers[1].FirstName, *customers[1].LastName})
 	addresses := all(t, w, customer.Addresses)
 	require.Equal(t, []any{"Paris", "FR"}, []any{*addresses[2].City, addresses[2].Country})
@@ -141,7 +141,7 @@ func TestAFileWithExtraneousKeysIsRefusedWhole(t *testing.T) {
 	o, _ = b.Import(t, w.v, upsertFile(bulk.CSV), "sourceId,company,address.planet\n1,Acme,Mars\n")
 	require.Equal(t, bulk.Refused, o.State)
 	require.Equal(t, []string{"#/header: extraneous key [company] is not permitted", "#/header: extraneous key [address.planet] is not permitted"}, []string(o.MessageTexts)[:2])
-	require.Empty(t, all(t, w, customer.Table))
+	require.Empty(t, all(t, w, customer.Customers))
 }
 
 func TestLinesOfOneCustomerActInTheOrderOfTheFile(t *testing.T) {
@@ -170,10 +170,10 @@ func TestLinesOfOneCustomerActInTheOrderOfTheFile(t *testing.T) {
 		}
 		require.Equal(t, want, r.Action, i)
 	}
-	for _, c := range all(t, w, customer.Table) {
+	for _, c := range all(t, w, customer.Customers) {
 		if c.ID().String() == *results[3].ID {
 			require.Equal(t, "Ann 2103", *c.FirstName)
-			require.Equal(t, *results[n-1].ID, relay.ID{Prefix: customer.Table.Prefix(), UUID: *c.ParentID}.String())
+			require.Equal(t, *results[n-1].ID, relay.ID{Prefix: customer.Customers.Prefix(), UUID: *c.ParentID}.String())
 		}
 	}
 }

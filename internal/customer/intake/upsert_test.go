@@ -81,7 +81,7 @@ func TestUpsertPolicies(t *testing.T) {
 			var names string
 			require.NoError(t, w.pool.Get(t.Context(), &names, "SELECT coalesce(string_agg(first_name, ' ' ORDER BY first_name), '') FROM customers"))
 			require.Equal(t, want.stored, names)
-			require.Len(t, all(t, w, audit.Table), want.kept)
+			require.Len(t, all(t, w, audit.Entries), want.kept)
 			require.Len(t, h.events, want.kept)
 			for _, e := range h.events {
 				require.Equal(t, customer.EventCreated, e.Kind)
@@ -119,7 +119,7 @@ func TestTheSameKeyTwiceActsInSequence(t *testing.T) {
 	r := w.upsert(t, "", `{"sourceId": "1", "firstName": "Ann"}`, `{"sourceId": "1", "email": "x"}`, `{"sourceId": "1", "lastName": "Lee"}`, `{"sourceId": "1", "firstName": "Ann"}`)
 	require.Equal(t, "CREATE FAILED UPDATE UNCHANGED", upsertActions(r))
 	require.Same(t, r.Results[0].Customer, r.Results[2].Customer)
-	require.Len(t, all(t, w, customer.Table), 1)
+	require.Len(t, all(t, w, customer.Customers), 1)
 	require.Len(t, h.events, 1)
 	require.EqualValues(t, 1, r.Results[0].Customer.Version)
 	// Two names of one customer, as after a merge, are one customer too.
@@ -128,7 +128,7 @@ func TestTheSameKeyTwiceActsInSequence(t *testing.T) {
 	r = w.upsert(t, "", `{"sourceId": "1", "lastName": "Li"}`, `{"sourceId": "1b", "lastName": "Lee"}`, `{"sourceId": "1", "lastName": "Lee", "title": "Dr."}`)
 	require.Equal(t, "UPDATE UPDATE UPDATE", upsertActions(r))
 	require.Same(t, r.Results[0].Customer, r.Results[1].Customer)
-	require.EqualValues(t, 2, all(t, w, customer.Table)[0].Version)
+	require.EqualValues(t, 2, all(t, w, customer.Customers)[0].Version)
 	require.Equal(t, []string{"title"}, h.events[1].Changed)
 	require.Equal(t, 2, h.calls)
 }
@@ -148,7 +148,7 @@ func TestLateArrivals(t *testing.T) {
 	require.Equal(t, "UNCHANGED", upsertActions(w.upsert(t, "", row(12, "Eve"))))
 	require.Equal(t, "SKIPPED", upsertActions(w.upsert(t, "", row(11, "Old"))))
 	require.Equal(t, "UPDATE", upsertActions(w.upsert(t, "", row(12, "New"))))
-	require.EqualValues(t, 2, all(t, w, customer.Table)[0].Version)
+	require.EqualValues(t, 2, all(t, w, customer.Customers)[0].Version)
 }
 
 func TestUpsertOfDeletedCustomers(t *testing.T) {
@@ -341,7 +341,7 @@ func TestEightWritersOfTheSameCustomers(t *testing.T) {
 		t.Error(err)
 	}
 	require.Equal(t, one.upserted(t), eight.upserted(t))
-	require.Len(t, all(t, eight, customer.Table), keys)
+	require.Len(t, all(t, eight, customer.Customers), keys)
 }
 
 // TestAnySplitIsLikeRowByRow splits random lists of rows into random batches: what is stored is what row by row stores,

@@ -40,7 +40,7 @@ type merging struct {
 // cancelled. Merging again changes nothing. Wrong input comes back as fault.UserErrors, all of it at once, with
 // nothing written.
 func (s *Service) Merge(ctx context.Context, v *viewer.Viewer, in Input) (*Result, error) {
-	into, err := in.SurvivorID.As(customer.Table.Prefix())
+	into, err := in.SurvivorID.As(customer.Customers.Prefix())
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func (s *Service) Merge(ctx context.Context, v *viewer.Viewer, in Input) (*Resul
 	reason := check.Reason(c, in.Reason)
 	named := make([]uuid.UUID, len(in.DuplicateIDs))
 	for i, id := range in.DuplicateIDs {
-		if named[i], err = id.As(customer.Table.Prefix()); err != nil {
+		if named[i], err = id.As(customer.Customers.Prefix()); err != nil {
 			return nil, err
 		}
 		switch at := c.At("duplicateIds").Index(i); {
@@ -122,7 +122,7 @@ func mergeable(stored map[uuid.UUID]*customer.Customer, into uuid.UUID, named []
 }
 
 func customersByID(ctx context.Context, q db.Querier, sc db.Scope, ids []uuid.UUID) (map[uuid.UUID]*customer.Customer, error) {
-	rows, err := customer.Table.ByKeys(ctx, q, sc, "id", ids)
+	rows, err := customer.Customers.ByKeys(ctx, q, sc, "id", ids)
 	if err != nil {
 		return nil, fmt.Errorf("read customers: %w", err)
 	}
