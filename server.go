@@ -41,6 +41,7 @@ import (
 	"caseload/internal/viewer"
 	"caseload/internal/webhook"
 	"caseload/migrations"
+	"caseload/schema"
 )
 
 // version is set by the linker.
@@ -54,6 +55,7 @@ type commands struct {
 	APIKey       apiKeyCommand       `cmd:"" name:"apikey" help:"Create, list and revoke API keys."`
 	Organization organizationCommand `cmd:"" help:"Create and list organizations."`
 	Keys         keysCommand         `cmd:"" help:"Make and rotate the keys for personal data."`
+	Schema       schemaCommand       `cmd:"" help:"Print the whole GraphQL schema, as clients see it."`
 	Version      versionCommand      `cmd:"" help:"Print the version."`
 }
 
@@ -101,6 +103,8 @@ type keysCommand struct {
 	Reseal   struct{} `cmd:"" help:"Seal again what older keys sealed. May be stopped and run again."`
 }
 
+type schemaCommand struct{}
+
 type versionCommand struct{}
 
 func main() {
@@ -128,6 +132,9 @@ func run(ctx context.Context, args, environ []string, stdout, stderr *os.File) e
 	if parsed.Command() == "version" {
 		_, err := fmt.Fprintln(stdout, version)
 		return err
+	}
+	if parsed.Command() == "schema" {
+		return printSchema(stdout)
 	}
 	if parsed.Command() == "keys generate" {
 		return printKeys(stdout, pii.GenerateKeys)
@@ -603,6 +610,15 @@ func (p *program) revokeKey(ctx context.Context, c apiKeyCommand) error {
 		return err
 	}
 	_, err = fmt.Fprintf(p.out, "%s is revoked.\n", key.ID())
+	return err
+}
+
+func printSchema(out *os.File) error {
+	printed, err := schema.Print()
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprint(out, printed)
 	return err
 }
 

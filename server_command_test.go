@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -18,10 +19,17 @@ func TestVersion(t *testing.T) {
 	require.Equal(t, version+"\n", must(t, []string{"CASELOAD_LISTEN=nonsense"}, "version"))
 }
 
+func TestSchema(t *testing.T) {
+	t.Parallel()
+	documented, err := os.ReadFile("docs/schema.graphql")
+	require.NoError(t, err)
+	require.Equal(t, string(documented), must(t, []string{"CASELOAD_LISTEN=nonsense"}, "schema"))
+}
+
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	for arguments, mentioned := range map[string][]string{
-		"--help":                {"serve", "migrate up", "migrate down", "migrate status", "seed", "apikey create", "apikey list", "apikey revoke", "organization create", "organization list", "keys generate", "keys rotate", "keys reseal", "version", "docs/configuration.md"},
+		"--help":                {"serve", "migrate up", "migrate down", "migrate status", "seed", "apikey create", "apikey list", "apikey revoke", "organization create", "organization list", "keys generate", "keys rotate", "keys reseal", "schema", "version", "docs/configuration.md"},
 		"serve --help":          {"--role", "api", "worker", "DATABASE_URL"},
 		"migrate --help":        {"up", "down", "status"},
 		"migrate down --help":   {"<to>", "0 removes everything"},

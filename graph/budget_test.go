@@ -245,7 +245,7 @@ func TestForbiddenEdgesAreNotPreloaded(t *testing.T) {
 	assert.Equal(t, "FORBIDDEN", r.Code())
 	assert.Equal(t, 1, r.Statements)
 	assert.Equal(t, wide, r.Len("customers.nodes"), "what may be seen is answered")
-	dialer := h.Harbor.KeyWith(t, viewer.SchedulesRead)
+	dialer := h.Harbor.KeyWith(t, viewer.SchedulesRead, viewer.SettingsRead)
 	r = h.Do(t, dialer, `{ schedules(first: 50) { nodes { id customer { phones { nodes { id } } } taskType { name } } } }`, nil)
 	assert.Equal(t, "FORBIDDEN", r.Code())
 	assert.Equal(t, 2, r.Statements, "the page and the task types")

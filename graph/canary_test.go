@@ -223,7 +223,7 @@ func TestNoNumberIsLeftInTheClear(t *testing.T) {
 		"requestId importRequest { rows { nodes { key userErrors { message } } } } "+outcome)
 	require.Equal(t, "CREATE", r.At("createCustomers.results.0.action"), r.Body)
 	id := r.Text("createCustomers.results.0.customer.id")
-	r = m.mutate("updateCustomer", vars{"id": id, "input": map[string]any{"ssn": canaries["ssn"], "medicare": map[string]any{
+	r = m.mutate("updateCustomer", vars{"input": map[string]any{"id": id, "ssn": canaries["ssn"], "medicare": map[string]any{
 		"mbi": canaries["mbi"], "medicaidNumber": canaries["medicaidNumber"], "vaNumber": canaries["vaNumber"]}}}, "customer { medicare { mbiProvided mbiLastFour medicaidNumberProvided vaNumberProvided } }")
 	require.Equal(t, map[string]any{"mbiProvided": true, "mbiLastFour": "XD58", "medicaidNumberProvided": true, "vaNumberProvided": true}, r.At("updateCustomer.customer.medicare"), r.Body)
 	r = m.mutate("syncCustomerSchedule", vars{"input": syncRow("Y-1", number("ssn"))}, "customer { id ssnLastFour }")
@@ -238,7 +238,7 @@ func TestNoNumberIsLeftInTheClear(t *testing.T) {
 			m.mutate("bulkUpsertCustomers", vars{"input": map[string]any{"source": "LMS", "errorPolicy": policy, "customers": []any{person("sourceId", "U-3", vars{"ssn": wrong}), person("sourceId", "U-4", nil)}}}, outcome)
 		}
 		m.mutate("createCustomers", vars{"input": map[string]any{"customers": []any{person("referenceId", "R-2", vars{"ssn": wrong})}}}, "requestId importRequest { rows { nodes { userErrors { message } } } } "+outcome)
-		m.mutate("updateCustomer", vars{"id": id, "input": map[string]any{"ssn": wrong}}, "customer { id }")
+		m.mutate("updateCustomer", vars{"input": map[string]any{"id": id, "ssn": wrong}}, "customer { id }")
 		m.mutate("syncCustomerSchedule", vars{"input": syncRow("Y-3", vars{"ssn": wrong, "ssnLastFour": "0000"})}, "customer { id }")
 		m.mutate("bulkSyncCustomerSchedules", vars{"input": map[string]any{"customers": []any{syncRow("Y-4", vars{"ssn": wrong})}}}, "results { userErrors { code message path } }")
 		m.mutate("bulkSyncCustomerSchedules", vars{"input": map[string]any{"customers": []any{syncRow("Y-4", vars{"ssnLastFour": wrong})}}}, "results { userErrors { code message path } }")
@@ -248,7 +248,7 @@ func TestNoNumberIsLeftInTheClear(t *testing.T) {
 			if field != "mbi" && strings.HasPrefix(wrong, "?") {
 				continue // They have no form of their own, so this is a right one.
 			}
-			r := m.mutate("updateCustomer", vars{"id": id, "input": map[string]any{"medicare": map[string]any{field: wrong}}}, "customer { id }")
+			r := m.mutate("updateCustomer", vars{"input": map[string]any{"id": id, "medicare": map[string]any{field: wrong}}}, "customer { id }")
 			require.NotEmpty(t, r.At("updateCustomer.userErrors"), "%s: %s", field, r.Body)
 		}
 	}
@@ -272,22 +272,23 @@ func TestNoNumberIsLeftInTheClear(t *testing.T) {
 
 	// What is wrong with a document is told without its text.
 	for _, document := range []string{
-		`mutation { updateCustomer(id: "` + id + `", input: {ssn: 512738846}) { userErrors { code } } }`,
-		`mutation { updateCustomer(id: "` + id + `", input: {ssnn: "512-73-8846"}) { userErrors { code } } }`,
-		`mutation { updateCustomer(id: "` + id + `", input: {ssn: ["512-73-8846"]}) { userErrors { code } } }`,
-		`mutation { updateCustomer(id: "512-73-8846", input: {}) { userErrors { code } } }`,
-		`mutation { updateCustomer(id: "` + id + `", input: {birthday: "512-73-8846"}) { userErrors { code } } }`,
-		`mutation { updateCustomer(id: "` + id + `", input: {gender: "7QW9-RT4-XD58"}) { userErrors { code } } }`,
-		`mutation { updateCustomer(id: "` + id + `", input: {ssn: "512-73-8846) { userErrors { code } } }`,
-		`mutation M4929381332664295 { updateCustomer(id: "` + id + `", input: {ssn: "512-73-8846"} { userErrors { code } } }`,
+		`mutation { updateCustomer(input: {id: "` + id + `", ssn: 512738846}) { userErrors { code } } }`,
+		`mutation { updateCustomer(input: {id: "` + id + `", ssnn: "512-73-8846"}) { userErrors { code } } }`,
+		`mutation { updateCustomer(input: {id: "` + id + `", ssn: ["512-73-8846"]}) { userErrors { code } } }`,
+		`mutation { updateCustomer(input: {id: "512-73-8846"}) { userErrors { code } } }`,
+		`mutation { updateCustomer(input: {id: "` + id + `", birthday: "512-73-8846"}) { userErrors { code } } }`,
+		`mutation { updateCustomer(input: {id: "` + id + `", gender: "7QW9-RT4-XD58"}) { userErrors { code } } }`,
+		`mutation { updateCustomer(input: {id: "` + id + `", ssn: "512-73-8846) { userErrors { code } } }`,
+		`mutation M4929381332664295 { updateCustomer(input: {id: "` + id + `", ssn: "512-73-8846"} { userErrors { code } } }`,
 		`{ customers(filter: {ssn: "512-73-8846"}) { nodes { id } } }`, `{ customers(filter: {mbi: "7QW9-RT4-XD58"}) { totalCount } }`, `{ accounts(filter: {number: "99KANARI7736251048"}) { nodes { id } } }`,
 		`{ customers(filter: {ssn: "512-73-88466"}) { nodes { id } } }`, `{ customers(filter: {ssn: 512738846}) { nodes { id } } }`, `{ customers(filter: {mbi: "7QW9-RT4-XD58-1"}) { nodes { id } } }`,
 	} {
 		m.send(document, nil)
 	}
 	for _, wrong := range []any{512738846, []any{canaries["ssn"]}, map[string]any{"ssn": canaries["ssn"]}, canaries["ssn"]} {
-		m.send(`mutation Canary($in: UpdateCustomerInput!, $id: ID!) { updateCustomer(id: $id, input: $in) { userErrors { code message } } }`, vars{"id": id, "in": map[string]any{"ssn": wrong, "birthday": wrong}})
-		m.send(`mutation Canary($in: UpdateCustomerInput!, $id: ID!) { updateCustomer(id: $id, input: $in) { userErrors { code message } } }`, vars{"id": wrong, "in": wrong})
+		m.send(`mutation Canary($in: UpdateCustomerInput!) { updateCustomer(input: $in) { userErrors { code message } } }`, vars{"in": map[string]any{"id": id, "ssn": wrong, "birthday": wrong}})
+		m.send(`mutation Canary($in: UpdateCustomerInput!) { updateCustomer(input: $in) { userErrors { code message } } }`, vars{"in": map[string]any{"id": wrong}})
+		m.send(`mutation Canary($in: UpdateCustomerInput!) { updateCustomer(input: $in) { userErrors { code message } } }`, vars{"in": wrong})
 	}
 	for _, filter := range []map[string]any{{"ssn": canaries["ssn"]}, {"mbi": canaries["mbi"]}, {"or": []any{map[string]any{"not": map[string]any{"ssn": canaries["ssn"]}}}}} {
 		r := m.mutate("createExport", vars{"input": map[string]any{"kind": "EXPORT_CUSTOMERS", "exportCustomers": map[string]any{"filter": filter}}}, "bulkOperation { id }")
@@ -297,7 +298,7 @@ func TestNoNumberIsLeftInTheClear(t *testing.T) {
 	// Sealed values move with who they belong to.
 	r = m.mutate("mergeCustomers", vars{"input": map[string]any{"survivorId": id, "duplicateIds": []any{twin}, "reason": "twice the same"}}, "customer { id } merged { id }")
 	require.Equal(t, id, r.At("mergeCustomers.customer.id"), r.Body)
-	m.mutate("deleteCustomer", vars{"input": map[string]any{"id": id}}, "customer { id }")
+	m.mutate("deleteCustomer", vars{"input": map[string]any{"id": id}}, "deletedId")
 	m.mutate("restoreCustomer", vars{"input": map[string]any{"id": id}}, "customer { id }")
 
 	m.files()

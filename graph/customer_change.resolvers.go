@@ -4,11 +4,8 @@ import (
 	"context"
 
 	"caseload/graph/model"
-	"caseload/internal/customer"
 	"caseload/internal/customer/intake"
 	"caseload/internal/customer/merging"
-	"caseload/internal/relay"
-	"caseload/internal/viewer"
 )
 
 func (r *mutationResolver) BulkUpsertCustomers(ctx context.Context, input intake.BulkUpsertInput) (*model.BulkUpsertCustomersPayload, error) {
@@ -19,14 +16,6 @@ func (r *mutationResolver) BulkUpsertCustomers(ctx context.Context, input intake
 func (r *mutationResolver) CreateCustomers(ctx context.Context, input intake.CreateInput) (*model.CreateCustomersPayload, error) {
 	result, errs, err := change(ctx, r.Resolver, r.intake.Create, input)
 	return createPayload(result, errs), err
-}
-
-func (r *mutationResolver) UpdateCustomer(ctx context.Context, id relay.ID, input customer.UpdateInput) (*model.UpdateCustomerPayload, error) {
-	row, err := once(ctx, r.Resolver, func(ctx context.Context) (*customer.Customer, error) {
-		return r.customers.Update(ctx, viewer.From(ctx), id, input)
-	})
-	errs, err := refused(err)
-	return &model.UpdateCustomerPayload{Customer: row, UserErrors: errs}, err
 }
 
 func (r *mutationResolver) MergeCustomers(ctx context.Context, input merging.Input) (*model.MergeCustomersPayload, error) {

@@ -8,15 +8,15 @@ import (
 	"caseload/internal/viewer"
 )
 
-func (r *mutationResolver) CreateAPIKey(ctx context.Context, input identity.CreateAPIKeyInput) (*model.CreateAPIKeyPayload, error) {
+func (r *mutationResolver) CreateAPIKey(ctx context.Context, input identity.CreateAPIKeyInput) (*model.APIKeyPayload, error) {
 	row, key, err := r.keys.Create(ctx, viewer.From(ctx), input)
 	errs, err := refused(err)
-	return &model.CreateAPIKeyPayload{APIKey: row, Key: ref(key), UserErrors: errs}, err
+	return &model.APIKeyPayload{APIKey: row, Key: ref(key), UserErrors: errs}, err
 }
 
-func (r *mutationResolver) RevokeAPIKey(ctx context.Context, input identity.RevokeAPIKeyInput) (*model.RevokeAPIKeyPayload, error) {
+func (r *mutationResolver) RevokeAPIKey(ctx context.Context, input identity.RevokeAPIKeyInput) (*model.APIKeyPayload, error) {
 	row, errs, err := change(ctx, r.Resolver, r.keys.Revoke, input)
-	return &model.RevokeAPIKeyPayload{APIKey: row, UserErrors: errs}, err
+	return &model.APIKeyPayload{APIKey: row, UserErrors: errs}, err
 }
 
 func (r *queryResolver) Viewer(ctx context.Context) (*viewer.Viewer, error) {

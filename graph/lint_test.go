@@ -131,19 +131,21 @@ func TestConnectionsHaveOneShape(t *testing.T) {
 
 func TestMutationsHaveOneShape(t *testing.T) {
 	t.Parallel()
+	users := map[string]int{}
 	for _, f := range schema.Mutation.Fields {
 		if strings.HasPrefix(f.Name, "__") {
 			continue
 		}
 		assert.Regexp(t, verbs, f.Name, "a mutation begins with a verb")
-		var names []string
-		for _, a := range f.Arguments {
-			names = append(names, a.Name)
-			assert.True(t, a.Type.NonNull, "%s(%s:)", f.Name, a.Name)
+		own := strings.ToUpper(f.Name[:1]) + f.Name[1:]
+		if assert.Len(t, f.Arguments, 1, "%s takes its input and nothing else", f.Name) {
+			assert.Equal(t, "input: "+own+"Input!", f.Arguments[0].Name+": "+f.Arguments[0].Type.String(), f.Name)
 		}
-		assert.True(t, slices.Equal(names, []string{"input"}) || slices.Equal(names, []string{"id", "input"}), "%s takes %v", f.Name, names)
-		assert.Equal(t, strings.ToUpper(f.Name[:1])+f.Name[1:]+"Input", f.Arguments.ForName("input").Type.Name())
 		assert.True(t, f.Type.NonNull, "%s answers always", f.Name)
+		users[f.Type.Name()]++
+		if strings.HasPrefix(f.Name, "delete") {
+			assert.Equal(t, "DeletePayload", f.Type.Name(), f.Name)
+		}
 		payload := schema.Types[f.Type.Name()]
 		assert.True(t, strings.HasSuffix(payload.Name, "Payload"), f.Name)
 		if errs := payload.Fields.ForName("userErrors"); assert.NotNil(t, errs, payload.Name) {
@@ -154,6 +156,29 @@ func TestMutationsHaveOneShape(t *testing.T) {
 				assert.False(t, p.Type.NonNull, "%s.%s must be null when nothing was written", payload.Name, p.Name)
 			}
 		}
+	}
+	// A payload is that of an entity, such as CustomerPayload, whatever was done to it; or, where it tells more, that of one mutation.
+	for name, n := range users {
+		payload := schema.Types[name]
+		entity := strings.TrimSuffix(name, "Payload")
+		if name == "DeletePayload" {
+			assert.Equal(t, "ID", payload.Fields.ForName("deletedId").Type.String())
+			assert.Len(t, payload.Fields, 2)
+			continue
+		}
+		if _, isType := schema.Types[entity]; isType {
+			shown := payload.Fields.ForName(strings.ToLower(entity[:1]) + entity[1:])
+			if assert.NotNil(t, shown, "%s shows the %s", name, entity) {
+				assert.Equal(t, entity, shown.Type.String(), name)
+			}
+			for _, f := range payload.Fields {
+				assert.True(t, f.Name == "userErrors" || !f.Type.NonNull, "%s.%s must be null where a mutation does not tell it", name, f.Name)
+			}
+			continue
+		}
+		field := schema.Mutation.Fields.ForName(strings.ToLower(entity[:1]) + entity[1:])
+		assert.True(t, n == 1 && field != nil && field.Type.Name() == name, "%s is named neither for an entity nor for its mutation", name)
+		assert.Greater(t, len(payload.Fields), 1, name)
 	}
 	// An error in one root field of a query must not take the others with it.
 	for _, f := range schema.Query.Fields {
@@ -209,5 +234,15 @@ func TestNothingInTheSchemaIsUnused(t *testing.T) {
 	}
 	for _, def := range types(ast.Object, ast.InputObject, ast.Enum, ast.Interface, ast.Union) {
 		assert.True(t, used[def.Name], "nothing leads to %s", def.Name)
+	}
+}
+
+func TestScalarsSayWhereTheyAreSpecified(t *testing.T) {
+	t.Parallel()
+	for _, def := range types(ast.Scalar) {
+		d := def.Directives.ForName("specifiedBy")
+		if assert.NotNil(t, d, "%s has no @specifiedBy(url:)", def.Name) {
+			assert.Regexp(t, `^https://`, d.Arguments.ForName("url").Value.Raw, def.Name)
+		}
 	}
 }

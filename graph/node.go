@@ -48,7 +48,7 @@ func (r *Resolver) nodeTypes() map[string]nodeType {
 		bulk.Operations.Prefix():            {[]viewer.Scope{viewer.BulkRead}, find(n.BulkOperation)},
 		webhook.Endpoints.Prefix():          {[]viewer.Scope{viewer.WebhooksRead}, find(n.WebhookEndpoint)},
 		webhook.Deliveries.Prefix():         {[]viewer.Scope{viewer.WebhooksRead}, find(n.WebhookDelivery)},
-		schedule.TaskTypes.Prefix():         {[]viewer.Scope{viewer.SchedulesRead}, find(n.TaskType)},
+		schedule.TaskTypes.Prefix():         {[]viewer.Scope{viewer.SettingsRead}, find(n.TaskType)},
 		schedule.Schedules.Prefix():         {[]viewer.Scope{viewer.SchedulesRead}, find(n.Schedule)},
 		schedule.CallTasks.Prefix():         {[]viewer.Scope{viewer.SchedulesRead}, find(n.CallTask)},
 		schedule.CallAttempts.Prefix():      {[]viewer.Scope{viewer.SchedulesRead}, find(n.CallAttempt)},

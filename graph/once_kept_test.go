@@ -38,6 +38,7 @@ var keptTypes = map[string]any{
 	"*schedule.CallingWindow":          (*schedule.CallingWindow)(nil),
 	"*schedule.CallTaskClaim":          (*schedule.CallTaskClaim)(nil),
 	"*schedule.ClaimResult":            (*schedule.ClaimResult)(nil),
+	"*schedule.InconvenientTime":       (*schedule.InconvenientTime)(nil),
 	"*schedule.InconvenientTimeResult": (*schedule.InconvenientTimeResult)(nil),
 	"*schedule.RenewResult":            (*schedule.RenewResult)(nil),
 	"*schedule.SyncResult":             (*schedule.SyncResult)(nil),

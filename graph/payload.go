@@ -20,6 +20,20 @@ func refused(err error) ([]*fault.UserError, error) {
 	return []*fault.UserError{}, err
 }
 
+// deleted answers with the id of the row that is gone.
+func deleted[N interface {
+	comparable
+	relay.Node
+}](row N, errs []*fault.UserError, err error) (*model.DeletePayload, error) {
+	payload := &model.DeletePayload{UserErrors: errs}
+	var none N
+	if row != none {
+		id := row.ID()
+		payload.DeletedID = &id
+	}
+	return payload, err
+}
+
 // orNull turns NOT_FOUND into null, as queries answer what does not exist.
 func orNull[T any](row *T, err error) (*T, error) {
 	if err != nil && fault.CodeOf(err) == fault.NotFound {

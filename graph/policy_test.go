@@ -241,7 +241,8 @@ func TestPayloadsDoNotLeadPastScopes(t *testing.T) {
 	t.Parallel()
 	reads := map[viewer.Scope][]viewer.Scope{
 		viewer.CustomersRead: {viewer.CustomersWrite, viewer.PIIReveal},
-		viewer.SchedulesRead: {viewer.SchedulesWrite, viewer.TasksDial, viewer.TaskTypesWrite},
+		viewer.SchedulesRead: {viewer.SchedulesWrite, viewer.TasksDial},
+		viewer.SettingsRead:  {viewer.SettingsWrite},
 		viewer.LendingRead:   {viewer.LendingWrite},
 		viewer.BulkRead:      {viewer.BulkWrite},
 		viewer.WebhooksRead:  {viewer.WebhooksWrite},

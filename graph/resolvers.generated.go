@@ -299,23 +299,32 @@ func (r *loanResolver) Schedules(ctx context.Context, obj *customer.Loan, first 
 	return r.edges.LoanSchedules.Connection(ctx, obj)
 }
 
-func (r *mutationResolver) DeleteCustomer(ctx context.Context, input customer.DeleteInput) (*model.DeleteCustomerPayload, error) {
-	row, errs, err := change(ctx, r.Resolver, r.customers.Delete, input)
-	return &model.DeleteCustomerPayload{Customer: row, UserErrors: errs}, err
+func (r *mutationResolver) UpdateCustomer(ctx context.Context, input customer.UpdateInput) (*model.CustomerPayload, error) {
+	row, errs, err := change(ctx, r.Resolver, r.customers.Update, input)
+	return &model.CustomerPayload{Customer: row, UserErrors: errs}, err
 }
 
-func (r *mutationResolver) RestoreCustomer(ctx context.Context, input customer.RestoreInput) (*model.RestoreCustomerPayload, error) {
+func (r *mutationResolver) DeleteCustomer(ctx context.Context, input customer.DeleteInput) (*model.DeletePayload, error) {
+	return deleted(change(ctx, r.Resolver, r.customers.Delete, input))
+}
+
+func (r *mutationResolver) RestoreCustomer(ctx context.Context, input customer.RestoreInput) (*model.CustomerPayload, error) {
 	row, errs, err := change(ctx, r.Resolver, r.customers.Restore, input)
-	return &model.RestoreCustomerPayload{Customer: row, UserErrors: errs}, err
+	return &model.CustomerPayload{Customer: row, UserErrors: errs}, err
 }
 
-func (r *mutationResolver) ConfigureLendingSystem(ctx context.Context, input customer.ConfigureLendingSystemInput) (*model.ConfigureLendingSystemPayload, error) {
+func (r *mutationResolver) ConfigureLendingSystem(ctx context.Context, input customer.ConfigureLendingSystemInput) (*model.LendingSystemPayload, error) {
 	row, errs, err := change(ctx, r.Resolver, r.customers.ConfigureLendingSystem, input)
-	return &model.ConfigureLendingSystemPayload{LendingSystem: row, UserErrors: errs}, err
+	return &model.LendingSystemPayload{LendingSystem: row, UserErrors: errs}, err
 }
 
 func (r *mutationResolver) CreateTaskType(ctx context.Context, input schedule.CreateTaskTypeInput) (*model.TaskTypePayload, error) {
 	row, errs, err := change(ctx, r.Resolver, r.schedules.CreateTaskType, input)
+	return &model.TaskTypePayload{TaskType: row, UserErrors: errs}, err
+}
+
+func (r *mutationResolver) UpdateTaskType(ctx context.Context, input schedule.UpdateTaskTypeInput) (*model.TaskTypePayload, error) {
+	row, errs, err := change(ctx, r.Resolver, r.schedules.UpdateTaskType, input)
 	return &model.TaskTypePayload{TaskType: row, UserErrors: errs}, err
 }
 
@@ -324,19 +333,27 @@ func (r *mutationResolver) ArchiveTaskType(ctx context.Context, input schedule.A
 	return &model.TaskTypePayload{TaskType: row, UserErrors: errs}, err
 }
 
-func (r *mutationResolver) TightenCallingWindow(ctx context.Context, input schedule.TightenCallingWindowInput) (*model.TightenCallingWindowPayload, error) {
+func (r *mutationResolver) TightenCallingWindow(ctx context.Context, input schedule.TightenCallingWindowInput) (*model.CallingWindowPayload, error) {
 	row, errs, err := change(ctx, r.Resolver, r.schedules.TightenCallingWindow, input)
-	return &model.TightenCallingWindowPayload{Window: row, UserErrors: errs}, err
+	return &model.CallingWindowPayload{CallingWindow: row, UserErrors: errs}, err
 }
 
-func (r *mutationResolver) AddCallingHoliday(ctx context.Context, input schedule.AddCallingHolidayInput) (*model.AddCallingHolidayPayload, error) {
+func (r *mutationResolver) AddCallingHoliday(ctx context.Context, input schedule.AddCallingHolidayInput) (*model.CallingHolidayPayload, error) {
 	row, errs, err := change(ctx, r.Resolver, r.schedules.AddCallingHoliday, input)
-	return &model.AddCallingHolidayPayload{Holiday: row, UserErrors: errs}, err
+	return &model.CallingHolidayPayload{CallingHoliday: row, UserErrors: errs}, err
 }
 
-func (r *mutationResolver) RemoveInconvenientTime(ctx context.Context, input schedule.RemoveInconvenientTimeInput) (*model.RemoveInconvenientTimePayload, error) {
-	row, errs, err := change(ctx, r.Resolver, r.schedules.RemoveInconvenientTime, input)
-	return &model.RemoveInconvenientTimePayload{Customer: row, UserErrors: errs}, err
+func (r *mutationResolver) RemoveInconvenientTime(ctx context.Context, input schedule.RemoveInconvenientTimeInput) (*model.DeletePayload, error) {
+	return deleted(change(ctx, r.Resolver, r.schedules.RemoveInconvenientTime, input))
+}
+
+func (r *mutationResolver) UpdateWebhookEndpoint(ctx context.Context, input webhook.UpdateEndpointInput) (*model.WebhookEndpointPayload, error) {
+	row, errs, err := change(ctx, r.Resolver, r.webhooks.UpdateEndpoint, input)
+	return &model.WebhookEndpointPayload{WebhookEndpoint: row, UserErrors: errs}, err
+}
+
+func (r *mutationResolver) DeleteWebhookEndpoint(ctx context.Context, input webhook.DeleteEndpointInput) (*model.DeletePayload, error) {
+	return deleted(change(ctx, r.Resolver, r.webhooks.DeleteEndpoint, input))
 }
 
 func (r *queryResolver) Accounts(ctx context.Context, first *int32, after *string, last *int32, before *string, filter *account.Filter, orderBy []*relay.OrderBy) (*relay.Connection[*account.Account], error) {

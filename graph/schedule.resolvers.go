@@ -22,14 +22,6 @@ func (r *mutationResolver) BulkSyncCustomerSchedules(ctx context.Context, input 
 	return bulkSyncPayload(results, errs), err
 }
 
-func (r *mutationResolver) UpdateTaskType(ctx context.Context, id relay.ID, input schedule.UpdateTaskTypeInput) (*model.TaskTypePayload, error) {
-	row, err := once(ctx, r.Resolver, func(ctx context.Context) (*schedule.TaskType, error) {
-		return r.schedules.UpdateTaskType(ctx, viewer.From(ctx), id, input)
-	})
-	errs, err := refused(err)
-	return &model.TaskTypePayload{TaskType: row, UserErrors: errs}, err
-}
-
 func (r *mutationResolver) ClaimCallTasks(ctx context.Context, input schedule.ClaimCallTasksInput) (*model.ClaimCallTasksPayload, error) {
 	result, errs, err := change(ctx, r.Resolver, r.schedules.ClaimTasks, input)
 	return claimPayload(result, errs), err

@@ -62,7 +62,7 @@ func TestNullForADirectiveChangesNothing(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
 	person := p.Harbor.People(t, 1)[0]
-	document := `mutation M($id: ID!, $b: Boolean = true) { updateCustomer(id: $id, input: {title: "Dr."}) { customer { id @include(if: $b) } userErrors { message } } }`
+	document := `mutation M($id: ID!, $b: Boolean = true) { updateCustomer(input: {id: $id, title: "Dr."}) { customer { id @include(if: $b) } userErrors { message } } }`
 	r := p.compiled.Do(t, p.Harbor.Key, document, vars{"id": graphtest.ID(person.Customer), "b": nil})
 	require.Equal(t, "BAD_USER_INPUT", r.Code(), r.Body)
 	after := p.OK(t, p.Harbor.Key, `query Q($id: ID!) { customer(id: $id) { title } }`, vars{"id": graphtest.ID(person.Customer)})
@@ -87,9 +87,9 @@ func TestAbsentVariablesClearNothing(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
 	id := graphtest.ID(p.Harbor.People(t, 1)[0].Customer)
-	p.OK(t, p.Harbor.Key, `mutation M($id: ID!) { updateCustomer(id: $id, input: {title: "Dr.", profile: {suffix: "Jr."}}) { customer { id } } }`, vars{"id": id})
+	p.OK(t, p.Harbor.Key, `mutation M($id: ID!) { updateCustomer(input: {id: $id, title: "Dr.", profile: {suffix: "Jr."}}) { customer { id } } }`, vars{"id": id})
 	document := `mutation M($id: ID!, $title: String, $suffix: String, $middle: String) { ...Change }
-		fragment Change on Mutation { updateCustomer(id: $id, input: {title: $title, middleName: $middle, profile: {suffix: $suffix}}) { customer { title middleName profile { suffix } } userErrors { message } } }`
+		fragment Change on Mutation { updateCustomer(input: {id: $id, title: $title, middleName: $middle, profile: {suffix: $suffix}}) { customer { title middleName profile { suffix } } userErrors { message } } }`
 	for _, c := range []struct {
 		sent                  vars
 		title, suffix, middle any

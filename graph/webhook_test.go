@@ -99,14 +99,14 @@ func TestWebhooksTellOfEveryChange(t *testing.T) {
 		require.Equal(t, "INVALID", r.At("bulkUpsertCustomers.results.1.userErrors.0.code"), r.Body)
 	})
 	h.tells(t, "a version that moved on", nil, func() {
-		r := h.OK(t, h.Harbor.Key, `mutation ($id: ID!) { updateCustomer(id: $id, input: {firstName: "Zed", expectedVersion: 99}) { userErrors { code } } }`, vars{"id": a})
+		r := h.OK(t, h.Harbor.Key, `mutation ($id: ID!) { updateCustomer(input: {id: $id, firstName: "Zed", expectedVersion: 99}) { userErrors { code } } }`, vars{"id": a})
 		require.Equal(t, "STALE_VERSION", r.At("updateCustomer.userErrors.0.code"), r.Body)
 	})
 	h.tells(t, "an update", []string{"customer.updated"}, func() {
-		h.mutate(t, "updateCustomer", `mutation ($id: ID!) { updateCustomer(id: $id, input: {medicare: {mbi: "1EG4-TE5-MK73"}}) { userErrors { code } } }`, vars{"id": a})
+		h.mutate(t, "updateCustomer", `mutation ($id: ID!) { updateCustomer(input: {id: $id, medicare: {mbi: "1EG4-TE5-MK73"}}) { userErrors { code } } }`, vars{"id": a})
 	})
 	h.tells(t, "an update of nothing", nil, func() {
-		h.mutate(t, "updateCustomer", `mutation ($id: ID!) { updateCustomer(id: $id, input: {}) { userErrors { code } } }`, vars{"id": a})
+		h.mutate(t, "updateCustomer", `mutation ($id: ID!) { updateCustomer(input: {id: $id}) { userErrors { code } } }`, vars{"id": a})
 	})
 	h.tells(t, "a nested create", []string{"customer.created"}, func() {
 		r := h.mutate(t, "createCustomers", `mutation { createCustomers(input: {customers: [{referenceId: "REF-1", firstName: "Eve", lastName: "Rivera"}]}) { results { action userErrors { code } } userErrors { code } } }`, nil)
@@ -183,7 +183,7 @@ func TestWebhookSecretsAndRedelivery(t *testing.T) {
 	require.JSONEq(t, string(first.Body), string(again.Body), "the same event with the same id")
 	require.NotEqual(t, first.Header.Get(webhook.HeaderDelivery), again.Header.Get(webhook.HeaderDelivery))
 
-	h.mutate(t, "updateWebhookEndpoint", `mutation ($id: ID!) { updateWebhookEndpoint(id: $id, input: {isEnabled: false}) { webhookEndpoint { isEnabled } userErrors { code } } }`, v)
+	h.mutate(t, "updateWebhookEndpoint", `mutation ($id: ID!) { updateWebhookEndpoint(input: {id: $id, isEnabled: false}) { webhookEndpoint { isEnabled } userErrors { code } } }`, v)
 	h.tells(t, "a disabled endpoint", nil, func() { h.Harbor.Person(t) })
 	h.mutate(t, "deleteWebhookEndpoint", `mutation ($id: ID!) { deleteWebhookEndpoint(input: {id: $id}) { userErrors { code } } }`, v)
 	require.Nil(t, h.OK(t, h.Harbor.Key, `query ($id: ID!) { webhookEndpoint(id: $id) { id } }`, v).At("webhookEndpoint"))

@@ -80,6 +80,9 @@ func TestUpDownUp(t *testing.T) {
 	require.Empty(t, cmp.Diff(rows, contents(t, db)))
 }
 
+// ddl finds what changes the schema; other migrations change rows.
+var ddl = regexp.MustCompile(`(?m)^(CREATE|ALTER|DROP) `)
+
 // Each migration by itself takes back exactly what it did.
 func TestEveryMigrationDownAndUp(t *testing.T) {
 	t.Parallel()
@@ -94,7 +97,11 @@ func TestEveryMigrationDownAndUp(t *testing.T) {
 		}
 		require.NoError(t, migrations.Down(t.Context(), db.DB, steps[i].Version-1), steps[i].Name)
 		below := catalogue(t, db)
-		require.NotEmpty(t, cmp.Diff(schema, below), steps[i].Name)
+		text, err := fs.ReadFile(migrations.Files(), steps[i].Name)
+		require.NoError(t, err)
+		if ddl.Match(text) {
+			require.NotEmpty(t, cmp.Diff(schema, below), steps[i].Name)
+		}
 		require.NoError(t, migrations.Up(t.Context(), db.DB))
 		require.Empty(t, cmp.Diff(schema, catalogue(t, db)), steps[i].Name)
 		require.Empty(t, cmp.Diff(rows, contents(t, db)), steps[i].Name)

@@ -116,8 +116,8 @@ func isConnection(f *codegen.Field) bool {
 }
 
 // mutation returns the body of a plain mutation: it calls the method of its name, or of its name without the word for the package,
-// of the service in the package of its input; what that returns is the first field of its payload, beside which only userErrors
-// must be there.
+// of the service in the package of its input. What that returns is the first field of its payload, beside which only userErrors
+// must be there; or, where the payload is DeletePayload, the row that was deleted.
 func (p *plugin) mutation(f *codegen.Field) (string, error) {
 	payload := f.TypeReference.Definition
 	if len(f.Args) != 1 || f.Args[0].Name != "input" {
@@ -143,6 +143,9 @@ func (p *plugin) mutation(f *codegen.Field) (string, error) {
 				continue
 			}
 			call := fmt.Sprintf("change(ctx, r.Resolver, r.%s.%s, input)", service.field, name)
+			if payload.Name == "DeletePayload" {
+				return "return deleted(" + call + ")", nil
+			}
 			row := payload.Fields[0]
 			model, err := modelOf(p.cfg, row.Type.Name())
 			if err != nil {

@@ -6321,20 +6321,6 @@ func (ec *executionContext) marshalNLoanEdge2ᚖcaseloadᚋinternalᚋrelayᚐEd
 	return ec._LoanEdge(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNScheduleConnection2caseloadᚋinternalᚋrelayᚐConnection(ctx context.Context, sel ast.SelectionSet, v relay.Connection[*schedule.Schedule]) graphql.Marshaler {
-	return ec._ScheduleConnection(ctx, sel, &v)
-}
-
-func (ec *executionContext) marshalNScheduleConnection2ᚖcaseloadᚋinternalᚋrelayᚐConnection(ctx context.Context, sel ast.SelectionSet, v *relay.Connection[*schedule.Schedule]) graphql.Marshaler {
-	if v == nil {
-		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
-			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
-		}
-		return graphql.Null
-	}
-	return ec._ScheduleConnection(ctx, sel, v)
-}
-
 func (ec *executionContext) marshalNScheduleEdge2ᚕᚖcaseloadᚋinternalᚋrelayᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*relay.Edge[*schedule.Schedule]) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 100, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)

@@ -28,70 +28,6 @@ import (
 
 // region    **************************** field.gotpl *****************************
 
-func (ec *executionContext) _ConfigureLendingSystemPayload_lendingSystem(ctx context.Context, field graphql.CollectedField, obj *model.ConfigureLendingSystemPayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_ConfigureLendingSystemPayload_lendingSystem(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.LendingSystem, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *customer.LendingSystem) graphql.Marshaler {
-			return ec.marshalOLendingSystem2ᚖcaseloadᚋinternalᚋcustomerᚐLendingSystem(ctx, selections, v)
-		},
-		true,
-		false,
-	)
-}
-func (ec *executionContext) fieldContext_ConfigureLendingSystemPayload_lendingSystem(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "ConfigureLendingSystemPayload",
-		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_LendingSystem(ctx, field)
-		},
-	}
-	return fc, nil
-}
-
-func (ec *executionContext) _ConfigureLendingSystemPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.ConfigureLendingSystemPayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_ConfigureLendingSystemPayload_userErrors(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.UserErrors, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*fault.UserError) graphql.Marshaler {
-			return ec.marshalNUserError2ᚕᚖcaseloadᚋinternalᚋfaultᚐUserErrorᚄ(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_ConfigureLendingSystemPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "ConfigureLendingSystemPayload",
-		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_UserError(ctx, field)
-		},
-	}
-	return fc, nil
-}
-
 func (ec *executionContext) _LendingSystem_id(ctx context.Context, field graphql.CollectedField, obj *customer.LendingSystem) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -230,6 +166,70 @@ func (ec *executionContext) fieldContext_LendingSystem_updatedAt(_ context.Conte
 	return graphql.NewScalarFieldContext("LendingSystem", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
+func (ec *executionContext) _LendingSystemPayload_lendingSystem(ctx context.Context, field graphql.CollectedField, obj *model.LendingSystemPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LendingSystemPayload_lendingSystem(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LendingSystem, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *customer.LendingSystem) graphql.Marshaler {
+			return ec.marshalOLendingSystem2ᚖcaseloadᚋinternalᚋcustomerᚐLendingSystem(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LendingSystemPayload_lendingSystem(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LendingSystemPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LendingSystem(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LendingSystemPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.LendingSystemPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LendingSystemPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*fault.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖcaseloadᚋinternalᚋfaultᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LendingSystemPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LendingSystemPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 // endregion **************************** field.gotpl *****************************
 
 // region    **************************** input.gotpl *****************************
@@ -285,49 +285,6 @@ func (ec *executionContext) unmarshalInputConfigureLendingSystemInput(ctx contex
 // endregion ************************** interface.gotpl ***************************
 
 // region    **************************** object.gotpl ****************************
-
-var configureLendingSystemPayloadImplementors = []string{"ConfigureLendingSystemPayload"}
-
-func (ec *executionContext) _ConfigureLendingSystemPayload(ctx context.Context, sel ast.SelectionSet, obj *model.ConfigureLendingSystemPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, configureLendingSystemPayloadImplementors)
-
-	out := graphql.NewFieldSet(fields)
-	deferredFieldSet := graphql.NewFieldSet(nil)
-	deferLabelToView := make(map[string]*graphql.FieldSetView)
-	for i, field := range fields {
-		switch field.Name {
-		case "__typename":
-			out.Values[i] = graphql.MarshalString("ConfigureLendingSystemPayload")
-		case "lendingSystem":
-			out.Values[i] = ec._ConfigureLendingSystemPayload_lendingSystem(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
-			}
-		case "userErrors":
-			out.Values[i] = ec._ConfigureLendingSystemPayload_userErrors(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
-		default:
-			panic("unknown field " + strconv.Quote(field.Name))
-		}
-	}
-	out.Dispatch(ctx)
-	if out.Invalids > 0 {
-		return graphql.Null
-	}
-
-	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
-
-	ec.ProcessDeferredGroup(graphql.DeferredGroup{
-		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
-		FieldSet: deferredFieldSet,
-		Context:  ctx,
-	})
-
-	return out
-}
 
 var lendingSystemImplementors = []string{"LendingSystem", "Node"}
 
@@ -392,6 +349,49 @@ func (ec *executionContext) _LendingSystem(ctx context.Context, sel ast.Selectio
 	return out
 }
 
+var lendingSystemPayloadImplementors = []string{"LendingSystemPayload"}
+
+func (ec *executionContext) _LendingSystemPayload(ctx context.Context, sel ast.SelectionSet, obj *model.LendingSystemPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, lendingSystemPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LendingSystemPayload")
+		case "lendingSystem":
+			out.Values[i] = ec._LendingSystemPayload_lendingSystem(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._LendingSystemPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 // endregion **************************** object.gotpl ****************************
 
 // region    ***************************** type.gotpl *****************************
@@ -401,18 +401,18 @@ func (ec *executionContext) unmarshalNConfigureLendingSystemInput2caseloadᚋint
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNConfigureLendingSystemPayload2caseloadᚋgraphᚋmodelᚐConfigureLendingSystemPayload(ctx context.Context, sel ast.SelectionSet, v model.ConfigureLendingSystemPayload) graphql.Marshaler {
-	return ec._ConfigureLendingSystemPayload(ctx, sel, &v)
+func (ec *executionContext) marshalNLendingSystemPayload2caseloadᚋgraphᚋmodelᚐLendingSystemPayload(ctx context.Context, sel ast.SelectionSet, v model.LendingSystemPayload) graphql.Marshaler {
+	return ec._LendingSystemPayload(ctx, sel, &v)
 }
 
-func (ec *executionContext) marshalNConfigureLendingSystemPayload2ᚖcaseloadᚋgraphᚋmodelᚐConfigureLendingSystemPayload(ctx context.Context, sel ast.SelectionSet, v *model.ConfigureLendingSystemPayload) graphql.Marshaler {
+func (ec *executionContext) marshalNLendingSystemPayload2ᚖcaseloadᚋgraphᚋmodelᚐLendingSystemPayload(ctx context.Context, sel ast.SelectionSet, v *model.LendingSystemPayload) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
 		}
 		return graphql.Null
 	}
-	return ec._ConfigureLendingSystemPayload(ctx, sel, v)
+	return ec._LendingSystemPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOLendingSystem2ᚖcaseloadᚋinternalᚋcustomerᚐLendingSystem(ctx context.Context, sel ast.SelectionSet, v *customer.LendingSystem) graphql.Marshaler {

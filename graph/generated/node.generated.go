@@ -40,20 +40,20 @@ type MutationResolver interface {
 	RevealPii(ctx context.Context, input customer.RevealInput) (*model.RevealPiiPayload, error)
 	BulkUpsertCustomers(ctx context.Context, input intake.BulkUpsertInput) (*model.BulkUpsertCustomersPayload, error)
 	CreateCustomers(ctx context.Context, input intake.CreateInput) (*model.CreateCustomersPayload, error)
-	UpdateCustomer(ctx context.Context, id relay.ID, input customer.UpdateInput) (*model.UpdateCustomerPayload, error)
-	DeleteCustomer(ctx context.Context, input customer.DeleteInput) (*model.DeleteCustomerPayload, error)
-	RestoreCustomer(ctx context.Context, input customer.RestoreInput) (*model.RestoreCustomerPayload, error)
+	UpdateCustomer(ctx context.Context, input customer.UpdateInput) (*model.CustomerPayload, error)
+	DeleteCustomer(ctx context.Context, input customer.DeleteInput) (*model.DeletePayload, error)
+	RestoreCustomer(ctx context.Context, input customer.RestoreInput) (*model.CustomerPayload, error)
 	MergeCustomers(ctx context.Context, input merging.Input) (*model.MergeCustomersPayload, error)
-	CreateAPIKey(ctx context.Context, input identity.CreateAPIKeyInput) (*model.CreateAPIKeyPayload, error)
-	RevokeAPIKey(ctx context.Context, input identity.RevokeAPIKeyInput) (*model.RevokeAPIKeyPayload, error)
-	ConfigureLendingSystem(ctx context.Context, input customer.ConfigureLendingSystemInput) (*model.ConfigureLendingSystemPayload, error)
+	CreateAPIKey(ctx context.Context, input identity.CreateAPIKeyInput) (*model.APIKeyPayload, error)
+	RevokeAPIKey(ctx context.Context, input identity.RevokeAPIKeyInput) (*model.APIKeyPayload, error)
+	ConfigureLendingSystem(ctx context.Context, input customer.ConfigureLendingSystemInput) (*model.LendingSystemPayload, error)
 	SyncCustomerSchedule(ctx context.Context, input schedule.SyncCustomerScheduleInput) (*model.SyncCustomerSchedulePayload, error)
 	BulkSyncCustomerSchedules(ctx context.Context, input schedule.BulkSyncCustomerSchedulesInput) (*model.BulkSyncCustomerSchedulesPayload, error)
 	CreateTaskType(ctx context.Context, input schedule.CreateTaskTypeInput) (*model.TaskTypePayload, error)
-	UpdateTaskType(ctx context.Context, id relay.ID, input schedule.UpdateTaskTypeInput) (*model.TaskTypePayload, error)
+	UpdateTaskType(ctx context.Context, input schedule.UpdateTaskTypeInput) (*model.TaskTypePayload, error)
 	ArchiveTaskType(ctx context.Context, input schedule.ArchiveTaskTypeInput) (*model.TaskTypePayload, error)
-	TightenCallingWindow(ctx context.Context, input schedule.TightenCallingWindowInput) (*model.TightenCallingWindowPayload, error)
-	AddCallingHoliday(ctx context.Context, input schedule.AddCallingHolidayInput) (*model.AddCallingHolidayPayload, error)
+	TightenCallingWindow(ctx context.Context, input schedule.TightenCallingWindowInput) (*model.CallingWindowPayload, error)
+	AddCallingHoliday(ctx context.Context, input schedule.AddCallingHolidayInput) (*model.CallingHolidayPayload, error)
 	ClaimCallTasks(ctx context.Context, input schedule.ClaimCallTasksInput) (*model.ClaimCallTasksPayload, error)
 	ClaimCallTask(ctx context.Context, input schedule.ClaimCallTaskInput) (*model.ClaimCallTaskPayload, error)
 	RenewCallTask(ctx context.Context, input schedule.RenewCallTaskInput) (*model.CallTaskPayload, error)
@@ -61,11 +61,11 @@ type MutationResolver interface {
 	CancelCallTask(ctx context.Context, input schedule.CancelCallTaskInput) (*model.CallTaskPayload, error)
 	RecordCall(ctx context.Context, input schedule.RecordCallInput) (*model.RecordCallPayload, error)
 	AddInconvenientTime(ctx context.Context, input schedule.AddInconvenientTimeInput) (*model.AddInconvenientTimePayload, error)
-	RemoveInconvenientTime(ctx context.Context, input schedule.RemoveInconvenientTimeInput) (*model.RemoveInconvenientTimePayload, error)
-	CreateWebhookEndpoint(ctx context.Context, input webhook.CreateEndpointInput) (*model.CreateWebhookEndpointPayload, error)
-	UpdateWebhookEndpoint(ctx context.Context, id relay.ID, input webhook.UpdateEndpointInput) (*model.WebhookEndpointPayload, error)
-	DeleteWebhookEndpoint(ctx context.Context, input webhook.DeleteEndpointInput) (*model.DeleteWebhookEndpointPayload, error)
-	RotateWebhookSecret(ctx context.Context, input webhook.RotateSecretInput) (*model.RotateWebhookSecretPayload, error)
+	RemoveInconvenientTime(ctx context.Context, input schedule.RemoveInconvenientTimeInput) (*model.DeletePayload, error)
+	CreateWebhookEndpoint(ctx context.Context, input webhook.CreateEndpointInput) (*model.WebhookEndpointPayload, error)
+	UpdateWebhookEndpoint(ctx context.Context, input webhook.UpdateEndpointInput) (*model.WebhookEndpointPayload, error)
+	DeleteWebhookEndpoint(ctx context.Context, input webhook.DeleteEndpointInput) (*model.DeletePayload, error)
+	RotateWebhookSecret(ctx context.Context, input webhook.RotateSecretInput) (*model.WebhookEndpointPayload, error)
 	PingWebhookEndpoint(ctx context.Context, input webhook.PingEndpointInput) (*model.WebhookDeliveryPayload, error)
 	RedeliverWebhook(ctx context.Context, input webhook.RedeliverInput) (*model.WebhookDeliveryPayload, error)
 }
@@ -541,66 +541,42 @@ func (ec *executionContext) field_Mutation_tightenCallingWindow_args(ctx context
 func (ec *executionContext) field_Mutation_updateCustomer_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
-	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "id",
-		func(ctx context.Context, v any) (relay.ID, error) {
-			return ec.unmarshalNID2caseloadᚋinternalᚋrelayᚐID(ctx, v)
-		})
-	if err != nil {
-		return nil, err
-	}
-	args["id"] = arg0
-	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (customer.UpdateInput, error) {
 			return ec.unmarshalNUpdateCustomerInput2caseloadᚋinternalᚋcustomerᚐUpdateInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["input"] = arg1
+	args["input"] = arg0
 	return args, nil
 }
 
 func (ec *executionContext) field_Mutation_updateTaskType_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
-	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "id",
-		func(ctx context.Context, v any) (relay.ID, error) {
-			return ec.unmarshalNID2caseloadᚋinternalᚋrelayᚐID(ctx, v)
-		})
-	if err != nil {
-		return nil, err
-	}
-	args["id"] = arg0
-	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (schedule.UpdateTaskTypeInput, error) {
 			return ec.unmarshalNUpdateTaskTypeInput2caseloadᚋinternalᚋscheduleᚐUpdateTaskTypeInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["input"] = arg1
+	args["input"] = arg0
 	return args, nil
 }
 
 func (ec *executionContext) field_Mutation_updateWebhookEndpoint_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
-	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "id",
-		func(ctx context.Context, v any) (relay.ID, error) {
-			return ec.unmarshalNID2caseloadᚋinternalᚋrelayᚐID(ctx, v)
-		})
-	if err != nil {
-		return nil, err
-	}
-	args["id"] = arg0
-	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (webhook.UpdateEndpointInput, error) {
 			return ec.unmarshalNUpdateWebhookEndpointInput2caseloadᚋinternalᚋwebhookᚐUpdateEndpointInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["input"] = arg1
+	args["input"] = arg0
 	return args, nil
 }
 
@@ -1342,6 +1318,61 @@ func (ec *executionContext) field_Subscription_scheduleChanged_args(ctx context.
 
 // region    **************************** field.gotpl *****************************
 
+func (ec *executionContext) _DeletePayload_deletedId(ctx context.Context, field graphql.CollectedField, obj *model.DeletePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeletePayload_deletedId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DeletedID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *relay.ID) graphql.Marshaler {
+			return ec.marshalOID2ᚖcaseloadᚋinternalᚋrelayᚐID(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DeletePayload_deletedId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DeletePayload", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _DeletePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.DeletePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeletePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*fault.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖcaseloadᚋinternalᚋfaultᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeletePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeletePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_createBulkOperation(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1724,7 +1755,7 @@ func (ec *executionContext) _Mutation_updateCustomer(ctx context.Context, field 
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Mutation().UpdateCustomer(ctx, fc.Args["id"].(relay.ID), fc.Args["input"].(customer.UpdateInput))
+			return ec.Resolvers.Mutation().UpdateCustomer(ctx, fc.Args["input"].(customer.UpdateInput))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -1732,11 +1763,11 @@ func (ec *executionContext) _Mutation_updateCustomer(ctx context.Context, field 
 			directive1 := func(ctx context.Context) (any, error) {
 				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"CUSTOMERS_WRITE"})
 				if err != nil {
-					var zeroVal *model.UpdateCustomerPayload
+					var zeroVal *model.CustomerPayload
 					return zeroVal, err
 				}
 				if ec.Directives.Auth == nil {
-					var zeroVal *model.UpdateCustomerPayload
+					var zeroVal *model.CustomerPayload
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
 				return ec.Directives.Auth(ctx, nil, directive0, requires)
@@ -1745,8 +1776,8 @@ func (ec *executionContext) _Mutation_updateCustomer(ctx context.Context, field 
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *model.UpdateCustomerPayload) graphql.Marshaler {
-			return ec.marshalNUpdateCustomerPayload2ᚖcaseloadᚋgraphᚋmodelᚐUpdateCustomerPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CustomerPayload) graphql.Marshaler {
+			return ec.marshalNCustomerPayload2ᚖcaseloadᚋgraphᚋmodelᚐCustomerPayload(ctx, selections, v)
 		},
 		true,
 		true,
@@ -1759,7 +1790,7 @@ func (ec *executionContext) fieldContext_Mutation_updateCustomer(ctx context.Con
 		IsMethod:   true,
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_UpdateCustomerPayload(ctx, field)
+			return ec.childFields_CustomerPayload(ctx, field)
 		},
 	}
 	defer func() {
@@ -1794,11 +1825,11 @@ func (ec *executionContext) _Mutation_deleteCustomer(ctx context.Context, field 
 			directive1 := func(ctx context.Context) (any, error) {
 				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"CUSTOMERS_WRITE"})
 				if err != nil {
-					var zeroVal *model.DeleteCustomerPayload
+					var zeroVal *model.DeletePayload
 					return zeroVal, err
 				}
 				if ec.Directives.Auth == nil {
-					var zeroVal *model.DeleteCustomerPayload
+					var zeroVal *model.DeletePayload
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
 				return ec.Directives.Auth(ctx, nil, directive0, requires)
@@ -1807,8 +1838,8 @@ func (ec *executionContext) _Mutation_deleteCustomer(ctx context.Context, field 
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *model.DeleteCustomerPayload) graphql.Marshaler {
-			return ec.marshalNDeleteCustomerPayload2ᚖcaseloadᚋgraphᚋmodelᚐDeleteCustomerPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *model.DeletePayload) graphql.Marshaler {
+			return ec.marshalNDeletePayload2ᚖcaseloadᚋgraphᚋmodelᚐDeletePayload(ctx, selections, v)
 		},
 		true,
 		true,
@@ -1821,7 +1852,7 @@ func (ec *executionContext) fieldContext_Mutation_deleteCustomer(ctx context.Con
 		IsMethod:   true,
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_DeleteCustomerPayload(ctx, field)
+			return ec.childFields_DeletePayload(ctx, field)
 		},
 	}
 	defer func() {
@@ -1856,11 +1887,11 @@ func (ec *executionContext) _Mutation_restoreCustomer(ctx context.Context, field
 			directive1 := func(ctx context.Context) (any, error) {
 				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"CUSTOMERS_WRITE"})
 				if err != nil {
-					var zeroVal *model.RestoreCustomerPayload
+					var zeroVal *model.CustomerPayload
 					return zeroVal, err
 				}
 				if ec.Directives.Auth == nil {
-					var zeroVal *model.RestoreCustomerPayload
+					var zeroVal *model.CustomerPayload
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
 				return ec.Directives.Auth(ctx, nil, directive0, requires)
@@ -1869,8 +1900,8 @@ func (ec *executionContext) _Mutation_restoreCustomer(ctx context.Context, field
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *model.RestoreCustomerPayload) graphql.Marshaler {
-			return ec.marshalNRestoreCustomerPayload2ᚖcaseloadᚋgraphᚋmodelᚐRestoreCustomerPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CustomerPayload) graphql.Marshaler {
+			return ec.marshalNCustomerPayload2ᚖcaseloadᚋgraphᚋmodelᚐCustomerPayload(ctx, selections, v)
 		},
 		true,
 		true,
@@ -1883,7 +1914,7 @@ func (ec *executionContext) fieldContext_Mutation_restoreCustomer(ctx context.Co
 		IsMethod:   true,
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_RestoreCustomerPayload(ctx, field)
+			return ec.childFields_CustomerPayload(ctx, field)
 		},
 	}
 	defer func() {
@@ -1980,11 +2011,11 @@ func (ec *executionContext) _Mutation_createApiKey(ctx context.Context, field gr
 			directive1 := func(ctx context.Context) (any, error) {
 				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"API_KEYS_WRITE"})
 				if err != nil {
-					var zeroVal *model.CreateAPIKeyPayload
+					var zeroVal *model.APIKeyPayload
 					return zeroVal, err
 				}
 				if ec.Directives.Auth == nil {
-					var zeroVal *model.CreateAPIKeyPayload
+					var zeroVal *model.APIKeyPayload
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
 				return ec.Directives.Auth(ctx, nil, directive0, requires)
@@ -1993,8 +2024,8 @@ func (ec *executionContext) _Mutation_createApiKey(ctx context.Context, field gr
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *model.CreateAPIKeyPayload) graphql.Marshaler {
-			return ec.marshalNCreateApiKeyPayload2ᚖcaseloadᚋgraphᚋmodelᚐCreateAPIKeyPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *model.APIKeyPayload) graphql.Marshaler {
+			return ec.marshalNApiKeyPayload2ᚖcaseloadᚋgraphᚋmodelᚐAPIKeyPayload(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2007,7 +2038,7 @@ func (ec *executionContext) fieldContext_Mutation_createApiKey(ctx context.Conte
 		IsMethod:   true,
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_CreateApiKeyPayload(ctx, field)
+			return ec.childFields_ApiKeyPayload(ctx, field)
 		},
 	}
 	defer func() {
@@ -2042,11 +2073,11 @@ func (ec *executionContext) _Mutation_revokeApiKey(ctx context.Context, field gr
 			directive1 := func(ctx context.Context) (any, error) {
 				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"API_KEYS_WRITE"})
 				if err != nil {
-					var zeroVal *model.RevokeAPIKeyPayload
+					var zeroVal *model.APIKeyPayload
 					return zeroVal, err
 				}
 				if ec.Directives.Auth == nil {
-					var zeroVal *model.RevokeAPIKeyPayload
+					var zeroVal *model.APIKeyPayload
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
 				return ec.Directives.Auth(ctx, nil, directive0, requires)
@@ -2055,8 +2086,8 @@ func (ec *executionContext) _Mutation_revokeApiKey(ctx context.Context, field gr
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *model.RevokeAPIKeyPayload) graphql.Marshaler {
-			return ec.marshalNRevokeApiKeyPayload2ᚖcaseloadᚋgraphᚋmodelᚐRevokeAPIKeyPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *model.APIKeyPayload) graphql.Marshaler {
+			return ec.marshalNApiKeyPayload2ᚖcaseloadᚋgraphᚋmodelᚐAPIKeyPayload(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2069,7 +2100,7 @@ func (ec *executionContext) fieldContext_Mutation_revokeApiKey(ctx context.Conte
 		IsMethod:   true,
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_RevokeApiKeyPayload(ctx, field)
+			return ec.childFields_ApiKeyPayload(ctx, field)
 		},
 	}
 	defer func() {
@@ -2104,11 +2135,11 @@ func (ec *executionContext) _Mutation_configureLendingSystem(ctx context.Context
 			directive1 := func(ctx context.Context) (any, error) {
 				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"LENDING_WRITE"})
 				if err != nil {
-					var zeroVal *model.ConfigureLendingSystemPayload
+					var zeroVal *model.LendingSystemPayload
 					return zeroVal, err
 				}
 				if ec.Directives.Auth == nil {
-					var zeroVal *model.ConfigureLendingSystemPayload
+					var zeroVal *model.LendingSystemPayload
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
 				return ec.Directives.Auth(ctx, nil, directive0, requires)
@@ -2117,8 +2148,8 @@ func (ec *executionContext) _Mutation_configureLendingSystem(ctx context.Context
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *model.ConfigureLendingSystemPayload) graphql.Marshaler {
-			return ec.marshalNConfigureLendingSystemPayload2ᚖcaseloadᚋgraphᚋmodelᚐConfigureLendingSystemPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *model.LendingSystemPayload) graphql.Marshaler {
+			return ec.marshalNLendingSystemPayload2ᚖcaseloadᚋgraphᚋmodelᚐLendingSystemPayload(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2131,7 +2162,7 @@ func (ec *executionContext) fieldContext_Mutation_configureLendingSystem(ctx con
 		IsMethod:   true,
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_ConfigureLendingSystemPayload(ctx, field)
+			return ec.childFields_LendingSystemPayload(ctx, field)
 		},
 	}
 	defer func() {
@@ -2288,7 +2319,7 @@ func (ec *executionContext) _Mutation_createTaskType(ctx context.Context, field 
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"TASK_TYPES_WRITE"})
+				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"SETTINGS_WRITE"})
 				if err != nil {
 					var zeroVal *model.TaskTypePayload
 					return zeroVal, err
@@ -2344,13 +2375,13 @@ func (ec *executionContext) _Mutation_updateTaskType(ctx context.Context, field 
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Mutation().UpdateTaskType(ctx, fc.Args["id"].(relay.ID), fc.Args["input"].(schedule.UpdateTaskTypeInput))
+			return ec.Resolvers.Mutation().UpdateTaskType(ctx, fc.Args["input"].(schedule.UpdateTaskTypeInput))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"TASK_TYPES_WRITE"})
+				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"SETTINGS_WRITE"})
 				if err != nil {
 					var zeroVal *model.TaskTypePayload
 					return zeroVal, err
@@ -2412,7 +2443,7 @@ func (ec *executionContext) _Mutation_archiveTaskType(ctx context.Context, field
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"TASK_TYPES_WRITE"})
+				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"SETTINGS_WRITE"})
 				if err != nil {
 					var zeroVal *model.TaskTypePayload
 					return zeroVal, err
@@ -2474,13 +2505,13 @@ func (ec *executionContext) _Mutation_tightenCallingWindow(ctx context.Context, 
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"TASK_TYPES_WRITE"})
+				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"SETTINGS_WRITE"})
 				if err != nil {
-					var zeroVal *model.TightenCallingWindowPayload
+					var zeroVal *model.CallingWindowPayload
 					return zeroVal, err
 				}
 				if ec.Directives.Auth == nil {
-					var zeroVal *model.TightenCallingWindowPayload
+					var zeroVal *model.CallingWindowPayload
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
 				return ec.Directives.Auth(ctx, nil, directive0, requires)
@@ -2489,8 +2520,8 @@ func (ec *executionContext) _Mutation_tightenCallingWindow(ctx context.Context, 
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *model.TightenCallingWindowPayload) graphql.Marshaler {
-			return ec.marshalNTightenCallingWindowPayload2ᚖcaseloadᚋgraphᚋmodelᚐTightenCallingWindowPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CallingWindowPayload) graphql.Marshaler {
+			return ec.marshalNCallingWindowPayload2ᚖcaseloadᚋgraphᚋmodelᚐCallingWindowPayload(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2503,7 +2534,7 @@ func (ec *executionContext) fieldContext_Mutation_tightenCallingWindow(ctx conte
 		IsMethod:   true,
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_TightenCallingWindowPayload(ctx, field)
+			return ec.childFields_CallingWindowPayload(ctx, field)
 		},
 	}
 	defer func() {
@@ -2536,13 +2567,13 @@ func (ec *executionContext) _Mutation_addCallingHoliday(ctx context.Context, fie
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"TASK_TYPES_WRITE"})
+				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"SETTINGS_WRITE"})
 				if err != nil {
-					var zeroVal *model.AddCallingHolidayPayload
+					var zeroVal *model.CallingHolidayPayload
 					return zeroVal, err
 				}
 				if ec.Directives.Auth == nil {
-					var zeroVal *model.AddCallingHolidayPayload
+					var zeroVal *model.CallingHolidayPayload
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
 				return ec.Directives.Auth(ctx, nil, directive0, requires)
@@ -2551,8 +2582,8 @@ func (ec *executionContext) _Mutation_addCallingHoliday(ctx context.Context, fie
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *model.AddCallingHolidayPayload) graphql.Marshaler {
-			return ec.marshalNAddCallingHolidayPayload2ᚖcaseloadᚋgraphᚋmodelᚐAddCallingHolidayPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CallingHolidayPayload) graphql.Marshaler {
+			return ec.marshalNCallingHolidayPayload2ᚖcaseloadᚋgraphᚋmodelᚐCallingHolidayPayload(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2565,7 +2596,7 @@ func (ec *executionContext) fieldContext_Mutation_addCallingHoliday(ctx context.
 		IsMethod:   true,
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_AddCallingHolidayPayload(ctx, field)
+			return ec.childFields_CallingHolidayPayload(ctx, field)
 		},
 	}
 	defer func() {
@@ -3034,11 +3065,11 @@ func (ec *executionContext) _Mutation_removeInconvenientTime(ctx context.Context
 			directive1 := func(ctx context.Context) (any, error) {
 				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"SCHEDULES_WRITE"})
 				if err != nil {
-					var zeroVal *model.RemoveInconvenientTimePayload
+					var zeroVal *model.DeletePayload
 					return zeroVal, err
 				}
 				if ec.Directives.Auth == nil {
-					var zeroVal *model.RemoveInconvenientTimePayload
+					var zeroVal *model.DeletePayload
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
 				return ec.Directives.Auth(ctx, nil, directive0, requires)
@@ -3047,8 +3078,8 @@ func (ec *executionContext) _Mutation_removeInconvenientTime(ctx context.Context
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *model.RemoveInconvenientTimePayload) graphql.Marshaler {
-			return ec.marshalNRemoveInconvenientTimePayload2ᚖcaseloadᚋgraphᚋmodelᚐRemoveInconvenientTimePayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *model.DeletePayload) graphql.Marshaler {
+			return ec.marshalNDeletePayload2ᚖcaseloadᚋgraphᚋmodelᚐDeletePayload(ctx, selections, v)
 		},
 		true,
 		true,
@@ -3061,7 +3092,7 @@ func (ec *executionContext) fieldContext_Mutation_removeInconvenientTime(ctx con
 		IsMethod:   true,
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_RemoveInconvenientTimePayload(ctx, field)
+			return ec.childFields_DeletePayload(ctx, field)
 		},
 	}
 	defer func() {
@@ -3096,11 +3127,11 @@ func (ec *executionContext) _Mutation_createWebhookEndpoint(ctx context.Context,
 			directive1 := func(ctx context.Context) (any, error) {
 				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"WEBHOOKS_WRITE"})
 				if err != nil {
-					var zeroVal *model.CreateWebhookEndpointPayload
+					var zeroVal *model.WebhookEndpointPayload
 					return zeroVal, err
 				}
 				if ec.Directives.Auth == nil {
-					var zeroVal *model.CreateWebhookEndpointPayload
+					var zeroVal *model.WebhookEndpointPayload
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
 				return ec.Directives.Auth(ctx, nil, directive0, requires)
@@ -3109,8 +3140,8 @@ func (ec *executionContext) _Mutation_createWebhookEndpoint(ctx context.Context,
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *model.CreateWebhookEndpointPayload) graphql.Marshaler {
-			return ec.marshalNCreateWebhookEndpointPayload2ᚖcaseloadᚋgraphᚋmodelᚐCreateWebhookEndpointPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *model.WebhookEndpointPayload) graphql.Marshaler {
+			return ec.marshalNWebhookEndpointPayload2ᚖcaseloadᚋgraphᚋmodelᚐWebhookEndpointPayload(ctx, selections, v)
 		},
 		true,
 		true,
@@ -3123,7 +3154,7 @@ func (ec *executionContext) fieldContext_Mutation_createWebhookEndpoint(ctx cont
 		IsMethod:   true,
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_CreateWebhookEndpointPayload(ctx, field)
+			return ec.childFields_WebhookEndpointPayload(ctx, field)
 		},
 	}
 	defer func() {
@@ -3150,7 +3181,7 @@ func (ec *executionContext) _Mutation_updateWebhookEndpoint(ctx context.Context,
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Mutation().UpdateWebhookEndpoint(ctx, fc.Args["id"].(relay.ID), fc.Args["input"].(webhook.UpdateEndpointInput))
+			return ec.Resolvers.Mutation().UpdateWebhookEndpoint(ctx, fc.Args["input"].(webhook.UpdateEndpointInput))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -3220,11 +3251,11 @@ func (ec *executionContext) _Mutation_deleteWebhookEndpoint(ctx context.Context,
 			directive1 := func(ctx context.Context) (any, error) {
 				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"WEBHOOKS_WRITE"})
 				if err != nil {
-					var zeroVal *model.DeleteWebhookEndpointPayload
+					var zeroVal *model.DeletePayload
 					return zeroVal, err
 				}
 				if ec.Directives.Auth == nil {
-					var zeroVal *model.DeleteWebhookEndpointPayload
+					var zeroVal *model.DeletePayload
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
 				return ec.Directives.Auth(ctx, nil, directive0, requires)
@@ -3233,8 +3264,8 @@ func (ec *executionContext) _Mutation_deleteWebhookEndpoint(ctx context.Context,
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *model.DeleteWebhookEndpointPayload) graphql.Marshaler {
-			return ec.marshalNDeleteWebhookEndpointPayload2ᚖcaseloadᚋgraphᚋmodelᚐDeleteWebhookEndpointPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *model.DeletePayload) graphql.Marshaler {
+			return ec.marshalNDeletePayload2ᚖcaseloadᚋgraphᚋmodelᚐDeletePayload(ctx, selections, v)
 		},
 		true,
 		true,
@@ -3247,7 +3278,7 @@ func (ec *executionContext) fieldContext_Mutation_deleteWebhookEndpoint(ctx cont
 		IsMethod:   true,
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_DeleteWebhookEndpointPayload(ctx, field)
+			return ec.childFields_DeletePayload(ctx, field)
 		},
 	}
 	defer func() {
@@ -3282,11 +3313,11 @@ func (ec *executionContext) _Mutation_rotateWebhookSecret(ctx context.Context, f
 			directive1 := func(ctx context.Context) (any, error) {
 				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"WEBHOOKS_WRITE"})
 				if err != nil {
-					var zeroVal *model.RotateWebhookSecretPayload
+					var zeroVal *model.WebhookEndpointPayload
 					return zeroVal, err
 				}
 				if ec.Directives.Auth == nil {
-					var zeroVal *model.RotateWebhookSecretPayload
+					var zeroVal *model.WebhookEndpointPayload
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
 				return ec.Directives.Auth(ctx, nil, directive0, requires)
@@ -3295,8 +3326,8 @@ func (ec *executionContext) _Mutation_rotateWebhookSecret(ctx context.Context, f
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *model.RotateWebhookSecretPayload) graphql.Marshaler {
-			return ec.marshalNRotateWebhookSecretPayload2ᚖcaseloadᚋgraphᚋmodelᚐRotateWebhookSecretPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *model.WebhookEndpointPayload) graphql.Marshaler {
+			return ec.marshalNWebhookEndpointPayload2ᚖcaseloadᚋgraphᚋmodelᚐWebhookEndpointPayload(ctx, selections, v)
 		},
 		true,
 		true,
@@ -3309,7 +3340,7 @@ func (ec *executionContext) fieldContext_Mutation_rotateWebhookSecret(ctx contex
 		IsMethod:   true,
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_RotateWebhookSecretPayload(ctx, field)
+			return ec.childFields_WebhookEndpointPayload(ctx, field)
 		},
 	}
 	defer func() {
@@ -4340,7 +4371,7 @@ func (ec *executionContext) _Query_taskType(ctx context.Context, field graphql.C
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"SCHEDULES_READ"})
+				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"SETTINGS_READ"})
 				if err != nil {
 					var zeroVal *schedule.TaskType
 					return zeroVal, err
@@ -4402,7 +4433,7 @@ func (ec *executionContext) _Query_taskTypes(ctx context.Context, field graphql.
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"SCHEDULES_READ"})
+				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"SETTINGS_READ"})
 				if err != nil {
 					var zeroVal *relay.Connection[*schedule.TaskType]
 					return zeroVal, err
@@ -4712,7 +4743,7 @@ func (ec *executionContext) _Query_callingWindows(ctx context.Context, field gra
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"SCHEDULES_READ"})
+				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"SETTINGS_READ"})
 				if err != nil {
 					var zeroVal []*schedule.CallingWindow
 					return zeroVal, err
@@ -4774,7 +4805,7 @@ func (ec *executionContext) _Query_callingHolidays(ctx context.Context, field gr
 			directive0 := next
 
 			directive1 := func(ctx context.Context) (any, error) {
-				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"SCHEDULES_READ"})
+				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"SETTINGS_READ"})
 				if err != nil {
 					var zeroVal []*schedule.CallingHoliday
 					return zeroVal, err
@@ -5664,6 +5695,49 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 // endregion ************************** interface.gotpl ***************************
 
 // region    **************************** object.gotpl ****************************
+
+var deletePayloadImplementors = []string{"DeletePayload"}
+
+func (ec *executionContext) _DeletePayload(ctx context.Context, sel ast.SelectionSet, obj *model.DeletePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, deletePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DeletePayload")
+		case "deletedId":
+			out.Values[i] = ec._DeletePayload_deletedId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._DeletePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
 
 var mutationImplementors = []string{"Mutation"}
 
@@ -6669,6 +6743,20 @@ func (ec *executionContext) marshalNBulkErrorPolicy2caseloadᚋinternalᚋbatch�
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) marshalNDeletePayload2caseloadᚋgraphᚋmodelᚐDeletePayload(ctx context.Context, sel ast.SelectionSet, v model.DeletePayload) graphql.Marshaler {
+	return ec._DeletePayload(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNDeletePayload2ᚖcaseloadᚋgraphᚋmodelᚐDeletePayload(ctx context.Context, sel ast.SelectionSet, v *model.DeletePayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DeletePayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNNode2ᚕcaseloadᚋinternalᚋrelayᚐNode(ctx context.Context, sel ast.SelectionSet, v []relay.Node) graphql.Marshaler {

@@ -1253,21 +1253,19 @@ type RevealPiiPayload {
   ): CreateCustomersPayload! @auth(requires: [CUSTOMERS_WRITE])
   "Changes one customer. Absent fields stay, null clears; an empty input writes nothing."
   updateCustomer(
-    "Which one."
-    id: ID!
-    "What changes."
+    "Which one, and what changes."
     input: UpdateCustomerInput!
-  ): UpdateCustomerPayload! @auth(requires: [CUSTOMERS_WRITE])
+  ): CustomerPayload! @auth(requires: [CUSTOMERS_WRITE])
   "Deletes a customer: it is left out of lists, its planned calls are cancelled, and it can be restored. Safe to repeat."
   deleteCustomer(
     "Which one, and why."
     input: DeleteCustomerInput!
-  ): DeleteCustomerPayload! @auth(requires: [CUSTOMERS_WRITE])
+  ): DeletePayload! @auth(requires: [CUSTOMERS_WRITE])
   "Restores a deleted customer. Calls are planned again by the next sync. Safe to repeat."
   restoreCustomer(
     "Which one."
     input: RestoreCustomerInput!
-  ): RestoreCustomerPayload! @auth(requires: [CUSTOMERS_WRITE])
+  ): CustomerPayload! @auth(requires: [CUSTOMERS_WRITE])
   """
   Merges duplicates into one customer. The survivor keeps its own values and gets those that it lacks, the first duplicate's first; a mark that one of
   them must not be contacted is the survivor's too. Identifiers, children, accounts, cards, loans, calls and inconvenient times become the survivor's;
@@ -1574,6 +1572,8 @@ type CreateCustomerResult {
 
 "What updateCustomer changes. Absent fields stay, null clears where a value may be missing."
 input UpdateCustomerInput {
+  "The customer's id."
+  id: ID!
   "The version that was read; when the customer has changed since, nothing is written and the error is STALE_VERSION."
   expectedVersion: Int
   "The organization's own reference, 1 to 255 characters, unique in the organization. As all ids of other systems here, never the number of a card."
@@ -1780,9 +1780,9 @@ input UpdateCustomerAgentInput {
   npn: Int
 }
 
-"What updateCustomer answers."
-type UpdateCustomerPayload {
-  "The customer as it is now; null when nothing was written because of errors."
+"What the mutations of one customer answer."
+type CustomerPayload {
+  "The customer as it is now; null when nothing was written."
   customer: Customer
   "What was wrong; empty when it worked."
   userErrors: [UserError!]!
@@ -1798,26 +1798,10 @@ input DeleteCustomerInput {
   expectedVersion: Int
 }
 
-"What deleteCustomer answers."
-type DeleteCustomerPayload {
-  "The customer as it is now."
-  customer: Customer
-  "What was wrong; empty when it worked."
-  userErrors: [UserError!]!
-}
-
 "What restoreCustomer needs."
 input RestoreCustomerInput {
   "Which customer."
   id: ID!
-}
-
-"What restoreCustomer answers."
-type RestoreCustomerPayload {
-  "The customer as it is now."
-  customer: Customer
-  "What was wrong; empty when it worked."
-  userErrors: [UserError!]!
 }
 
 "What mergeCustomers needs."
@@ -2159,12 +2143,12 @@ extend type Mutation {
   createApiKey(
     "The key's name, scopes and expiry."
     input: CreateApiKeyInput!
-  ): CreateApiKeyPayload! @auth(requires: [API_KEYS_WRITE])
+  ): ApiKeyPayload! @auth(requires: [API_KEYS_WRITE])
   "Revokes an API key at once, on every server process; its open subscriptions end. Safe to repeat."
   revokeApiKey(
     "Which key."
     input: RevokeApiKeyInput!
-  ): RevokeApiKeyPayload! @auth(requires: [API_KEYS_WRITE])
+  ): ApiKeyPayload! @auth(requires: [API_KEYS_WRITE])
 }
 
 "Who is asking."
@@ -2203,14 +2187,12 @@ enum Scope {
   PII_READ
   "Reveal one full social security number at a time, with a reason that is audited."
   PII_REVEAL
-  "Read task types, schedules, call tasks and calling rules."
+  "Read schedules, call tasks and whether a call is allowed."
   SCHEDULES_READ
   "Sync schedules and cancel call tasks."
   SCHEDULES_WRITE
   "Claim, renew and complete call tasks: the dialer's scope."
   TASKS_DIAL
-  "Create and change task types, and tighten calling windows and holidays."
-  TASK_TYPES_WRITE
   "Remove a do-not-call mark."
   DO_NOT_CALL_REMOVE
   "Override the presumptions of Regulation F for one call, with a reason that is audited."
@@ -2219,6 +2201,10 @@ enum Scope {
   LENDING_READ
   "Configure the lending system."
   LENDING_WRITE
+  "Read the organization's settings: task types, calling windows and holidays."
+  SETTINGS_READ
+  "Change the organization's settings: create and change task types, tighten calling windows, add holidays."
+  SETTINGS_WRITE
   "List, create and revoke API keys."
   API_KEYS_WRITE
   "Read the audit log."
@@ -2279,11 +2265,11 @@ input CreateApiKeyInput {
   expiresAt: DateTime
 }
 
-"What createApiKey answers."
-type CreateApiKeyPayload {
-  "The key's record."
+"What the mutations of API keys answer."
+type ApiKeyPayload {
+  "The key's record as it is now; null when nothing was written."
   apiKey: ApiKey
-  "The key itself, to be sent in the X-API-Key header. Shown this once."
+  "The key itself, to be sent in the X-API-Key header. Only createApiKey answers it, this once; otherwise null."
   key: String
   "What was wrong; empty when it worked."
   userErrors: [UserError!]!
@@ -2293,14 +2279,6 @@ type CreateApiKeyPayload {
 input RevokeApiKeyInput {
   "The key's id."
   id: ID!
-}
-
-"What revokeApiKey answers."
-type RevokeApiKeyPayload {
-  "The key's record."
-  apiKey: ApiKey
-  "What was wrong; empty when it worked."
-  userErrors: [UserError!]!
 }
 
 "One thing that was done, by whom and when. Entries are never changed or deleted."
@@ -2355,7 +2333,7 @@ extend type Mutation {
   configureLendingSystem(
     "Where it is and how to open it."
     input: ConfigureLendingSystemInput!
-  ): ConfigureLendingSystemPayload! @auth(requires: [LENDING_WRITE])
+  ): LendingSystemPayload! @auth(requires: [LENDING_WRITE])
 }
 
 "The organization's own lending system: the source of missing customer data and of loans."
@@ -2385,7 +2363,7 @@ input ConfigureLendingSystemInput {
 }
 
 "What configureLendingSystem answers."
-type ConfigureLendingSystemPayload {
+type LendingSystemPayload {
   "The lending system."
   lendingSystem: LendingSystem
   "What was wrong; empty when it worked."
@@ -2496,6 +2474,14 @@ type UserError {
   path: [String!]!
 }
 
+"What mutations that delete something answer."
+type DeletePayload {
+  "The id of what is gone; null when nothing was deleted."
+  deletedId: ID
+  "What was wrong; empty when it worked."
+  userErrors: [UserError!]!
+}
+
 "The kinds of user errors. New kinds may be added: treat an unknown one as INVALID."
 enum UserErrorCode {
   "The value is required and was not sent, nor stored before."
@@ -2571,19 +2557,19 @@ scalar DateTime @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc3339")
 scalar Date @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc3339#section-5.6")
 
 "A time on the wall clock without a day or zone, such as 08:30. It has hours and minutes, 00:00 to 23:59."
-scalar LocalTime
+scalar LocalTime @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc3339#section-5.6")
 
 "A number with decimals as a string, such as \"1250.75\", so that no digit is lost. Money is always a Decimal."
-scalar Decimal
+scalar Decimal @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc8259#section-6")
 
 "Any JSON value, at most 64 KiB."
-scalar JSON
+scalar JSON @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc8259")
 
 "A whole number of up to 64 bits. Input may be a number or a string of digits; answers are strings."
-scalar Int64
+scalar Int64 @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc8259#section-6")
 
 "The id of something in another system: a string or a whole number, kept as text, 1 to 255 characters."
-scalar SourceId
+scalar SourceId @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc8259#section-7")
 
 """
 A file that comes as a part of a multipart request (docs/uploads.md); in the JSON of the request its variable is
@@ -2598,7 +2584,7 @@ scalar Upload @specifiedBy(url: "https://github.com/jaydenseric/graphql-multipar
     id: ID
     "The name that integrators send as taskType."
     name: String
-  ): TaskType @auth(requires: [SCHEDULES_READ])
+  ): TaskType @auth(requires: [SETTINGS_READ])
   "The organization's task types, oldest first."
   taskTypes(
     "How many rows from the beginning, 1 to 100; 15 when nothing is given."
@@ -2611,7 +2597,7 @@ scalar Upload @specifiedBy(url: "https://github.com/jaydenseric/graphql-multipar
     before: String
     "Whether archived ones are listed too; false when absent."
     includeArchived: Boolean
-  ): TaskTypeConnection @auth(requires: [SCHEDULES_READ])
+  ): TaskTypeConnection @auth(requires: [SETTINGS_READ])
   "All call schedules of the organization, oldest first."
   schedules(
     "How many rows from the beginning, 1 to 100; 15 when nothing is given."
@@ -2652,7 +2638,7 @@ scalar Upload @specifiedBy(url: "https://github.com/jaydenseric/graphql-multipar
   callingWindows(
     "Only this state, a two-letter code."
     state: String
-  ): [CallingWindow!] @auth(requires: [SCHEDULES_READ])
+  ): [CallingWindow!] @auth(requires: [SETTINGS_READ])
   "The days that count as holidays, federal and of the states, with the organization's own."
   callingHolidays(
     "Only this state, a two-letter code; federal holidays are always included."
@@ -2661,7 +2647,7 @@ scalar Upload @specifiedBy(url: "https://github.com/jaydenseric/graphql-multipar
     from: Date
     "Up to this day; one year after from when absent. At most five years after it."
     to: Date
-  ): [CallingHoliday!] @auth(requires: [SCHEDULES_READ])
+  ): [CallingHoliday!] @auth(requires: [SETTINGS_READ])
 }
 
 extend type Mutation {
@@ -2682,29 +2668,27 @@ extend type Mutation {
   createTaskType(
     "Its name and rules."
     input: CreateTaskTypeInput!
-  ): TaskTypePayload! @auth(requires: [TASK_TYPES_WRITE])
+  ): TaskTypePayload! @auth(requires: [SETTINGS_WRITE])
   "Changes a task type. Plans that exist stay as they are until the next sync; calls are checked by the new rules at once."
   updateTaskType(
-    "Which one."
-    id: ID!
-    "What changes; absent fields stay."
+    "Which one, and what changes; absent fields stay."
     input: UpdateTaskTypeInput!
-  ): TaskTypePayload! @auth(requires: [TASK_TYPES_WRITE])
+  ): TaskTypePayload! @auth(requires: [SETTINGS_WRITE])
   "Archives a task type: it can no longer be synced, and its pending tasks are not given out. Safe to repeat."
   archiveTaskType(
     "Which one."
     input: ArchiveTaskTypeInput!
-  ): TaskTypePayload! @auth(requires: [TASK_TYPES_WRITE])
+  ): TaskTypePayload! @auth(requires: [SETTINGS_WRITE])
   "Tightens the hours of a state for this organization. The law is intersected with it, so it can only take time away."
   tightenCallingWindow(
     "The state, the day and the hours."
     input: TightenCallingWindowInput!
-  ): TightenCallingWindowPayload! @auth(requires: [TASK_TYPES_WRITE])
+  ): CallingWindowPayload! @auth(requires: [SETTINGS_WRITE])
   "Adds a day on which this organization treats a state, or all states, as on a holiday. Safe to repeat."
   addCallingHoliday(
     "The day."
     input: AddCallingHolidayInput!
-  ): AddCallingHolidayPayload! @auth(requires: [TASK_TYPES_WRITE])
+  ): CallingHolidayPayload! @auth(requires: [SETTINGS_WRITE])
   """
   Gives the dialer up to 100 due tasks under a lease, most urgent first. Every rule is checked again at this moment:
   a task that may not be called now is skipped, moved, or waits. Two dialers never get the same task.
@@ -2751,7 +2735,7 @@ extend type Mutation {
   removeInconvenientTime(
     "Which one."
     input: RemoveInconvenientTimeInput!
-  ): RemoveInconvenientTimePayload! @auth(requires: [SCHEDULES_WRITE])
+  ): DeletePayload! @auth(requires: [SCHEDULES_WRITE])
 }
 
 extend type Subscription {
@@ -2889,7 +2873,7 @@ type TaskType implements Node {
     before: String
     "Only schedules that fit."
     filter: ScheduleFilter
-  ): ScheduleConnection!
+  ): ScheduleConnection @auth(requires: [SCHEDULES_READ])
 }
 
 "What a call is for."
@@ -2973,7 +2957,7 @@ type Schedule implements Node {
   "The customer."
   customer: Customer @auth(requires: [CUSTOMERS_READ])
   "The task type."
-  taskType: TaskType
+  taskType: TaskType @auth(requires: [SETTINGS_READ])
   "The loan that the calls are about, if one is known."
   loan: Loan @auth(requires: [CUSTOMERS_READ])
   "The tasks of all its plans, by due time."
@@ -3050,7 +3034,7 @@ type CallTask implements Node {
   "The schedule."
   schedule: Schedule
   "The task type."
-  taskType: TaskType
+  taskType: TaskType @auth(requires: [SETTINGS_READ])
   "The loan that the call is about, if one is known."
   loan: Loan @auth(requires: [CUSTOMERS_READ])
 }
@@ -3413,7 +3397,7 @@ type SyncCustomerSchedulePayload {
   "The schedule that was made; null when none was."
   schedule: Schedule
   "The task type that was asked for."
-  taskType: TaskType
+  taskType: TaskType @auth(requires: [SETTINGS_READ])
   "Whether a new plan was made: the customer has a valid time zone and phone and may be called."
   scheduleCreated: Boolean!
   "Why no plan was made although the customer was written; null when one was."
@@ -3530,6 +3514,8 @@ input CreateTaskTypeInput {
 
 "What changes about a task type. Absent fields stay; only description may be null."
 input UpdateTaskTypeInput {
+  "The task type's id."
+  id: ID!
   "The version that was read; when given and the task type moved on, nothing is written."
   expectedVersion: Int
   "What it is for, at most 1,000 characters."
@@ -3605,9 +3591,9 @@ input TightenCallingWindowInput {
 }
 
 "What tightenCallingWindow answers."
-type TightenCallingWindowPayload {
+type CallingWindowPayload {
   "The organization's own window."
-  window: CallingWindow
+  callingWindow: CallingWindow
   "What was wrong; empty when it worked."
   userErrors: [UserError!]!
 }
@@ -3625,9 +3611,9 @@ input AddCallingHolidayInput {
 }
 
 "What addCallingHoliday answers."
-type AddCallingHolidayPayload {
+type CallingHolidayPayload {
   "The holiday."
-  holiday: CallingHoliday
+  callingHoliday: CallingHoliday
   "What was wrong; empty when it worked."
   userErrors: [UserError!]!
 }
@@ -3810,14 +3796,6 @@ input RemoveInconvenientTimeInput {
   id: ID!
 }
 
-"What removeInconvenientTime answers."
-type RemoveInconvenientTimePayload {
-  "The customer."
-  customer: Customer @auth(requires: [CUSTOMERS_READ])
-  "What was wrong; empty when it worked."
-  userErrors: [UserError!]!
-}
-
 "Narrows a list of schedules. All that is given must hold."
 input ScheduleFilter {
   "Whether it is in force."
@@ -3913,27 +3891,25 @@ extend type Mutation {
   createWebhookEndpoint(
     "Where to, and which events."
     input: CreateWebhookEndpointInput!
-  ): CreateWebhookEndpointPayload! @auth(requires: [WEBHOOKS_WRITE])
+  ): WebhookEndpointPayload! @auth(requires: [WEBHOOKS_WRITE])
   """
   Changes a webhook endpoint. Enabling it or giving it another URL makes past failures forgotten. What is pending when it is
   disabled fails, and events that happen meanwhile are not kept for it.
   """
   updateWebhookEndpoint(
-    "Which one."
-    id: ID!
-    "What changes; absent fields stay."
+    "Which one, and what changes; absent fields stay."
     input: UpdateWebhookEndpointInput!
   ): WebhookEndpointPayload! @auth(requires: [WEBHOOKS_WRITE])
   "Deletes a webhook endpoint and its secrets at once, and its deliveries soon after."
   deleteWebhookEndpoint(
     "Which one."
     input: DeleteWebhookEndpointInput!
-  ): DeleteWebhookEndpointPayload! @auth(requires: [WEBHOOKS_WRITE])
+  ): DeletePayload! @auth(requires: [WEBHOOKS_WRITE])
   "Gives a webhook endpoint a new secret, shown this once. The old one goes on signing beside it for the overlap; one that was already the older of two ends at once."
   rotateWebhookSecret(
     "Which one, and for how long both sign."
     input: RotateWebhookSecretInput!
-  ): RotateWebhookSecretPayload! @auth(requires: [WEBHOOKS_WRITE])
+  ): WebhookEndpointPayload! @auth(requires: [WEBHOOKS_WRITE])
   "Sends a test event to an enabled webhook endpoint, whatever events it wants. How it went is seen in the delivery."
   pingWebhookEndpoint(
     "Which one."
@@ -4091,18 +4067,10 @@ input CreateWebhookEndpointInput {
   isEnabled: Boolean
 }
 
-"What createWebhookEndpoint answers."
-type CreateWebhookEndpointPayload {
-  "The endpoint."
-  webhookEndpoint: WebhookEndpoint
-  "Its secret, whsec_…, by which signatures are checked. Shown this once."
-  secret: String
-  "What was wrong; empty when it worked."
-  userErrors: [UserError!]!
-}
-
 "What updateWebhookEndpoint changes; absent fields stay."
 input UpdateWebhookEndpointInput {
+  "The endpoint's id."
+  id: ID!
   "Where deliveries are sent."
   url: String
   "What it is for; null clears."
@@ -4115,10 +4083,12 @@ input UpdateWebhookEndpointInput {
   expectedVersion: Int
 }
 
-"What updateWebhookEndpoint answers."
+"What the mutations of webhook endpoints answer."
 type WebhookEndpointPayload {
-  "The endpoint."
+  "The endpoint as it is now; null when nothing was written."
   webhookEndpoint: WebhookEndpoint
+  "Its new secret, whsec_…, by which signatures are checked. Only createWebhookEndpoint and rotateWebhookSecret answer it, this once; otherwise null."
+  secret: String
   "What was wrong; empty when it worked."
   userErrors: [UserError!]!
 }
@@ -4129,30 +4099,12 @@ input DeleteWebhookEndpointInput {
   id: ID!
 }
 
-"What deleteWebhookEndpoint answers."
-type DeleteWebhookEndpointPayload {
-  "The id of the endpoint that is gone."
-  deletedWebhookEndpointId: ID
-  "What was wrong; empty when it worked."
-  userErrors: [UserError!]!
-}
-
 "What rotateWebhookSecret needs."
 input RotateWebhookSecretInput {
   "The endpoint's id."
   id: ID!
   "For how many hours the old secret goes on signing, 0 to 72; 24 when absent or null."
   overlapHours: Int
-}
-
-"What rotateWebhookSecret answers."
-type RotateWebhookSecretPayload {
-  "The endpoint."
-  webhookEndpoint: WebhookEndpoint
-  "The new secret, whsec_…. Shown this once."
-  secret: String
-  "What was wrong; empty when it worked."
-  userErrors: [UserError!]!
 }
 
 "What pingWebhookEndpoint needs."
@@ -4729,16 +4681,6 @@ func (ec *executionContext) childFields_AccountHolderEdge(ctx context.Context, f
 	return nil, fmt.Errorf("no field named %q was found under type AccountHolderEdge", field.Name)
 }
 
-func (ec *executionContext) childFields_AddCallingHolidayPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "holiday":
-		return ec.fieldContext_AddCallingHolidayPayload_holiday(ctx, field)
-	case "userErrors":
-		return ec.fieldContext_AddCallingHolidayPayload_userErrors(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type AddCallingHolidayPayload", field.Name)
-}
-
 func (ec *executionContext) childFields_AddInconvenientTimePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "inconvenientTime":
@@ -4795,6 +4737,18 @@ func (ec *executionContext) childFields_ApiKeyEdge(ctx context.Context, field gr
 		return ec.fieldContext_ApiKeyEdge_cursor(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ApiKeyEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_ApiKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "apiKey":
+		return ec.fieldContext_ApiKeyPayload_apiKey(ctx, field)
+	case "key":
+		return ec.fieldContext_ApiKeyPayload_key(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ApiKeyPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ApiKeyPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_AuditEntry(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5235,6 +5189,16 @@ func (ec *executionContext) childFields_CallingHoliday(ctx context.Context, fiel
 	return nil, fmt.Errorf("no field named %q was found under type CallingHoliday", field.Name)
 }
 
+func (ec *executionContext) childFields_CallingHolidayPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "callingHoliday":
+		return ec.fieldContext_CallingHolidayPayload_callingHoliday(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CallingHolidayPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CallingHolidayPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CallingWindow(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "state":
@@ -5259,6 +5223,16 @@ func (ec *executionContext) childFields_CallingWindow(ctx context.Context, field
 		return ec.fieldContext_CallingWindow_asOf(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CallingWindow", field.Name)
+}
+
+func (ec *executionContext) childFields_CallingWindowPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "callingWindow":
+		return ec.fieldContext_CallingWindowPayload_callingWindow(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CallingWindowPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CallingWindowPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Card(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5365,28 +5339,6 @@ func (ec *executionContext) childFields_CompleteCallTaskPayload(ctx context.Cont
 	return nil, fmt.Errorf("no field named %q was found under type CompleteCallTaskPayload", field.Name)
 }
 
-func (ec *executionContext) childFields_ConfigureLendingSystemPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "lendingSystem":
-		return ec.fieldContext_ConfigureLendingSystemPayload_lendingSystem(ctx, field)
-	case "userErrors":
-		return ec.fieldContext_ConfigureLendingSystemPayload_userErrors(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type ConfigureLendingSystemPayload", field.Name)
-}
-
-func (ec *executionContext) childFields_CreateApiKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "apiKey":
-		return ec.fieldContext_CreateApiKeyPayload_apiKey(ctx, field)
-	case "key":
-		return ec.fieldContext_CreateApiKeyPayload_key(ctx, field)
-	case "userErrors":
-		return ec.fieldContext_CreateApiKeyPayload_userErrors(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type CreateApiKeyPayload", field.Name)
-}
-
 func (ec *executionContext) childFields_CreateCustomerResult(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "index":
@@ -5419,18 +5371,6 @@ func (ec *executionContext) childFields_CreateCustomersPayload(ctx context.Conte
 		return ec.fieldContext_CreateCustomersPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CreateCustomersPayload", field.Name)
-}
-
-func (ec *executionContext) childFields_CreateWebhookEndpointPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "webhookEndpoint":
-		return ec.fieldContext_CreateWebhookEndpointPayload_webhookEndpoint(ctx, field)
-	case "secret":
-		return ec.fieldContext_CreateWebhookEndpointPayload_secret(ctx, field)
-	case "userErrors":
-		return ec.fieldContext_CreateWebhookEndpointPayload_userErrors(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type CreateWebhookEndpointPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Customer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5803,6 +5743,16 @@ func (ec *executionContext) childFields_CustomerMedicare(ctx context.Context, fi
 	return nil, fmt.Errorf("no field named %q was found under type CustomerMedicare", field.Name)
 }
 
+func (ec *executionContext) childFields_CustomerPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "customer":
+		return ec.fieldContext_CustomerPayload_customer(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CustomerPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CustomerPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CustomerPhone(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -5895,24 +5845,14 @@ func (ec *executionContext) childFields_CustomerProfile(ctx context.Context, fie
 	return nil, fmt.Errorf("no field named %q was found under type CustomerProfile", field.Name)
 }
 
-func (ec *executionContext) childFields_DeleteCustomerPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+func (ec *executionContext) childFields_DeletePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
-	case "customer":
-		return ec.fieldContext_DeleteCustomerPayload_customer(ctx, field)
+	case "deletedId":
+		return ec.fieldContext_DeletePayload_deletedId(ctx, field)
 	case "userErrors":
-		return ec.fieldContext_DeleteCustomerPayload_userErrors(ctx, field)
+		return ec.fieldContext_DeletePayload_userErrors(ctx, field)
 	}
-	return nil, fmt.Errorf("no field named %q was found under type DeleteCustomerPayload", field.Name)
-}
-
-func (ec *executionContext) childFields_DeleteWebhookEndpointPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "deletedWebhookEndpointId":
-		return ec.fieldContext_DeleteWebhookEndpointPayload_deletedWebhookEndpointId(ctx, field)
-	case "userErrors":
-		return ec.fieldContext_DeleteWebhookEndpointPayload_userErrors(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type DeleteWebhookEndpointPayload", field.Name)
+	return nil, fmt.Errorf("no field named %q was found under type DeletePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_ImportRequest(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6049,6 +5989,16 @@ func (ec *executionContext) childFields_LendingSystem(ctx context.Context, field
 		return ec.fieldContext_LendingSystem_updatedAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type LendingSystem", field.Name)
+}
+
+func (ec *executionContext) childFields_LendingSystemPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "lendingSystem":
+		return ec.fieldContext_LendingSystemPayload_lendingSystem(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_LendingSystemPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LendingSystemPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Loan(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6199,26 +6149,6 @@ func (ec *executionContext) childFields_RecordCallPayload(ctx context.Context, f
 	return nil, fmt.Errorf("no field named %q was found under type RecordCallPayload", field.Name)
 }
 
-func (ec *executionContext) childFields_RemoveInconvenientTimePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "customer":
-		return ec.fieldContext_RemoveInconvenientTimePayload_customer(ctx, field)
-	case "userErrors":
-		return ec.fieldContext_RemoveInconvenientTimePayload_userErrors(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type RemoveInconvenientTimePayload", field.Name)
-}
-
-func (ec *executionContext) childFields_RestoreCustomerPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "customer":
-		return ec.fieldContext_RestoreCustomerPayload_customer(ctx, field)
-	case "userErrors":
-		return ec.fieldContext_RestoreCustomerPayload_userErrors(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type RestoreCustomerPayload", field.Name)
-}
-
 func (ec *executionContext) childFields_RevealPiiPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "customer":
@@ -6229,28 +6159,6 @@ func (ec *executionContext) childFields_RevealPiiPayload(ctx context.Context, fi
 		return ec.fieldContext_RevealPiiPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RevealPiiPayload", field.Name)
-}
-
-func (ec *executionContext) childFields_RevokeApiKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "apiKey":
-		return ec.fieldContext_RevokeApiKeyPayload_apiKey(ctx, field)
-	case "userErrors":
-		return ec.fieldContext_RevokeApiKeyPayload_userErrors(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type RevokeApiKeyPayload", field.Name)
-}
-
-func (ec *executionContext) childFields_RotateWebhookSecretPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "webhookEndpoint":
-		return ec.fieldContext_RotateWebhookSecretPayload_webhookEndpoint(ctx, field)
-	case "secret":
-		return ec.fieldContext_RotateWebhookSecretPayload_secret(ctx, field)
-	case "userErrors":
-		return ec.fieldContext_RotateWebhookSecretPayload_userErrors(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type RotateWebhookSecretPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Schedule(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6455,26 +6363,6 @@ func (ec *executionContext) childFields_TaskTypePayload(ctx context.Context, fie
 	return nil, fmt.Errorf("no field named %q was found under type TaskTypePayload", field.Name)
 }
 
-func (ec *executionContext) childFields_TightenCallingWindowPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "window":
-		return ec.fieldContext_TightenCallingWindowPayload_window(ctx, field)
-	case "userErrors":
-		return ec.fieldContext_TightenCallingWindowPayload_userErrors(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type TightenCallingWindowPayload", field.Name)
-}
-
-func (ec *executionContext) childFields_UpdateCustomerPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "customer":
-		return ec.fieldContext_UpdateCustomerPayload_customer(ctx, field)
-	case "userErrors":
-		return ec.fieldContext_UpdateCustomerPayload_userErrors(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type UpdateCustomerPayload", field.Name)
-}
-
 func (ec *executionContext) childFields_UserError(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "code":
@@ -6631,6 +6519,8 @@ func (ec *executionContext) childFields_WebhookEndpointPayload(ctx context.Conte
 	switch field.Name {
 	case "webhookEndpoint":
 		return ec.fieldContext_WebhookEndpointPayload_webhookEndpoint(ctx, field)
+	case "secret":
+		return ec.fieldContext_WebhookEndpointPayload_secret(ctx, field)
 	case "userErrors":
 		return ec.fieldContext_WebhookEndpointPayload_userErrors(ctx, field)
 	}

@@ -151,70 +151,6 @@ func (ec *executionContext) field_TaskType_schedules_args(ctx context.Context, r
 
 // region    **************************** field.gotpl *****************************
 
-func (ec *executionContext) _AddCallingHolidayPayload_holiday(ctx context.Context, field graphql.CollectedField, obj *model.AddCallingHolidayPayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_AddCallingHolidayPayload_holiday(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Holiday, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *schedule.CallingHoliday) graphql.Marshaler {
-			return ec.marshalOCallingHoliday2ᚖcaseloadᚋinternalᚋscheduleᚐCallingHoliday(ctx, selections, v)
-		},
-		true,
-		false,
-	)
-}
-func (ec *executionContext) fieldContext_AddCallingHolidayPayload_holiday(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "AddCallingHolidayPayload",
-		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_CallingHoliday(ctx, field)
-		},
-	}
-	return fc, nil
-}
-
-func (ec *executionContext) _AddCallingHolidayPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.AddCallingHolidayPayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_AddCallingHolidayPayload_userErrors(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.UserErrors, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*fault.UserError) graphql.Marshaler {
-			return ec.marshalNUserError2ᚕᚖcaseloadᚋinternalᚋfaultᚐUserErrorᚄ(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_AddCallingHolidayPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "AddCallingHolidayPayload",
-		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_UserError(ctx, field)
-		},
-	}
-	return fc, nil
-}
-
 func (ec *executionContext) _AddInconvenientTimePayload_inconvenientTime(ctx context.Context, field graphql.CollectedField, obj *model.AddInconvenientTimePayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1635,7 +1571,25 @@ func (ec *executionContext) _CallTask_taskType(ctx context.Context, field graphq
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.CallTask().TaskType(ctx, obj)
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"SETTINGS_READ"})
+				if err != nil {
+					var zeroVal *schedule.TaskType
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal *schedule.TaskType
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, obj, directive0, requires)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *schedule.TaskType) graphql.Marshaler {
 			return ec.marshalOTaskType2ᚖcaseloadᚋinternalᚋscheduleᚐTaskType(ctx, selections, v)
 		},
@@ -2018,6 +1972,70 @@ func (ec *executionContext) fieldContext_CallingHoliday_source(_ context.Context
 	return graphql.NewScalarFieldContext("CallingHoliday", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
+func (ec *executionContext) _CallingHolidayPayload_callingHoliday(ctx context.Context, field graphql.CollectedField, obj *model.CallingHolidayPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CallingHolidayPayload_callingHoliday(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CallingHoliday, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *schedule.CallingHoliday) graphql.Marshaler {
+			return ec.marshalOCallingHoliday2ᚖcaseloadᚋinternalᚋscheduleᚐCallingHoliday(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CallingHolidayPayload_callingHoliday(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CallingHolidayPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CallingHoliday(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CallingHolidayPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.CallingHolidayPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CallingHolidayPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*fault.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖcaseloadᚋinternalᚋfaultᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CallingHolidayPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CallingHolidayPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _CallingWindow_state(ctx context.Context, field graphql.CollectedField, obj *schedule.CallingWindow) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -2246,6 +2264,70 @@ func (ec *executionContext) _CallingWindow_asOf(ctx context.Context, field graph
 }
 func (ec *executionContext) fieldContext_CallingWindow_asOf(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("CallingWindow", field, false, false, errors.New("field of type Date does not have child fields"))
+}
+
+func (ec *executionContext) _CallingWindowPayload_callingWindow(ctx context.Context, field graphql.CollectedField, obj *model.CallingWindowPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CallingWindowPayload_callingWindow(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CallingWindow, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *schedule.CallingWindow) graphql.Marshaler {
+			return ec.marshalOCallingWindow2ᚖcaseloadᚋinternalᚋscheduleᚐCallingWindow(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CallingWindowPayload_callingWindow(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CallingWindowPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CallingWindow(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CallingWindowPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.CallingWindowPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CallingWindowPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*fault.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖcaseloadᚋinternalᚋfaultᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CallingWindowPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CallingWindowPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _ClaimCallTaskPayload_claim(ctx context.Context, field graphql.CollectedField, obj *model.ClaimCallTaskPayload) (ret graphql.Marshaler) {
@@ -3210,88 +3292,6 @@ func (ec *executionContext) fieldContext_RecordCallPayload_userErrors(_ context.
 	return fc, nil
 }
 
-func (ec *executionContext) _RemoveInconvenientTimePayload_customer(ctx context.Context, field graphql.CollectedField, obj *model.RemoveInconvenientTimePayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_RemoveInconvenientTimePayload_customer(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Customer, nil
-		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"CUSTOMERS_READ"})
-				if err != nil {
-					var zeroVal *customer.Customer
-					return zeroVal, err
-				}
-				if ec.Directives.Auth == nil {
-					var zeroVal *customer.Customer
-					return zeroVal, errors.New("directive auth is not implemented")
-				}
-				return ec.Directives.Auth(ctx, obj, directive0, requires)
-			}
-
-			next = directive1
-			return next
-		},
-		func(ctx context.Context, selections ast.SelectionSet, v *customer.Customer) graphql.Marshaler {
-			return ec.marshalOCustomer2ᚖcaseloadᚋinternalᚋcustomerᚐCustomer(ctx, selections, v)
-		},
-		true,
-		false,
-	)
-}
-func (ec *executionContext) fieldContext_RemoveInconvenientTimePayload_customer(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "RemoveInconvenientTimePayload",
-		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_Customer(ctx, field)
-		},
-	}
-	return fc, nil
-}
-
-func (ec *executionContext) _RemoveInconvenientTimePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.RemoveInconvenientTimePayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_RemoveInconvenientTimePayload_userErrors(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.UserErrors, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*fault.UserError) graphql.Marshaler {
-			return ec.marshalNUserError2ᚕᚖcaseloadᚋinternalᚋfaultᚐUserErrorᚄ(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_RemoveInconvenientTimePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "RemoveInconvenientTimePayload",
-		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_UserError(ctx, field)
-		},
-	}
-	return fc, nil
-}
-
 func (ec *executionContext) _Schedule_id(ctx context.Context, field graphql.CollectedField, obj *schedule.Schedule) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -3583,7 +3583,25 @@ func (ec *executionContext) _Schedule_taskType(ctx context.Context, field graphq
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Schedule().TaskType(ctx, obj)
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"SETTINGS_READ"})
+				if err != nil {
+					var zeroVal *schedule.TaskType
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal *schedule.TaskType
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, obj, directive0, requires)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *schedule.TaskType) graphql.Marshaler {
 			return ec.marshalOTaskType2ᚖcaseloadᚋinternalᚋscheduleᚐTaskType(ctx, selections, v)
 		},
@@ -4061,7 +4079,25 @@ func (ec *executionContext) _SyncCustomerSchedulePayload_taskType(ctx context.Co
 		func(ctx context.Context) (any, error) {
 			return obj.TaskType, nil
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"SETTINGS_READ"})
+				if err != nil {
+					var zeroVal *schedule.TaskType
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal *schedule.TaskType
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, obj, directive0, requires)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *schedule.TaskType) graphql.Marshaler {
 			return ec.marshalOTaskType2ᚖcaseloadᚋinternalᚋscheduleᚐTaskType(ctx, selections, v)
 		},
@@ -4793,12 +4829,30 @@ func (ec *executionContext) _TaskType_schedules(ctx context.Context, field graph
 			fc := graphql.GetFieldContext(ctx)
 			return ec.Resolvers.TaskType().Schedules(ctx, obj, fc.Args["first"].(*int32), fc.Args["after"].(*string), fc.Args["last"].(*int32), fc.Args["before"].(*string), fc.Args["filter"].(*schedule.ScheduleFilter))
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"SCHEDULES_READ"})
+				if err != nil {
+					var zeroVal *relay.Connection[*schedule.Schedule]
+					return zeroVal, err
+				}
+				if ec.Directives.Auth == nil {
+					var zeroVal *relay.Connection[*schedule.Schedule]
+					return zeroVal, errors.New("directive auth is not implemented")
+				}
+				return ec.Directives.Auth(ctx, obj, directive0, requires)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *relay.Connection[*schedule.Schedule]) graphql.Marshaler {
-			return ec.marshalNScheduleConnection2ᚖcaseloadᚋinternalᚋrelayᚐConnection(ctx, selections, v)
+			return ec.marshalOScheduleConnection2ᚖcaseloadᚋinternalᚋrelayᚐConnection(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_TaskType_schedules(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -4879,70 +4933,6 @@ func (ec *executionContext) _TaskTypePayload_userErrors(ctx context.Context, fie
 func (ec *executionContext) fieldContext_TaskTypePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "TaskTypePayload",
-		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_UserError(ctx, field)
-		},
-	}
-	return fc, nil
-}
-
-func (ec *executionContext) _TightenCallingWindowPayload_window(ctx context.Context, field graphql.CollectedField, obj *model.TightenCallingWindowPayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_TightenCallingWindowPayload_window(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Window, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *schedule.CallingWindow) graphql.Marshaler {
-			return ec.marshalOCallingWindow2ᚖcaseloadᚋinternalᚋscheduleᚐCallingWindow(ctx, selections, v)
-		},
-		true,
-		false,
-	)
-}
-func (ec *executionContext) fieldContext_TightenCallingWindowPayload_window(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "TightenCallingWindowPayload",
-		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_CallingWindow(ctx, field)
-		},
-	}
-	return fc, nil
-}
-
-func (ec *executionContext) _TightenCallingWindowPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.TightenCallingWindowPayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_TightenCallingWindowPayload_userErrors(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.UserErrors, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*fault.UserError) graphql.Marshaler {
-			return ec.marshalNUserError2ᚕᚖcaseloadᚋinternalᚋfaultᚐUserErrorᚄ(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_TightenCallingWindowPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "TightenCallingWindowPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -6272,13 +6262,20 @@ func (ec *executionContext) unmarshalInputUpdateTaskTypeInput(ctx context.Contex
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"expectedVersion", "description", "purpose", "maxAttempts", "maxAttemptsPerDay", "minIntervalMinutes", "horizonDays", "days", "windowFrom", "windowTo", "preferredTimes", "skipHolidays", "jitterMinutes", "endGuardMinutes", "regulationF", "perPhone24hLimit", "onExhausted", "quietBehavior", "priority"}
+	fieldsInOrder := [...]string{"id", "expectedVersion", "description", "purpose", "maxAttempts", "maxAttemptsPerDay", "minIntervalMinutes", "horizonDays", "days", "windowFrom", "windowTo", "preferredTimes", "skipHolidays", "jitterMinutes", "endGuardMinutes", "regulationF", "perPhone24hLimit", "onExhausted", "quietBehavior", "priority"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
 			continue
 		}
 		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2caseloadᚋinternalᚋrelayᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
 		case "expectedVersion":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expectedVersion"))
 			data, err := ec.unmarshalOInt2ᚖint32(ctx, v)
@@ -6424,49 +6421,6 @@ func (ec *executionContext) unmarshalInputUpdateTaskTypeInput(ctx context.Contex
 // endregion ************************** interface.gotpl ***************************
 
 // region    **************************** object.gotpl ****************************
-
-var addCallingHolidayPayloadImplementors = []string{"AddCallingHolidayPayload"}
-
-func (ec *executionContext) _AddCallingHolidayPayload(ctx context.Context, sel ast.SelectionSet, obj *model.AddCallingHolidayPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, addCallingHolidayPayloadImplementors)
-
-	out := graphql.NewFieldSet(fields)
-	deferredFieldSet := graphql.NewFieldSet(nil)
-	deferLabelToView := make(map[string]*graphql.FieldSetView)
-	for i, field := range fields {
-		switch field.Name {
-		case "__typename":
-			out.Values[i] = graphql.MarshalString("AddCallingHolidayPayload")
-		case "holiday":
-			out.Values[i] = ec._AddCallingHolidayPayload_holiday(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
-			}
-		case "userErrors":
-			out.Values[i] = ec._AddCallingHolidayPayload_userErrors(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
-		default:
-			panic("unknown field " + strconv.Quote(field.Name))
-		}
-	}
-	out.Dispatch(ctx)
-	if out.Invalids > 0 {
-		return graphql.Null
-	}
-
-	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
-
-	ec.ProcessDeferredGroup(graphql.DeferredGroup{
-		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
-		FieldSet: deferredFieldSet,
-		Context:  ctx,
-	})
-
-	return out
-}
 
 var addInconvenientTimePayloadImplementors = []string{"AddInconvenientTimePayload"}
 
@@ -7341,6 +7295,49 @@ func (ec *executionContext) _CallingHoliday(ctx context.Context, sel ast.Selecti
 	return out
 }
 
+var callingHolidayPayloadImplementors = []string{"CallingHolidayPayload"}
+
+func (ec *executionContext) _CallingHolidayPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CallingHolidayPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, callingHolidayPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CallingHolidayPayload")
+		case "callingHoliday":
+			out.Values[i] = ec._CallingHolidayPayload_callingHoliday(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._CallingHolidayPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var callingWindowImplementors = []string{"CallingWindow"}
 
 func (ec *executionContext) _CallingWindow(ctx context.Context, sel ast.SelectionSet, obj *schedule.CallingWindow) graphql.Marshaler {
@@ -7400,6 +7397,49 @@ func (ec *executionContext) _CallingWindow(ctx context.Context, sel ast.Selectio
 			}
 		case "asOf":
 			out.Values[i] = ec._CallingWindow_asOf(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var callingWindowPayloadImplementors = []string{"CallingWindowPayload"}
+
+func (ec *executionContext) _CallingWindowPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CallingWindowPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, callingWindowPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CallingWindowPayload")
+		case "callingWindow":
+			out.Values[i] = ec._CallingWindowPayload_callingWindow(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._CallingWindowPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -7834,49 +7874,6 @@ func (ec *executionContext) _RecordCallPayload(ctx context.Context, sel ast.Sele
 			}
 		case "userErrors":
 			out.Values[i] = ec._RecordCallPayload_userErrors(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
-		default:
-			panic("unknown field " + strconv.Quote(field.Name))
-		}
-	}
-	out.Dispatch(ctx)
-	if out.Invalids > 0 {
-		return graphql.Null
-	}
-
-	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
-
-	ec.ProcessDeferredGroup(graphql.DeferredGroup{
-		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
-		FieldSet: deferredFieldSet,
-		Context:  ctx,
-	})
-
-	return out
-}
-
-var removeInconvenientTimePayloadImplementors = []string{"RemoveInconvenientTimePayload"}
-
-func (ec *executionContext) _RemoveInconvenientTimePayload(ctx context.Context, sel ast.SelectionSet, obj *model.RemoveInconvenientTimePayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, removeInconvenientTimePayloadImplementors)
-
-	out := graphql.NewFieldSet(fields)
-	deferredFieldSet := graphql.NewFieldSet(nil)
-	deferLabelToView := make(map[string]*graphql.FieldSetView)
-	for i, field := range fields {
-		switch field.Name {
-		case "__typename":
-			out.Values[i] = graphql.MarshalString("RemoveInconvenientTimePayload")
-		case "customer":
-			out.Values[i] = ec._RemoveInconvenientTimePayload_customer(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
-			}
-		case "userErrors":
-			out.Values[i] = ec._RemoveInconvenientTimePayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -8533,7 +8530,7 @@ func (ec *executionContext) _TaskType(ctx context.Context, sel ast.SelectionSet,
 					}
 				}()
 				res = ec._TaskType_schedules(ctx, field, obj)
-				if res == graphql.Null {
+				if res == graphql.RequiredNull {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
 				return res
@@ -8625,49 +8622,6 @@ func (ec *executionContext) _TaskTypePayload(ctx context.Context, sel ast.Select
 	return out
 }
 
-var tightenCallingWindowPayloadImplementors = []string{"TightenCallingWindowPayload"}
-
-func (ec *executionContext) _TightenCallingWindowPayload(ctx context.Context, sel ast.SelectionSet, obj *model.TightenCallingWindowPayload) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, tightenCallingWindowPayloadImplementors)
-
-	out := graphql.NewFieldSet(fields)
-	deferredFieldSet := graphql.NewFieldSet(nil)
-	deferLabelToView := make(map[string]*graphql.FieldSetView)
-	for i, field := range fields {
-		switch field.Name {
-		case "__typename":
-			out.Values[i] = graphql.MarshalString("TightenCallingWindowPayload")
-		case "window":
-			out.Values[i] = ec._TightenCallingWindowPayload_window(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
-			}
-		case "userErrors":
-			out.Values[i] = ec._TightenCallingWindowPayload_userErrors(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
-		default:
-			panic("unknown field " + strconv.Quote(field.Name))
-		}
-	}
-	out.Dispatch(ctx)
-	if out.Invalids > 0 {
-		return graphql.Null
-	}
-
-	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
-
-	ec.ProcessDeferredGroup(graphql.DeferredGroup{
-		Defers:   deferLabelToView,
-		Path:     graphql.GetPath(ctx),
-		FieldSet: deferredFieldSet,
-		Context:  ctx,
-	})
-
-	return out
-}
-
 // endregion **************************** object.gotpl ****************************
 
 // region    ***************************** type.gotpl *****************************
@@ -8675,20 +8629,6 @@ func (ec *executionContext) _TightenCallingWindowPayload(ctx context.Context, se
 func (ec *executionContext) unmarshalNAddCallingHolidayInput2caseloadᚋinternalᚋscheduleᚐAddCallingHolidayInput(ctx context.Context, v any) (schedule.AddCallingHolidayInput, error) {
 	res, err := ec.unmarshalInputAddCallingHolidayInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
-}
-
-func (ec *executionContext) marshalNAddCallingHolidayPayload2caseloadᚋgraphᚋmodelᚐAddCallingHolidayPayload(ctx context.Context, sel ast.SelectionSet, v model.AddCallingHolidayPayload) graphql.Marshaler {
-	return ec._AddCallingHolidayPayload(ctx, sel, &v)
-}
-
-func (ec *executionContext) marshalNAddCallingHolidayPayload2ᚖcaseloadᚋgraphᚋmodelᚐAddCallingHolidayPayload(ctx context.Context, sel ast.SelectionSet, v *model.AddCallingHolidayPayload) graphql.Marshaler {
-	if v == nil {
-		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
-			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
-		}
-		return graphql.Null
-	}
-	return ec._AddCallingHolidayPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNAddInconvenientTimeInput2caseloadᚋinternalᚋscheduleᚐAddInconvenientTimeInput(ctx context.Context, v any) (schedule.AddInconvenientTimeInput, error) {
@@ -9050,6 +8990,20 @@ func (ec *executionContext) marshalNCallingHoliday2ᚖcaseloadᚋinternalᚋsche
 	return ec._CallingHoliday(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNCallingHolidayPayload2caseloadᚋgraphᚋmodelᚐCallingHolidayPayload(ctx context.Context, sel ast.SelectionSet, v model.CallingHolidayPayload) graphql.Marshaler {
+	return ec._CallingHolidayPayload(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNCallingHolidayPayload2ᚖcaseloadᚋgraphᚋmodelᚐCallingHolidayPayload(ctx context.Context, sel ast.SelectionSet, v *model.CallingHolidayPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._CallingHolidayPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNCallingWindow2ᚖcaseloadᚋinternalᚋscheduleᚐCallingWindow(ctx context.Context, sel ast.SelectionSet, v *schedule.CallingWindow) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
@@ -9058,6 +9012,20 @@ func (ec *executionContext) marshalNCallingWindow2ᚖcaseloadᚋinternalᚋsched
 		return graphql.Null
 	}
 	return ec._CallingWindow(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNCallingWindowPayload2caseloadᚋgraphᚋmodelᚐCallingWindowPayload(ctx context.Context, sel ast.SelectionSet, v model.CallingWindowPayload) graphql.Marshaler {
+	return ec._CallingWindowPayload(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNCallingWindowPayload2ᚖcaseloadᚋgraphᚋmodelᚐCallingWindowPayload(ctx context.Context, sel ast.SelectionSet, v *model.CallingWindowPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._CallingWindowPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNCancelCallTaskInput2caseloadᚋinternalᚋscheduleᚐCancelCallTaskInput(ctx context.Context, v any) (schedule.CancelCallTaskInput, error) {
@@ -9280,20 +9248,6 @@ func (ec *executionContext) unmarshalNRemoveInconvenientTimeInput2caseloadᚋint
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNRemoveInconvenientTimePayload2caseloadᚋgraphᚋmodelᚐRemoveInconvenientTimePayload(ctx context.Context, sel ast.SelectionSet, v model.RemoveInconvenientTimePayload) graphql.Marshaler {
-	return ec._RemoveInconvenientTimePayload(ctx, sel, &v)
-}
-
-func (ec *executionContext) marshalNRemoveInconvenientTimePayload2ᚖcaseloadᚋgraphᚋmodelᚐRemoveInconvenientTimePayload(ctx context.Context, sel ast.SelectionSet, v *model.RemoveInconvenientTimePayload) graphql.Marshaler {
-	if v == nil {
-		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
-			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
-		}
-		return graphql.Null
-	}
-	return ec._RemoveInconvenientTimePayload(ctx, sel, v)
-}
-
 func (ec *executionContext) unmarshalNRenewCallTaskInput2caseloadᚋinternalᚋscheduleᚐRenewCallTaskInput(ctx context.Context, v any) (schedule.RenewCallTaskInput, error) {
 	res, err := ec.unmarshalInputRenewCallTaskInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -9450,20 +9404,6 @@ func (ec *executionContext) marshalNTaskTypePayload2ᚖcaseloadᚋgraphᚋmodel�
 func (ec *executionContext) unmarshalNTightenCallingWindowInput2caseloadᚋinternalᚋscheduleᚐTightenCallingWindowInput(ctx context.Context, v any) (schedule.TightenCallingWindowInput, error) {
 	res, err := ec.unmarshalInputTightenCallingWindowInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
-}
-
-func (ec *executionContext) marshalNTightenCallingWindowPayload2caseloadᚋgraphᚋmodelᚐTightenCallingWindowPayload(ctx context.Context, sel ast.SelectionSet, v model.TightenCallingWindowPayload) graphql.Marshaler {
-	return ec._TightenCallingWindowPayload(ctx, sel, &v)
-}
-
-func (ec *executionContext) marshalNTightenCallingWindowPayload2ᚖcaseloadᚋgraphᚋmodelᚐTightenCallingWindowPayload(ctx context.Context, sel ast.SelectionSet, v *model.TightenCallingWindowPayload) graphql.Marshaler {
-	if v == nil {
-		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
-			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
-		}
-		return graphql.Null
-	}
-	return ec._TightenCallingWindowPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNUpdateTaskTypeInput2caseloadᚋinternalᚋscheduleᚐUpdateTaskTypeInput(ctx context.Context, v any) (schedule.UpdateTaskTypeInput, error) {

@@ -19,20 +19,22 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 )
 
-// What addCallingHoliday answers.
-type AddCallingHolidayPayload struct {
-	// The holiday.
-	Holiday *schedule.CallingHoliday `json:"holiday,omitempty"`
-	// What was wrong; empty when it worked.
-	UserErrors []*fault.UserError `json:"userErrors"`
-}
-
 // What addInconvenientTime answers.
 type AddInconvenientTimePayload struct {
 	// The inconvenient time.
 	InconvenientTime *schedule.InconvenientTime `json:"inconvenientTime,omitempty"`
 	// How many pending tasks fell into it and were removed.
 	TasksRemoved int32 `json:"tasksRemoved"`
+	// What was wrong; empty when it worked.
+	UserErrors []*fault.UserError `json:"userErrors"`
+}
+
+// What the mutations of API keys answer.
+type APIKeyPayload struct {
+	// The key's record as it is now; null when nothing was written.
+	APIKey *identity.APIKey `json:"apiKey,omitempty"`
+	// The key itself, to be sent in the X-API-Key header. Only createApiKey answers it, this once; otherwise null.
+	Key *string `json:"key,omitempty"`
 	// What was wrong; empty when it worked.
 	UserErrors []*fault.UserError `json:"userErrors"`
 }
@@ -113,6 +115,22 @@ type CallTaskPayload struct {
 	UserErrors []*fault.UserError `json:"userErrors"`
 }
 
+// What addCallingHoliday answers.
+type CallingHolidayPayload struct {
+	// The holiday.
+	CallingHoliday *schedule.CallingHoliday `json:"callingHoliday,omitempty"`
+	// What was wrong; empty when it worked.
+	UserErrors []*fault.UserError `json:"userErrors"`
+}
+
+// What tightenCallingWindow answers.
+type CallingWindowPayload struct {
+	// The organization's own window.
+	CallingWindow *schedule.CallingWindow `json:"callingWindow,omitempty"`
+	// What was wrong; empty when it worked.
+	UserErrors []*fault.UserError `json:"userErrors"`
+}
+
 // What claimCallTask answers.
 type ClaimCallTaskPayload struct {
 	// The task with the phone to call; null when it was not given out.
@@ -149,24 +167,6 @@ type CompleteCallTaskPayload struct {
 	TasksRemoved int32 `json:"tasksRemoved"`
 	// How many tasks were planned anew.
 	TasksCreated int32 `json:"tasksCreated"`
-	// What was wrong; empty when it worked.
-	UserErrors []*fault.UserError `json:"userErrors"`
-}
-
-// What configureLendingSystem answers.
-type ConfigureLendingSystemPayload struct {
-	// The lending system.
-	LendingSystem *customer.LendingSystem `json:"lendingSystem,omitempty"`
-	// What was wrong; empty when it worked.
-	UserErrors []*fault.UserError `json:"userErrors"`
-}
-
-// What createApiKey answers.
-type CreateAPIKeyPayload struct {
-	// The key's record.
-	APIKey *identity.APIKey `json:"apiKey,omitempty"`
-	// The key itself, to be sent in the X-API-Key header. Shown this once.
-	Key *string `json:"key,omitempty"`
 	// What was wrong; empty when it worked.
 	UserErrors []*fault.UserError `json:"userErrors"`
 }
@@ -211,28 +211,18 @@ type CreateExportInput struct {
 	ExportAccounts graphql.Omittable[*ExportAccountsOptions] `json:"exportAccounts,omitempty"`
 }
 
-// What createWebhookEndpoint answers.
-type CreateWebhookEndpointPayload struct {
-	// The endpoint.
-	WebhookEndpoint *webhook.Endpoint `json:"webhookEndpoint,omitempty"`
-	// Its secret, whsec_…, by which signatures are checked. Shown this once.
-	Secret *string `json:"secret,omitempty"`
-	// What was wrong; empty when it worked.
-	UserErrors []*fault.UserError `json:"userErrors"`
-}
-
-// What deleteCustomer answers.
-type DeleteCustomerPayload struct {
-	// The customer as it is now.
+// What the mutations of one customer answer.
+type CustomerPayload struct {
+	// The customer as it is now; null when nothing was written.
 	Customer *customer.Customer `json:"customer,omitempty"`
 	// What was wrong; empty when it worked.
 	UserErrors []*fault.UserError `json:"userErrors"`
 }
 
-// What deleteWebhookEndpoint answers.
-type DeleteWebhookEndpointPayload struct {
-	// The id of the endpoint that is gone.
-	DeletedWebhookEndpointID *relay.ID `json:"deletedWebhookEndpointId,omitempty"`
+// What mutations that delete something answer.
+type DeletePayload struct {
+	// The id of what is gone; null when nothing was deleted.
+	DeletedID *relay.ID `json:"deletedId,omitempty"`
 	// What was wrong; empty when it worked.
 	UserErrors []*fault.UserError `json:"userErrors"`
 }
@@ -247,6 +237,14 @@ type ExportAccountsOptions struct {
 type ExportCustomersOptions struct {
 	// Only customers that fit. It is kept with the operation, so it cannot compare ssn, ssnLastFour and mbi.
 	Filter graphql.Omittable[*customer.Filter] `json:"filter,omitempty"`
+}
+
+// What configureLendingSystem answers.
+type LendingSystemPayload struct {
+	// The lending system.
+	LendingSystem *customer.LendingSystem `json:"lendingSystem,omitempty"`
+	// What was wrong; empty when it worked.
+	UserErrors []*fault.UserError `json:"userErrors"`
 }
 
 // What mergeCustomers answers.
@@ -281,46 +279,12 @@ type RecordCallPayload struct {
 	UserErrors []*fault.UserError `json:"userErrors"`
 }
 
-// What removeInconvenientTime answers.
-type RemoveInconvenientTimePayload struct {
-	// The customer.
-	Customer *customer.Customer `json:"customer,omitempty"`
-	// What was wrong; empty when it worked.
-	UserErrors []*fault.UserError `json:"userErrors"`
-}
-
-// What restoreCustomer answers.
-type RestoreCustomerPayload struct {
-	// The customer as it is now.
-	Customer *customer.Customer `json:"customer,omitempty"`
-	// What was wrong; empty when it worked.
-	UserErrors []*fault.UserError `json:"userErrors"`
-}
-
 // What revealPii answers.
 type RevealPiiPayload struct {
 	// The customer.
 	Customer *customer.Customer `json:"customer,omitempty"`
 	// The number in full; null when none is stored.
 	Value *string `json:"value,omitempty"`
-	// What was wrong; empty when it worked.
-	UserErrors []*fault.UserError `json:"userErrors"`
-}
-
-// What revokeApiKey answers.
-type RevokeAPIKeyPayload struct {
-	// The key's record.
-	APIKey *identity.APIKey `json:"apiKey,omitempty"`
-	// What was wrong; empty when it worked.
-	UserErrors []*fault.UserError `json:"userErrors"`
-}
-
-// What rotateWebhookSecret answers.
-type RotateWebhookSecretPayload struct {
-	// The endpoint.
-	WebhookEndpoint *webhook.Endpoint `json:"webhookEndpoint,omitempty"`
-	// The new secret, whsec_…. Shown this once.
-	Secret *string `json:"secret,omitempty"`
 	// What was wrong; empty when it worked.
 	UserErrors []*fault.UserError `json:"userErrors"`
 }
@@ -359,22 +323,6 @@ type TaskTypePayload struct {
 	UserErrors []*fault.UserError `json:"userErrors"`
 }
 
-// What tightenCallingWindow answers.
-type TightenCallingWindowPayload struct {
-	// The organization's own window.
-	Window *schedule.CallingWindow `json:"window,omitempty"`
-	// What was wrong; empty when it worked.
-	UserErrors []*fault.UserError `json:"userErrors"`
-}
-
-// What updateCustomer answers.
-type UpdateCustomerPayload struct {
-	// The customer as it is now; null when nothing was written because of errors.
-	Customer *customer.Customer `json:"customer,omitempty"`
-	// What was wrong; empty when it worked.
-	UserErrors []*fault.UserError `json:"userErrors"`
-}
-
 // What pingWebhookEndpoint and redeliverWebhook answer.
 type WebhookDeliveryPayload struct {
 	// The new delivery, which is pending.
@@ -383,10 +331,12 @@ type WebhookDeliveryPayload struct {
 	UserErrors []*fault.UserError `json:"userErrors"`
 }
 
-// What updateWebhookEndpoint answers.
+// What the mutations of webhook endpoints answer.
 type WebhookEndpointPayload struct {
-	// The endpoint.
+	// The endpoint as it is now; null when nothing was written.
 	WebhookEndpoint *webhook.Endpoint `json:"webhookEndpoint,omitempty"`
+	// Its new secret, whsec_…, by which signatures are checked. Only createWebhookEndpoint and rotateWebhookSecret answer it, this once; otherwise null.
+	Secret *string `json:"secret,omitempty"`
 	// What was wrong; empty when it worked.
 	UserErrors []*fault.UserError `json:"userErrors"`
 }

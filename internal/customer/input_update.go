@@ -13,6 +13,7 @@ import (
 // UpdateInput is what updateCustomer changes. Absent keeps what is stored, null clears it where a value may
 // be missing.
 type UpdateInput struct {
+	ID               relay.ID
 	ExpectedVersion  graphql.Omittable[*int32]
 	ReferenceID      graphql.Omittable[*string]
 	DebtorID         graphql.Omittable[*string]

@@ -14,34 +14,33 @@ import (
 	"caseload/internal/db"
 	"caseload/internal/fault"
 	"caseload/internal/pii"
-	"caseload/internal/relay"
 	"caseload/internal/viewer"
 )
 
 // Update changes one customer: what is absent stays, null clears, and what is as stored already is not written.
 // Sections are read and written only when the input names them. An input that changes nothing leaves the version
 // alone. Wrong input comes back as fault.UserErrors, all of it at once, with nothing written.
-func (s *Service) Update(ctx context.Context, v *viewer.Viewer, id relay.ID, in UpdateInput) (*Customer, error) {
-	key, err := id.As(Customers.Prefix())
+func (s *Service) Update(ctx context.Context, v *viewer.Viewer, in UpdateInput) (*Customer, error) {
+	id, err := in.ID.As(Customers.Prefix())
 	if err != nil {
 		return nil, err
 	}
 	var row *Customer
 	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
 		tx.Keep(&row)
-		r, err := LockByID(ctx, tx, v.Scope(), key)
+		r, err := LockByID(ctx, tx, v.Scope(), id)
 		if err != nil {
-			return missing(err, "id")
+			return missing(err, "input", "id")
 		}
-		c := fault.NewCheck()
+		c := fault.NewCheck("input")
 		if !CheckLive(c.At("id"), &r.Customer) {
 			return c.Err()
 		}
-		if checkVersion(c.At("input"), in.ExpectedVersion, r.Customer.Version); !c.OK() {
+		if checkVersion(c, in.ExpectedVersion, r.Customer.Version); !c.OK() {
 			// What else is wrong may be so only by what the caller has not read yet.
 			return c.Err()
 		}
-		u := &update{tx: tx, v: v, r: r, c: c.At("input"), sealer: s.sealer}
+		u := &update{tx: tx, v: v, r: r, c: c, sealer: s.sealer}
 		if err := u.merge(ctx, &in); err != nil {
 			return err
 		}

@@ -20,6 +20,12 @@ import (
 	"caseload/internal/viewer"
 )
 
+// of is an input that changes the customer with this id.
+func of(id relay.ID, in customer.UpdateInput) customer.UpdateInput {
+	in.ID = id
+	return in
+}
+
 // counted returns how many statements f runs.
 func counted(t *testing.T, f func(ctx context.Context) error) int {
 	t.Helper()
@@ -59,7 +65,7 @@ func TestSectionsAreReadWhenNamed(t *testing.T) {
 	p := w.Harbor.Person(t)
 	update := func(in customer.UpdateInput) int {
 		return counted(t, func(ctx context.Context) error {
-			_, err := w.Customers.Update(ctx, w.Harbor.System, p.Customer.ID(), in)
+			_, err := w.Customers.Update(ctx, w.Harbor.System, of(p.Customer.ID(), in))
 			return err
 		})
 	}
@@ -80,11 +86,11 @@ func TestUpdateRefusals(t *testing.T) {
 	foreign := w.Summit.Person(t)
 	e.Take()
 	call := func(id relay.ID, in customer.UpdateInput) []string {
-		_, err := w.Customers.Update(t.Context(), w.Harbor.System, id, in)
+		_, err := w.Customers.Update(t.Context(), w.Harbor.System, of(id, in))
 		return customertest.Refusals(t, err)
 	}
 	require.Equal(t, []string{"NOT_FOUND [id]"}, call(foreign.Customer.ID(), customer.UpdateInput{FirstName: val("x")}))
-	_, err := w.Customers.Update(t.Context(), w.Harbor.System, p[0].Loan.ID(), customer.UpdateInput{})
+	_, err := w.Customers.Update(t.Context(), w.Harbor.System, customer.UpdateInput{ID: p[0].Loan.ID()})
 	require.Equal(t, fault.BadUserInput, fault.CodeOf(err))
 	require.Equal(t, []string{"STALE_VERSION [input expectedVersion]"}, call(p[0].Customer.ID(), customer.UpdateInput{ExpectedVersion: val(int32(99)), FirstName: val("")}))
 	require.Equal(t, []string{"TAKEN [input referenceId]"}, call(p[0].Customer.ID(), customer.UpdateInput{ReferenceID: val(p[1].ReferenceID), FirstName: val("Eve")}))
@@ -124,7 +130,7 @@ func TestDoNotCallCancelsPlannedCallsAtOnce(t *testing.T) {
 	weak := *w.Harbor.System
 	weak.Scopes = []viewer.Scope{viewer.CustomersWrite}
 	off := customer.UpdateInput{Consent: val(customer.UpdateConsentInput{DoNotCall: val(false)})}
-	_, err := w.Customers.Update(t.Context(), &weak, p.Customer.ID(), off)
+	_, err := w.Customers.Update(t.Context(), &weak, of(p.Customer.ID(), off))
 	require.Equal(t, []string{"NOT_ALLOWED [input consent doNotCall]"}, customertest.Refusals(t, err))
 	row = customertest.Update(t, w, p.Customer, off)
 	require.False(t, row.DoNotCall)
@@ -133,11 +139,11 @@ func TestDoNotCallCancelsPlannedCallsAtOnce(t *testing.T) {
 
 	// Null is what false is: it takes a mark away by the same right, with the same trace, and nothing where there is none.
 	null := customer.UpdateInput{Consent: val(customer.UpdateConsentInput{DoNotCall: graphql.OmittableOf[*bool](nil)})}
-	same, err := w.Customers.Update(t.Context(), &weak, p.Customer.ID(), null)
+	same, err := w.Customers.Update(t.Context(), &weak, of(p.Customer.ID(), null))
 	require.NoError(t, err)
 	require.Equal(t, row.Version, same.Version)
 	customertest.Update(t, w, p.Customer, customer.UpdateInput{Consent: val(customer.UpdateConsentInput{DoNotCall: val(true)})})
-	_, err = w.Customers.Update(t.Context(), &weak, p.Customer.ID(), null)
+	_, err = w.Customers.Update(t.Context(), &weak, of(p.Customer.ID(), null))
 	require.Equal(t, []string{"NOT_ALLOWED [input consent doNotCall]"}, customertest.Refusals(t, err))
 	require.True(t, customertest.Read(t, w, p.Customer.UUID).DoNotCall)
 	require.False(t, customertest.Update(t, w, p.Customer, null).DoNotCall)
@@ -192,7 +198,7 @@ func TestDeleteAndRestore(t *testing.T) {
 	r = w.OK(t, o.Key, `query Q($r: String!) { customer(referenceId: $r) { deletedAt deletedBy firstName } }`, graphtest.Vars{"r": p[0].ReferenceID})
 	require.NotNil(t, r.At("customer.deletedAt"), "a direct question finds it")
 
-	_, err = w.Customers.Update(t.Context(), o.System, id, customer.UpdateInput{})
+	_, err = w.Customers.Update(t.Context(), o.System, customer.UpdateInput{ID: id})
 	require.Equal(t, []string{"INVALID_STATE [id]"}, customertest.Refusals(t, err))
 	require.Contains(t, err.(fault.UserErrors)[0].Message, "restoreCustomer")
 	_, err = w.Schedules.Sync(t.Context(), o.System, schedule.SyncCustomerScheduleInput{TaskType: o.TaskType, Fields: customer.Fields{ReferenceID: p[0].ReferenceID}})
@@ -259,7 +265,7 @@ func TestEventsAreOfTheTransaction(t *testing.T) {
 	e.Fail = fault.New(fault.Unavailable, "no room")
 	for name, change := range map[string]func() error{
 		"update": func() error {
-			_, err := w.Customers.Update(t.Context(), w.Harbor.System, p[0].Customer.ID(), customer.UpdateInput{FirstName: val("Eve")})
+			_, err := w.Customers.Update(t.Context(), w.Harbor.System, customer.UpdateInput{ID: p[0].Customer.ID(), FirstName: val("Eve")})
 			return err
 		},
 		"delete": func() error {

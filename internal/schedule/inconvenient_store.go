@@ -10,7 +10,6 @@ import (
 	"caseload/internal/audit"
 	"caseload/internal/calling"
 	"caseload/internal/civil"
-	"caseload/internal/customer"
 	"caseload/internal/db"
 	"caseload/internal/fault"
 	"caseload/internal/viewer"
@@ -89,24 +88,20 @@ func removeInside(ctx context.Context, tx *db.Tx, sc db.Scope, customerID uuid.U
 	return int(n), nil
 }
 
-// RemoveInconvenientTime takes back an inconvenient time and returns whose it was.
-func (s *Service) RemoveInconvenientTime(ctx context.Context, v *viewer.Viewer, in RemoveInconvenientTimeInput) (*customer.Customer, error) {
+// RemoveInconvenientTime takes back an inconvenient time and returns what it was.
+func (s *Service) RemoveInconvenientTime(ctx context.Context, v *viewer.Viewer, in RemoveInconvenientTimeInput) (*InconvenientTime, error) {
 	id, err := in.ID.As(InconvenientTimes.Prefix())
 	if err != nil {
 		return nil, err
 	}
-	var c *customer.Customer
-	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
-		tx.Keep(&c)
-		row, err := InconvenientTimes.Lock(ctx, tx, v.Scope(), id)
-		if err != nil {
+	var row *InconvenientTime
+	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) (err error) {
+		tx.Keep(&row)
+		if row, err = InconvenientTimes.Lock(ctx, tx, v.Scope(), id); err != nil {
 			return notFound(err, "inconvenient time", "input", "id")
 		}
 		if _, err := tx.Exec(ctx, "DELETE FROM inconvenient_times WHERE organization_id = $1 AND id = $2", v.OrganizationID, id); err != nil {
 			return fmt.Errorf("remove inconvenient time: %w", err)
-		}
-		if c, err = customer.Customers.ByID(ctx, tx, v.Scope(), row.CustomerID); err != nil {
-			return err
 		}
 		s.changed(tx, v.OrganizationID, row.CustomerID, ChangeSynced)
 		return audit.Write(ctx, tx, v, audit.Change{Action: "inconvenient_time.removed", Target: row.ID(), CustomerID: row.CustomerID})
@@ -114,5 +109,5 @@ func (s *Service) RemoveInconvenientTime(ctx context.Context, v *viewer.Viewer, 
 	if err != nil {
 		return nil, err
 	}
-	return c, nil
+	return row, nil
 }

@@ -67,6 +67,7 @@ type CreateTaskTypeInput struct {
 // UpdateTaskTypeInput is what updateTaskType needs.
 type UpdateTaskTypeInput struct {
 	Cadence
+	ID              relay.ID
 	ExpectedVersion graphql.Omittable[*int32]
 	Description     graphql.Omittable[*string]
 }

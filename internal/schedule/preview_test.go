@@ -123,9 +123,9 @@ func TestInconvenientTimes(t *testing.T) {
 	}
 	_, err = w.RemoveInconvenientTime(t.Context(), dbtest.NewViewer(uuidOf(9)), schedule.RemoveInconvenientTimeInput{ID: added.InconvenientTime.ID()})
 	require.Equal(t, []string{"NOT_FOUND input.id"}, refused(t, err))
-	c, err := w.RemoveInconvenientTime(t.Context(), w.Viewer, schedule.RemoveInconvenientTimeInput{ID: added.InconvenientTime.ID()})
+	gone, err := w.RemoveInconvenientTime(t.Context(), w.Viewer, schedule.RemoveInconvenientTimeInput{ID: added.InconvenientTime.ID()})
 	require.NoError(t, err)
-	require.Equal(t, id, c.UUID)
+	require.Equal(t, added.InconvenientTime.ID(), gone.ID())
 	w.syncWith(t, "C-1", "collections", nil)
 	require.Equal(t, clock(t, "08:00"), w.tasks(t, id)[1].DueLocal.Clock)
 }

@@ -41,8 +41,8 @@ func (s *Service) CreateTaskType(ctx context.Context, v *viewer.Viewer, in Creat
 
 // UpdateTaskType changes a task type. A version that moved on is a STALE_VERSION user error. An input that
 // changes nothing writes nothing.
-func (s *Service) UpdateTaskType(ctx context.Context, v *viewer.Viewer, id relay.ID, in UpdateTaskTypeInput) (*TaskType, error) {
-	return TaskTypes.Update(ctx, s.env(v), id, in.ExpectedVersion.Value(), func(t *TaskType, c *fault.Check) {
+func (s *Service) UpdateTaskType(ctx context.Context, v *viewer.Viewer, in UpdateTaskTypeInput) (*TaskType, error) {
+	return TaskTypes.Update(ctx, s.env(v), in.ID, in.ExpectedVersion.Value(), func(t *TaskType, c *fault.Check) {
 		optionalText(c, "description", in.Description, 1000, &t.Description)
 		p := t.Policy()
 		in.apply(&p, c)

@@ -44,7 +44,8 @@ func TestTaskTypeFields(t *testing.T) {
 		update := func(v graphql.Omittable[*int32]) (*schedule.TaskType, error) {
 			var in schedule.UpdateTaskTypeInput
 			*n.field(&in.Cadence) = v
-			return w.UpdateTaskType(t.Context(), w.Viewer, typ.ID(), in)
+			in.ID = typ.ID()
+			return w.UpdateTaskType(t.Context(), w.Viewer, in)
 		}
 		for _, v := range []int32{n.low, n.high} {
 			got, err := update(val(v))
@@ -79,7 +80,7 @@ func TestTaskTypeFields(t *testing.T) {
 		"OUT_OF_RANGE input.preferredTimes.1":         {PreferredTimes: list(at("09:00"), at("21:30"))},
 		"DUPLICATE_INPUT_ITEM input.preferredTimes.1": {PreferredTimes: list(at("09:00"), at("09:00"))},
 	} {
-		_, err := w.UpdateTaskType(t.Context(), w.Viewer, typ.ID(), schedule.UpdateTaskTypeInput{Cadence: in})
+		_, err := w.UpdateTaskType(t.Context(), w.Viewer, schedule.UpdateTaskTypeInput{ID: typ.ID(), Cadence: in})
 		require.Equal(t, []string{want}, refused(t, err))
 	}
 	full := schedule.UpdateTaskTypeInput{Description: val("What it is for"), Cadence: schedule.Cadence{
@@ -87,7 +88,8 @@ func TestTaskTypeFields(t *testing.T) {
 		PreferredTimes: list(at("09:30"), at("17:00")), SkipHolidays: val(true), RegulationF: val(calling.RegFWarn),
 		OnExhausted: val(calling.ExhaustedEmitEvent), QuietBehavior: val(calling.QuietAbort),
 	}}
-	got, err := w.UpdateTaskType(t.Context(), w.Viewer, typ.ID(), full)
+	full.ID = typ.ID()
+	got, err := w.UpdateTaskType(t.Context(), w.Viewer, full)
 	require.NoError(t, err)
 	found, err := schedule.TaskTypes.ByID(t.Context(), w.Pool, w.Viewer.Scope(), typ.UUID)
 	require.NoError(t, err)
@@ -96,21 +98,24 @@ func TestTaskTypeFields(t *testing.T) {
 	require.Equal(t, "What it is for", *found.Description)
 	all := w.Dump(t)
 	for _, same := range []schedule.UpdateTaskTypeInput{full, {}} {
-		again, err := w.UpdateTaskType(t.Context(), w.Viewer, typ.ID(), same)
+		same.ID = typ.ID()
+		again, err := w.UpdateTaskType(t.Context(), w.Viewer, same)
 		require.NoError(t, err)
 		require.Equal(t, found.Version, again.Version)
 	}
 	require.Equal(t, all, w.Dump(t), "what changes nothing writes nothing")
-	got, err = w.UpdateTaskType(t.Context(), w.Viewer, typ.ID(), schedule.UpdateTaskTypeInput{Description: null[string](), Cadence: schedule.Cadence{PreferredTimes: list[civil.LocalTime]()}})
+	got, err = w.UpdateTaskType(t.Context(), w.Viewer, schedule.UpdateTaskTypeInput{ID: typ.ID(), Description: null[string](), Cadence: schedule.Cadence{PreferredTimes: list[civil.LocalTime]()}})
 	require.NoError(t, err)
 	require.Nil(t, got.Description)
 	require.Empty(t, got.Preferred)
 
-	_, err = w.UpdateTaskType(t.Context(), w.Viewer, typ.ID(), schedule.UpdateTaskTypeInput{ExpectedVersion: val(got.Version - 1), Description: val(strings.Repeat("x", 1001)), Cadence: schedule.Cadence{Priority: val[int32](0)}})
+	_, err = w.UpdateTaskType(t.Context(), w.Viewer, schedule.UpdateTaskTypeInput{ID: typ.ID(), ExpectedVersion: val(got.Version - 1), Description: val(strings.Repeat("x", 1001)), Cadence: schedule.Cadence{Priority: val[int32](0)}})
 	require.Equal(t, []string{"STALE_VERSION input.expectedVersion", "TOO_LONG input.description", "OUT_OF_RANGE input.priority"}, refused(t, err))
-	_, err = w.UpdateTaskType(t.Context(), w.Viewer, relay.ID{Prefix: "tt", UUID: uuid.New()}, full)
+	full.ID = relay.ID{Prefix: "tt", UUID: uuid.New()}
+	_, err = w.UpdateTaskType(t.Context(), w.Viewer, full)
 	require.Equal(t, []string{"NOT_FOUND input.id"}, refused(t, err))
-	_, err = w.UpdateTaskType(t.Context(), dbtest.NewViewer(uuidOf(9)), typ.ID(), full)
+	full.ID = typ.ID()
+	_, err = w.UpdateTaskType(t.Context(), dbtest.NewViewer(uuidOf(9)), full)
 	require.Equal(t, []string{"NOT_FOUND input.id"}, refused(t, err))
 }
 
@@ -151,7 +156,7 @@ func TestTaskTypeChangedByManyAtOnce(t *testing.T) {
 	won := 0
 	for i := range 8 {
 		group.Go(func() {
-			_, err := w.UpdateTaskType(context.Background(), w.Viewer, typ.ID(), schedule.UpdateTaskTypeInput{ExpectedVersion: val[int32](1), Cadence: schedule.Cadence{Priority: val(int32(i%4 + 1))}})
+			_, err := w.UpdateTaskType(context.Background(), w.Viewer, schedule.UpdateTaskTypeInput{ID: typ.ID(), ExpectedVersion: val[int32](1), Cadence: schedule.Cadence{Priority: val(int32(i%4 + 1))}})
 			mu.Lock()
 			defer mu.Unlock()
 			if err == nil {

@@ -17,11 +17,12 @@ const (
 	SchedulesRead     Scope = "SCHEDULES_READ"
 	SchedulesWrite    Scope = "SCHEDULES_WRITE"
 	TasksDial         Scope = "TASKS_DIAL"
-	TaskTypesWrite    Scope = "TASK_TYPES_WRITE"
 	DoNotCallRemove   Scope = "DO_NOT_CALL_REMOVE"
 	CallRulesOverride Scope = "CALL_RULES_OVERRIDE"
 	LendingRead       Scope = "LENDING_READ"
 	LendingWrite      Scope = "LENDING_WRITE"
+	SettingsRead      Scope = "SETTINGS_READ"
+	SettingsWrite     Scope = "SETTINGS_WRITE"
 	APIKeysWrite      Scope = "API_KEYS_WRITE"
 	AuditRead         Scope = "AUDIT_READ"
 	Diagnostics       Scope = "DIAGNOSTICS"
@@ -40,14 +41,15 @@ var Scopes = []struct {
 	{CustomersWrite, "Create and change customers."},
 	{PIIRead, "Read birthdays and the last four digits of social security numbers, and search by them."},
 	{PIIReveal, "Reveal one full social security number at a time, with a reason that is audited."},
-	{SchedulesRead, "Read task types, schedules, call tasks and calling rules."},
+	{SchedulesRead, "Read schedules, call tasks and whether a call is allowed."},
 	{SchedulesWrite, "Sync schedules and cancel call tasks."},
 	{TasksDial, "Claim, renew and complete call tasks: the dialer's scope."},
-	{TaskTypesWrite, "Create and change task types, and tighten calling windows and holidays."},
 	{DoNotCallRemove, "Remove a do-not-call mark."},
 	{CallRulesOverride, "Override the presumptions of Regulation F for one call, with a reason that is audited."},
 	{LendingRead, "Read the configuration of the lending system, without its key."},
 	{LendingWrite, "Configure the lending system."},
+	{SettingsRead, "Read the organization's settings: task types, calling windows and holidays."},
+	{SettingsWrite, "Change the organization's settings: create and change task types, tighten calling windows, add holidays."},
 	{APIKeysWrite, "List, create and revoke API keys."},
 	{AuditRead, "Read the audit log."},
 	{Diagnostics, "See query plans and introspect the schema where that is closed to others."},

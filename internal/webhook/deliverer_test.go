@@ -470,7 +470,7 @@ func TestMovedEndpointIsTriedAtOnce(t *testing.T) {
 	require.NotNil(t, w.reread(t, e).HoldUntil)
 	r := newReceiver(t, nil)
 	before := w.jobs(t, "webhook.drain")
-	_, err := w.UpdateEndpoint(t.Context(), w.Viewer, e.ID(), webhook.UpdateEndpointInput{URL: val(r.URL)})
+	_, err := w.UpdateEndpoint(t.Context(), w.Viewer, webhook.UpdateEndpointInput{ID: e.ID(), URL: val(r.URL)})
 	require.NoError(t, err)
 	require.Equal(t, before+1, w.jobs(t, "webhook.drain"))
 	w.drain(t, e)
@@ -507,7 +507,7 @@ func TestDisabledByHandEndsWhatIsPending(t *testing.T) {
 	r := newReceiver(t, nil)
 	e, _ := w.endpoint(t, r.URL)
 	w.emit(t, events(1200, webhook.CustomerUpdated)...)
-	_, err := w.UpdateEndpoint(t.Context(), w.Viewer, e.ID(), webhook.UpdateEndpointInput{IsEnabled: val(false)})
+	_, err := w.UpdateEndpoint(t.Context(), w.Viewer, webhook.UpdateEndpointInput{ID: e.ID(), IsEnabled: val(false)})
 	require.NoError(t, err)
 	w.Exec(t, "DELETE FROM river_job")
 	require.NoError(t, w.deliverer.Sweep(t.Context()))
@@ -546,13 +546,13 @@ func TestRepairedEndpointIsNotDisabled(t *testing.T) {
 	for name, row := range map[string]func(t *testing.T, w *world, e *webhook.Endpoint){
 		"enabled": func(t *testing.T, w *world, e *webhook.Endpoint) {
 			for _, on := range []bool{false, true} {
-				if _, err := w.UpdateEndpoint(t.Context(), w.Viewer, e.ID(), webhook.UpdateEndpointInput{IsEnabled: val(on)}); err != nil {
+				if _, err := w.UpdateEndpoint(t.Context(), w.Viewer, webhook.UpdateEndpointInput{ID: e.ID(), IsEnabled: val(on)}); err != nil {
 					t.Error(err)
 				}
 			}
 		},
 		"moved": func(t *testing.T, w *world, e *webhook.Endpoint) {
-			if _, err := w.UpdateEndpoint(t.Context(), w.Viewer, e.ID(), webhook.UpdateEndpointInput{URL: val("http://127.0.0.1:9/")}); err != nil {
+			if _, err := w.UpdateEndpoint(t.Context(), w.Viewer, webhook.UpdateEndpointInput{ID: e.ID(), URL: val("http://127.0.0.1:9/")}); err != nil {
 				t.Error(err)
 			}
 		},
@@ -589,7 +589,7 @@ func TestMovedEndpointDoesNotFailForTheOldPlace(t *testing.T) {
 	good := newReceiver(t, nil)
 	r := newReceiver(t, func(rw http.ResponseWriter, _ *http.Request) {
 		once.Do(func() {
-			if _, err := w.UpdateEndpoint(context.Background(), w.Viewer, e.ID(), webhook.UpdateEndpointInput{URL: val(good.URL)}); err != nil {
+			if _, err := w.UpdateEndpoint(context.Background(), w.Viewer, webhook.UpdateEndpointInput{ID: e.ID(), URL: val(good.URL)}); err != nil {
 				t.Error(err)
 			}
 		})

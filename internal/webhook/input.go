@@ -23,6 +23,7 @@ type CreateEndpointInput struct {
 
 // UpdateEndpointInput is what updateWebhookEndpoint needs; absent fields stay.
 type UpdateEndpointInput struct {
+	ID              relay.ID
 	URL             graphql.Omittable[*string]
 	Description     graphql.Omittable[*string]
 	Events          graphql.Omittable[[]EventType]

@@ -65,7 +65,7 @@ func TestEmitReachesTheEndpointsThatWantIt(t *testing.T) {
 	both, _ := w.endpoint(t, "https://a.example.com", webhook.CustomerCreated, webhook.CustomerUpdated)
 	one, _ := w.endpoint(t, "https://b.example.com", webhook.CustomerUpdated)
 	off, _ := w.endpoint(t, "https://c.example.com")
-	_, err := w.UpdateEndpoint(t.Context(), w.Viewer, off.ID(), webhook.UpdateEndpointInput{IsEnabled: val(false)})
+	_, err := w.UpdateEndpoint(t.Context(), w.Viewer, webhook.UpdateEndpointInput{ID: off.ID(), IsEnabled: val(false)})
 	require.NoError(t, err)
 	_, _, err = w.CreateEndpoint(t.Context(), dbtest.NewViewer(uuid.New()), webhook.CreateEndpointInput{URL: "https://d.example.com", Events: []webhook.EventType{webhook.CustomerCreated}})
 	require.NoError(t, err)

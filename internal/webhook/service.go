@@ -12,7 +12,6 @@ import (
 	"caseload/internal/entity"
 	"caseload/internal/fault"
 	"caseload/internal/pii"
-	"caseload/internal/relay"
 	"caseload/internal/viewer"
 )
 
@@ -85,12 +84,12 @@ func leaveRoom(ctx context.Context, tx *db.Tx, sc db.Scope) error {
 // UpdateEndpoint changes an endpoint. A version that moved on is a STALE_VERSION user error. An input that changes
 // nothing writes nothing. Enabling an endpoint, or moving it, makes its failures forgotten; what is pending when it
 // is disabled fails.
-func (s *Service) UpdateEndpoint(ctx context.Context, v *viewer.Viewer, id relay.ID, in UpdateEndpointInput) (e *Endpoint, err error) {
+func (s *Service) UpdateEndpoint(ctx context.Context, v *viewer.Viewer, in UpdateEndpointInput) (e *Endpoint, err error) {
 	env := s.env(v)
 	err = s.pool.InTx(ctx, env.Now, func(tx *db.Tx) (err error) {
 		tx.Keep(&e)
 		var read int32
-		e, err = Endpoints.Change(ctx, tx, env, entity.Updated, id, in.ExpectedVersion.Value(), func(e *Endpoint, c *fault.Check) {
+		e, err = Endpoints.Change(ctx, tx, env, entity.Updated, in.ID, in.ExpectedVersion.Value(), func(e *Endpoint, c *fault.Check) {
 			read = e.Version
 			in.apply(c, e, s.allowPrivate, tx.Now)
 		})

@@ -84,7 +84,8 @@ func TestUpdateEndpoint(t *testing.T) {
 	w := newWorld(t)
 	e, _ := w.endpoint(t, "https://hooks.example.com")
 	update := func(in webhook.UpdateEndpointInput) (*webhook.Endpoint, error) {
-		return w.UpdateEndpoint(t.Context(), w.Viewer, e.ID(), in)
+		in.ID = e.ID()
+		return w.UpdateEndpoint(t.Context(), w.Viewer, in)
 	}
 	got, err := update(webhook.UpdateEndpointInput{URL: val("https://other.example.com"), Description: val("d"), Events: graphql.OmittableOf([]webhook.EventType{webhook.CustomerDeleted}), ExpectedVersion: val[int32](1)})
 	require.NoError(t, err)
@@ -128,7 +129,7 @@ func TestIdsOfOthers(t *testing.T) {
 	stranger := dbtest.NewViewer(uuid.New())
 	verbs := map[string]func(hook, delivery relay.ID) error{
 		"id": func(h, _ relay.ID) error {
-			_, err := w.UpdateEndpoint(t.Context(), stranger, h, webhook.UpdateEndpointInput{})
+			_, err := w.UpdateEndpoint(t.Context(), stranger, webhook.UpdateEndpointInput{ID: h})
 			return err
 		},
 		"input.id rotate": func(h, _ relay.ID) error {
@@ -267,7 +268,7 @@ func TestPingAndRedeliver(t *testing.T) {
 	require.Equal(t, []string{d.EventID, "ping", e.ID().String()}, []string{body.ID, body.Type, body.Data.Endpoint})
 	require.Equal(t, []int{1, 1}, []int{w.Audited(t, "webhook_endpoint.pinged"), w.Audited(t, "webhook_delivery.redelivered")})
 
-	_, err = w.UpdateEndpoint(t.Context(), w.Viewer, e.ID(), webhook.UpdateEndpointInput{IsEnabled: val(false)})
+	_, err = w.UpdateEndpoint(t.Context(), w.Viewer, webhook.UpdateEndpointInput{ID: e.ID(), IsEnabled: val(false)})
 	require.NoError(t, err)
 	_, err = w.Ping(t.Context(), w.Viewer, webhook.PingEndpointInput{ID: e.ID()})
 	require.Equal(t, []string{"INVALID_STATE input.id"}, refused(t, err))

@@ -107,7 +107,8 @@ func Execute(t testing.TB, w *graphtest.World, query string, args ...any) {
 // Update changes a customer of Harbor.
 func Update(t testing.TB, w *graphtest.World, c *customer.Customer, in customer.UpdateInput) *customer.Customer {
 	t.Helper()
-	row, err := w.Customers.Update(t.Context(), w.Harbor.System, c.ID(), in)
+	in.ID = c.ID()
+	row, err := w.Customers.Update(t.Context(), w.Harbor.System, in)
 	require.NoError(t, err)
 	return row
 }
