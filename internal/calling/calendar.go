@@ -66,7 +66,7 @@ func NewCalendar(limits LegalLimits, windows []StateWindow, holidays []Holiday) 
 	return c, nil
 }
 
-// federalCalendar stands in where no calendar was given: the federal limits hold nevertheless.
+// federalCalendar is used where no calendar was given: the federal limits hold nevertheless.
 func federalCalendar() *Calendar { return &Calendar{limits: FederalLimits()} }
 
 // Limits returns the legal limits of the calendar.

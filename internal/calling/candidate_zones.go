@@ -18,12 +18,11 @@ const (
 )
 
 // CandidateZones returns the zones in which the consumer may be: the customer's own zone first, then
-// those that the phone's area code and the address state (USPS code) speak for, where they disagree
-// with it. Legal windows must hold in all of them (Regulation F comment 6(b)(1)(i)-2: with
+// those of the phone's area code and of the address state (USPS code), where they disagree with it. Legal windows must hold in all of them (Regulation F comment 6(b)(1)(i)-2: with
 // conflicting locations, call only when it is convenient in each).
 //
 // A source agrees when the customer's zone, or one whose clock shows the same through the 90 days
-// from at, is among its zones; it then adds nothing. A phone or state that says nothing (unknown,
+// from at, is among its zones; it then adds nothing. A phone or state without a zone (unknown,
 // toll-free, not parseable) adds nothing either. With no zone at all the result is empty.
 // The phone is E.164 or a national American number.
 func CandidateZones(zone civil.Zone, phone, state string, at time.Time) []civil.Zone {
@@ -36,7 +35,7 @@ func CandidateZones(zone civil.Zone, phone, state string, at time.Time) []civil.
 }
 
 // PhoneZones returns the IANA names of the zones in which numbers of this area code are at home, as
-// far as libphonenumber knows; nil when the number tells no place.
+// far as libphonenumber knows; nil when the number has no place.
 func PhoneZones(phone string) []string {
 	if phone == "" {
 		return nil

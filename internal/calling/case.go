@@ -43,7 +43,7 @@ const (
 	// searchDays is how far ahead the rules look for an allowed moment.
 	searchDays = 62
 	day        = 24 * 60 * 60
-	// maxDebts fit into a mask; a task with more is judged as one about all debts, which is stricter.
+	// maxDebts fit into a mask; a task with more counts as one about all debts, which is stricter.
 	maxDebts = 64
 )
 
@@ -66,9 +66,10 @@ type evaluation struct {
 	debts   int
 	scratch []int64
 
-	zoneRoom      [3]zoneClock
-	frequencyRoom [4]*FrequencyLimit
-	scratchRoom   [32]int64
+	// The arrays save allocations where the slices above are short.
+	zoneArray      [3]zoneClock
+	frequencyArray [4]*FrequencyLimit
+	scratchArray   [32]int64
 }
 
 // attempt is an [Attempt] as this case sees it.
@@ -118,14 +119,14 @@ func newEvaluation(c *Case, now time.Time, planned int) *evaluation {
 		e.state = nil
 	}
 	e.guard = int64(max(c.Policy.EndGuardMinutes, 0)) * 60
-	e.scratch = e.scratchRoom[:0]
-	e.zones = e.zoneRoom[:0]
+	e.scratch = e.scratchArray[:0]
+	e.zones = e.zoneArray[:0]
 	for _, z := range c.Zones {
 		if !z.IsZero() {
 			e.zones = append(e.zones, zoneClock{zone: z})
 		}
 	}
-	e.frequencies = e.frequencyRoom[:0]
+	e.frequencies = e.frequencyArray[:0]
 	for i := range e.calendar.limits.Frequencies {
 		if l := &e.calendar.limits.Frequencies[i]; l.applies(c.State, purposeList[e.purpose], e.place) {
 			e.frequencies = append(e.frequencies, l)
@@ -217,7 +218,7 @@ func (e *evaluation) plan(at int64, date civil.Date) {
 	})
 }
 
-// debtMask tells which debts of the task a contact was about. Where either side names none, or the
+// debtMask returns which debts of the task a contact was about. Where either side names none, or the
 // task has too many to tell apart, it was about all of them.
 func (e *evaluation) debtMask(debts []uuid.UUID) uint64 {
 	if len(debts) == 0 || len(e.c.Debts) == 0 || len(e.c.Debts) > maxDebts {

@@ -9,13 +9,13 @@
 // one when the address and the phone's area code disagree ([CandidateZones]). What happened so far is
 // a [History]. Together they are a [Case].
 //
-// Two questions are asked about a case, and one table of rules answers both. [Plan] asks in advance:
-// at which moments of the coming days may calls be made? [Eligibility] asks at the last moment: may
-// this call be made now, and if not, which rules forbid it, by what law, until when? A rule is a
+// One table of rules answers two questions about a case. [Plan] returns in advance at which moments of the
+// coming days calls may be made. [Eligibility] decides at the last moment whether this call may be made
+// now, and if not, which rules forbid it, by what law, until when. A rule is a
 // function of an instant that reports whether it denies and when its answer changes. A plan is nothing
 // but the earliest moments that all rules let through, so no rule can be forgotten in one of the two.
-// The plan is advice; the answer at dispatch counts, because a conversation, a wish or an opt-out may
-// have come in between.
+// What counts is the answer when the call is given to a dialer, because a conversation, an inconvenient
+// time or an opt-out may have come in between.
 //
 // The package does no I/O and has no clock but the one passed in; package schedule reads cases from the
 // database and stores plans. A test checks what the package imports.
@@ -23,14 +23,14 @@
 // # Time
 //
 // Windows are meant on the wall clock of the consumer and are turned into instants date by date, never
-// by adding 24 hours. Where clocks change, doubt is resolved against the caller: a window that opens
+// by adding 24 hours. Where clocks change, the stricter reading holds: a window that opens
 // at a time shown twice opens at the last, one that closes at such a time closes at the first; what a
 // consumer named as inconvenient is widened instead. Instants are compared in whole seconds, windows
 // and periods are half-open.
 //
 // # Frequencies
 //
-// Calls are counted for the person, whoever in the company made them. Regulation F counts by debt and
+// Calls are counted for the person, no matter who in the company made them. Regulation F counts by debt and
 // by local date; an attempt that names no debt counts for all, a task that names no debt is bound by
 // all, and a call about several debts counts for each. The limits of states and the limit per phone
 // are rolling. Daily caps follow the customer's date.

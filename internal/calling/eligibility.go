@@ -30,7 +30,7 @@ type CallEligibility struct {
 	EarliestNext *time.Time
 }
 
-// EligibilityInput is a case and the moment to judge it at.
+// EligibilityInput is a case and the moment of the call.
 type EligibilityInput struct {
 	Case
 	At time.Time
@@ -40,8 +40,8 @@ type EligibilityInput struct {
 const earliestNextDays = 60
 
 // Eligibility reports whether the customer may be called at in.At, by every rule, and if not, why and
-// until when. It is pure: the same input gives the same decision. Whoever dispatches a call asks
-// within the transaction that claims it; a plan is only advice from the past.
+// until when. It is pure: the same input gives the same decision. A claim calls it within its
+// transaction, since a plan may be out of date.
 func Eligibility(in EligibilityInput) CallEligibility {
 	e := newEvaluation(&in.Case, in.At, 0)
 	at := in.At.Unix()
@@ -104,7 +104,7 @@ func (e *evaluation) denial(r *rule, at, change int64) CallDenial {
 }
 
 // next returns the first instant from at to limit that no enforced rule denies. Without one it returns
-// never and the rule to blame: the first that denies right through to the limit.
+// never and the first rule that denies right through to the limit.
 //
 // Every rule denies without a break until the change it names, so jumping to the latest change skips
 // no allowed instant.

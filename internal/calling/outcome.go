@@ -22,7 +22,7 @@ var CallOutcomes = []CallOutcome{
 	Conversation, NoAnswer, Busy, Voicemail, NotInService, WrongNumber, Refused, CallbackRequested, DNCRequested, PromiseToPay,
 }
 
-// Consequences is what an outcome brings about.
+// Consequences is what follows from an outcome.
 type Consequences struct {
 	// CountsForFrequency: the call reached the dialed number and so counts towards seven in seven days.
 	// Ringing without an answer and voicemail count; busy and not in service do not (12 CFR 1006.14(b)(3)(ii)).
@@ -35,13 +35,13 @@ type Consequences struct {
 	BlocksPhone bool
 	// DoNotCall: the customer revoked consent, which takes effect at once, and pending tasks are removed.
 	DoNotCall bool
-	// Replan: the customer's pending tasks are planned anew, since the rules now allow other times.
+	// Replan: the customer's pending tasks are replaced by a new plan, since the rules now allow other times.
 	Replan bool
 }
 
 // consequences is the whole table; an outcome without a row does not exist.
 //
-// A callback request is no exception from any rule: whoever takes it records a consent, which then
+// A callback request is no exception from any rule: it is recorded as a consent, which then
 // lifts the frequency limits as the law has it ([Consent]).
 var consequences = map[CallOutcome]Consequences{
 	Conversation:      {CountsForFrequency: true, IsConversation: true, Final: Completed, Replan: true},
@@ -56,7 +56,7 @@ var consequences = map[CallOutcome]Consequences{
 	PromiseToPay:      {CountsForFrequency: true, IsConversation: true, Final: Completed, Replan: true},
 }
 
-// Consequences returns what the outcome brings about. A value that is no outcome, such as "" for a
+// Consequences returns what follows from the outcome. A value that is no outcome, such as "" for a
 // call still under way, counts and changes nothing: the strict side.
 func (o CallOutcome) Consequences() Consequences {
 	if c, ok := consequences[o]; ok {

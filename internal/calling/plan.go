@@ -16,7 +16,7 @@ type PlanInput struct {
 	Now time.Time
 	// Seed spreads calls by jitter; see [SeedOf]. The same seed gives the same plan.
 	Seed uint64
-	// AttemptsMade of this plan already, when it is planned anew after a call; they use up MaxAttempts.
+	// AttemptsMade of this plan already, when it is replaced after a call; they use up MaxAttempts.
 	AttemptsMade int
 }
 
@@ -32,7 +32,7 @@ type Slot struct {
 	// At is when the call is due, in UTC, on a whole minute.
 	At time.Time
 	// LocalDate and LocalTime are the same moment on the customer's clock, which is what was meant: when
-	// the rules of the zone change, At is derived from them anew.
+	// the rules of the zone change, At is derived from them again.
 	LocalDate civil.Date
 	LocalTime civil.LocalTime
 	Zone      civil.Zone
@@ -75,14 +75,14 @@ type PlanResult struct {
 // slots as attempts. Slots are never before now.
 func Plan(in PlanInput) PlanResult {
 	p := planner{in: &in, left: in.Policy.MaxAttempts - in.AttemptsMade}
-	room := min(max(p.left, 0), max(in.Policy.HorizonDays, 0)*max(in.Policy.MaxAttemptsPerDay, 0))
-	p.e = newEvaluation(&in.Case, in.Now, room)
+	capacity := min(max(p.left, 0), max(in.Policy.HorizonDays, 0)*max(in.Policy.MaxAttemptsPerDay, 0))
+	p.e = newEvaluation(&in.Case, in.Now, capacity)
 	result := PlanResult{Denials: p.blocked()}
 	if len(p.e.zones) == 0 || in.Policy.HorizonDays <= 0 {
 		return result
 	}
 	p.now = ceilMinute(ceilSecond(in.Now))
-	p.slots = make([]Slot, 0, room)
+	p.slots = make([]Slot, 0, capacity)
 	result.Days = make([]Day, 0, in.Policy.HorizonDays)
 	today := civil.DateIn(in.Now, p.e.zones[0].zone.Location())
 	for n := range in.Policy.HorizonDays {
@@ -200,7 +200,7 @@ func (p *planner) planPreferred(date civil.Date, from, end int64) *rule {
 	return blame
 }
 
-// finish numbers the slots of a day, or says why it has none.
+// finish numbers the slots of a day, or returns why it has none.
 func (p *planner) finish(first int, blame *rule, at int64) Skip {
 	switch {
 	case len(p.slots) > first:

@@ -170,7 +170,7 @@ func oneOf[T ~string](c *fault.Check, v T, values []T) {
 }
 
 func (p *Policy) purposeIndex() int {
-	// An unknown purpose is judged as a solicitation, the purpose with the most rules.
+	// An unknown purpose counts as a solicitation, the purpose with the most rules.
 	if i := slices.Index(CallPurposes, p.Purpose); i >= 0 {
 		return i
 	}

@@ -11,7 +11,7 @@ type rule struct {
 	// text and source explain a denial at the instant.
 	text   func(e *evaluation, at int64) string
 	source func(e *evaluation, at int64) string
-	// needsZone: without a zone there is no local time to judge.
+	// needsZone: without a zone there is no local time to check.
 	needsZone bool
 	// window: the rule is about the hours of a day, not about what was done before.
 	window bool

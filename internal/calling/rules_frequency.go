@@ -174,7 +174,7 @@ func (e *evaluation) dailyCap(at int64) (bool, int64) {
 		return true, never
 	}
 	end := d.end
-	// The next day may be full too, where attempts lie after the moment asked about.
+	// The next day may be full too, where attempts lie after the moment in question.
 	if denied, change := e.dailyCap(end); denied {
 		end = change
 	}

@@ -93,7 +93,7 @@ func (e *evaluation) skippedHoliday(at int64) (bool, int64) {
 	})
 }
 
-// taskWindow is a wish of the company, not a protection: it holds on the customer's own clock only.
+// taskWindow is the company's choice and protects nobody: it holds on the customer's own clock only.
 func (e *evaluation) taskWindow(at int64) (bool, int64) {
 	return e.inWindow(0, at, func(d *localDay) (int64, int64) { return d.taskFrom, d.taskTo })
 }

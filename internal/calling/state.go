@@ -2,7 +2,7 @@ package calling
 
 import "slices"
 
-// CallTaskState is where a call task stands; doc.go has the picture.
+// CallTaskState is the state of a call task; the transitions are drawn in the comment of package schedule.
 type CallTaskState string
 
 // The states of a call task.

@@ -58,7 +58,7 @@ type StateWindow struct {
 // Window returns the hours of a row that is not closed.
 func (w StateWindow) Window() Window { return Window{w.From, w.To} }
 
-// Validate returns what is wrong with the row by itself, in words for whoever wrote it.
+// Validate returns what is wrong with the row by itself, for its author.
 func (w StateWindow) Validate() error {
 	switch {
 	case w.Weekdays == NoDays || !w.Weekdays.IsValid():
@@ -121,6 +121,6 @@ type InconvenientTime struct {
 	// From and To bound the time; To at or before From reaches into the next day, so that 22:00 to
 	// 06:00 is a night and equal times are 24 hours.
 	From, To civil.LocalTime
-	// Place restricts the wish to phones of this kind, as "not at work"; "" is any phone.
+	// Place restricts it to phones of this kind, as "not at work"; "" is any phone.
 	Place Place
 }

@@ -289,7 +289,7 @@ func (s *Service) AddCallingHoliday(ctx context.Context, v *viewer.Viewer, in Ad
 	return h, nil
 }
 
-// lawChanged audits a change of the organization's rules and has every process read them anew.
+// lawChanged audits a change of the organization's rules and makes every process read them again.
 func (s *Service) lawChanged(ctx context.Context, tx *db.Tx, v *viewer.Viewer, action string, fields map[string]any) error {
 	tx.AfterCommit(func() { s.calendars.Changed(v.OrganizationID, v.OrganizationID, action, tx.Now) })
 	return audit.Write(ctx, tx, v, audit.Change{Action: action, Target: organizationID(v), Fields: fields})

@@ -32,9 +32,9 @@ type ClaimResult struct {
 	Postponed int
 }
 
-// dueSQL finds due tasks, most urgent first, and locks them together with their customers; what another
-// dialer or a sync holds is passed over. Locking the customer keeps two dialers from calling one person at
-// once by two tasks; a customer whose call is under way waits for its end, however long it takes.
+// dueSQL finds due tasks, most urgent first, and locks them together with their customers; rows that another
+// dialer or a sync has locked are skipped. Locking the customer keeps two dialers from calling one person at
+// once by two tasks; a customer with a call under way is left out until it ends.
 var dueSQL = "SELECT " + CallTasks.Select() + `
 	FROM call_tasks c
 	JOIN customers u ON u.organization_id = c.organization_id AND u.id = c.customer_id
@@ -46,11 +46,11 @@ var dueSQL = "SELECT " + CallTasks.Select() + `
 	LIMIT $4
 	FOR NO KEY UPDATE OF c, u SKIP LOCKED`
 
-// claimRounds bounds how often a claim looks for more when rules forbid what it found.
+// claimRounds bounds how often a claim looks for more tasks when rules forbid those that it found.
 const claimRounds = 5
 
-// ClaimTasks gives the dialer due tasks under a lease. Every rule is checked anew at this moment, in
-// the transaction that claims: a plan is only advice from the past. A task that a rule forbids is moved to
+// ClaimTasks gives the dialer due tasks under a lease. Every rule is checked again, in the transaction that claims: a
+// plan may be out of date. A task that a rule forbids is moved to
 // the next allowed time of its plan, or skipped.
 func (s *Service) ClaimTasks(ctx context.Context, v *viewer.Viewer, in ClaimCallTasksInput) (*ClaimResult, error) {
 	c := fault.NewCheck("input")
@@ -95,12 +95,12 @@ func (s *Service) ClaimTasks(ctx context.Context, v *viewer.Viewer, in ClaimCall
 			names = pq.Array(in.TaskTypes.Value())
 		}
 		for range claimRounds {
-			room := int(limit) - len(result.Claims)
-			if room == 0 {
+			missing := int(limit) - len(result.Claims)
+			if missing == 0 {
 				break
 			}
 			var due []*CallTask
-			if err := tx.Select(ctx, &due, dueSQL, v.OrganizationID, tx.Now, names, room); err != nil {
+			if err := tx.Select(ctx, &due, dueSQL, v.OrganizationID, tx.Now, names, missing); err != nil {
 				return fmt.Errorf("find due tasks: %w", err)
 			}
 			if len(due) == 0 {
@@ -128,7 +128,7 @@ type dispatch struct {
 	audit  []audit.Change
 }
 
-// judge asks the rules about due tasks and writes what becomes of each.
+// decide checks the rules for due tasks, and claims, postpones, skips or expires each.
 func (d *dispatch) decide(ctx context.Context, tx *db.Tx, due []*CallTask) error {
 	sc := d.v.Scope()
 	ids, scheduleIDs, typeIDs := make([]uuid.UUID, len(due)), make([]uuid.UUID, len(due)), make([]uuid.UUID, len(due))
@@ -170,7 +170,7 @@ func (d *dispatch) decide(ctx context.Context, tx *db.Tx, due []*CallTask) error
 		t.UpdatedAt = tx.Now
 		switch {
 		case over(horizon, t.ScheduleID, tx.Now):
-			// The job that ends such tasks has not come by yet.
+			// The job that ends such tasks has not run yet.
 			reason := planOver
 			t.State, t.FinishedAt, t.SkipReason = calling.Expired, &tx.Now, &reason
 			d.result.Skipped++
@@ -235,7 +235,7 @@ func pointers(ds []calling.CallDenial) []*calling.CallDenial {
 	return out
 }
 
-// customerDeleted is why a call that was given out must not begin.
+// customerDeleted is why a claimed call must not begin.
 const customerDeleted = "the customer was deleted"
 
 // RenewResult is a task after its renewal, with a CALL_NOT_ALLOWED user error when it may no longer be called.
@@ -244,8 +244,7 @@ type RenewResult struct {
 	UserErrors fault.UserErrors
 }
 
-// Renew says that the dialer is still at work on a task. The first renewal with callStarted asks the rules
-// once more: between claim and call the customer may have opted out. A task that may no longer be called is
+// Renew extends the lease of a task. The first renewal with callStarted checks the rules once more: between claim and call the customer may have opted out. A task that may no longer be called is
 // skipped, which is written, so the result holds the user error. Wrong input comes back as fault.UserErrors
 // with nothing written.
 func (s *Service) Renew(ctx context.Context, v *viewer.Viewer, in RenewCallTaskInput) (*RenewResult, error) {
@@ -427,7 +426,7 @@ func returnExpired(ctx context.Context, tx *db.Tx, organizationID uuid.UUID) ([]
 	return rows, nil
 }
 
-// planOver is why a task that was never given out ends.
+// planOver is why a task that was never claimed ends.
 const planOver = "the plan is over"
 
 // overdueSQL ends pending tasks whose plan is over. What is locked waits for the next run: to wait here, with

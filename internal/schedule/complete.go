@@ -17,7 +17,7 @@ import (
 	"caseload/internal/viewer"
 )
 
-// CallResult is what the end of a call brought about.
+// CallResult is a recorded call with its consequences.
 type CallResult struct {
 	CallTask     *CallTask
 	Attempt      *CallAttempt
@@ -27,7 +27,7 @@ type CallResult struct {
 	TasksCreated int
 }
 
-// Complete ends a task that the viewer holds with what happened, and carries out the consequences of the
+// Complete ends a task that the viewer holds with what happened, and applies the consequences of the
 // outcome in the same transaction. Completing again with the same outcome changes nothing.
 func (s *Service) Complete(ctx context.Context, v *viewer.Viewer, in CompleteCallTaskInput) (*CallResult, error) {
 	cal, err := s.calendar(ctx, v.OrganizationID)
@@ -220,7 +220,7 @@ func (s *Service) RecordCall(ctx context.Context, v *viewer.Viewer, in RecordCal
 	return result, nil
 }
 
-// consequences carries out what an outcome brings about. The caller holds the customer's lock.
+// consequences applies the consequences of an outcome. The caller holds the customer's lock.
 func (s *Service) consequences(ctx context.Context, tx *db.Tx, v *viewer.Viewer, cal *calling.Calendar, r *customer.Record, c *call, result *CallResult) error {
 	sc, id := v.Scope(), r.Customer.UUID
 	if err := CallAttempts.Insert(ctx, tx, sc, c.attempt); err != nil {
@@ -282,8 +282,8 @@ func (s *Service) consequences(ctx context.Context, tx *db.Tx, v *viewer.Viewer,
 	return s.emit(ctx, tx, v, events, synced)
 }
 
-// replan makes the rest of the customer's active plan anew, since the rules now allow other times, and returns what is
-// to be told of it.
+// replan replaces the rest of the customer's active plan, since the rules now allow other times, and returns the events
+// to emit.
 func (s *Service) replan(ctx context.Context, tx *db.Tx, v *viewer.Viewer, cal *calling.Calendar, r *customer.Record, c *call, result *CallResult) ([]Synced, error) {
 	sch, typ, err := activePlan(ctx, tx, v.Scope(), r.Customer.UUID)
 	if err != nil || sch == nil {
@@ -354,7 +354,7 @@ func activePlan(ctx context.Context, q db.Querier, sc db.Scope, customerID uuid.
 	return sch, typ, nil
 }
 
-// exhaust ends the active plan when its last call was made, as its task type wants, and returns what is to be told of a
+// exhaust ends the active plan when its last call was made, as its task type says, and returns the events to emit for a
 // new one.
 func (s *Service) exhaust(ctx context.Context, tx *db.Tx, v *viewer.Viewer, cal *calling.Calendar, r *customer.Record, result *CallResult) ([]Synced, error) {
 	sc, id := v.Scope(), r.Customer.UUID

@@ -20,6 +20,6 @@
 //	      |  +------ window over ---|--+--------------> EXPIRED
 //	      +--------- rule denies ---+-----------------> SKIPPED
 //
-// A task that is in progress never goes back: the consumer may have heard the phone ring. What an
-// outcome brings about besides the state is in [calling.Consequences].
+// A task that is in progress never goes back: the consumer may have heard the phone ring. What else
+// follows from an outcome is in [calling.Consequences].
 package schedule

@@ -15,13 +15,13 @@ import (
 	"caseload/internal/viewer"
 )
 
-// InconvenientTimeResult is what noting an inconvenient time brought about.
+// InconvenientTimeResult is an inconvenient time that was added, with what followed.
 type InconvenientTimeResult struct {
 	InconvenientTime *InconvenientTime
 	TasksRemoved     int
 }
 
-// AddInconvenientTime notes a time that the customer calls inconvenient, in effect at once: pending tasks
+// AddInconvenientTime stores a time at which the customer is not to be called, in effect at once: pending tasks
 // in it are removed.
 func (s *Service) AddInconvenientTime(ctx context.Context, v *viewer.Viewer, in AddInconvenientTimeInput) (*InconvenientTimeResult, error) {
 	c := fault.NewCheck("input")
@@ -72,7 +72,7 @@ func removeInside(ctx context.Context, tx *db.Tx, sc db.Scope, customerID uuid.U
 		if err != nil {
 			continue
 		}
-		// The same rule that a claim asks, with nothing else in the case.
+		// The same rule that a claim checks, with nothing else in the case.
 		d := calling.Eligibility(calling.EligibilityInput{At: task.DueAt, Case: calling.Case{Zones: []civil.Zone{z}, Phone: "+", Policy: calling.Default(),
 			Inconvenient: []calling.InconvenientTime{{Weekdays: t.DaySet, From: t.StartsAt, To: t.EndsAt}}}})
 		for _, denial := range d.Denials {
@@ -88,7 +88,7 @@ func removeInside(ctx context.Context, tx *db.Tx, sc db.Scope, customerID uuid.U
 	return int(n), nil
 }
 
-// RemoveInconvenientTime takes back an inconvenient time and returns what it was.
+// RemoveInconvenientTime deletes an inconvenient time and returns it.
 func (s *Service) RemoveInconvenientTime(ctx context.Context, v *viewer.Viewer, in RemoveInconvenientTimeInput) (*InconvenientTime, error) {
 	id, err := in.ID.As(InconvenientTimes.Prefix())
 	if err != nil {

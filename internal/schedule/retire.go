@@ -25,7 +25,7 @@ const stopSchedulesSQL = `
 	WHERE organization_id = $1 AND customer_id = ANY($2) AND status = 'ACTIVE'`
 
 // retire ends what is planned for customers who are not to be called any more, in two statements. A call that a
-// dialer holds is asked about again when it begins, and does not return to the queue, since its schedule is stopped.
+// dialer holds is checked again when it begins, and does not return to the queue, since its schedule is stopped.
 // The caller holds the customers' locks. Safe to repeat.
 func (s *Service) retire(ctx context.Context, tx *db.Tx, v *viewer.Viewer, customers []uuid.UUID, why string) error {
 	ids := pq.Array(customers)

@@ -42,12 +42,12 @@ type Service struct {
 	bus       *notify.Bus
 	calendars *notify.Cache[*calling.Calendar]
 	now       func() time.Time
-	// Events hears of new plans; nil means that nobody listens. Set it before the first request.
+	// Events receives new plans; it may be nil. Set it before the first request.
 	Events Events
 }
 
-// New makes the service, and has it told of customers that are deleted or merged. Make it before the bus runs, and
-// once for each service of customers; without one it cannot sync.
+// New returns the service, registered for customers that are deleted or merged. Call it before the bus runs, and once
+// for each service of customers; without one it cannot sync.
 func New(pool *db.Pool, customers *customer.Service, bus *notify.Bus, now func() time.Time) *Service {
 	s := &Service{
 		pool: pool, customers: customers, bus: bus, now: now,
@@ -65,14 +65,14 @@ const (
 	calendarTTL   = 30 * time.Second
 )
 
-// changed tells portals of a change after the commit.
+// changed publishes a change after the commit.
 func (s *Service) changed(tx *db.Tx, organizationID, customerID uuid.UUID, kind ScheduleChangeKind) {
 	tx.AfterCommit(func() {
 		s.bus.Publish(notify.Message{Topic: Topic, OrganizationID: organizationID, Subject: customerID, Kind: string(kind), At: tx.Now})
 	})
 }
 
-// ScheduleChange is a hint that a schedule changed.
+// ScheduleChange says that a schedule changed, not what it is now.
 type ScheduleChange struct {
 	Kind       ScheduleChangeKind
 	OccurredAt time.Time
@@ -113,7 +113,7 @@ const openCallSQL = `
 	WHERE organization_id = $1 AND customer_id = ANY($2) AND state IN ('CLAIMED', 'IN_PROGRESS') AND id <> ALL($3)`
 
 // readFacts reads the facts of customers in three statements, whatever their number. except are tasks
-// that are being judged themselves.
+// that are being decided themselves.
 func readFacts(ctx context.Context, q db.Querier, sc db.Scope, ids []uuid.UUID, now time.Time, except []uuid.UUID) (*facts, error) {
 	f := &facts{attempts: map[uuid.UUID][]calling.Attempt{}, consents: map[uuid.UUID][]calling.Consent{}, inconvenient: map[uuid.UUID][]calling.InconvenientTime{}}
 	if len(ids) == 0 {
@@ -222,9 +222,8 @@ func (w *CustomerRef) find(ctx context.Context, q db.Querier, sc db.Scope, path 
 	return c, notFound(err, "customer", append(path, "referenceId")...)
 }
 
-// lock locks the customer that an input names, for what has happened already: what is told of a duplicate that was
-// merged holds for the survivor, who is called now. A customer who is deleted may still be told of, as the marks count
-// again once it is restored.
+// lock locks the customer that an input names, for what has happened already: what is recorded for a duplicate that
+// was merged is recorded for the survivor. A deleted customer is accepted, as its marks count again once it is restored.
 func (w *CustomerRef) lock(ctx context.Context, tx *db.Tx, sc db.Scope, path ...string) (*customer.Record, error) {
 	named, err := w.find(ctx, tx, sc, path...)
 	if err != nil {

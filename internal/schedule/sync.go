@@ -82,7 +82,7 @@ type syncBatch struct {
 }
 
 // syncRow is one row of a batch. What is set before the transaction is kept over its retries; result is
-// made anew by each.
+// made by each try.
 type syncRow struct {
 	in       *SyncCustomerScheduleInput
 	taskType *TaskType
@@ -157,7 +157,7 @@ var errNothingToWrite = errors.New("nothing is written")
 type syncCustomer struct {
 	record *customer.Record
 	isNew  bool
-	// last is the row whose plan stands.
+	// last is the row whose plan is kept.
 	last    *syncRow
 	written []*syncRow
 	plan    *calling.PlanResult
@@ -173,8 +173,8 @@ const batchLockSQL = `SELECT pg_advisory_xact_lock(hashtextextended('syncs of ' 
 func (b *syncBatch) transact(ctx context.Context, tx *db.Tx) (wrote bool, err error) {
 	sc := b.v.Scope()
 	if tx.Try > 0 && len(b.rows) > 1 {
-		// Batches that create the same customers beat each other again and again, each winning a part of them.
-		// Those that were beaten once go one after the other, before they lock any row.
+		// Batches that create the same customers at once make each other retry again and again. After the first
+		// retry they run one after the other, before they lock any row.
 		if _, err := tx.Exec(ctx, batchLockSQL, sc.OrganizationID); err != nil {
 			return false, fmt.Errorf("wait for other batches: %w", err)
 		}
@@ -342,7 +342,7 @@ func (c *syncCustomer) debt(row *syncRow, loans map[customer.LoanKey]uuid.UUID) 
 }
 
 // doNotCall applies the table of docs/scheduling.md to the stored mark and the sent one; false means that
-// the row is refused. removed tells that a mark was taken away.
+// the row is refused. removed reports that a mark was removed.
 func (b *syncBatch) doNotCall(row *syncRow, r *customer.Record, now time.Time) (ok, removed bool) {
 	sent := row.in.DoNotCall.Value()
 	if sent == nil && row.fetched != nil && row.fetched.Borrower != nil && !r.Customer.DoNotCall {

@@ -36,7 +36,7 @@ func (b *syncBatch) fetch(ctx context.Context) error {
 	var wg sync.WaitGroup
 	slots, failed := make(chan struct{}, fetchers), make(chan error, len(want))
 	for _, row := range want {
-		// Who stops waits for those that are under way alone.
+		// After a cancellation only the requests under way are waited for.
 		select {
 		case slots <- struct{}{}:
 		case <-ctx.Done():

@@ -17,7 +17,7 @@ import (
 )
 
 // SyncKind is bulkSyncCustomerSchedules for a file of any size. The lending system is asked before the transaction of a
-// chunk, so that no row is locked while it thinks.
+// chunk, so that no row is locked while it works.
 type SyncKind struct{ s *Service }
 
 var _ bulk.Preparer = (*SyncKind)(nil)
@@ -57,7 +57,7 @@ func (*SyncKind) Keys() []bulk.Key {
 // Check has nothing to check: the kind has no options.
 func (*SyncKind) Check(bulk.Format, any, *fault.Check) any { return nil }
 
-// fetchedBytes stands for what the lending system tells of a customer, so that a chunk has some sixty of those who are
+// fetchedBytes estimates the answer of the lending system for a customer, so that a chunk has some sixty of those who are
 // asked for: their loans are in memory together, and none is written before all have been asked for.
 const fetchedBytes = 64 << 10
 
