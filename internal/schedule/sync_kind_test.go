@@ -151,7 +151,7 @@ func TestWhatAFileOfSyncsCannotBe(t *testing.T) {
 	require.Equal(t, []batch.Action{batch.Update}, bulktest.Actions(results))
 }
 
-// Whoever stops while the lending system is asked waits for the questions under way, not for all of a chunk.
+// A cancellation while the lending system is asked waits for the requests under way, not for all of a chunk.
 func TestAskingForAFileEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	l := newLendingSystem(t)
@@ -159,14 +159,15 @@ func TestAskingForAFileEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	l.set(func(l *lendingSystem) { l.during = cancel })
 	k := schedule.NewSyncKind(w.Service)
-	decode := k.Decoder(&bulk.Operation{})
+	o := &bulk.Operation{OptionJSON: []byte(`{"errorPolicy": "REJECT_FAILED_ROWS"}`)}
+	decode := k.Decoder(o)
 	var rows []*bulk.Row
 	for i := range 100 {
 		row := decode(fmt.Appendf(nil, `{"id": "L-%d", "taskType": "collections", "sync": true}`, i))
 		require.Positive(t, row.Weight)
 		rows = append(rows, &row)
 	}
-	_, err := k.Prepare(ctx, w.Viewer, &bulk.Operation{}, rows)
+	_, err := k.Prepare(ctx, w.Viewer, o, rows)
 	require.ErrorIs(t, err, context.Canceled)
 	l.set(func(l *lendingSystem) { require.LessOrEqual(t, len(l.asked), 16) })
 }
