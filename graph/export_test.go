@@ -6,6 +6,7 @@ import (
 	"caseload/graph/generated"
 	"caseload/internal/bulk"
 	"caseload/internal/db"
+	"caseload/internal/loader"
 	"caseload/internal/pii"
 	"caseload/internal/viewer"
 )
@@ -15,6 +16,14 @@ func Schema() *ast.Schema { return generated.NewExecutableSchema(generated.Confi
 
 // Coordinates returns every declared edge.
 func Coordinates() []string { return NewEdges(Schema(), nil).Graph.Coordinates() }
+
+// Declarations returns what was declared of every edge and list.
+func Declarations() (out []loader.Declaration) {
+	for _, e := range gathered[interface{ Declaration() loader.Declaration }](NewEdges(Schema(), nil)) {
+		out = append(out, e.Declaration())
+	}
+	return out
+}
 
 // NodeScopes returns the scopes that node asks for, by the prefix of ids.
 func NodeScopes() map[string][]viewer.Scope {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
 	"go.opentelemetry.io/otel/trace"
 
 	"caseload/graph/generated"
@@ -254,13 +255,28 @@ func (l *loading) InterceptResponse(ctx context.Context, next graphql.ResponseHa
 	return next(l.fresh(ctx))
 }
 
-// InterceptRootField makes loaders for one root field of a mutation: what comes after a change reads anew.
+// InterceptRootField makes loaders for one root field of a mutation: what comes after a change reads anew. The first root
+// field checks the arguments below all of them; when one is wrong, none runs.
 func (l *loading) InterceptRootField(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
-	if graphql.GetOperationContext(ctx).Operation.Operation == "mutation" {
-		ctx = l.fresh(ctx)
+	op := graphql.GetOperationContext(ctx)
+	if op.Operation.Operation != ast.Mutation {
+		return next(ctx)
+	}
+	ctx = l.fresh(ctx)
+	right, checked := op.Stats.GetExtension(argumentsRight).(bool)
+	if !checked {
+		right = l.graph.CheckArguments(ctx, loader.From(ctx))
+		op.Stats.SetExtension(argumentsRight, right)
+	}
+	if !right {
+		return graphql.Null
 	}
 	return next(ctx)
 }
+
+// argumentsRight is where the statistics of a mutation keep whether the arguments below its root fields are right. Its root
+// fields run one after the other.
+const argumentsRight = "ArgumentsRight"
 
 // InterceptField preloads below the result of a root field.
 func (l *loading) InterceptField(ctx context.Context, next graphql.Resolver) (any, error) {

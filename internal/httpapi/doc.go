@@ -3,17 +3,17 @@
 //
 // A request goes through these stages, each cheaper than what it protects:
 //
-//	address, request id, credential            middleware.go
-//	method, media types, size, JSON            transport.go, request.go
+//	address, request id, credential            middleware.go, endpoint.go
+//	method, media types, size, JSON            body.go, request.go
 //	operations a second                        budget.go
-//	size and shape of the document             documents.go, structure.go
-//	validation                                 gqlgen
+//	size, literals and shape of the document   documents.go, literals.go, structure.go
+//	validation                                 gqlparser
 //	variables: introspection, lists, @oneOf    admission.go, inputs.go
 //	cost, nodes, points a second               price.go, budget.go
 //	scopes of the root fields, files           multipart.go, upload.go (requests with files only)
-//	operations at the same time, deadline      operation.go
+//	operations at the same time, deadline      operation.go, places.go
 //	execution
 //	errors, size, compression                  presenter.go, response.go
 //
-// Transports of live results go through the same stages from the third on, as they use the same executor.
+// All transports share them by way of [Endpoint]: plain HTTP, and WebSocket and server-sent events in package live.
 package httpapi

@@ -2,10 +2,9 @@
 // graphql-transport-ws ([WebSocket]), and server-sent events in the distinct connections mode of
 // graphql-sse ([SSE]).
 //
-// Both are transports of gqlgen's handler and run every operation through the handler's executor, so
-// parsing limits, validation, cost, access and error masking are those of a plain POST. Each result
-// passes through the executor's response middleware with a context of its own; a subscription
-// therefore gets fresh loaders for every event if that middleware makes them.
+// Both are transports of package httpapi and share its [httpapi.Endpoint], so reading, limits, validation, cost, access
+// and errors are those of a plain POST. Each result passes through the executor's response middleware with a context of
+// its own; a subscription therefore gets new loaders for every event if that middleware makes them.
 //
 // A socket is closed with one of these codes. Reasons are fixed sentences: what a client sent is
 // never repeated.
