@@ -316,21 +316,7 @@ type Change struct {
 // Changes returns the changes of the viewer's organization, or of one operation, until the context ends; the
 // channel is closed when some may have been missed.
 func (s *Service) Changes(ctx context.Context, v *viewer.Viewer, operationID *uuid.UUID) <-chan *Change {
-	messages := s.bus.Subscribe(ctx, func(m notify.Message) bool {
-		return m.Topic == Topic && m.OrganizationID == v.OrganizationID && (operationID == nil || *operationID == m.Subject)
-	})
-	out := make(chan *Change)
-	go func() {
-		defer close(out)
-		for m := range messages {
-			select {
-			case out <- &Change{State(m.Kind), m.At, m.Subject}:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	return out
+	return notify.Changes(ctx, s.bus, Topic, v.OrganizationID, operationID, func(m notify.Message) *Change { return &Change{State(m.Kind), m.At, m.Subject} })
 }
 
 // Get returns an operation of the viewer's organization, or a NOT_FOUND fault.

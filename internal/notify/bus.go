@@ -282,6 +282,25 @@ func (b *Bus) Subscribe(ctx context.Context, keep func(Message) bool) <-chan Mes
 	return s.ch
 }
 
+// Changes is [Bus.Subscribe] for the messages of a topic about an organization, or about one subject of it, each as change makes it.
+func Changes[T any](ctx context.Context, b *Bus, topic string, organizationID uuid.UUID, subject *uuid.UUID, change func(Message) T) <-chan T {
+	messages := b.Subscribe(ctx, func(m Message) bool {
+		return m.Topic == topic && m.OrganizationID == organizationID && (subject == nil || *subject == m.Subject)
+	})
+	out := make(chan T)
+	go func() {
+		defer close(out)
+		for m := range messages {
+			select {
+			case out <- change(m):
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return out
+}
+
 // end closes a subscription; the caller holds the lock.
 func (b *Bus) end(s *subscription) {
 	delete(b.subs, s)

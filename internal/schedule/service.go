@@ -83,21 +83,9 @@ type ScheduleChange struct {
 // Changes returns the changes of the viewer's organization, or of one customer, until the context
 // ends; the channel is closed when some may have been missed.
 func (s *Service) Changes(ctx context.Context, v *viewer.Viewer, customerID *uuid.UUID) <-chan *ScheduleChange {
-	messages := s.bus.Subscribe(ctx, func(m notify.Message) bool {
-		return m.Topic == Topic && m.OrganizationID == v.OrganizationID && (customerID == nil || *customerID == m.Subject)
+	return notify.Changes(ctx, s.bus, Topic, v.OrganizationID, customerID, func(m notify.Message) *ScheduleChange {
+		return &ScheduleChange{ScheduleChangeKind(m.Kind), m.At, m.Subject}
 	})
-	out := make(chan *ScheduleChange)
-	go func() {
-		defer close(out)
-		for m := range messages {
-			select {
-			case out <- &ScheduleChange{ScheduleChangeKind(m.Kind), m.At, m.Subject}:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	return out
 }
 
 // facts is what the rules look at of customers, beside their records.
