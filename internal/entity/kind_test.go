@@ -17,7 +17,6 @@ import (
 	"caseload/internal/entity"
 	"caseload/internal/fault"
 	"caseload/internal/idempotency"
-	"caseload/internal/pii"
 	"caseload/internal/relay"
 	"caseload/internal/viewer"
 )
@@ -63,18 +62,11 @@ var noon = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 
 func open(t testing.TB) *world {
 	t.Helper()
-	pool, err := db.Open(dbtest.New(t), db.Settings{MaxOpen: 8})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = pool.Close() })
-	_, err = pool.SQL().Exec(createThings)
-	require.NoError(t, err)
-	keys, err := pii.GenerateKeys()
-	require.NoError(t, err)
-	sealer, err := pii.NewSealer(keys)
-	require.NoError(t, err)
+	w := dbtest.NewWorld(t, dbtest.WorldOptions{Start: noon})
+	w.Exec(t, createThings)
 	out := &letters{}
 	v := &viewer.Viewer{Kind: viewer.APIKey, OrganizationID: db.NewID(), ActorID: db.NewID(), ActorName: "desk", RequestID: "r-1"}
-	return &world{entity.Env{Pool: pool, Now: noon, Viewer: v, Outbox: out}, t, out, idempotency.New(pool, sealer, func() time.Time { return noon })}
+	return &world{entity.Env{Pool: w.Pool, Now: noon, Viewer: v, Outbox: out}, t, out, idempotency.New(w.Pool, w.Sealer, w.Clock.Now)}
 }
 
 // later is the same place some time later, as another actor.

@@ -41,32 +41,12 @@ var Morning = time.Date(2026, time.March, 9, 15, 0, 0, 0, time.UTC)
 // secret is known to all server processes.
 var secret = []byte("a secret of all server processes")
 
-// Clock is a clock that stands still until it is told to advance. It is safe for concurrent use.
-type Clock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-// Now returns the clock's time.
-func (c *Clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.t
-}
-
-// Advance puts the clock forward.
-func (c *Clock) Advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(d)
-}
-
 // World is one database with two organizations that know nothing of each other, and one API in front of it.
 type World struct {
 	// Server is the first API; [World.Start] adds others on the same database.
 	*Server
 	URL   string
-	Clock *Clock
+	Clock *dbtest.Clock
 	// Harbor and Summit are the organizations.
 	Harbor, Summit *Tenant
 	// Files is the object store of all servers, and Folder where it lies.
@@ -115,7 +95,7 @@ func New(t testing.TB, options ...Option) *World {
 	require.NoError(t, err)
 	sealer, err := pii.NewSealer(keys)
 	require.NoError(t, err)
-	w := &World{URL: dbtest.New(t), Clock: &Clock{t: Morning}, Folder: t.TempDir(), sealer: sealer}
+	w := &World{URL: dbtest.New(t), Clock: dbtest.NewClock(Morning), Folder: t.TempDir(), sealer: sealer}
 	w.Files = blobtest.Open(t, w.Folder, sealer)
 	w.links, err = download.NewLinks(download.LinksOptions{Secret: secret, Now: w.Clock.Now})
 	require.NoError(t, err)

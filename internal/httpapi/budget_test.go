@@ -11,6 +11,7 @@ import (
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"caseload/internal/dbtest"
 	"caseload/internal/fault"
 	"caseload/internal/viewer"
 )
@@ -78,7 +79,7 @@ func TestPointsAreChargedBefore(t *testing.T) {
 func TestCostOverBurst(t *testing.T) {
 	t.Parallel()
 	l := DefaultLimits()
-	now := &clock{t: time.Unix(1_700_000_000, 0)}
+	now := dbtest.NewClock(time.Unix(1_700_000_000, 0))
 	b := newBudgets(&l, now.Now)
 	remaining, f := b.spend(viewer.Nobody, 9000)
 	require.Nil(t, f)
@@ -93,7 +94,7 @@ func TestAnonymousDoNotPushOutPrincipals(t *testing.T) {
 	t.Parallel()
 	l := DefaultLimits()
 	l.TrackedPrincipals, l.OperationsBurst = 2, 1
-	now := &clock{t: time.Unix(1_700_000_000, 0)}
+	now := dbtest.NewClock(time.Unix(1_700_000_000, 0))
 	b := newBudgets(&l, now.Now)
 	v := &viewer.Viewer{Kind: viewer.APIKey, OrganizationID: testOrganization}
 	require.Nil(t, b.start(v))

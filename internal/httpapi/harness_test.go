@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -21,6 +20,7 @@ import (
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"caseload/internal/dbtest"
 	"caseload/internal/fault"
 	"caseload/internal/viewer"
 )
@@ -82,44 +82,10 @@ const testSchema = `
 type bench struct {
 	http.Handler
 	executed atomic.Int64
-	log      *lockedBuffer
-	now      *clock
+	log      *dbtest.Log
+	now      *dbtest.Clock
 	// running is told when a slow field starts, and it waits for its context or for resume.
 	running, resume chan struct{}
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-type clock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.t
-}
-
-func (c *clock) Advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(d)
 }
 
 var testOrganization = uuid.MustParse("01890a5d-ac96-774b-bcce-b302099a8057")
@@ -143,7 +109,7 @@ func identify(r *http.Request) (*viewer.Viewer, error) {
 func newBench(t testing.TB, change func(*Options)) *bench {
 	t.Helper()
 	b := &bench{
-		log: &lockedBuffer{}, now: &clock{t: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)},
+		log: &dbtest.Log{}, now: dbtest.NewClock(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)),
 		running: make(chan struct{}, 16), resume: make(chan struct{}),
 	}
 	schema := gqlparser.MustLoadSchema(&ast.Source{Name: "test.graphqls", Input: testSchema})

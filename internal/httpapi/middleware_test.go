@@ -13,6 +13,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/stretchr/testify/require"
 
+	"caseload/internal/dbtest"
 	"caseload/internal/viewer"
 )
 
@@ -73,7 +74,7 @@ func TestAccessLogTellsWhatMatters(t *testing.T) {
 
 func TestRouteHidesPaths(t *testing.T) {
 	t.Parallel()
-	log := &lockedBuffer{}
+	log := &dbtest.Log{}
 	r := chi.NewRouter()
 	r.Use(Identify, AccessLog(slog.New(slog.NewJSONHandler(log, nil))), AccessLog(nil))
 	r.Get("/files/{token}", func(http.ResponseWriter, *http.Request) {})

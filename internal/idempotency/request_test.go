@@ -33,13 +33,9 @@ type desk struct {
 
 func newDesk(t testing.TB) *desk {
 	t.Helper()
-	pool, err := db.Open(dbtest.New(t), db.Settings{MaxOpen: 4})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = pool.Close() })
-	keys, err := pii.GenerateKeys()
-	require.NoError(t, err)
-	d := &desk{t: t, pool: pool, keys: keys, now: noon, v: caller()}
-	d.Outcomes = d.with(keys)
+	w := dbtest.NewWorld(t, dbtest.WorldOptions{})
+	d := &desk{t: t, pool: w.Pool, keys: w.Secrets, now: noon, v: caller()}
+	d.Outcomes = d.with(d.keys)
 	return d
 }
 

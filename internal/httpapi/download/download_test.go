@@ -1,7 +1,6 @@
 package download
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -12,7 +11,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -20,6 +18,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"caseload/internal/dbtest"
 	"caseload/internal/fault"
 	"caseload/internal/httpapi"
 	"caseload/internal/relay"
@@ -47,24 +46,11 @@ type office struct {
 	now    time.Time
 	opened atomic.Int64
 	closed atomic.Int64
-	mu     sync.Mutex
-	log    bytes.Buffer
+	log    dbtest.Log
 	// by is on whose behalf a file was opened last.
 	by *viewer.Viewer
 	// open is what the opener does.
 	open Opener
-}
-
-func (o *office) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.log.Write(p)
-}
-
-func (o *office) logged() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.log.String()
 }
 
 type body struct {
@@ -87,7 +73,7 @@ func newOffice(t *testing.T, change func(*Options)) *office {
 		}
 		return File{Body: body{strings.NewReader("a,b\n1,2\n"), &o.closed}, Size: 8, ContentType: "text/csv", Name: "of the opener.csv"}, nil
 	}
-	options := Options{Links: links, API: httpapi.Options{Log: slog.New(slog.NewJSONHandler(o, nil)), Origins: []string{"https://portal.example.com"}},
+	options := Options{Links: links, API: httpapi.Options{Log: slog.New(slog.NewJSONHandler(&o.log, nil)), Origins: []string{"https://portal.example.com"}},
 		Openers: map[string]Opener{"results": func(ctx context.Context, by *viewer.Viewer, id uuid.UUID) (File, error) {
 			o.opened.Add(1)
 			return o.open(ctx, by, id)
@@ -220,10 +206,10 @@ func TestTokensAreNotLogged(t *testing.T) {
 	paths := []string{o.path("Ann Smith.csv"), o.path("") + "x", o.path("") + "/y"}
 	for _, path := range paths {
 		o.get(http.MethodGet, path)
-		require.NotContains(t, o.logged(), path[len(Path):len(Path)+20])
+		require.NotContains(t, o.log.String(), path[len(Path):len(Path)+20])
 	}
-	require.Contains(t, o.logged(), `"path":"/files/{token}"`)
-	require.NotContains(t, o.logged(), "Ann")
+	require.Contains(t, o.log.String(), `"path":"/files/{token}"`)
+	require.NotContains(t, o.log.String(), "Ann")
 }
 
 func TestOtherMethods(t *testing.T) {
