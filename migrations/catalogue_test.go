@@ -3,10 +3,12 @@ package migrations_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"caseload/internal/dbtest"
+	"caseload/migrations"
 )
 
 // referenceTables belong to no organization: they are small, the same for all, and copied to every node of
@@ -110,4 +112,40 @@ func TestConstraintNamesBeginWithTheTable(t *testing.T) {
 		SELECT con.conname || ' on ' || c.relname FROM pg_constraint con JOIN pg_class c ON c.oid = con.conrelid
 		WHERE con.contype IN ('p', 'u', 'f', 'x', 'c') AND NOT starts_with(con.conname, c.relname || '_') AND `+ours))
 	require.Empty(t, wrong)
+}
+
+// Moments are shown in milliseconds: stored in less, a row would not be found by the time that it shows.
+func TestMomentsAreInMilliseconds(t *testing.T) {
+	t.Parallel()
+	db := dbtest.Open(t)
+	var columns []struct {
+		Name, Type string
+	}
+	require.NoError(t, db.Select(&columns, `
+		SELECT c.relname || '.' || a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type
+		FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+		WHERE a.atttypid = 'timestamptz'::regtype AND `+ours))
+	require.Greater(t, len(columns), 80)
+	for _, c := range columns {
+		require.Equal(t, "timestamp(3) with time zone", c.Type, "%s: write timestamptz(3)", c.Name)
+	}
+}
+
+// What was shown before the columns were in milliseconds is what is shown after: it was cut, and is not rounded.
+func TestMomentsAreCutAsTheyWereShown(t *testing.T) {
+	t.Parallel()
+	db := openEmpty(t)
+	require.NoError(t, migrations.Up(t.Context(), db.DB))
+	require.NoError(t, migrations.Down(t.Context(), db.DB, 12))
+	_, err := db.Exec(`INSERT INTO organizations (organization_id, id, name, created_at, updated_at, created_by, updated_by)
+		SELECT id, id, 'Harbor', '2026-03-09 15:00:00.123999+00', '1969-12-31 23:59:59.999999+00', 'test', 'test' FROM gen_random_uuid() id`)
+	require.NoError(t, err)
+	require.NoError(t, migrations.Up(t.Context(), db.DB))
+	var row struct {
+		CreatedAt time.Time `db:"created_at"`
+		UpdatedAt time.Time `db:"updated_at"`
+	}
+	require.NoError(t, db.Get(&row, `SELECT created_at, updated_at FROM organizations`))
+	require.Equal(t, "15:00:00.123", row.CreatedAt.UTC().Format("15:04:05.999999"))
+	require.Equal(t, "23:59:59.999", row.UpdatedAt.UTC().Format("15:04:05.999999"))
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"caseload/internal/fault"
+	"caseload/internal/input"
 )
 
 // dateTimeForm is RFC 3339 in UTC with milliseconds.
@@ -27,14 +28,14 @@ func MarshalDateTime(t time.Time) graphql.Marshaler {
 	})
 }
 
-// UnmarshalDateTime reads RFC 3339 with a zone; anything else is BAD_USER_INPUT.
+// UnmarshalDateTime reads RFC 3339 with a zone, in milliseconds; anything else is BAD_USER_INPUT.
 func UnmarshalDateTime(v any) (time.Time, error) {
 	s, _ := v.(string)
-	t, err := time.Parse(time.RFC3339Nano, s)
-	if err != nil || t.Year() < 1 || t.Year() > 9999 {
+	t, ok := input.ParseMoment(s)
+	if !ok {
 		return time.Time{}, fault.New(fault.BadUserInput, "A DateTime is RFC 3339 with a zone, such as 2026-03-08T14:30:00Z.")
 	}
-	return t.UTC(), nil
+	return t, nil
 }
 
 // MarshalDecimal writes a number with its decimals as a string.

@@ -204,7 +204,7 @@ func past(c *fault.Check, field string, in graphql.Omittable[*time.Time], now ti
 			return
 		}
 		// As it will be read again.
-		stored := at.UTC().Truncate(time.Microsecond)
+		stored := at.UTC().Truncate(time.Millisecond)
 		at = &stored
 	}
 	*to = at

@@ -15,7 +15,7 @@ import (
 )
 
 // noon is the time of the rows that tests make, with all the digits that PostgreSQL keeps.
-var noon = time.Date(2026, 3, 2, 12, 0, 0, 123456000, time.UTC)
+var noon = time.Date(2026, 3, 2, 12, 0, 0, 123000000, time.UTC)
 
 func open(t testing.TB, s db.Settings) *db.Pool {
 	t.Helper()
@@ -38,7 +38,7 @@ func scope() db.Scope { return db.Scope{OrganizationID: db.NewID()} }
 // number makes a customer of a scope, different for each n.
 func number(s db.Scope, n int) *customer.Customer {
 	reference, name := fmt.Sprintf("ref-%04d", n), fmt.Sprintf("Name%04d", n)
-	at := noon.Add(time.Duration(n) * time.Microsecond)
+	at := noon.Add(time.Duration(n) * time.Millisecond)
 	return &customer.Customer{
 		Row:         db.Row{OrganizationID: s.OrganizationID, UUID: db.NewID()},
 		ReferenceID: &reference, LastName: &name, SearchText: name, Version: 1,

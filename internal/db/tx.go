@@ -36,7 +36,7 @@ type Tx struct {
 	// unprepared are the texts that this transaction was the first to run.
 	unprepared []string
 	kept       any
-	// Now is the time of the transaction, the same for all its rows.
+	// Now is the time of the transaction, the same for all its rows: in milliseconds, as moments are shown and stored.
 	Now time.Time
 	// Try counts how often [Pool.InTx] has run it before: a batch that was beaten once may queue up for its next try.
 	Try int
@@ -118,7 +118,7 @@ func (p *Pool) once(ctx context.Context, now time.Time, try int, f func(tx *Tx) 
 	if err != nil {
 		return err
 	}
-	tx := &Tx{x: x, pool: p, Now: now.UTC().Truncate(time.Microsecond), Try: try}
+	tx := &Tx{x: x, pool: p, Now: now.UTC().Truncate(time.Millisecond), Try: try}
 	// A panic in f unwinds through here too: without this the connection would stay in its transaction.
 	defer func() { _ = x.Rollback() }()
 	err = guarded(ctx, tx, f)

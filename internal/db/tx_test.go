@@ -28,7 +28,7 @@ func raise(ctx context.Context, q db.Querier, code string) error {
 func TestInTxCommitsAndThenTells(t *testing.T) {
 	t.Parallel()
 	pool, s := open(t, db.Settings{}), scope()
-	precise := noon.Add(789 * time.Nanosecond).In(time.FixedZone("", 3600))
+	precise := noon.Add(789 * time.Microsecond).In(time.FixedZone("", 3600))
 	var told []string
 	err := pool.InTx(t.Context(), precise, func(tx *db.Tx) error {
 		require.Equal(t, noon, tx.Now, "in UTC, and with no more digits than a row keeps")

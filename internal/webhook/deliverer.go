@@ -19,6 +19,7 @@ import (
 	"caseload/internal/audit"
 	"caseload/internal/db"
 	"caseload/internal/fault"
+	"caseload/internal/input"
 	"caseload/internal/outbound"
 	"caseload/internal/pii"
 	"caseload/internal/viewer"
@@ -98,8 +99,8 @@ func NewDeliverer(pool *db.Pool, sealer *pii.Sealer, outbox *Outbox, o Options, 
 	client := outbound.NewClient(outbound.Options{AllowPrivate: o.AllowPrivate, DialTimeout: o.Timeout, Resolver: o.Resolver, RootCAs: o.RootCAs})
 	return &Deliverer{
 		pool: pool, sealer: sealer, outbox: outbox, http: client, options: o, limiter: newLimiter(o.PerOrganization),
-		// PostgreSQL keeps microseconds, and leases are compared for equality.
-		now: func() time.Time { return now().UTC().Truncate(time.Microsecond) },
+		// As it is stored: leases are compared for equality.
+		now: func() time.Time { return input.Milliseconds(now()) },
 	}
 }
 

@@ -121,7 +121,7 @@ func (b *createBatch) leaves(ctx context.Context, known seen, own map[customer.S
 			return false, fmt.Errorf("look up names of holders: %w", err)
 		}
 		if opened != nil {
-			n.card.sourceCustomerID, n.card.opened = n.holder, opened.UnixMicro()
+			n.card.sourceCustomerID, n.card.opened = n.holder, opened.UnixMilli()
 		}
 		left[n] = true
 		if n.isPrimary {
