@@ -69,6 +69,7 @@ type migrateCommand struct {
 		To int64 `arg:"" help:"The version to go back to; 0 removes everything."`
 	} `cmd:"" help:"Take migrations back, with the data in what they made."`
 	Status struct{} `cmd:"" help:"List the migrations and when each was applied."`
+	Keys   struct{} `cmd:"" help:"Bring stored keys of other systems into the form in which they are compared, and list those that other rows have already. Safe to repeat, and beside servers."`
 }
 
 type seedCommand struct{}
@@ -165,6 +166,8 @@ func run(ctx context.Context, args, environ []string, stdout, stderr *os.File) e
 		err = migrations.Down(ctx, p.pool.SQL(), cli.Migrate.Down.To)
 	case "migrate status":
 		err = p.status(ctx)
+	case "migrate keys":
+		err = p.normalizeKeys(ctx)
 	case "seed":
 		err = p.seed(ctx)
 	case "apikey create":
@@ -658,6 +661,23 @@ func (p *program) listOrganizations(ctx context.Context) error {
 		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", o.ID(), o.Name, o.TimeZone)
 	}
 	return w.Flush()
+}
+
+// normalizeKeys lists the keys that only a person can bring into their form, without the keys themselves.
+func (p *program) normalizeKeys(ctx context.Context) error {
+	left, err := migrations.NormalizeKeys(ctx, p.pool.SQL())
+	if err != nil {
+		return err
+	}
+	for _, k := range left {
+		why := "nothing of it can be seen"
+		if k.Taken {
+			why = "another row has it in this form"
+		}
+		_, _ = fmt.Fprintf(p.out, "organization %s: %s %s, %s: %s\n", k.OrganizationID, k.Table, k.Row, k.Column, why)
+	}
+	_, _ = fmt.Fprintf(p.out, "%d keys stay as they are\n", len(left))
+	return nil
 }
 
 func (p *program) reseal(ctx context.Context) error {

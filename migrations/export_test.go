@@ -7,7 +7,7 @@ import (
 )
 
 // Of makes the runner of other files, for tests.
-func Of(files fs.FS) Runner { return Runner{runner{files}} }
+func Of(files fs.FS) Runner { return Runner{runner{files: files}} }
 
 // Files are the embedded ones.
 func Files() fs.FS { return files }

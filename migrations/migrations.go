@@ -14,6 +14,8 @@ import (
 	"fmt"
 	"io/fs"
 	"time"
+
+	"github.com/pressly/goose/v3"
 )
 
 //go:embed *.sql
@@ -22,23 +24,23 @@ var files embed.FS
 // Up brings the database to the newest version. What is there already stays as it is, and a database that
 // a newer program has brought further is left alone. Safe to call at once from several processes: one
 // migrates, the others wait. The pool must allow three connections.
-func Up(ctx context.Context, db *sql.DB) error { return runner{files}.up(ctx, db) }
+func Up(ctx context.Context, db *sql.DB) error { return ours().up(ctx, db) }
 
 // Down takes back every migration after toVersion, newest first, with the data in what they made; 0 takes
 // everything back, the job tables too.
 func Down(ctx context.Context, db *sql.DB, toVersion int64) error {
-	return runner{files}.down(ctx, db, toVersion)
+	return ours().down(ctx, db, toVersion)
 }
 
 // Status lists every migration, River's last, in the order in which they apply. It changes nothing.
-func Status(ctx context.Context, db *sql.DB) ([]Step, error) { return runner{files}.status(ctx, db) }
+func Status(ctx context.Context, db *sql.DB) ([]Step, error) { return ours().status(ctx, db) }
 
 // Check reports whether the program can work on the database: nil when it is at the newest version or
 // beyond, else an [OutdatedError]. Cheap enough for a readiness probe.
-func Check(ctx context.Context, db *sql.DB) error { return runner{files}.check(ctx, db) }
+func Check(ctx context.Context, db *sql.DB) error { return ours().check(ctx, db) }
 
 // Hash identifies the newest schema: it changes with every migration, River's included.
-func Hash() string { return runner{files}.hash() }
+func Hash() string { return ours().hash() }
 
 // Step is one migration.
 type Step struct {
@@ -63,8 +65,13 @@ func (e *OutdatedError) Error() string {
 	return fmt.Sprintf("database is at %s migration %d of %d: run `caseload migrate up`", e.Source, e.Current, e.Newest)
 }
 
-// runner works on any set of files, so that tests can bring their own.
-type runner struct{ files fs.FS }
+// runner works on any set of files, so that tests can bring their own, and on migrations that are Go.
+type runner struct {
+	files fs.FS
+	code  []func() *goose.Migration
+}
+
+func ours() runner { return runner{files, []func() *goose.Migration{normalizeKeys}} }
 
 func (r runner) hash() string {
 	sum := sha256.New()
@@ -78,6 +85,9 @@ func (r runner) hash() string {
 			panic(fmt.Sprintf("migrations: read %s: %v", name, err))
 		}
 		fmt.Fprintf(sum, "%s %d\n%s", name, len(text), text)
+	}
+	for _, code := range r.code {
+		fmt.Fprintf(sum, "code %d\n", code().Version)
 	}
 	fmt.Fprintf(sum, "river %d", newestRiver())
 	return hex.EncodeToString(sum.Sum(nil)[:10])

@@ -30,7 +30,7 @@ func catalogue(t *testing.T, db *sqlx.DB) []string {
 	t.Helper()
 	var lines []string
 	require.NoError(t, db.Select(&lines, `
-		SELECT format('column %s.%s %s %s default %s collation %s generated %s', table_name, column_name, udt_name, is_nullable, column_default, collation_name, generation_expression)
+		SELECT format('column %s.%s %s(%s) %s default %s collation %s generated %s', table_name, column_name, udt_name, datetime_precision, is_nullable, column_default, collation_name, generation_expression)
 			FROM information_schema.columns WHERE table_schema = 'public'
 		UNION ALL SELECT format('table %s %s', relname, relkind) FROM pg_class
 			WHERE relnamespace = 'public'::regnamespace AND relkind NOT IN ('i', 'I')
@@ -80,7 +80,7 @@ func TestUpDownUp(t *testing.T) {
 	require.Empty(t, cmp.Diff(rows, contents(t, db)))
 }
 
-// ddl finds what changes the schema; other migrations change rows.
+// ddl finds what changes the schema; other migrations, those in Go among them, change rows.
 var ddl = regexp.MustCompile(`(?m)^(CREATE|ALTER|DROP) `)
 
 // Each migration by itself takes back exactly what it did.
@@ -97,9 +97,7 @@ func TestEveryMigrationDownAndUp(t *testing.T) {
 		}
 		require.NoError(t, migrations.Down(t.Context(), db.DB, steps[i].Version-1), steps[i].Name)
 		below := catalogue(t, db)
-		text, err := fs.ReadFile(migrations.Files(), steps[i].Name)
-		require.NoError(t, err)
-		if ddl.Match(text) {
+		if text, err := fs.ReadFile(migrations.Files(), steps[i].Name); err == nil && ddl.Match(text) {
 			require.NotEmpty(t, cmp.Diff(schema, below), steps[i].Name)
 		}
 		require.NoError(t, migrations.Up(t.Context(), db.DB))
@@ -206,7 +204,8 @@ func TestMigrationThatFailsLeavesNothing(t *testing.T) {
 
 func TestHashNeedsNoDatabase(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, migrations.Hash(), migrations.Of(migrations.Files()).Hash())
+	require.Equal(t, migrations.Hash(), migrations.Hash())
+	require.NotEqual(t, migrations.Hash(), migrations.Of(migrations.Files()).Hash(), "migrations that are Go count too")
 	a := migrations.Of(fstest.MapFS{"00001_a.sql": migration("SELECT 1", "SELECT 1")})
 	b := migrations.Of(fstest.MapFS{"00001_a.sql": migration("SELECT 2", "SELECT 1")})
 	require.NotEqual(t, a.Hash(), b.Hash())

@@ -21,7 +21,12 @@ const table = "schema_migrations"
 const lockID int64 = 0x63617365_6c6f6164
 
 func (r runner) provider(db *sql.DB) (*goose.Provider, error) {
+	code := make([]*goose.Migration, len(r.code))
+	for i, migration := range r.code {
+		code[i] = migration()
+	}
 	p, err := goose.NewProvider(goose.DialectPostgres, db, r.files,
+		goose.WithGoMigrations(code...),
 		goose.WithTableName(table),
 		goose.WithDisableGlobalRegistry(true),
 		goose.WithSlog(slog.New(slog.DiscardHandler)),

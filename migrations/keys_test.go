@@ -1,0 +1,72 @@
+package migrations_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"caseload/migrations"
+)
+
+// Keys that were stored before they had one form get it; those that another row has already are listed and stay.
+func TestStoredKeysGetTheirForm(t *testing.T) {
+	t.Parallel()
+	db := openEmpty(t)
+	require.NoError(t, migrations.Up(t.Context(), db.DB))
+	require.NoError(t, migrations.Down(t.Context(), db.DB, 12))
+	const organization = "00000000-0000-7000-8000-000000000001"
+	exec := func(query string, args ...any) {
+		t.Helper()
+		_, err := db.Exec(query, args...)
+		require.NoError(t, err)
+	}
+	exec(`INSERT INTO organizations (organization_id, id, name, created_at, updated_at, created_by, updated_by) VALUES ($1, $1, 'Harbor', now(), now(), 'test', 'test')`, organization)
+	customer := func(n int, reference, email, language string) string {
+		id := fmt.Sprintf("00000000-0000-7000-8000-0000000001%02d", n)
+		exec(`INSERT INTO customers (organization_id, id, version, reference_id, email, language, search_text, created_at, updated_at, created_by, updated_by)
+			VALUES ($1, $2, 1, $3, $4, $5, lower($4 || ' ' || $3), now(), now(), 'test', 'test')`, organization, id, reference, email, language)
+		return id
+	}
+	identifier := func(n int, of, source, id string) {
+		exec(`INSERT INTO customer_identifiers (organization_id, id, customer_id, source, source_id, language, created_at)
+			VALUES ($1, $2, $3, $4, $5, '', now())`, organization, fmt.Sprintf("00000000-0000-7000-8000-0000000002%02d", n), of, source, id)
+	}
+	plain := customer(1, "R1", "ann@example.com", "en")
+	taken := customer(2, "\u00a0R1", "Ann@EXAMPLE.com", "es-mx")
+	moved := customer(3, "\ufeffR2e\u0301", "bo@example.com", "zh-hant")
+	hidden := customer(4, "\u200b", "cy@example.com", "en")
+	identifier(1, moved, "crm\u00a0", " 7 ")
+	identifier(2, plain, "crm", "8")
+	identifier(3, taken, "crm", "8\u200b")
+
+	require.NoError(t, migrations.Up(t.Context(), db.DB))
+	var rows []struct {
+		Reference string `db:"reference_id"`
+		Email     string
+		Language  string
+		Search    string `db:"search_text"`
+		Version   int
+	}
+	require.NoError(t, db.Select(&rows, `SELECT reference_id, email, language, search_text, version FROM customers ORDER BY id`))
+	require.Len(t, rows, 4)
+	require.Equal(t, "\u00a0R1", rows[1].Reference, "taken, so it stays")
+	require.Equal(t, "Ann@example.com", rows[1].Email)
+	require.Equal(t, "es-MX", rows[1].Language)
+	require.Equal(t, "R2é", rows[2].Reference)
+	require.Equal(t, "zh-Hant", rows[2].Language)
+	require.Equal(t, "bo@example.com r2é", rows[2].Search)
+	require.Equal(t, "\u200b", rows[3].Reference, "nothing is left of it, so it stays")
+	require.Equal(t, 1, rows[2].Version, "nobody changed it")
+	var keys []string
+	require.NoError(t, db.Select(&keys, `SELECT source || '/' || source_id FROM customer_identifiers ORDER BY id`))
+	require.Equal(t, []string{"crm/7", "crm/8", "crm/8\u200b"}, keys)
+
+	left, err := migrations.NormalizeKeys(t.Context(), db.DB)
+	require.NoError(t, err)
+	require.Equal(t, []migrations.KeyCollision{
+		{OrganizationID: organization, Row: taken, Table: "customers", Column: "reference_id", Taken: true},
+		{OrganizationID: organization, Row: hidden, Table: "customers", Column: "reference_id"},
+		{OrganizationID: organization, Row: "00000000-0000-7000-8000-000000000203", Table: "customer_identifiers", Column: "source_id", Taken: true},
+	}, left)
+}
