@@ -136,7 +136,7 @@ func TestMomentsAreCutAsTheyWereShown(t *testing.T) {
 	t.Parallel()
 	db := openEmpty(t)
 	require.NoError(t, migrations.Up(t.Context(), db.DB))
-	require.NoError(t, migrations.Down(t.Context(), db.DB, 12))
+	require.NoError(t, migrations.Down(t.Context(), db.DB, 13))
 	_, err := db.Exec(`INSERT INTO organizations (organization_id, id, name, created_at, updated_at, created_by, updated_by)
 		SELECT id, id, 'Harbor', '2026-03-09 15:00:00.123999+00', '1969-12-31 23:59:59.999999+00', 'test', 'test' FROM gen_random_uuid() id`)
 	require.NoError(t, err)

@@ -14,7 +14,7 @@ import (
 )
 
 // keysVersion is the migration that brings stored keys into their form. It is Go, since the form is.
-const keysVersion = 13
+const keysVersion = 15
 
 // keyColumn is a column of keys of other systems, with the form in which they are compared.
 type keyColumn struct {

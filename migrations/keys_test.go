@@ -14,7 +14,7 @@ func TestStoredKeysGetTheirForm(t *testing.T) {
 	t.Parallel()
 	db := openEmpty(t)
 	require.NoError(t, migrations.Up(t.Context(), db.DB))
-	require.NoError(t, migrations.Down(t.Context(), db.DB, 12))
+	require.NoError(t, migrations.Down(t.Context(), db.DB, 14))
 	const organization = "00000000-0000-7000-8000-000000000001"
 	exec := func(query string, args ...any) {
 		t.Helper()

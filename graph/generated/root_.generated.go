@@ -2488,7 +2488,7 @@ enum UserErrorCode {
   REQUIRED
   "The value has the wrong form; the message says what would be right."
   INVALID
-  "The value is empty or only white space."
+  "The value is empty, or nothing of it can be seen: white space, invisible characters."
   BLANK
   "The value has too many characters."
   TOO_LONG

@@ -131,7 +131,7 @@ var UserCodes = []struct {
 }{
 	{Required, "The value is required and was not sent, nor stored before."},
 	{Invalid, "The value has the wrong form; the message says what would be right."},
-	{Blank, "The value is empty or only white space."},
+	{Blank, "The value is empty, or nothing of it can be seen: white space, invisible characters."},
 	{TooLong, "The value has too many characters (Unicode code points)."},
 	{TooShort, "The value has too few characters."},
 	{OutOfRange, "The number, date or time is outside its range."},

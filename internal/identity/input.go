@@ -21,7 +21,7 @@ type CreateAPIKeyInput struct {
 
 // ExpireAfter makes the key stop working some time after now.
 func (in *CreateAPIKeyInput) ExpireAfter(now time.Time, d time.Duration) {
-	at := now.Add(d)
+	at := input.Milliseconds(now.Add(d))
 	in.ExpiresAt = graphql.OmittableOf(&at)
 }
 

@@ -134,7 +134,7 @@ func TestKey(t *testing.T) {
 		require.Equal(t, "AB 12é", input.KeyForm(text), "%+q", text)
 	}
 	for _, r := range []row{
-		{"00123", "00123", ""}, {"1.0.1", "1.0.1", ""}, {"12.5", "12.5", ""}, {"😀", "😀", ""}, {"NA", "NA", ""}, {"#7", "#7", ""}, {"Nancy", "Nancy", ""},
+		{"00123", "00123", ""}, {"1.0.1", "1.0.1", ""}, {"12.5", "12.5", ""}, {"😀", "😀", ""}, {"NA", "NA", ""}, {"#7", "#7", ""}, {"Nancy", "Nancy", ""}, {"none", "none", ""},
 		{"3E10", "3E10", ""}, {"=", "=", ""}, {"aGk=", "aGk=", ""},
 		{`="00123"`, "", fault.Invalid}, {"='00123'", "", fault.Invalid}, {"=A1", "", fault.Invalid}, {`=T("1")`, "", fault.Invalid},
 		{"3002196.0", "", fault.Invalid}, {"3002196,00", "", fault.Invalid}, {"1.23457E+14", "", fault.Invalid}, {"3E+06", "", fault.Invalid},

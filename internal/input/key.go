@@ -40,10 +40,21 @@ func Key(c *fault.Check, text string, limit int) string {
 	return ""
 }
 
+// Reference returns the organization's own reference of a customer, a [Key] of at most 255 code points.
+func Reference(c *fault.Check, text string) string {
+	const maxReference = 255
+	return Key(c, text, maxReference)
+}
+
 // ClearKey overwrites an optional key when one was sent; null clears it. A wrong key leaves what is there. It reports
 // whether it wrote.
 func ClearKey(c *fault.Check, in graphql.Omittable[*string], limit int, to **string) bool {
 	return Optional(in, to, func(text string) (string, bool) { return given(Key(c, text, limit)) })
+}
+
+// ClearKeyAt is [ClearKey] at a field of c.
+func ClearKeyAt(c *fault.Check, field string, in graphql.Omittable[*string], limit int, to **string) bool {
+	return in.IsSet() && ClearKey(c.At(field), in, limit, to)
 }
 
 // KeyForm returns a key in its form without judging it, for lookups and filters.
@@ -82,11 +93,20 @@ var (
 	decimalForm = regexp.MustCompile(`^[0-9]+[.,]0+$`)
 	shortForm   = regexp.MustCompile(`^[0-9][.,]?[0-9]*E\+[0-9]+$`)
 	// nothingForm is how exports of databases and programs write that there is no value.
-	nothingForm = regexp.MustCompile(`(?i)^(\\N|NULL|\(null\)|\[null\]|<null>|<NA>|NaN|NaT|None|undefined|N/A|#N/A N/A|-NaN)$`)
+	nothingForm = regexp.MustCompile(`^(\\N|(?i:null|\(null\)|\[null\]|<null>|-?nan)|<NA>|NaT|None|undefined|N/A|n/a)$`)
 )
 
 // artefact returns what is to be sent in place of what a spreadsheet or an export left of a key, or "" for a key.
 func artefact(key string) string {
+	switch first := key[0]; {
+	case '0' <= first && first <= '9':
+		// Most keys that begin so are digits alone.
+		if !strings.ContainsAny(key, ".,E") {
+			return ""
+		}
+	case !strings.ContainsRune(`=#\([<-nNuU`, rune(first)):
+		return ""
+	}
 	switch {
 	case formulaForm.MatchString(key):
 		return `The key is a formula of a spreadsheet: send the value that it shows, such as 00123 for ="00123".`

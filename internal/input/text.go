@@ -29,6 +29,17 @@ func Clear(c *fault.Check, in graphql.Omittable[*string], limit int, to **string
 	return Optional(in, to, func(text string) (string, bool) { return given(Text(c, text, limit)) })
 }
 
+// ClearAt is [Clear] at a field of c; most texts are right, and nothing is made for them.
+func ClearAt(c *fault.Check, field string, in graphql.Omittable[*string], limit int, to **string) bool {
+	if text := in.Value(); text != nil && isPlain(*text) {
+		if trimmed := strings.Trim(*text, " "); trimmed != "" && len(trimmed) <= limit {
+			*to = &trimmed
+			return true
+		}
+	}
+	return in.IsSet() && Clear(c.At(field), in, limit, to)
+}
+
 // ClearNote is [Clear] for a text that may have several lines and tabs.
 func ClearNote(c *fault.Check, in graphql.Omittable[*string], limit int, to **string) bool {
 	return Optional(in, to, func(text string) (string, bool) { return given(Note(c, text, limit)) })
@@ -94,6 +105,18 @@ func Form(text string) string {
 	text, _ = form(text, false)
 	return text
 }
+
+// Prefix returns the beginning of a text in a form, for comparisons with beginnings: white space at its end stays.
+func Prefix(text string, form func(string) string) string {
+	const end = "|"
+	return strings.TrimSuffix(form(text+end), end)
+}
+
+// Words returns the words of a text in small letters, for a search.
+func Words(text string) []string { return strings.Fields(strings.ToLower(Form(text))) }
+
+// Length returns the number of code points of a text.
+func Length(text string) int { return utf8.RuneCountInString(text) }
 
 // What [form] returns in the place of a character: nothing is wrong, and what is wrong is not a character.
 const (

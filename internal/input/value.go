@@ -28,35 +28,46 @@ func ParseMoment(text string) (t time.Time, ok bool) {
 	return t, true
 }
 
+// maxValue bounds the text of a value that has a form of its own, in code points.
+const maxValue = 255
+
 // Moment returns a moment of a source system; ok reports whether nothing is wrong with it.
 func Moment(c *fault.Check, text string) (t time.Time, ok bool) {
 	const hint = "Give a time in RFC 3339 with a zone, such as 2023-01-01T08:00:00Z."
-	form, wrong := form(text, false)
-	if form == "" && wrong == fine {
-		c.Add(fault.Blank, hint)
+	if text = value(c, text, hint); text == "" {
 		return time.Time{}, false
 	}
-	if t, ok = ParseMoment(form); !ok {
+	if t, ok = ParseMoment(text); !ok {
 		c.Add(fault.Invalid, hint)
-	} else if ok = t.Year() >= earliestYear && t.Year() <= latestYear; !ok {
-		c.Add(fault.OutOfRange, "A time lies between the years %d and %d.", earliestYear, latestYear)
+		return time.Time{}, false
 	}
-	return t, ok
+	if t.Year() < earliestYear || t.Year() > latestYear {
+		c.Add(fault.OutOfRange, "A time lies between the years %d and %d.", earliestYear, latestYear)
+		return time.Time{}, false
+	}
+	return t, true
 }
 
 // Date returns a day of the calendar; ok reports whether nothing is wrong with it.
 func Date(c *fault.Check, text string) (day civil.Date, ok bool) {
 	const hint = "Give a date of the calendar as YYYY-MM-DD, such as 1985-06-15."
-	form, wrong := form(text, false)
-	if form == "" && wrong == fine {
-		c.Add(fault.Blank, hint)
+	if text = value(c, text, hint); text == "" {
 		return civil.Date{}, false
 	}
-	day, err := civil.ParseDate(form)
+	day, err := civil.ParseDate(text)
 	if err != nil {
 		c.Add(fault.Invalid, hint)
 	}
 	return day, err == nil
+}
+
+// value returns the text of a value that has a form of its own, or "" when it is no text; hint says what would be right.
+func value(c *fault.Check, text, hint string) string {
+	if text, wrong := form(text, false); text == "" && wrong == fine {
+		c.Add(fault.Blank, "%s", hint)
+		return ""
+	}
+	return Text(c, text, maxValue)
 }
 
 // languageForm is the form of a language tag as far as it can be judged without a registry.

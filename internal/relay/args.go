@@ -11,6 +11,7 @@ import (
 
 	"caseload/internal/db"
 	"caseload/internal/fault"
+	"caseload/internal/input"
 )
 
 // The page sizes of every list (design: Schema style). Over the maximum is an error, not a clamp.
@@ -247,11 +248,12 @@ func (s *Spec[T]) order(raw any) (db.Order, error) {
 }
 
 // Contains makes a search over a trigram-indexed column: every word of the text must occur in it, or
-// be similar to a word in it. Words are compared in lower case.
+// be similar to a word in it. Words are compared in lower case, and a text that is a phone number in any notation finds
+// that number.
 func Contains(column string) func(text string) (db.Where, error) {
 	return func(text string) (db.Where, error) {
-		words := strings.Fields(strings.ToLower(text))
-		if len([]rune(strings.Join(words, ""))) < 3 {
+		words := input.Words(text)
+		if input.Length(strings.Join(words, "")) < 3 {
 			return db.Where{}, fault.New(fault.BadUserInput, "search needs at least 3 characters.")
 		}
 		if len(words) > 8 {
@@ -260,6 +262,10 @@ func Contains(column string) func(text string) (db.Where, error) {
 		var w db.Where
 		for _, word := range words {
 			w = w.All(holds(column, word))
+		}
+		if number, _, ok := input.ParsePhone(text); ok && (len(words) > 1 || strings.Trim(compact(words[0]), "0123456789") != "") {
+			// Whatever the punctuation, it is stored without.
+			w = db.Or([]db.Where{w, holds(column, strings.TrimPrefix(number, "+"))})
 		}
 		return w, nil
 	}

@@ -14,6 +14,7 @@ import (
 	"caseload/internal/civil"
 	"caseload/internal/db"
 	"caseload/internal/fault"
+	"caseload/internal/input"
 )
 
 // The limits of a filter (docs/limits.md).
@@ -124,8 +125,13 @@ func missing(w db.Where, column string, v graphql.Omittable[*bool]) (db.Where, e
 	return w.And(column + " IS NOT NULL"), nil
 }
 
-func (f *StringFilter) where(c, _ string) (db.Where, error) {
-	w, err := compare(db.Where{}, c, op[*string]{"@ = ?", f.Eq}, op[*string]{"@ IS DISTINCT FROM ?", f.Neq})
+// where of a StringFilter compares in the form in which texts are stored, or in that of keys when param is "key".
+func (f *StringFilter) where(c, param string) (db.Where, error) {
+	form := input.Form
+	if param == "key" {
+		form = input.KeyForm
+	}
+	w, err := compare(db.Where{}, c, op[*string]{"@ = ?", inForm(f.Eq, form)}, op[*string]{"@ IS DISTINCT FROM ?", inForm(f.Neq, form)})
 	if err != nil {
 		return w, err
 	}
@@ -133,12 +139,29 @@ func (f *StringFilter) where(c, _ string) (db.Where, error) {
 		if f.StartsWith.Value() == nil {
 			return w, null()
 		}
-		w = w.And(c+" LIKE ?", escapeLike(*f.StartsWith.Value())+"%")
+		w = w.And(c+" LIKE ?", escapeLike(input.Prefix(*f.StartsWith.Value(), form))+"%")
 	}
-	if w, err = among(w, c, f.In); err != nil {
+	in := f.In
+	if in.Value() != nil {
+		values := make([]string, len(in.Value()))
+		for i, text := range in.Value() {
+			values[i] = form(text)
+		}
+		in = graphql.OmittableOf(values)
+	}
+	if w, err = among(w, c, in); err != nil {
 		return w, err
 	}
 	return missing(w, c, f.Null)
+}
+
+// inForm is a value of a filter in its form.
+func inForm(in graphql.Omittable[*string], form func(string) string) graphql.Omittable[*string] {
+	if in.Value() == nil {
+		return in
+	}
+	text := form(*in.Value())
+	return graphql.OmittableOf(&text)
 }
 
 func (f *BooleanFilter) where(c, _ string) (db.Where, error) {
@@ -205,7 +228,7 @@ func (f *EnumFilter[E]) where(c, _ string) (db.Where, error) {
 }
 
 // FilterBy makes the Filter of a [Spec] from a struct F whose fields are comparators tagged
-// `filter:"column"` (for ids `filter:"column,prefix"`), the groups And, Or and Not of the same struct,
+// `filter:"column"` (for ids `filter:"column,prefix"`, for keys of other systems `filter:"column,key"`), the groups And, Or and Not of the same struct,
 // and, for what is not a column, fields of other types that the function special answers by name.
 func FilterBy[F any](special func(f *F) (db.Where, error)) func(ctx context.Context, raw any) (db.Where, error) {
 	return func(ctx context.Context, raw any) (db.Where, error) {

@@ -15,6 +15,7 @@ import (
 	"caseload/internal/customer"
 	"caseload/internal/db"
 	"caseload/internal/fault"
+	"caseload/internal/input"
 	"caseload/internal/viewer"
 )
 
@@ -203,7 +204,7 @@ func (s *Service) TightenCallingWindow(ctx context.Context, v *viewer.Viewer, in
 		row.Purposes = pq.StringArray{}
 	}
 	note := &row.Source
-	optionalText(c, "note", in.Note, 500, &note)
+	input.ClearNote(c.At("note"), in.Note, 500, &note)
 	if note != nil {
 		row.Source = *note
 	}
@@ -264,11 +265,11 @@ func (s *Service) TightenCallingWindow(ctx context.Context, v *viewer.Viewer, in
 func (s *Service) AddCallingHoliday(ctx context.Context, v *viewer.Viewer, in AddCallingHolidayInput) (*CallingHoliday, error) {
 	c := fault.NewCheck("input")
 	checkState(c, in.State)
-	requiredText(c, "name", in.Name, 255)
+	name := input.Text(c.At("name"), in.Name, 255)
 	if err := c.Err(); err != nil {
 		return nil, err
 	}
-	h := &CallingHoliday{State: in.State, Date: in.Date, Name: in.Name, ClosesCalls: true, IsOwn: true, Source: "the organization's own rule", AsOf: civil.DateIn(s.now(), time.UTC)}
+	h := &CallingHoliday{State: in.State, Date: in.Date, Name: name, ClosesCalls: true, IsOwn: true, Source: "the organization's own rule", AsOf: civil.DateIn(s.now(), time.UTC)}
 	if p := in.ClosesCalls.Value(); p != nil {
 		h.ClosesCalls = *p
 	}

@@ -13,6 +13,7 @@ import (
 	"caseload/internal/customer"
 	"caseload/internal/db"
 	"caseload/internal/fault"
+	"caseload/internal/input"
 	"caseload/internal/relay"
 	"caseload/internal/viewer"
 )
@@ -70,10 +71,13 @@ func (s *Service) ClaimTasks(ctx context.Context, v *viewer.Viewer, in ClaimCall
 	if err != nil {
 		return nil, err
 	}
+	named := []string{} // none named is no task type, and not all of them
 	for i, name := range in.TaskTypes.Value() {
-		if types[name] == nil {
-			c.At("taskTypes").Index(i).Add(fault.Missing, "There is no such task type in this organization.")
+		at := c.At("taskTypes").Index(i)
+		if name = input.Text(at, name, maxTaskTypeName); name != "" && types[name] == nil {
+			at.Add(fault.Missing, "There is no such task type in this organization.")
 		}
+		named = append(named, name)
 	}
 	if err := c.Err(); err != nil {
 		return nil, err
@@ -92,7 +96,7 @@ func (s *Service) ClaimTasks(ctx context.Context, v *viewer.Viewer, in ClaimCall
 		}
 		names := any(nil)
 		if in.TaskTypes.Value() != nil {
-			names = pq.Array(in.TaskTypes.Value())
+			names = pq.Array(named)
 		}
 		for range claimRounds {
 			missing := int(limit) - len(result.Claims)
@@ -326,7 +330,7 @@ func lockTask(ctx context.Context, tx *db.Tx, v *viewer.Viewer, id relay.ID) (*C
 	}
 	found, err := CallTasks.ByID(ctx, tx, v.Scope(), u)
 	if err != nil {
-		return nil, nil, notFound(err, "call task", "input", "id")
+		return nil, nil, input.NoSuch(err, "call task", "input", "id")
 	}
 	r, err := customer.LockByID(ctx, tx, v.Scope(), found.CustomerID)
 	if err != nil {
@@ -335,7 +339,7 @@ func lockTask(ctx context.Context, tx *db.Tx, v *viewer.Viewer, id relay.ID) (*C
 	// Read again: the state seen before the lock may be old, and a sync may have removed the task.
 	t, err := CallTasks.Lock(ctx, tx, v.Scope(), u)
 	if err != nil {
-		return nil, nil, notFound(err, "call task", "input", "id")
+		return nil, nil, input.NoSuch(err, "call task", "input", "id")
 	}
 	return t, r, nil
 }
@@ -343,7 +347,7 @@ func lockTask(ctx context.Context, tx *db.Tx, v *viewer.Viewer, id relay.ID) (*C
 // Cancel ends a task that has not been called yet. Cancelling again changes nothing.
 func (s *Service) Cancel(ctx context.Context, v *viewer.Viewer, in CancelCallTaskInput) (*CallTask, error) {
 	c := fault.NewCheck("input")
-	requiredText(c, "reason", in.Reason, 500)
+	reason := input.Reason(c.At("reason"), &in.Reason, 1, 500)
 	if err := c.Err(); err != nil {
 		return nil, err
 	}
@@ -361,12 +365,12 @@ func (s *Service) Cancel(ctx context.Context, v *viewer.Viewer, in CancelCallTas
 		if !t.State.MayBecome(calling.Cancelled) {
 			return fault.UserErrors{{Code: fault.InvalidState, Message: fmt.Sprintf("The task is %s and can no longer be cancelled.", t.State), Path: []string{"input", "id"}}}
 		}
-		t.State, t.FinishedAt, t.LeaseExpiresAt, t.SkipReason, t.UpdatedAt = calling.Cancelled, &tx.Now, nil, &in.Reason, tx.Now
+		t.State, t.FinishedAt, t.LeaseExpiresAt, t.SkipReason, t.UpdatedAt = calling.Cancelled, &tx.Now, nil, &reason, tx.Now
 		if err := CallTasks.Update(ctx, tx, v.Scope(), t); err != nil {
 			return err
 		}
 		s.changed(tx, v.OrganizationID, t.CustomerID, ChangeTaskFinished)
-		return audit.Write(ctx, tx, v, audit.Change{Action: "call_task.cancelled", Target: t.ID(), CustomerID: t.CustomerID, Reason: in.Reason})
+		return audit.Write(ctx, tx, v, audit.Change{Action: "call_task.cancelled", Target: t.ID(), CustomerID: t.CustomerID, Reason: reason})
 	})
 	return task, err
 }

@@ -3,8 +3,6 @@ package schedule
 import (
 	"context"
 	"fmt"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -13,6 +11,7 @@ import (
 	"caseload/internal/customer"
 	"caseload/internal/db"
 	"caseload/internal/fault"
+	"caseload/internal/input"
 	"caseload/internal/viewer"
 )
 
@@ -24,9 +23,8 @@ func (s *Service) ClaimOne(ctx context.Context, v *viewer.Viewer, in ClaimCallTa
 	lease := checkLease(c, in.LeaseSeconds)
 	reason := in.OverrideReason.Value()
 	if reason != nil {
-		if n := utf8.RuneCountInString(strings.TrimSpace(*reason)); n < 10 || n > 500 {
-			c.At("overrideReason").Add(fault.Invalid, "Say in 10 to 500 characters why this call may be made.")
-		}
+		why := input.Reason(c.At("overrideReason"), reason, 10, 500)
+		reason = &why
 		if !v.Has(viewer.CallRulesOverride) {
 			c.At("overrideReason").Add(fault.NotAllowed, "Overriding a rule needs the scope %s.", viewer.CallRulesOverride)
 		}

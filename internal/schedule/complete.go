@@ -13,6 +13,7 @@ import (
 	"caseload/internal/customer"
 	"caseload/internal/db"
 	"caseload/internal/fault"
+	"caseload/internal/input"
 	"caseload/internal/relay"
 	"caseload/internal/viewer"
 )
@@ -97,13 +98,13 @@ func (in *CompleteCallTaskInput) call(ctx context.Context, tx *db.Tx, v *viewer.
 	c := fault.NewCheck("input")
 	at := tx.Now
 	if p := in.StartedAt.Value(); p != nil {
-		at = p.UTC().Truncate(time.Microsecond)
+		at = input.Milliseconds(*p)
 		if at.After(tx.Now) || t.ClaimedAt != nil && at.Before(*t.ClaimedAt) {
 			c.At("startedAt").Add(fault.OutOfRange, "The call began between the claim and now.")
 		}
 	}
 	var note *string
-	optionalText(c, "note", in.Note, 2000, &note)
+	input.ClearNote(c.At("note"), in.Note, 2000, &note)
 	back := in.CallbackAt.Value()
 	checkCallback(c, in.Outcome, back, tx.Now)
 	loans := []uuid.UUID{}
@@ -180,7 +181,7 @@ func (s *Service) RecordCall(ctx context.Context, v *viewer.Viewer, in RecordCal
 		c := fault.NewCheck("input")
 		at := tx.Now
 		if p := in.OccurredAt.Value(); p != nil {
-			if at = p.UTC().Truncate(time.Microsecond); at.After(tx.Now) {
+			if at = input.Milliseconds(*p); at.After(tx.Now) {
 				c.At("occurredAt").Add(fault.OutOfRange, "A call that was made lies in the past.")
 			}
 		}
@@ -189,11 +190,7 @@ func (s *Service) RecordCall(ctx context.Context, v *viewer.Viewer, in RecordCal
 			number = r.Phone.Number
 		}
 		if p := in.PhoneNumber.Value(); p != nil {
-			e164, _, ok := customer.ParsePhone(*p)
-			if !ok {
-				c.At("phoneNumber").Add(fault.Invalid, "Give a valid phone number in E.164 form, such as +14155550123, or as dialed in the United States.")
-			}
-			number = e164
+			number, _ = input.Phone(c.At("phoneNumber"), *p)
 		}
 		if number == "" && c.OK() {
 			c.At("phoneNumber").Add(fault.Required, "Give the number: the customer has no primary phone.")

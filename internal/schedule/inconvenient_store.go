@@ -12,6 +12,7 @@ import (
 	"caseload/internal/civil"
 	"caseload/internal/db"
 	"caseload/internal/fault"
+	"caseload/internal/input"
 	"caseload/internal/viewer"
 )
 
@@ -30,7 +31,7 @@ func (s *Service) AddInconvenientTime(ctx context.Context, v *viewer.Viewer, in 
 		c.At("days").Add(fault.Required, "Name at least one day of the week.")
 	}
 	row := &InconvenientTime{Row: db.Row{OrganizationID: v.OrganizationID, UUID: db.NewID()}, DaySet: days, StartsAt: in.StartsAt, EndsAt: in.EndsAt, CreatedBy: v.ActorText()}
-	optionalText(c, "note", in.Note, 500, &row.Note)
+	input.ClearNote(c.At("note"), in.Note, 500, &row.Note)
 	if err := c.Err(); err != nil {
 		return nil, err
 	}
@@ -98,7 +99,7 @@ func (s *Service) RemoveInconvenientTime(ctx context.Context, v *viewer.Viewer, 
 	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) (err error) {
 		tx.Keep(&row)
 		if row, err = InconvenientTimes.Lock(ctx, tx, v.Scope(), id); err != nil {
-			return notFound(err, "inconvenient time", "input", "id")
+			return input.NoSuch(err, "inconvenient time", "input", "id")
 		}
 		if _, err := tx.Exec(ctx, "DELETE FROM inconvenient_times WHERE organization_id = $1 AND id = $2", v.OrganizationID, id); err != nil {
 			return fmt.Errorf("remove inconvenient time: %w", err)

@@ -2,9 +2,7 @@ package schedule
 
 import (
 	"regexp"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -72,6 +70,9 @@ type UpdateTaskTypeInput struct {
 	Description     graphql.Omittable[*string]
 }
 
+// maxTaskTypeName is in characters.
+const maxTaskTypeName = 64
+
 var taskTypeName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,63}$`)
 
 // apply merges the input into a policy; null is refused, as no rule of a cadence can be empty.
@@ -125,27 +126,6 @@ func setInt(c *fault.Check, field string, in graphql.Omittable[*int32], to *int)
 	n := int32(*to)
 	set(c, field, in, &n)
 	*to = int(n)
-}
-
-// optionalText reads an optional text of at most limit characters; null clears.
-func optionalText(c *fault.Check, field string, in graphql.Omittable[*string], limit int, to **string) {
-	if !in.IsSet() {
-		return
-	}
-	*to = in.Value()
-	if *to != nil && utf8.RuneCountInString(**to) > limit {
-		c.At(field).Add(fault.TooLong, "At most %d characters.", limit)
-	}
-}
-
-// requiredText checks a text of 1 to limit characters.
-func requiredText(c *fault.Check, field, s string, limit int) {
-	switch n := utf8.RuneCountInString(s); {
-	case strings.TrimSpace(s) == "":
-		c.At(field).Add(fault.Blank, "Give a text of 1 to %d characters.", limit)
-	case n > limit:
-		c.At(field).Add(fault.TooLong, "At most %d characters.", limit)
-	}
 }
 
 // ArchiveTaskTypeInput is what archiveTaskType needs.

@@ -3,7 +3,6 @@ package schedule
 import (
 	"caseload/internal/calling"
 	"caseload/internal/db"
-	"caseload/internal/fault"
 	"caseload/internal/relay"
 )
 
@@ -61,12 +60,4 @@ func NewLists() Lists {
 		CallAttempts:      &relay.Spec[CallAttempt]{Table: CallAttempts, Default: db.By("occurred_at")},
 		InconvenientTimes: &relay.Spec[InconvenientTime]{Table: InconvenientTimes, Default: db.By("created_at")},
 	}
-}
-
-// notFound turns NOT_FOUND into a user error at path.
-func notFound(err error, what string, path ...string) error {
-	if err != nil && fault.CodeOf(err) == fault.NotFound {
-		return fault.UserErrors{{Code: fault.Missing, Message: "There is no such " + what + " in this organization.", Path: path}}
-	}
-	return err
 }

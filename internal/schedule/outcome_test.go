@@ -2,6 +2,7 @@ package schedule_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -177,7 +178,7 @@ func TestCallbacks(t *testing.T) {
 		"OUT_OF_RANGE input.callbackAt ": {Outcome: calling.CallbackRequested, CallbackAt: val(dbtest.Monday.Add(91 * 24 * time.Hour))},
 		"OUT_OF_RANGE input.startedAt":   {Outcome: calling.NoAnswer, StartedAt: val(dbtest.Monday.Add(time.Second))},
 		"OUT_OF_RANGE input.startedAt ":  {Outcome: calling.NoAnswer, StartedAt: val(dbtest.Monday.Add(-time.Second))},
-		"TOO_LONG input.note":            {Outcome: calling.NoAnswer, Note: val(string(make([]rune, 2001)))},
+		"TOO_LONG input.note":            {Outcome: calling.NoAnswer, Note: val(strings.Repeat("é", 2001))},
 		"NOT_FOUND input.loanIds.0":      {Outcome: calling.NoAnswer, LoanIDs: list(relay.ID{Prefix: customer.Loans.Prefix(), UUID: uuid.New()})},
 	} {
 		in.ID = task.ID()
@@ -382,8 +383,10 @@ func TestClaimOneWithAnOverride(t *testing.T) {
 	require.Equal(t, calling.RuleSevenDaysAfterConversation, denials[0].Rule)
 	require.Equal(t, calling.Pending, w.task(t, task.UUID).State)
 	weak := dbtest.NewViewer(w.Viewer.OrganizationID, viewer.SchedulesWrite)
-	_, _, err = w.ClaimOne(t.Context(), weak, schedule.ClaimCallTaskInput{ID: task.ID(), OverrideReason: val("short")})
-	require.Equal(t, []string{"INVALID input.overrideReason", "NOT_ALLOWED input.overrideReason"}, refused(t, err))
+	for reason, code := range map[string]string{"short": "TOO_SHORT", strings.Repeat("\u200b", 10): "BLANK", strings.Repeat("\u00a0", 10): "BLANK", "the court\x00 said so": "INVALID"} {
+		_, _, err = w.ClaimOne(t.Context(), weak, schedule.ClaimCallTaskInput{ID: task.ID(), OverrideReason: val(reason)})
+		require.Equal(t, []string{code + " input.overrideReason", "NOT_ALLOWED input.overrideReason"}, refused(t, err), "%+q", reason)
+	}
 	claim, denials, err = w.ClaimOne(t.Context(), w.Viewer, schedule.ClaimCallTaskInput{ID: task.ID(), OverrideReason: val("the customer asked for this call by letter")})
 	require.NoError(t, err)
 	require.Empty(t, denials)

@@ -11,6 +11,7 @@ import (
 	"caseload/internal/civil"
 	"caseload/internal/customer"
 	"caseload/internal/fault"
+	"caseload/internal/input"
 	"caseload/internal/viewer"
 )
 
@@ -109,7 +110,7 @@ func (s *Service) subject(ctx context.Context, v *viewer.Viewer, whose *Customer
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	typ := types[taskType]
+	typ := types[input.Form(taskType)]
 	if typ == nil {
 		return nil, nil, nil, fault.UserErrors{{Code: fault.Missing, Message: "There is no such task type in this organization.", Path: []string{"input", "taskType"}}}
 	}

@@ -13,6 +13,7 @@ import (
 	"caseload/internal/customer"
 	"caseload/internal/db"
 	"caseload/internal/fault"
+	"caseload/internal/input"
 	"caseload/internal/notify"
 	"caseload/internal/viewer"
 )
@@ -204,10 +205,15 @@ func (w *CustomerRef) find(ctx context.Context, q db.Querier, sc db.Scope, path 
 			return nil, err
 		}
 		c, err := customer.Customers.ByID(ctx, q, sc, u)
-		return c, notFound(err, "customer", append(path, "customerId")...)
+		return c, input.NoSuch(err, "customer", append(path, "customerId")...)
 	}
-	c, err := customer.Customers.One(ctx, q, sc, db.Where{}.And("c.reference_id = ?", *ref))
-	return c, notFound(err, "customer", append(path, "referenceId")...)
+	check := fault.NewCheck(append(path, "referenceId")...)
+	key := input.Reference(check, *ref)
+	if err := check.Err(); err != nil {
+		return nil, err
+	}
+	c, err := customer.Customers.One(ctx, q, sc, db.Where{}.And("c.reference_id = ?", key))
+	return c, input.NoSuch(err, "customer", append(path, "referenceId")...)
 }
 
 // lock locks the customer that an input names, for what has happened already: what is recorded for a duplicate that

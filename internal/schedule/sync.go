@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -17,9 +16,9 @@ import (
 	"caseload/internal/calling"
 	"caseload/internal/civil"
 	"caseload/internal/customer"
-	"caseload/internal/customer/check"
 	"caseload/internal/db"
 	"caseload/internal/fault"
+	"caseload/internal/input"
 	"caseload/internal/lending"
 	"caseload/internal/viewer"
 )
@@ -139,12 +138,13 @@ func (b *syncBatch) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	for _, row := range b.rows {
-		reference := row.early.At("referenceId")
-		check.Reference(reference, row.in.ReferenceID)
-		row.unknown = !reference.OK()
-		if row.taskType = b.types[row.in.TaskType]; row.taskType == nil {
-			names := slices.Sorted(maps.Keys(b.types))
-			row.early.At("taskType").Add(fault.Invalid, "Give one of this organization's task types: %s.", strings.Join(names, ", "))
+		row.in.ReferenceID = input.Reference(row.early.At("referenceId"), row.in.ReferenceID)
+		row.unknown = row.in.ReferenceID == ""
+		if name := input.Text(row.early.At("taskType"), row.in.TaskType, maxTaskTypeName); name != "" {
+			if row.taskType = b.types[name]; row.taskType == nil {
+				names := slices.Sorted(maps.Keys(b.types))
+				row.early.At("taskType").Add(fault.Invalid, "Give one of this organization's task types: %s.", strings.Join(names, ", "))
+			}
 		}
 	}
 	return b.fetch(ctx)
@@ -258,8 +258,8 @@ func (b *syncBatch) examine(row *syncRow, r *customer.Record, now time.Time) err
 			return err
 		}
 	}
-	if id := in.LoanID.Value(); id != nil && (strings.TrimSpace(*id) == "" || utf8.RuneCountInString(*id) > maxLoanNumber) {
-		row.check.At("loanId").Add(fault.Invalid, "Give the lending system's number of a loan, 1 to %d characters.", maxLoanNumber)
+	if id := in.LoanID.Value(); id != nil {
+		input.Key(row.check.At("loanId"), *id, maxLoanNumber)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"caseload/internal/fault"
+	"caseload/internal/input"
 	"caseload/internal/lending"
 )
 
@@ -68,7 +69,7 @@ func (r *syncRow) request() lending.Request {
 		req.LoanIDs = &ids
 	}
 	if id := r.in.LoanID.Value(); id != nil {
-		req.LoanID = *id
+		req.LoanID = input.KeyForm(*id)
 	}
 	return req
 }

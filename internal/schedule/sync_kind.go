@@ -9,9 +9,9 @@ import (
 	"caseload/internal/batch"
 	"caseload/internal/bulk"
 	"caseload/internal/customer"
-	"caseload/internal/customer/check"
 	"caseload/internal/db"
 	"caseload/internal/fault"
+	"caseload/internal/input"
 	"caseload/internal/relay"
 	"caseload/internal/viewer"
 )
@@ -83,7 +83,7 @@ func decodeSync(text []byte) bulk.Row {
 	}
 	if f.Has("id") {
 		id := f.Plain("id")
-		if f.Has("referenceId") && in.ReferenceID != id {
+		if f.Has("referenceId") && input.KeyForm(in.ReferenceID) != input.KeyForm(id) {
 			f.At("id").Add(fault.DuplicateInputItem, "id and referenceId are the same thing; send one of them, or both alike.")
 		}
 		in.ReferenceID = id
@@ -92,13 +92,10 @@ func decodeSync(text []byte) bulk.Row {
 		in.ExternalMetadata = graphql.OmittableOf(db.JSON(metadata))
 	}
 	row := bulk.Row{UserErrors: c.Errors()}
-	reference := fault.NewCheck()
-	if check.Reference(reference, in.ReferenceID); reference.OK() {
-		// A reference that is wrong may be anything, so it is not repeated in the results.
-		row.Key = in.ReferenceID
-	}
+	// A reference that is wrong may be anything, so it is not repeated in the results.
+	row.Key = input.Reference(fault.NewCheck(), in.ReferenceID)
 	if c.OK() {
-		row.Locks, row.Value = []string{in.ReferenceID}, in
+		row.Locks, row.Value = []string{input.KeyForm(in.ReferenceID)}, in
 		if in.wantsLending() {
 			row.Weight = fetchedBytes
 		}

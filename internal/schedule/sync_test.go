@@ -236,7 +236,7 @@ func TestAllErrorsAtOnce(t *testing.T) {
 	require.ElementsMatch(t, []string{
 		"INVALID input.taskType", "INVALID input.email", "INVALID input.phoneNumber", "INVALID input.timezone", "INVALID input.state",
 		"INVALID input.zipCode", "INVALID input.birthday", "INVALID input.ssn", "DUPLICATE_INPUT_ITEM input.test",
-		"INVALID input.externalMetadata", "INVALID input.loanId",
+		"INVALID input.externalMetadata", "BLANK input.loanId",
 		"REQUIRED input.firstName", "REQUIRED input.lastName", "REQUIRED input.ssnLastFour", "REQUIRED input.streetAddress1", "REQUIRED input.city",
 	}, refused(t, err))
 	_, err = w.Sync(t.Context(), w.Viewer, schedule.SyncCustomerScheduleInput{TaskType: "nothing", Fields: input("C-1", "").Fields})

@@ -9,6 +9,7 @@ import (
 	"caseload/internal/db"
 	"caseload/internal/entity"
 	"caseload/internal/fault"
+	"caseload/internal/input"
 	"caseload/internal/relay"
 	"caseload/internal/viewer"
 )
@@ -27,10 +28,10 @@ func (s *Service) env(v *viewer.Viewer) entity.Env {
 // as fault.UserErrors.
 func (s *Service) CreateTaskType(ctx context.Context, v *viewer.Viewer, in CreateTaskTypeInput) (*TaskType, error) {
 	return TaskTypes.Create(ctx, s.env(v), func(t *TaskType, c *fault.Check) {
-		if t.Name = in.Name; !taskTypeName.MatchString(in.Name) {
+		if t.Name = input.Text(c.At("name"), in.Name, maxTaskTypeName); t.Name != "" && !taskTypeName.MatchString(t.Name) {
 			c.At("name").Add(fault.Invalid, "A name is 1 to 64 characters: a lower-case letter, then lower-case letters, digits, _ or -.")
 		}
-		optionalText(c, "description", in.Description, 1000, &t.Description)
+		input.ClearNote(c.At("description"), in.Description, 1000, &t.Description)
 		p := calling.Default()
 		p.Purpose = in.Purpose
 		in.apply(&p, c)
@@ -43,7 +44,7 @@ func (s *Service) CreateTaskType(ctx context.Context, v *viewer.Viewer, in Creat
 // changes nothing writes nothing.
 func (s *Service) UpdateTaskType(ctx context.Context, v *viewer.Viewer, in UpdateTaskTypeInput) (*TaskType, error) {
 	return TaskTypes.Update(ctx, s.env(v), in.ID, in.ExpectedVersion.Value(), func(t *TaskType, c *fault.Check) {
-		optionalText(c, "description", in.Description, 1000, &t.Description)
+		input.ClearNote(c.At("description"), in.Description, 1000, &t.Description)
 		p := t.Policy()
 		in.apply(&p, c)
 		validatePolicy(p, c)
@@ -91,5 +92,5 @@ func TaskTypeByKey(id *uuid.UUID, name *string) (db.Where, error) {
 	if id != nil {
 		return db.Where{}.And("c.id = ?", *id), nil
 	}
-	return db.Where{}.And("c.name = ?", *name), nil
+	return db.Where{}.And("c.name = ?", input.Form(*name)), nil
 }

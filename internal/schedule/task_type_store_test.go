@@ -129,7 +129,7 @@ func TestTaskTypeNames(t *testing.T) {
 	w := newWorld(t)
 	typ := w.taskType(t, "a-b_9", nil)
 	for name, want := range map[string]string{
-		"": "INVALID", "Upper": "INVALID", "9x": "INVALID", "with space": "INVALID", strings.Repeat("a", 65): "INVALID", "a-b_9": "TAKEN",
+		"": "BLANK", "Upper": "INVALID", "9x": "INVALID", "with space": "INVALID", strings.Repeat("a", 65): "TOO_LONG", "a-b_9": "TAKEN",
 	} {
 		_, err := w.CreateTaskType(t.Context(), w.Viewer, schedule.CreateTaskTypeInput{Name: name, Purpose: calling.Collection})
 		require.Equal(t, []string{want + " input.name"}, refused(t, err), name)

@@ -3,12 +3,12 @@ package webhook
 import (
 	"slices"
 	"time"
-	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/lib/pq"
 
 	"caseload/internal/fault"
+	"caseload/internal/input"
 	"caseload/internal/outbound"
 	"caseload/internal/relay"
 )
@@ -50,24 +50,23 @@ type RedeliverInput struct{ ID relay.ID }
 const (
 	// maxEndpoints is how many endpoints an organization may have.
 	maxEndpoints = 20
-	// maxDescription is in characters.
-	maxDescription = 1000
+	// maxURL and maxDescription are in characters.
+	maxURL, maxDescription = 2048, 1000
 	// The overlap of a rotation, in hours.
 	maxOverlap, usualOverlap = 72, 24
 )
 
-// checkURL records what is wrong with a URL.
-func checkURL(c *fault.Check, raw string, allowPrivate bool) {
-	if _, err := outbound.ParseURL(raw, allowPrivate); err != nil {
-		c.At("url").Add(fault.Invalid, "%v", err)
+// readURL returns a URL, or "" and records what is wrong with it.
+func readURL(c *fault.Check, raw string, allowPrivate bool) (string, bool) {
+	url := input.Text(c, raw, maxURL)
+	if url == "" {
+		return "", false
 	}
-}
-
-// checkDescription records what is wrong with a description.
-func checkDescription(c *fault.Check, text *string) {
-	if text != nil && utf8.RuneCountInString(*text) > maxDescription {
-		c.At("description").Add(fault.TooLong, "At most %d characters.", maxDescription)
+	if _, err := outbound.ParseURL(url, allowPrivate); err != nil {
+		c.Add(fault.Invalid, "%v", err)
+		return "", false
 	}
+	return url, true
 }
 
 // checkEvents records what is wrong with a choice of events, and returns it sorted and without repeats.
@@ -91,27 +90,17 @@ func checkEvents(c *fault.Check, events []EventType) pq.StringArray {
 
 // fill checks the input and writes it into a new endpoint, which is enabled.
 func (in *CreateEndpointInput) fill(c *fault.Check, e *Endpoint, allowPrivate bool) {
-	e.URL, e.Description, e.IsEnabled = in.URL, in.Description.Value(), true
-	checkURL(c, e.URL, allowPrivate)
-	checkDescription(c, e.Description)
+	e.IsEnabled = true
+	e.URL, _ = readURL(c.At("url"), in.URL, allowPrivate)
+	input.ClearNote(c.At("description"), in.Description, maxDescription, &e.Description)
 	e.EventNames = checkEvents(c, in.Events)
 }
 
 // apply checks the input and writes what was given into the endpoint, as of a time.
 func (in *UpdateEndpointInput) apply(c *fault.Check, e *Endpoint, allowPrivate bool, at time.Time) {
 	before := e.URL
-	if in.URL.IsSet() {
-		if url := in.URL.Value(); url == nil {
-			c.At("url").Add(fault.Required, "An endpoint must have a URL; leave it out to keep it.")
-		} else {
-			checkURL(c, *url, allowPrivate)
-			e.URL = *url
-		}
-	}
-	if in.Description.IsSet() {
-		e.Description = in.Description.Value()
-		checkDescription(c, e.Description)
-	}
+	input.Required(c.At("url"), in.URL, &e.URL, func(raw string) (string, bool) { return readURL(c.At("url"), raw, allowPrivate) })
+	input.ClearNote(c.At("description"), in.Description, maxDescription, &e.Description)
 	if in.Events.IsSet() {
 		e.EventNames = checkEvents(c, in.Events.Value())
 	}

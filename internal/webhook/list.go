@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"caseload/internal/db"
-	"caseload/internal/fault"
 	"caseload/internal/relay"
 )
 
@@ -49,12 +48,4 @@ func NewLists() Lists {
 			Filter:  relay.FilterBy[DeliveryFilter](nil),
 		},
 	}
-}
-
-// notFound turns NOT_FOUND into a user error at path.
-func notFound(err error, what string, path ...string) error {
-	if err != nil && fault.CodeOf(err) == fault.NotFound {
-		return fault.UserErrors{{Code: fault.Missing, Message: "There is no such " + what + " in this organization.", Path: path}}
-	}
-	return err
 }

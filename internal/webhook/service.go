@@ -11,6 +11,7 @@ import (
 	"caseload/internal/db"
 	"caseload/internal/entity"
 	"caseload/internal/fault"
+	"caseload/internal/input"
 	"caseload/internal/pii"
 	"caseload/internal/viewer"
 )
@@ -143,7 +144,7 @@ func (s *Service) RotateSecret(ctx context.Context, v *viewer.Viewer, in RotateS
 	var e *Endpoint
 	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
 		if e, err = Endpoints.Lock(ctx, tx, v.Scope(), u); err != nil {
-			return notFound(err, "webhook endpoint", "input", "id")
+			return input.NoSuch(err, "webhook endpoint", "input", "id")
 		}
 		if err := e.rotate(s.sealer, secret, tx.Now, time.Duration(hours)*time.Hour); err != nil {
 			return err
@@ -202,7 +203,7 @@ func (s *Service) Redeliver(ctx context.Context, v *viewer.Viewer, in RedeliverI
 	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
 		old, err := Deliveries.ByID(ctx, tx, v.Scope(), u)
 		if err != nil {
-			return notFound(err, "webhook delivery", "input", "id")
+			return input.NoSuch(err, "webhook delivery", "input", "id")
 		}
 		e, err := s.lockForDelivery(ctx, tx, v, old.EndpointID)
 		if err != nil {
@@ -226,7 +227,7 @@ func (s *Service) Redeliver(ctx context.Context, v *viewer.Viewer, in RedeliverI
 func (s *Service) lockForDelivery(ctx context.Context, tx *db.Tx, v *viewer.Viewer, id uuid.UUID) (*Endpoint, error) {
 	e, err := Endpoints.Lock(ctx, tx, v.Scope(), id)
 	if err != nil {
-		return nil, notFound(err, "webhook endpoint", "input", "id")
+		return nil, input.NoSuch(err, "webhook endpoint", "input", "id")
 	}
 	if !e.IsEnabled {
 		return nil, fault.UserErrors{{Code: fault.InvalidState, Message: "The webhook endpoint is disabled: enable it first by updateWebhookEndpoint.", Path: []string{"input", "id"}}}
