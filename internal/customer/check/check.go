@@ -144,8 +144,8 @@ func ParseInstant(c *fault.Check, text string) (time.Time, bool) {
 	case t.UTC().Year() < earliestYear || t.UTC().Year() > latestYear:
 		c.Add(fault.OutOfRange, "A time lies between the years %d and %d.", earliestYear, latestYear)
 	default:
-		// PostgreSQL keeps microseconds: what it gives back must compare as equal.
-		return t.UTC().Truncate(time.Microsecond), true
+		// Rows keep milliseconds: what it gives back must compare as equal.
+		return t.UTC().Truncate(time.Millisecond), true
 	}
 	return time.Time{}, false
 }

@@ -38,12 +38,12 @@ type accountRow struct {
 // cardKey is what a card is known by within its account: the source gives cards no id of their own.
 type cardKey struct {
 	sourceCustomerID, iin, lastFour string
-	// opened is in microseconds since 1970, so that equal times are equal keys.
+	// opened is in milliseconds since 1970, so that equal times are equal keys.
 	opened int64
 }
 
 func cardKeyOf(c *account.Card) cardKey {
-	return cardKey{c.SourceCustomerID, c.IIN, c.LastFour, c.OpenedAt.UnixMicro()}
+	return cardKey{c.SourceCustomerID, c.IIN, c.LastFour, c.OpenedAt.UnixMilli()}
 }
 
 // cardRow is a card as one customer of a call names it.
@@ -151,7 +151,7 @@ func (m *accountRow) readCard(c *fault.Check, in *CardInput) *cardRow {
 	k.status, _ = checkStatus(c.At("status"), in.Status)
 	k.readNetwork(in.NetworkIdentifier)
 	if opened, ok := check.ParseInstant(c.At("openDate"), in.OpenDate); ok {
-		k.openedAt, k.key.opened = opened, opened.UnixMicro()
+		k.openedAt, k.key.opened = opened, opened.UnixMilli()
 	}
 	k.closed = check.Instant(c, "closeDate", in.CloseDate)
 	k.ok = len(c.Errors()) == before
