@@ -59,6 +59,9 @@ func IsState(code string) bool { return slices.Contains(usStates, code) }
 // earliestBirthday is older than anybody alive; earlier dates are typing mistakes.
 var earliestBirthday = civil.MustDate(1900, time.January, 1)
 
+// addressOfFields are the names of an address among the fields.
+var addressOfFields = AddressNames{Line1: "streetAddress1", Line2: "streetAddress2", City: "city", State: "state", PostalCode: "zipCode"}
+
 // Merge overwrites stored values with those sent. Errors go to c; a field with an error keeps its stored value. today is the
 // day at the place of the server's clock, for birthdays.
 func (r *Record) Merge(in *Fields, c *fault.Check, s *pii.Sealer, today civil.Date) error {
@@ -67,7 +70,8 @@ func (r *Record) Merge(in *Fields, c *fault.Check, s *pii.Sealer, today civil.Da
 	check.Text(c, "middleName", in.MiddleName, check.MaxText, &cu.MiddleName)
 	check.Text(c, "lastName", in.LastName, check.MaxText, &cu.LastName)
 	r.mergeContact(in, c)
-	r.mergeAddress(in, c)
+	r.MergePrimaryAddress(c, &AddressInput{Line1: in.StreetAddress1, Line2: in.StreetAddress2, City: in.City, State: in.State,
+		PostalCode: in.ZipCode}, addressOfFields)
 	r.mergeFlags(in, c)
 	if m := in.ExternalMetadata; m.IsSet() {
 		if value := db.JSON(bytes.TrimSpace(m.Value())); len(value) == 0 || string(value) == "null" {
@@ -121,39 +125,6 @@ func (r *Record) MergeLanguage(c *fault.Check, field string, in graphql.Omittabl
 		} else {
 			r.Customer.Language = language
 		}
-	}
-}
-
-func (r *Record) mergeAddress(in *Fields, c *fault.Check) {
-	a := Address{Label: Primary, Country: "US"}
-	if r.Address != nil {
-		a = *r.Address
-	}
-	set := check.Text(c, "streetAddress1", in.StreetAddress1, check.MaxText, &a.Line1)
-	set = check.Text(c, "streetAddress2", in.StreetAddress2, check.MaxText, &a.Line2) || set
-	set = check.Text(c, "city", in.City, check.MaxText, &a.City) || set
-	state := a.State
-	if check.Text(c, "state", in.State, check.MaxText, &state) {
-		if state != nil {
-			upper := strings.ToUpper(*state)
-			state = &upper
-		}
-		if state != nil && !IsState(*state) {
-			c.At("state").Add(fault.Invalid, "Give the two-letter code of a state or territory, such as CA.")
-		} else {
-			a.State, set = state, true
-		}
-	}
-	zip := a.PostalCode
-	if check.Text(c, "zipCode", in.ZipCode, check.MaxText, &zip) {
-		if zip != nil && !zipForm.MatchString(*zip) {
-			c.At("zipCode").Add(fault.Invalid, "Give a ZIP code of 5 or 5+4 digits, such as 94102 or 94102-1234.")
-		} else {
-			a.PostalCode, set = zip, true
-		}
-	}
-	if set {
-		r.Address = &a
 	}
 }
 

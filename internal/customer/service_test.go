@@ -95,6 +95,27 @@ func TestWhatChangesIsNamed(t *testing.T) {
 	}
 }
 
+// The rules of the United States hold for addresses there, whichever way an address is changed.
+func TestASyncFollowsTheCountryOfAStoredAddress(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, true)
+	w.write(t, customer.Fields{ReferenceID: "C-1", City: val("Ottawa"), State: val("NY"), ZipCode: val("12207")})
+	_, err := w.pool.Exec(t.Context(), "UPDATE customer_addresses SET country = 'CA', state = 'Ontario', postal_code = 'K1A 0B1'")
+	require.NoError(t, err)
+	r, changed := w.write(t, customer.Fields{ReferenceID: "C-1", City: val("Montreal"), State: val("Quebec"), ZipCode: val("H2X 1Y4")})
+	require.Equal(t, []string{"address"}, changed)
+	require.Equal(t, []string{"Montreal", "Quebec", "H2X 1Y4", "CA"}, []string{*r.Address.City, *r.Address.State, *r.Address.PostalCode, r.Address.Country})
+
+	home := customer.NewRecord(w.v, "C-2")
+	c := fault.NewCheck("input")
+	require.NoError(t, home.Merge(&customer.Fields{State: val("Quebec"), ZipCode: val("H2X 1Y4")}, c, w.sealer, civil.DateIn(noon, time.UTC)))
+	require.Len(t, c.Errors(), 2)
+	require.Nil(t, home.Address)
+
+	_, changed = w.write(t, customer.Fields{ReferenceID: "C-3", City: graphql.OmittableOf[*string](nil)})
+	require.Equal(t, []string{"created"}, changed, "nulls alone make no address")
+}
+
 func TestSealedNumbersBelongToTheirRow(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, true)
