@@ -310,9 +310,9 @@ func TestNoNumberIsLeftInTheClear(t *testing.T) {
 	// The one way to the numbers shows that they are there.
 	accounts := m.OK(t, m.Harbor.Key, `{ account(sourceAccount: {source: "50004", sourceAccountId: "A-K-1"}) { id } }`, nil).Text("account.id")
 	for field, want := range map[string]string{"SSN": "512738846", "MBI": "7QW9RT4XD58", "MEDICAID_NUMBER": canaries["medicaidNumber"], "VA_NUMBER": canaries["vaNumber"], "ACCOUNT_NUMBER": canaries["accountNumber"]} {
-		in := map[string]any{"customerId": id, "field": field, "reason": "The customer is on the phone."}
+		in := map[string]any{"id": id, "field": field, "reason": "The customer is on the phone."}
 		if field == "ACCOUNT_NUMBER" {
-			in["accountId"] = accounts
+			in["id"] = accounts
 		}
 		r := m.OK(t, m.Harbor.Key, `mutation ($in: RevealPiiInput!) { revealPii(input: $in) { value userErrors { code message } } }`, vars{"in": in})
 		require.Equal(t, want, r.At("revealPii.value"), r.Body)
@@ -419,10 +419,10 @@ func (m *coalMine) files() {
 		}
 	}
 	// A file that is refused at the door is not kept either.
-	r := m.Upload(t, m.Harbor.Key, uploadLines, vars{"kind": "UPSERT_CUSTOMERS", "format": "JSONL", "source": strings.Repeat("x", 100)}, graphtest.File{Name: "a.jsonl", Content: upsert.String()})
+	r := m.Upload(t, m.Harbor.Key, uploadLines, vars{"kind": "UPSERT_CUSTOMERS", "format": "JSONL", "upsert": vars{"source": strings.Repeat("x", 100)}}, graphtest.File{Name: "a.jsonl", Content: upsert.String()})
 	require.NotEmpty(t, r.At("createBulkOperation.userErrors"), r.Body)
 	m.answers.WriteString(r.Body)
-	r = m.Upload(t, m.Harbor.Key, uploadLines, vars{"kind": pan, "format": canaries["ssn"], "source": nil}, graphtest.File{Name: "a.jsonl", Content: upsert.String()})
+	r = m.Upload(t, m.Harbor.Key, uploadLines, vars{"kind": pan, "format": canaries["ssn"]}, graphtest.File{Name: "a.jsonl", Content: upsert.String()})
 	require.NotEmpty(t, r.Errors)
 	m.answers.WriteString(r.Body)
 }

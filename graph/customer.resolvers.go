@@ -6,6 +6,7 @@ import (
 	"caseload/graph/model"
 	"caseload/internal/customer"
 	"caseload/internal/relay"
+	"caseload/internal/reveal"
 	"caseload/internal/viewer"
 )
 
@@ -13,10 +14,10 @@ func (r *customerResolver) SsnLastFour(ctx context.Context, obj *customer.Custom
 	return obj.LastFour(r.customers.Sealer())
 }
 
-func (r *mutationResolver) RevealPii(ctx context.Context, input customer.RevealInput) (*model.RevealPiiPayload, error) {
-	row, value, err := r.customers.Reveal(ctx, viewer.From(ctx), input)
+func (r *mutationResolver) RevealPii(ctx context.Context, input reveal.Input) (*model.RevealPiiPayload, error) {
+	value, err := r.reveal.Reveal(ctx, viewer.From(ctx), input)
 	errs, err := refused(err)
-	return &model.RevealPiiPayload{Customer: row, Value: ref(value), UserErrors: errs}, err
+	return &model.RevealPiiPayload{Value: ref(value), UserErrors: errs}, err
 }
 
 func (r *queryResolver) Customer(ctx context.Context, id *relay.ID, referenceID *string, identifier *customer.IdentifierInput) (*customer.Customer, error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -16,6 +17,7 @@ import (
 	"caseload/internal/blob"
 	"caseload/internal/bulk"
 	"caseload/internal/customer"
+	"caseload/internal/customer/account"
 	"caseload/internal/customer/intake"
 	"caseload/internal/customer/merging"
 	"caseload/internal/db"
@@ -31,6 +33,7 @@ import (
 	"caseload/internal/observe"
 	"caseload/internal/pii"
 	"caseload/internal/relay"
+	"caseload/internal/reveal"
 	"caseload/internal/schedule"
 	"caseload/internal/viewer"
 	"caseload/internal/webhook"
@@ -137,6 +140,7 @@ func New(o Options) (*API, error) {
 	}
 	config.Resolvers = &Resolver{
 		pool: o.Pool, keys: a.Keys, customers: a.Customers, intake: a.Intake, merging: a.Merging, schedules: a.Schedules, bulk: a.Bulk,
+		reveal:   reveal.New(o.Pool, o.Now, slices.Concat(customer.Sealed(o.Sealer), account.Sealed(o.Sealer))...),
 		webhooks: webhook.New(o.Pool, o.Sealer, a.Outbox, o.AllowPrivate, o.Now), edges: edges, outcomes: a.Outcomes, links: o.Links,
 	}
 

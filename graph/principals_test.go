@@ -186,8 +186,8 @@ var principals = map[string]row{
 		r := s.OK(s.t, s.Harbor.Key, `mutation { createApiKey(input: {name: "to be revoked", scopes: [CUSTOMERS_READ]}) { apiKey { id } } }`, nil)
 		return vars{"id": r.At("createApiKey.apiKey.id")}
 	}, func(s *scene, r *graphtest.Reply) { require.NotNil(s.t, r.At("revokeApiKey.apiKey.revokedAt"), r.Body) }, missing("revokeApiKey", "input.id")},
-	"Mutation.revealPii": {`mutation ($id: ID!) { revealPii(input: {customerId: $id, field: SSN, reason: "The customer is on the phone."}) { value` + errs + `} }`, customerID,
-		func(s *scene, r *graphtest.Reply) { require.Regexp(s.t, `^21909\d{4}$`, r.At("revealPii.value")) }, missing("revealPii", "input.customerId")},
+	"Mutation.revealPii": {`mutation ($id: ID!) { revealPii(input: {id: $id, field: SSN, reason: "The customer is on the phone."}) { value` + errs + `} }`, customerID,
+		func(s *scene, r *graphtest.Reply) { require.Regexp(s.t, `^21909\d{4}$`, r.At("revealPii.value")) }, missing("revealPii", "input.id")},
 	"Mutation.bulkUpsertCustomers": {`mutation ($source: SourceId!) { bulkUpsertCustomers(input: {source: "LMS", customers: [{sourceId: $source, title: "Dr."}]}) {
 			results { action key customer { id title } userErrors { code path } }` + errs + `} }`, sourceID,
 		func(s *scene, r *graphtest.Reply) {

@@ -13,6 +13,7 @@ import (
 	"caseload/internal/httpapi/download"
 	"caseload/internal/idempotency"
 	"caseload/internal/identity"
+	"caseload/internal/reveal"
 	"caseload/internal/schedule"
 	"caseload/internal/webhook"
 )
@@ -26,6 +27,7 @@ type Resolver struct {
 	intake    *intake.Service
 	merging   *merging.Service
 	schedules *schedule.Service
+	reveal    *reveal.Service
 	bulk      *bulk.Service
 	webhooks  *webhook.Service
 	edges     *Edges

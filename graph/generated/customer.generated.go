@@ -10,6 +10,7 @@ import (
 	"caseload/internal/db"
 	"caseload/internal/fault"
 	"caseload/internal/relay"
+	"caseload/internal/reveal"
 	"caseload/internal/schedule"
 	"context"
 	"errors"
@@ -3378,38 +3379,6 @@ func (ec *executionContext) fieldContext_Loan_schedules(ctx context.Context, fie
 	return fc, nil
 }
 
-func (ec *executionContext) _RevealPiiPayload_customer(ctx context.Context, field graphql.CollectedField, obj *model.RevealPiiPayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_RevealPiiPayload_customer(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Customer, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *customer.Customer) graphql.Marshaler {
-			return ec.marshalOCustomer2ᚖcaseloadᚋinternalᚋcustomerᚐCustomer(ctx, selections, v)
-		},
-		true,
-		false,
-	)
-}
-func (ec *executionContext) fieldContext_RevealPiiPayload_customer(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "RevealPiiPayload",
-		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_Customer(ctx, field)
-		},
-	}
-	return fc, nil
-}
-
 func (ec *executionContext) _RevealPiiPayload_value(ctx context.Context, field graphql.CollectedField, obj *model.RevealPiiPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -3710,8 +3679,8 @@ func (ec *executionContext) unmarshalInputCustomerOrder(ctx context.Context, obj
 	return it, nil
 }
 
-func (ec *executionContext) unmarshalInputRevealPiiInput(ctx context.Context, obj any) (customer.RevealInput, error) {
-	var it customer.RevealInput
+func (ec *executionContext) unmarshalInputRevealPiiInput(ctx context.Context, obj any) (reveal.Input, error) {
+	var it reveal.Input
 	if obj == nil {
 		return it, nil
 	}
@@ -3721,34 +3690,27 @@ func (ec *executionContext) unmarshalInputRevealPiiInput(ctx context.Context, ob
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"customerId", "field", "accountId", "reason"}
+	fieldsInOrder := [...]string{"id", "field", "reason"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
 			continue
 		}
 		switch k {
-		case "customerId":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("customerId"))
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
 			data, err := ec.unmarshalNID2caseloadᚋinternalᚋrelayᚐID(ctx, v)
 			if err != nil {
 				return it, err
 			}
-			it.CustomerID = data
+			it.ID = data
 		case "field":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("field"))
-			data, err := ec.unmarshalNPiiField2caseloadᚋinternalᚋcustomerᚐPIIField(ctx, v)
+			data, err := ec.unmarshalNPiiField2caseloadᚋinternalᚋrevealᚐField(ctx, v)
 			if err != nil {
 				return it, err
 			}
 			it.Field = data
-		case "accountId":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("accountId"))
-			data, err := ec.unmarshalOID2ᚖcaseloadᚋinternalᚋrelayᚐID(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.AccountID = graphql.OmittableOf(data)
 		case "reason":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
 			data, err := ec.unmarshalNString2string(ctx, v)
@@ -5440,11 +5402,6 @@ func (ec *executionContext) _RevealPiiPayload(ctx context.Context, sel ast.Selec
 		switch field.Name {
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("RevealPiiPayload")
-		case "customer":
-			out.Values[i] = ec._RevealPiiPayload_customer(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
-			}
 		case "value":
 			out.Values[i] = ec._RevealPiiPayload_value(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -5687,13 +5644,13 @@ func (ec *executionContext) marshalNPhoneLabel2caseloadᚋinternalᚋcustomerᚐ
 	return res
 }
 
-func (ec *executionContext) unmarshalNPiiField2caseloadᚋinternalᚋcustomerᚐPIIField(ctx context.Context, v any) (customer.PIIField, error) {
+func (ec *executionContext) unmarshalNPiiField2caseloadᚋinternalᚋrevealᚐField(ctx context.Context, v any) (reveal.Field, error) {
 	tmp, err := graphql.UnmarshalString(v)
-	res := customer.PIIField(tmp)
+	res := reveal.Field(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNPiiField2caseloadᚋinternalᚋcustomerᚐPIIField(ctx context.Context, sel ast.SelectionSet, v customer.PIIField) graphql.Marshaler {
+func (ec *executionContext) marshalNPiiField2caseloadᚋinternalᚋrevealᚐField(ctx context.Context, sel ast.SelectionSet, v reveal.Field) graphql.Marshaler {
 	_ = sel
 	res := graphql.MarshalString(string(v))
 	if res == graphql.Null {
@@ -5704,7 +5661,7 @@ func (ec *executionContext) marshalNPiiField2caseloadᚋinternalᚋcustomerᚐPI
 	return res
 }
 
-func (ec *executionContext) unmarshalNRevealPiiInput2caseloadᚋinternalᚋcustomerᚐRevealInput(ctx context.Context, v any) (customer.RevealInput, error) {
+func (ec *executionContext) unmarshalNRevealPiiInput2caseloadᚋinternalᚋrevealᚐInput(ctx context.Context, v any) (reveal.Input, error) {
 	res, err := ec.unmarshalInputRevealPiiInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }

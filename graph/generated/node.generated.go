@@ -16,6 +16,7 @@ import (
 	"caseload/internal/fault"
 	"caseload/internal/identity"
 	"caseload/internal/relay"
+	"caseload/internal/reveal"
 	"caseload/internal/schedule"
 	"caseload/internal/viewer"
 	"caseload/internal/webhook"
@@ -37,7 +38,7 @@ type MutationResolver interface {
 	CreateBulkOperation(ctx context.Context, input model.CreateBulkOperationInput) (*model.BulkOperationPayload, error)
 	CreateExport(ctx context.Context, input model.CreateExportInput) (*model.BulkOperationPayload, error)
 	CancelBulkOperation(ctx context.Context, input bulk.CancelInput) (*model.BulkOperationPayload, error)
-	RevealPii(ctx context.Context, input customer.RevealInput) (*model.RevealPiiPayload, error)
+	RevealPii(ctx context.Context, input reveal.Input) (*model.RevealPiiPayload, error)
 	BulkUpsertCustomers(ctx context.Context, input intake.BulkUpsertInput) (*model.BulkUpsertCustomersPayload, error)
 	CreateCustomers(ctx context.Context, input intake.CreateInput) (*model.CreateCustomersPayload, error)
 	UpdateCustomer(ctx context.Context, input customer.UpdateInput) (*model.CustomerPayload, error)
@@ -472,8 +473,8 @@ func (ec *executionContext) field_Mutation_revealPii_args(ctx context.Context, r
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
-		func(ctx context.Context, v any) (customer.RevealInput, error) {
-			return ec.unmarshalNRevealPiiInput2caseloadᚋinternalᚋcustomerᚐRevealInput(ctx, v)
+		func(ctx context.Context, v any) (reveal.Input, error) {
+			return ec.unmarshalNRevealPiiInput2caseloadᚋinternalᚋrevealᚐInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -1569,7 +1570,7 @@ func (ec *executionContext) _Mutation_revealPii(ctx context.Context, field graph
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Mutation().RevealPii(ctx, fc.Args["input"].(customer.RevealInput))
+			return ec.Resolvers.Mutation().RevealPii(ctx, fc.Args["input"].(reveal.Input))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next

@@ -792,7 +792,7 @@ type BulkOperationChange {
 }
 
 extend type Mutation {
-  "Reveals one number of one customer in full. The reason and the caller go to the audit log. The answer must not be cached."
+  "Reveals one sealed number in full, of a customer or of anything else that has one. The reason and the caller go to the audit log. The answer must not be cached."
   revealPii(
     "Whose number, which one, and why."
     input: RevealPiiInput!
@@ -1214,26 +1214,22 @@ enum PiiField {
   MEDICAID_NUMBER
   "The number of the Department of Veterans Affairs."
   VA_NUMBER
-  "The number of an account; needs accountId."
+  "The number of an account."
   ACCOUNT_NUMBER
 }
 
 "What revealPii needs."
 input RevealPiiInput {
-  "The customer's id."
-  customerId: ID!
+  "The id of what has the number: of an account for ACCOUNT_NUMBER, of a customer for the others."
+  id: ID!
   "Which number."
   field: PiiField!
-  "For ACCOUNT_NUMBER: an account that the customer holds."
-  accountId: ID
   "Why the number is needed, 10 to 500 characters; goes to the audit log."
   reason: String!
 }
 
 "What revealPii answers."
 type RevealPiiPayload {
-  "The customer."
-  customer: Customer
   "The number in full; null when none is stored."
   value: String
   "What was wrong; empty when it worked."
@@ -6151,8 +6147,6 @@ func (ec *executionContext) childFields_RecordCallPayload(ctx context.Context, f
 
 func (ec *executionContext) childFields_RevealPiiPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
-	case "customer":
-		return ec.fieldContext_RevealPiiPayload_customer(ctx, field)
 	case "value":
 		return ec.fieldContext_RevealPiiPayload_value(ctx, field)
 	case "userErrors":

@@ -281,8 +281,6 @@ type RecordCallPayload struct {
 
 // What revealPii answers.
 type RevealPiiPayload struct {
-	// The customer.
-	Customer *customer.Customer `json:"customer,omitempty"`
 	// The number in full; null when none is stored.
 	Value *string `json:"value,omitempty"`
 	// What was wrong; empty when it worked.

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -16,7 +15,6 @@ import (
 	"caseload/internal/db"
 	"caseload/internal/fault"
 	"caseload/internal/pii"
-	"caseload/internal/relay"
 )
 
 // Fields are what an integrator says of a customer. Absent keeps what is stored, null clears it.
@@ -285,36 +283,6 @@ func isEmail(s string) bool {
 	}
 	_, domain, _ := strings.Cut(s, "@")
 	return strings.Contains(domain, ".") && !strings.HasSuffix(domain, ".") && !strings.Contains(domain, "[")
-}
-
-// PIIField is a number that is stored sealed and shown in full only by revealPii.
-type PIIField string
-
-// The fields.
-const (
-	FieldSSN            PIIField = "SSN"
-	FieldMBI            PIIField = "MBI"
-	FieldMedicaidNumber PIIField = "MEDICAID_NUMBER"
-	FieldVANumber       PIIField = "VA_NUMBER"
-	FieldAccountNumber  PIIField = "ACCOUNT_NUMBER"
-)
-
-// RevealInput is what revealPii needs.
-type RevealInput struct {
-	CustomerID relay.ID
-	Field      PIIField
-	AccountID  graphql.Omittable[*relay.ID]
-	Reason     string
-}
-
-// Validate checks that the reason is one.
-func (in *RevealInput) Validate(c *fault.Check) {
-	switch n := utf8.RuneCountInString(strings.TrimSpace(in.Reason)); {
-	case n < 10:
-		c.At("reason").Add(fault.TooShort, "Say in 10 to 500 characters why the number is needed.")
-	case n > 500:
-		c.At("reason").Add(fault.TooLong, "A reason has at most 500 characters.")
-	}
 }
 
 // ConfigureLendingSystemInput is what configureLendingSystem needs.

@@ -14,11 +14,13 @@ import (
 
 	"caseload/internal/civil"
 	"caseload/internal/customer"
+	"caseload/internal/customer/customertest"
 	"caseload/internal/db"
 	"caseload/internal/dbtest"
 	"caseload/internal/fault"
 	"caseload/internal/lending"
 	"caseload/internal/pii"
+	"caseload/internal/reveal"
 	"caseload/internal/viewer"
 )
 
@@ -121,36 +123,36 @@ func TestSealedNumbersBelongToTheirRow(t *testing.T) {
 	w := newWorld(t, true)
 	a, _ := w.write(t, customer.Fields{ReferenceID: "A", SSN: val("123-45-6789")})
 	b, _ := w.write(t, customer.Fields{ReferenceID: "B", SSN: val("321-54-9876")})
-	reveal := func(r *customer.Record) (string, error) {
-		_, ssn, err := w.Reveal(t.Context(), w.v, customer.RevealInput{Field: customer.FieldSSN, CustomerID: r.Customer.ID(), Reason: "the customer asked for it"})
+	look := func(r *customer.Record) (string, error) {
+		ssn, err := customertest.Revealer(w.pool, w.sealer).Reveal(t.Context(), w.v, reveal.Input{Field: customer.FieldSSN, ID: r.Customer.ID(), Reason: "the customer asked for it"})
 		return ssn, err
 	}
-	ssn, err := reveal(a)
+	ssn, err := look(a)
 	require.NoError(t, err)
 	require.Equal(t, "123456789", ssn)
 	require.True(t, a.Customer.SSNProvided())
 	_, err = w.pool.Exec(t.Context(), "UPDATE customers SET ssn_sealed = (SELECT ssn_sealed FROM customers WHERE id = $1) WHERE id = $2", a.Customer.UUID, b.Customer.UUID)
 	require.NoError(t, err)
-	_, err = reveal(b)
+	_, err = look(b)
 	require.ErrorIs(t, err, pii.ErrOpen, "a number copied into another row cannot be opened")
 	require.NotContains(t, err.Error(), "6789")
 
 	none, _ := w.write(t, customer.Fields{ReferenceID: "N", FirstName: val("Ann")})
-	ssn, err = reveal(none)
+	ssn, err = look(none)
 	require.NoError(t, err)
 	require.Empty(t, ssn)
 	var audited int
 	require.NoError(t, w.pool.Get(t.Context(), &audited, "SELECT count(*) FROM audit_entries WHERE action = 'customer.pii_revealed' AND reason = 'the customer asked for it'"))
 	require.Equal(t, 2, audited, "also when there was nothing to reveal; not when it failed")
 
-	for reason, code := range map[string]fault.UserCode{"short": fault.TooShort, strings.Repeat(" ", 20): fault.TooShort, strings.Repeat("x", 501): fault.TooLong} {
-		_, _, err := w.Reveal(t.Context(), w.v, customer.RevealInput{Field: customer.FieldSSN, CustomerID: a.Customer.ID(), Reason: reason})
+	for reason, code := range map[string]fault.UserCode{"short": fault.TooShort, strings.Repeat(" ", 20): fault.Blank, strings.Repeat("x", 501): fault.TooLong} {
+		_, err := customertest.Revealer(w.pool, w.sealer).Reveal(t.Context(), w.v, reveal.Input{Field: customer.FieldSSN, ID: a.Customer.ID(), Reason: reason})
 		errs, ok := fault.AsUserErrors(err)
 		require.True(t, ok)
 		require.Equal(t, code, errs[0].Code)
 	}
 	stranger := &viewer.Viewer{Kind: viewer.APIKey, OrganizationID: uuid.New(), Scopes: viewer.AllScopes()}
-	_, _, err = w.Reveal(t.Context(), stranger, customer.RevealInput{Field: customer.FieldSSN, CustomerID: a.Customer.ID(), Reason: "the customer asked for it"})
+	_, err = customertest.Revealer(w.pool, w.sealer).Reveal(t.Context(), stranger, reveal.Input{Field: customer.FieldSSN, ID: a.Customer.ID(), Reason: "the customer asked for it"})
 	errs, ok := fault.AsUserErrors(err)
 	require.True(t, ok)
 	require.Equal(t, fault.Missing, errs[0].Code)

@@ -16,6 +16,7 @@ import (
 	"caseload/internal/graphtest"
 	"caseload/internal/pii"
 	"caseload/internal/relay"
+	"caseload/internal/reveal"
 	"caseload/internal/schedule"
 	"caseload/internal/viewer"
 )
@@ -89,7 +90,7 @@ func TestUpdateRefusals(t *testing.T) {
 		_, err := w.Customers.Update(t.Context(), w.Harbor.System, of(id, in))
 		return customertest.Refusals(t, err)
 	}
-	require.Equal(t, []string{"NOT_FOUND [id]"}, call(foreign.Customer.ID(), customer.UpdateInput{FirstName: val("x")}))
+	require.Equal(t, []string{"NOT_FOUND [input id]"}, call(foreign.Customer.ID(), customer.UpdateInput{FirstName: val("x")}))
 	_, err := w.Customers.Update(t.Context(), w.Harbor.System, customer.UpdateInput{ID: p[0].Loan.ID()})
 	require.Equal(t, fault.BadUserInput, fault.CodeOf(err))
 	require.Equal(t, []string{"STALE_VERSION [input expectedVersion]"}, call(p[0].Customer.ID(), customer.UpdateInput{ExpectedVersion: val(int32(99)), FirstName: val("")}))
@@ -199,7 +200,7 @@ func TestDeleteAndRestore(t *testing.T) {
 	require.NotNil(t, r.At("customer.deletedAt"), "a direct question finds it")
 
 	_, err = w.Customers.Update(t.Context(), o.System, customer.UpdateInput{ID: id})
-	require.Equal(t, []string{"INVALID_STATE [id]"}, customertest.Refusals(t, err))
+	require.Equal(t, []string{"INVALID_STATE [input id]"}, customertest.Refusals(t, err))
 	require.Contains(t, err.(fault.UserErrors)[0].Message, "restoreCustomer")
 	_, err = w.Schedules.Sync(t.Context(), o.System, schedule.SyncCustomerScheduleInput{TaskType: o.TaskType, Fields: customer.Fields{ReferenceID: p[0].ReferenceID}})
 	require.Contains(t, strings.Join(customertest.Refusals(t, err), " "), "INVALID_STATE")
@@ -295,28 +296,28 @@ func TestRevealOfEveryNumber(t *testing.T) {
 	require.NoError(t, account.Accounts.Insert(t.Context(), w.Pool, sc, held))
 	require.NoError(t, account.Holders.Insert(t.Context(), w.Pool, sc, &account.Holder{Row: db.Row{OrganizationID: sc.OrganizationID, UUID: db.NewID()}, AccountID: held.UUID,
 		Source: "1", SourceCustomerID: "x", CustomerID: &id, IsPrimary: true, CreatedAt: now, UpdatedAt: now}))
-	reveal := func(p *graphtest.Person, field customer.PIIField, accountID graphql.Omittable[*relay.ID]) (string, error) {
-		_, value, err := w.Customers.Reveal(t.Context(), w.Harbor.System, customer.RevealInput{CustomerID: p.Customer.ID(), Field: field, AccountID: accountID, Reason: "the customer asked for it"})
-		return value, err
+	look := func(id relay.ID, field reveal.Field) (string, error) {
+		return customertest.Revealer(w.Pool, w.Customers.Sealer()).Reveal(t.Context(), w.Harbor.System, reveal.Input{ID: id, Field: field, Reason: "the customer asked for it"})
 	}
-	none, one := graphql.Omittable[*relay.ID]{}, val(held.ID())
-	for field, want := range map[customer.PIIField]string{customer.FieldSSN: "321549876", customer.FieldMBI: "1EG4TE5MK73", customer.FieldMedicaidNumber: "MD-7", customer.FieldVANumber: "VA-8"} {
-		got, err := reveal(p[0], field, none)
+	for field, want := range map[reveal.Field]string{customer.FieldSSN: "321549876", customer.FieldMBI: "1EG4TE5MK73", customer.FieldMedicaidNumber: "MD-7", customer.FieldVANumber: "VA-8"} {
+		got, err := look(p[0].Customer.ID(), field)
 		require.NoError(t, err)
 		require.Equal(t, want, got, field)
 	}
-	got, err := reveal(p[0], customer.FieldAccountNumber, one)
+	got, err := look(held.ID(), account.FieldNumber)
 	require.NoError(t, err)
 	require.Equal(t, "12345678", got)
-	got, err = reveal(p[1], customer.FieldMBI, none)
+	got, err = look(p[1].Customer.ID(), customer.FieldMBI)
 	require.NoError(t, err)
 	require.Empty(t, got)
-	require.Equal(t, 6, customertest.Number[int](t, w, "SELECT count(*) FROM audit_entries WHERE action = 'customer.pii_revealed'"))
+	require.Equal(t, 5, customertest.Number[int](t, w, "SELECT count(*) FROM audit_entries WHERE action = 'customer.pii_revealed'"))
+	require.Equal(t, 1, customertest.Number[int](t, w, "SELECT count(*) FROM audit_entries WHERE action = 'account.pii_revealed'"))
 	require.Zero(t, customertest.Number[int](t, w, "SELECT count(*) FROM audit_entries WHERE changes::text ~ '12345678|321549876|1EG4TE5MK73'"))
-	_, err = reveal(p[1], customer.FieldAccountNumber, one)
-	require.Equal(t, []string{"NOT_FOUND [input accountId]"}, customertest.Refusals(t, err), "an account that others hold")
-	_, err = reveal(p[0], customer.FieldAccountNumber, none)
-	require.Equal(t, []string{"REQUIRED [input accountId]"}, customertest.Refusals(t, err))
-	_, err = reveal(p[0], customer.FieldMBI, one)
-	require.Equal(t, []string{"INVALID [input accountId]"}, customertest.Refusals(t, err))
+	for field, id := range map[reveal.Field]relay.ID{account.FieldNumber: p[0].Customer.ID(), customer.FieldMBI: held.ID()} {
+		_, err = look(id, field)
+		require.Equal(t, fault.BadUserInput, fault.CodeOf(err), "the id of another type")
+		require.ErrorContains(t, err, string(field)+" goes with the id of ")
+	}
+	_, err = look(relay.ID{Prefix: account.Accounts.Prefix(), UUID: db.NewID()}, account.FieldNumber)
+	require.Equal(t, []string{"NOT_FOUND [input id]"}, customertest.Refusals(t, err))
 }

@@ -4,19 +4,24 @@ package customertest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"caseload/internal/customer"
+	"caseload/internal/customer/account"
 	"caseload/internal/customer/intake"
 	"caseload/internal/customer/merging"
 	"caseload/internal/db"
 	"caseload/internal/fault"
 	"caseload/internal/graphtest"
+	"caseload/internal/pii"
+	"caseload/internal/reveal"
 	"caseload/internal/viewer"
 )
 
@@ -111,6 +116,11 @@ func Update(t testing.TB, w *graphtest.World, c *customer.Customer, in customer.
 	row, err := w.Customers.Update(t.Context(), w.Harbor.System, in)
 	require.NoError(t, err)
 	return row
+}
+
+// Revealer reveals the sealed values of customers and accounts.
+func Revealer(pool *db.Pool, sealer *pii.Sealer) *reveal.Service {
+	return reveal.New(pool, time.Now, slices.Concat(customer.Sealed(sealer), account.Sealed(sealer))...)
 }
 
 // Bare removes from all customers what a test sets by itself: parents, sections, accounts.

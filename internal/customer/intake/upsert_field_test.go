@@ -12,6 +12,7 @@ import (
 	"caseload/internal/customer/customertest"
 	"caseload/internal/customer/intake"
 	"caseload/internal/graphtest"
+	"caseload/internal/reveal"
 )
 
 // upsert calls BulkUpsert for the source crm under a policy, and expects no error of the call as a whole.
@@ -54,7 +55,7 @@ func shown(t testing.TB, w *world, field string) any {
 			require.Nil(t, rows[0].SSNLastFourBirthdayIndex)
 			return nil
 		}
-		_, ssn, err := w.customers.Reveal(t.Context(), w.v, customer.RevealInput{Field: customer.FieldSSN, CustomerID: rows[0].ID(), Reason: "the customer asked for it"})
+		ssn, err := customertest.Revealer(w.pool, w.sealer).Reveal(t.Context(), w.v, reveal.Input{Field: customer.FieldSSN, ID: rows[0].ID(), Reason: "the customer asked for it"})
 		require.NoError(t, err)
 		return ssn
 	}

@@ -20,6 +20,7 @@ import (
 	"caseload/internal/graphtest"
 	"caseload/internal/pii"
 	"caseload/internal/relay"
+	"caseload/internal/reveal"
 	"caseload/internal/schedule"
 )
 
@@ -68,8 +69,8 @@ func TestMergeGivesAllToTheSurvivor(t *testing.T) {
 	require.Equal(t, d2.ReferenceID, *result.Merged[1].ReferenceID, "this one leads to the survivor")
 
 	// Numbers are sealed for their new row, and found by their index.
-	for field, want := range map[customer.PIIField]string{customer.FieldSSN: "321549876", customer.FieldMBI: "1EG4TE5MK73", customer.FieldVANumber: "VA-1"} {
-		_, value, err := w.Customers.Reveal(t.Context(), o.System, customer.RevealInput{CustomerID: got.ID(), Field: field, Reason: "checking the merge"})
+	for field, want := range map[reveal.Field]string{customer.FieldSSN: "321549876", customer.FieldMBI: "1EG4TE5MK73", customer.FieldVANumber: "VA-1"} {
+		value, err := customertest.Revealer(w.Pool, w.Customers.Sealer()).Reveal(t.Context(), o.System, reveal.Input{ID: got.ID(), Field: field, Reason: "checking the merge"})
 		require.NoError(t, err)
 		require.Equal(t, want, value, field)
 	}
@@ -272,8 +273,8 @@ func TestRandomMergesLeaveNothingBehind(t *testing.T) {
 				for table, n := range kept {
 					require.Equal(t, n, count(table), table)
 				}
-				for _, field := range []customer.PIIField{customer.FieldSSN, customer.FieldMBI} {
-					_, _, err := w.Customers.Reveal(t.Context(), o.System, customer.RevealInput{CustomerID: r.Customer.ID(), Field: field, Reason: "checking the merge"})
+				for _, field := range []reveal.Field{customer.FieldSSN, customer.FieldMBI} {
+					_, err := customertest.Revealer(w.Pool, w.Customers.Sealer()).Reveal(t.Context(), o.System, reveal.Input{ID: r.Customer.ID(), Field: field, Reason: "checking the merge"})
 					require.NoError(t, err, "what is sealed opens in its row")
 				}
 			}
@@ -384,6 +385,6 @@ func TestSealedValuesAreBoundToTheirRow(t *testing.T) {
 	customertest.Update(t, w, p[0].Customer, customer.UpdateInput{Medicare: val(customer.UpdateMedicareInput{MBI: val("1EG4-TE5-MK73")})})
 	customertest.Update(t, w, p[1].Customer, customer.UpdateInput{Medicare: val(customer.UpdateMedicareInput{MBI: val("1EG4-TE5-MK74")})})
 	customertest.Execute(t, w, "UPDATE customer_medicare m SET mbi_sealed = o.mbi_sealed FROM customer_medicare o WHERE m.id = $1 AND o.id = $2", p[0].Customer.UUID, p[1].Customer.UUID)
-	_, _, err := w.Customers.Reveal(t.Context(), w.Harbor.System, customer.RevealInput{CustomerID: p[0].Customer.ID(), Field: customer.FieldMBI, Reason: "checking the seal"})
+	_, err := customertest.Revealer(w.Pool, w.Customers.Sealer()).Reveal(t.Context(), w.Harbor.System, reveal.Input{ID: p[0].Customer.ID(), Field: customer.FieldMBI, Reason: "checking the seal"})
 	require.ErrorIs(t, err, pii.ErrOpen)
 }
