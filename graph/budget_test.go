@@ -37,6 +37,13 @@ func newHall(t testing.TB, n int) *hall {
 			h.ids[typ] = append(h.ids[typ], id)
 		}
 	}
+	for _, p := range plainEntities {
+		if slices.ContainsFunc(graph.Coordinates(), func(c string) bool { return strings.HasPrefix(c, p.typeName()+".") }) {
+			for range n {
+				h.ids[p.typeName()] = append(h.ids[p.typeName()], p.make(t, w.Server, w.Harbor.Key))
+			}
+		}
+	}
 	audits := w.OK(t, w.Harbor.Key, `{ auditEntries(first: 100, filter: {action: {eq: "customer.synced"}}) { nodes { id } } }`, nil)
 	for i := range min(n, audits.Len("auditEntries.nodes")) {
 		h.ids["AuditEntry"] = append(h.ids["AuditEntry"], audits.Text(fmt.Sprintf("auditEntries.nodes.%d.id", i)))

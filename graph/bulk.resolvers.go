@@ -14,7 +14,7 @@ func (r *bulkOperationResolver) ResultsURL(ctx context.Context, obj *bulk.Operat
 }
 
 func (r *bulkOperationChangeResolver) BulkOperation(ctx context.Context, obj *bulk.Change) (*bulk.Operation, error) {
-	return r.edges.Nodes.BulkOperation.Load(ctx, obj.OperationID)
+	return r.edges.Entities.BulkOperation.Load(ctx, obj.OperationID)
 }
 
 func (r *mutationResolver) CreateBulkOperation(ctx context.Context, input model.CreateBulkOperationInput) (*model.BulkOperationPayload, error) {
@@ -36,10 +36,6 @@ func (r *mutationResolver) CreateExport(ctx context.Context, input model.CreateE
 func (r *mutationResolver) CancelBulkOperation(ctx context.Context, input bulk.CancelInput) (*model.BulkOperationPayload, error) {
 	o, errs, err := change(ctx, r.Resolver, r.bulk.Cancel, input)
 	return &model.BulkOperationPayload{BulkOperation: o, UserErrors: errs}, err
-}
-
-func (r *queryResolver) BulkOperation(ctx context.Context, id relay.ID) (*bulk.Operation, error) {
-	return orNull(r.bulk.Get(ctx, viewer.From(ctx), id))
 }
 
 func (r *subscriptionResolver) BulkOperationChanged(ctx context.Context, id *relay.ID) (<-chan *bulk.Change, error) {

@@ -4,32 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/google/uuid"
-	"github.com/lib/pq"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
-	"caseload/internal/batch"
-	"caseload/internal/bulk"
-	"caseload/internal/calling"
-	"caseload/internal/customer"
-	"caseload/internal/customer/account"
-	"caseload/internal/customer/intake"
 	"caseload/internal/db"
 	"caseload/internal/fault"
 	"caseload/internal/loader"
 	"caseload/internal/observe"
 	"caseload/internal/pii"
 	"caseload/internal/plan"
-	"caseload/internal/relay"
-	"caseload/internal/schedule"
 	"caseload/internal/viewer"
-	"caseload/internal/webhook"
 )
 
 // notCompiled is every field of an entity, and every root field, that compiled reads leave to the generated
@@ -46,216 +37,59 @@ var notCompiled = map[string]string{
 	"BulkOperation.resultsUrl": "a link that is signed for this answer",
 }
 
-// computedFields is every field of an entity that is served by a method or a resolver of its row rather than by a
-// column, as compiled reads make it of the same columns.
-func computedFields(sealer *pii.Sealer) map[string]plan.Computed {
-	days := plan.Computed{Columns: []string{"days"}, Append: appendDays}
-	return map[string]plan.Computed{
-		"ApiKey.scopes":          texts("scopes"),
-		"CallTask.dueLocal":      {Columns: []string{"due_local"}, Append: appendWallTime},
-		"Account.numberProvided": provided("number_sealed"),
-		"Account.numberMasked": sealed("number_sealed", func(row db.Row, cell []byte) (*string, error) {
-			return (&account.Account{Row: row, NumberSealed: cell}).NumberMasked(sealer)
-		}),
-		"BulkOperation.cancelRequested": provided("cancel_requested_at"),
-		"BulkOperation.messages":        texts("messages"),
-		"BulkOperation.options": {Columns: []string{"options"}, Append: func(dst []byte, cells [][]byte) ([]byte, error) {
-			return append(dst, (&bulk.Operation{OptionJSON: cells[0]}).Options()...), nil
-		}},
-		"BulkOperation.errorPolicy": {Columns: []string{"options"}, Append: func(dst []byte, cells [][]byte) ([]byte, error) {
-			if policy := (&bulk.Operation{OptionJSON: cells[0]}).ErrorPolicy(); policy != nil {
-				return plan.AppendString(dst, *policy), nil
+// computedFields is every field of an entity that is served by a method or a resolver of its row rather than by a column, as it
+// is declared beside the row.
+func computedFields(schema *ast.Schema, edges *Edges, sealer *pii.Sealer) map[string]plan.Computed {
+	rows := map[string]loader.Source{}
+	for _, t := range edges.nodes {
+		rows[t.Name()] = t.Source()
+	}
+	for _, d := range edges.declarations() {
+		parent, name, _ := strings.Cut(d.Coordinate, ".")
+		// What is no node, such as a section of a customer, is known by the edge that leads there.
+		rows[strings.TrimSuffix(schema.Types[parent].Fields.ForName(name).Type.Name(), "Connection")] = d.Child
+	}
+	out := map[string]plan.Computed{}
+	for typeName, source := range rows {
+		if row, ok := reflect.New(source.Type()).Interface().(interface {
+			Computed(*pii.Sealer) map[string]db.Computed
+		}); ok {
+			for field, c := range row.Computed(sealer) {
+				out[typeName+"."+field] = written(c)
 			}
+		}
+	}
+	return out
+}
+
+// written writes the value of a computed field as JSON.
+func written(c db.Computed) plan.Computed {
+	return plan.Computed{Columns: c.Columns, Append: func(dst []byte, cells [][]byte) ([]byte, error) {
+		value, err := c.Value(cells)
+		if err != nil {
+			return dst, err
+		}
+		switch v := value.(type) {
+		case nil:
 			return append(dst, "null"...), nil
-		}},
-		"WebhookEndpoint.events": texts("events"),
-		"Customer.ssnProvided":   provided("ssn_sealed"),
-		"Customer.ssnLastFour": sealed("ssn_last_four_sealed", func(row db.Row, cell []byte) (*string, error) {
-			return (&customer.Customer{Row: row, SSNLastFourSealed: cell}).LastFour(sealer)
-		}),
-		"CustomerAlertProgram.alertOptIns":        texts("alert_opt_ins"),
-		"CustomerMedicare.mbiProvided":            provided("mbi_sealed"),
-		"CustomerMedicare.medicaidNumberProvided": provided("medicaid_number_sealed"),
-		"CustomerMedicare.vaNumberProvided":       provided("va_number_sealed"),
-		"CustomerMedicare.mbiLastFour": sealed("mbi_sealed", func(row db.Row, cell []byte) (*string, error) {
-			return (&customer.Medicare{Row: row, MBISealed: cell}).MBILastFour(sealer)
-		}),
-		"ImportRow.success": {Columns: []string{"action"}, Append: func(dst []byte, cells [][]byte) ([]byte, error) {
-			return fmt.Append(dst, batch.Action(cells[0]).Wrote()), nil
-		}},
-		"InconvenientTime.days": days,
-		"TaskType.days":         days,
-		"TaskType.preferredTimes": {Columns: []string{"preferred_times"}, Append: func(dst []byte, cells [][]byte) ([]byte, error) {
-			var times schedule.LocalTimes
-			if err := times.Scan(cells[0]); err != nil {
-				return dst, err
-			}
-			return appendTexts(dst, times), nil
-		}},
-	}
-}
-
-func appendTexts[T any](dst []byte, values []T) []byte {
-	dst = append(dst, '[')
-	for i, v := range values {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = plan.AppendString(dst, fmt.Sprint(v))
-	}
-	return append(dst, ']')
-}
-
-func appendDays(dst []byte, cells [][]byte) ([]byte, error) {
-	var bits int64
-	if _, err := fmt.Sscan(string(cells[0]), &bits); err != nil {
-		return dst, err
-	}
-	var set calling.Weekdays
-	if err := set.Scan(bits); err != nil {
-		return dst, err
-	}
-	return appendTexts(dst, set.List()), nil
-}
-
-// appendWallTime writes a timestamp without zone as [schedule.WallTime] does, without its seconds.
-func appendWallTime(dst []byte, cells [][]byte) ([]byte, error) {
-	raw := cells[0]
-	if len(raw) < 19 || raw[4] != '-' || raw[10] != ' ' || raw[13] != ':' {
-		return dst, fmt.Errorf("write wall time: unexpected form")
-	}
-	dst = append(append(dst, '"'), raw[:10]...)
-	dst = append(append(dst, 'T'), raw[11:16]...)
-	return append(dst, ":00\""...), nil
-}
-
-// texts writes a column that is a list of texts.
-func texts(column string) plan.Computed {
-	return plan.Computed{Columns: []string{column}, Append: func(dst []byte, cells [][]byte) ([]byte, error) {
-		var list pq.StringArray
-		if err := list.Scan(cells[0]); err != nil {
-			return dst, err
-		}
-		return appendTexts(dst, list), nil
-	}}
-}
-
-// provided reports whether a column has a value, without showing it.
-func provided(column string) plan.Computed {
-	return plan.Computed{Columns: []string{column}, Append: func(dst []byte, cells [][]byte) ([]byte, error) {
-		return fmt.Append(dst, cells[0] != nil), nil
-	}}
-}
-
-// sealed shows what may be shown of a sealed column; open is given the row to which the value was sealed.
-func sealed(column string, open func(row db.Row, cell []byte) (*string, error)) plan.Computed {
-	return plan.Computed{Columns: []string{"organization_id", "id", column}, Append: func(dst []byte, cells [][]byte) ([]byte, error) {
-		if cells[2] == nil {
-			return append(dst, "null"...), nil
-		}
-		organization, err := uuid.ParseBytes(cells[0])
-		if err != nil {
-			return dst, err
-		}
-		id, err := uuid.ParseBytes(cells[1])
-		if err != nil {
-			return dst, err
-		}
-		shown, err := open(db.Row{OrganizationID: organization, UUID: id}, cells[2])
-		if err != nil {
-			return dst, err
-		}
-		return plan.AppendString(dst, *shown), nil
-	}}
-}
-
-// singles are the root fields that find one row.
-func singles() map[string]plan.Single {
-	return map[string]plan.Single{
-		"Query.customer": {Source: customer.Customers, Where: func(ctx context.Context, raw map[string]any) (db.Where, error) {
-			id, err := rawKey(raw["id"], customer.Customers.Prefix())
-			if err != nil {
-				return db.Where{}, err
-			}
-			reference, err := rawText(raw["referenceId"])
-			if err != nil {
-				return db.Where{}, err
-			}
-			var identifier *customer.IdentifierInput
-			if v := raw["identifier"]; v != nil {
-				identifier = new(customer.IdentifierInput)
-				if err := graphql.UnmarshalInputFromContext(ctx, v, identifier); err != nil {
-					return db.Where{}, err
+		case bool:
+			return strconv.AppendBool(dst, v), nil
+		case string:
+			return plan.AppendString(dst, v), nil
+		case db.JSON:
+			return append(dst, v...), nil
+		case []string:
+			dst = append(dst, '[')
+			for i, text := range v {
+				if i > 0 {
+					dst = append(dst, ',')
 				}
+				dst = plan.AppendString(dst, text)
 			}
-			return customer.ByKey(id, reference, identifier)
-		}},
-		"Query.account": {Source: account.Accounts, Where: func(ctx context.Context, raw map[string]any) (db.Where, error) {
-			id, err := rawKey(raw["id"], account.Accounts.Prefix())
-			if err != nil {
-				return db.Where{}, err
-			}
-			var key *account.Key
-			if v := raw["sourceAccount"]; v != nil {
-				key = new(account.Key)
-				if err := graphql.UnmarshalInputFromContext(ctx, v, key); err != nil {
-					return db.Where{}, err
-				}
-			}
-			return account.ByKey(id, key)
-		}},
-		"Query.importRequest":   byID(intake.ImportRequests, "requestId"),
-		"Query.bulkOperation":   byID(bulk.Operations, "id"),
-		"Query.webhookEndpoint": byID(webhook.Endpoints.Table, "id"),
-		"Query.lendingSystem": {Source: customer.LendingSystems, Where: func(context.Context, map[string]any) (db.Where, error) {
-			return db.Where{}, nil
-		}},
-		"Query.taskType": {Source: schedule.TaskTypes, Where: func(_ context.Context, raw map[string]any) (db.Where, error) {
-			id, err := rawKey(raw["id"], schedule.TaskTypes.Prefix())
-			if err != nil {
-				return db.Where{}, err
-			}
-			name, err := rawText(raw["name"])
-			if err != nil {
-				return db.Where{}, err
-			}
-			return schedule.TaskTypeByKey(id, name)
-		}},
-	}
-}
-
-// byID finds a row by an argument that is its id. Without an id no condition is left, which every row fits.
-func byID[T any](table *db.Table[T], argument string) plan.Single {
-	return plan.Single{Source: table, Where: func(_ context.Context, raw map[string]any) (db.Where, error) {
-		id, err := rawKey(raw[argument], table.Prefix())
-		if err == nil && id == nil {
-			err = fault.New(fault.BadUserInput, "%s must not be null.", argument)
+			return append(dst, ']'), nil
 		}
-		if err != nil {
-			return db.Where{}, err
-		}
-		return db.Where{}.And("c.id = ?", *id), nil
+		return dst, fmt.Errorf("write %T of %v", value, c.Columns)
 	}}
-}
-
-// rawKey reads an optional id of the type with this prefix.
-func rawKey(raw any, prefix string) (*uuid.UUID, error) {
-	if raw == nil {
-		return nil, nil
-	}
-	var id relay.ID
-	if err := id.UnmarshalGQL(raw); err != nil {
-		return nil, err
-	}
-	return keyOf(&id, prefix)
-}
-
-func rawText(raw any) (*string, error) {
-	if raw == nil {
-		return nil, nil
-	}
-	text, err := graphql.UnmarshalString(raw)
-	return &text, err
 }
 
 // compiled answers root fields of queries by plans where it can.
@@ -274,29 +108,19 @@ var (
 // newCompiler gathers what plans are made of.
 func newCompiler(schema *ast.Schema, edges *Edges, sealer *pii.Sealer, maxAnswer int) *plan.Compiler {
 	d := plan.Declarations{
-		Schema: schema, Nodes: planNodes(edges), Singles: singles(), Computed: computedFields(sealer), Generated: notCompiled, MaxAnswer: maxAnswer,
+		Schema: schema, Edges: edges.declarations(), Singles: map[string]plan.Single{}, Computed: computedFields(schema, edges, sealer), Generated: notCompiled, MaxAnswer: maxAnswer,
 	}
-	for _, e := range gathered[interface{ Declaration() loader.Declaration }](edges) {
-		d.Edges = append(d.Edges, e.Declaration())
+	for _, t := range edges.nodes {
+		d.Nodes = append(d.Nodes, plan.NodeType{Name: t.Name(), Source: t.Source(), Requires: t.requires})
+		if s := t.Single(); s != nil {
+			d.Singles[s.Coordinate] = plan.Single{Source: s.Source, Where: s.Where}
+		}
 	}
 	return plan.NewCompiler(d)
 }
 
 func newCompiled(compiler *plan.Compiler, metrics *observe.Metrics, maxAnswer int) *compiled {
 	return &compiled{plans: plan.NewCache(compiler), metrics: metrics, maxAnswer: maxAnswer}
-}
-
-// planNodes are the types of node and nodes, with the scopes that those ask for.
-func planNodes(edges *Edges) []plan.NodeType {
-	requires := (&Resolver{edges: edges}).nodeTypes()
-	var out []plan.NodeType
-	for _, t := range gathered[interface {
-		Name() string
-		Source() loader.Source
-	}](&edges.Nodes) {
-		out = append(out, plan.NodeType{Name: t.Name(), Source: t.Source(), Requires: requires[t.Source().Prefix()].requires})
-	}
-	return out
 }
 
 // reasonFailed is shown for a field whose plan met an error.

@@ -14,14 +14,13 @@ const ReasonRefused = reasonRefused
 // PlanNodes are the types that plans answer node with: GraphQL names by the prefix of ids.
 func PlanNodes() map[string]string {
 	out := map[string]string{}
-	for _, n := range planNodes(NewEdges(Schema(), nil)) {
-		out[n.Source.Prefix()] = n.Name
+	for prefix, n := range edges().nodes {
+		out[prefix] = n.Name()
 	}
 	return out
 }
 
 // NewPlans makes a cache of plans of the whole graph.
 func NewPlans() *plan.Cache {
-	schema := Schema()
-	return plan.NewCache(newCompiler(schema, NewEdges(schema, nil), nil, 0))
+	return plan.NewCache(newCompiler(Schema(), edges(), nil, 0))
 }

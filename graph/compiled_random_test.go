@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -63,11 +64,16 @@ func gather(t testing.TB, p *pair, people []*graphtest.Person) *material {
 	m.words = append(m.words, "Rivera", "collections", "welcome", "LMS", "", "zz")
 	for _, person := range people {
 		m.words = append(m.words, person.ReferenceID)
-		for _, id := range []relay.ID{person.Customer.ID(), person.Schedule.ID(), person.Tasks[0].ID(), person.Loan.ID(), person.Identifier.ID(), person.Phone.ID(), person.Address.ID(), person.Attempt.ID(), person.Inconvenience.ID(),
-			person.Account.ID(), person.Holder.ID(), person.Card.ID(), person.ImportRequest.ID(), person.ImportRow.ID(), person.Operation.ID(), person.Endpoint.ID(), person.Delivery.ID()} {
-			m.ids = append(m.ids, id.String())
+		for _, id := range nodesOf(person) {
+			m.ids = append(m.ids, id)
 		}
 	}
+	for range 3 {
+		for _, id := range withPlain(t, p.generated, p.Harbor.Key, map[string]string{}) {
+			m.ids = append(m.ids, id)
+		}
+	}
+	slices.Sort(m.ids) // A map has no order, and a seed is to mean one query.
 	m.ids = append(m.ids, relay.ID{Prefix: "cust", UUID: db.NewID()}.String(), relay.ID{Prefix: "nope", UUID: db.NewID()}.String(), "cust_", p.Harbor.System.OrganizationID.String())
 	key := p.Harbor.Key
 	for _, id := range []string{`taskTypes { nodes { id } }`, `apiKeys { nodes { id } }`, `auditEntries(first: 2) { nodes { id } }`, `viewer { organization { id } }`} {
@@ -83,8 +89,10 @@ func gather(t testing.TB, p *pair, people []*graphtest.Person) *material {
 		}
 		require.NotEmpty(t, m.cursors[coordinate], document)
 	}
-	for _, list := range []string{"customers", "taskTypes", "schedules", "callTasks", "auditEntries", "apiKeys", "accounts", "bulkOperations", "webhookEndpoints", "webhookDeliveries"} {
-		cursors("Query."+list, "", `{ `+list+`(first: 6) { edges { cursor } } }`)
+	for _, f := range schema.Query.Fields {
+		if strings.HasSuffix(f.Type.Name(), "Connection") {
+			cursors("Query."+f.Name, "", `{ `+f.Name+`(first: 6) { edges { cursor } } }`)
+		}
 	}
 	for _, order := range []string{`orderBy: [{field: LAST_NAME, direction: DESC}]`, `orderBy: [{field: LAST_NAME, nulls: FIRST}]`, `orderBy: [{field: REFERENCE_ID}, {field: CREATED_AT, direction: DESC}]`} {
 		cursors("Query.customers", order, `{ customers(first: 10, `+order+`) { edges { cursor } } }`)

@@ -155,9 +155,17 @@ type planned struct {
 }
 
 // idOf is the beginning of the ids by which a root field finds one row.
-var idOf = map[string]string{
-	"account": "acct", "bulkOperation": "bulk", "customer": "cust", "importRequest": "impreq", "taskType": "tt", "webhookEndpoint": "hook",
-}
+var idOf = func() map[string]string {
+	out := map[string]string{}
+	for _, f := range schema.Query.Fields {
+		for prefix, name := range prefixes {
+			if f.Type.NamedType == name {
+				out[f.Name] = prefix
+			}
+		}
+	}
+	return out
+}()
 
 // requiredArguments are what a root field needs to be asked at all.
 func requiredArguments(f *ast.FieldDefinition) string {

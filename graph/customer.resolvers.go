@@ -5,7 +5,6 @@ import (
 
 	"caseload/graph/model"
 	"caseload/internal/customer"
-	"caseload/internal/relay"
 	"caseload/internal/reveal"
 	"caseload/internal/viewer"
 )
@@ -18,12 +17,4 @@ func (r *mutationResolver) RevealPii(ctx context.Context, input reveal.Input) (*
 	value, err := r.reveal.Reveal(ctx, viewer.From(ctx), input)
 	errs, err := refused(err)
 	return &model.RevealPiiPayload{Value: ref(value), UserErrors: errs}, err
-}
-
-func (r *queryResolver) Customer(ctx context.Context, id *relay.ID, referenceID *string, identifier *customer.IdentifierInput) (*customer.Customer, error) {
-	key, err := keyOf(id, customer.Customers.Prefix())
-	if err != nil {
-		return nil, err
-	}
-	return orNull(customer.Find(ctx, r.pool, viewer.From(ctx).Scope(), key, referenceID, identifier))
 }

@@ -92,8 +92,8 @@ func (e *export) read(text string, edges *Edges) error {
 	if !ok {
 		return errors.New("an export selects its list without a fragment")
 	}
-	for _, d := range gathered[interface{ Declaration() loader.Declaration }](edges) {
-		if d := d.Declaration(); d.Coordinate == "Query."+list.Name {
+	for _, d := range edges.declarations() {
+		if d.Coordinate == "Query."+list.Name {
 			e.personal = d.Personal
 		}
 	}

@@ -409,8 +409,12 @@ func (g *generator) value(where string, t *ast.Type, depth int) any {
 
 // wanted is the prefix of the ids that a place in the input takes; "" for any.
 func wanted(where string) string {
-	for _, step := range []struct{ contains, prefix string }{{"taskType", "tt_"}, {"requestId", "impreq_"}, {"account id", "acct_"}, {"bulkOperation id", "bulk_"}, {"webhookEndpoint id", "hook_"}, {"endpoint", "hook_"}, {"ustomer", "cust_"}} {
-		if i := strings.LastIndex(where, step.contains); i >= 0 {
+	root, argument, _ := strings.Cut(where, " ")
+	if prefix, ok := idOf[root]; ok && !strings.Contains(argument, " ") {
+		return prefix + "_"
+	}
+	for _, step := range []struct{ contains, prefix string }{{"taskType", "tt_"}, {"endpoint", "hook_"}, {"ustomer", "cust_"}} {
+		if strings.Contains(where, step.contains) {
 			return step.prefix
 		}
 	}

@@ -121,7 +121,10 @@ func New(o Options) (*API, error) {
 	a.Customers.Events, a.Schedules.Events = webhook.CustomerEvents{Outbox: a.Outbox}, webhook.ScheduleEvents{Outbox: a.Outbox}
 	config := generated.Config{Directives: generated.DirectiveRoot{Auth: auth}}
 	schema := generated.NewExecutableSchema(config).Schema()
-	edges := NewEdges(schema, o.Sealer)
+	edges, err := NewEdges(schema, o.Sealer)
+	if err != nil {
+		return nil, err
+	}
 	compiler := newCompiler(schema, edges, o.Sealer, limits.MaxResponse)
 	exports, err := newExports(o.Pool, generated.NewExecutableSchema(config), compiler, edges)
 	if err != nil {

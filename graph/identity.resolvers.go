@@ -24,5 +24,5 @@ func (r *queryResolver) Viewer(ctx context.Context) (*viewer.Viewer, error) {
 }
 
 func (r *viewerResolver) Organization(ctx context.Context, obj *viewer.Viewer) (*identity.Organization, error) {
-	return r.edges.Nodes.Organization.Load(ctx, obj.OrganizationID)
+	return r.edges.Entities.Organization.Load(ctx, obj.OrganizationID)
 }

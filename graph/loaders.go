@@ -1,8 +1,6 @@
 package graph
 
 import (
-	"reflect"
-
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"caseload/internal/audit"
@@ -14,26 +12,16 @@ import (
 	"caseload/internal/identity"
 	"caseload/internal/loader"
 	"caseload/internal/pii"
-	"caseload/internal/relay"
 	"caseload/internal/schedule"
 	"caseload/internal/webhook"
 )
 
-// Edges is every list, edge and node of the graph, declared once: from a declaration come its loader, its
-// preload, and its statements.
+// Edges is every edge and entity of the graph, declared once: from a declaration come its loader, its preload, and its
+// statements. An edge is named by its coordinate.
 type Edges struct {
 	Graph *loader.Graph
-
-	APIKeys           *loader.List[identity.APIKey]
-	AuditEntries      *loader.List[audit.Entry]
-	Customers         *loader.List[customer.Customer]
-	Accounts          *loader.List[account.Account]
-	BulkOperations    *loader.List[bulk.Operation]
-	WebhookEndpoints  *loader.List[webhook.Endpoint]
-	WebhookDeliveries *loader.List[webhook.Delivery]
-	TaskTypes         *loader.List[schedule.TaskType]
-	Schedules         *loader.List[schedule.Schedule]
-	CallTasks         *loader.List[schedule.CallTask]
+	// nodes are what node and nodes find, by the prefix of the ids.
+	nodes map[string]nodeType
 
 	AuditEntryCustomer *loader.One[audit.Entry, customer.Customer]
 
@@ -97,51 +85,41 @@ type Edges struct {
 	WebhookEndpointDeliveries *loader.Many[webhook.Endpoint, webhook.Delivery]
 	WebhookDeliveryEndpoint   *loader.One[webhook.Delivery, webhook.Endpoint]
 
-	Nodes Nodes
+	Entities Entities
 }
 
-// Nodes is every type that node and nodes find.
-type Nodes struct {
-	Organization       *loader.Node[identity.Organization]
-	APIKey             *loader.Node[identity.APIKey]
-	AuditEntry         *loader.Node[audit.Entry]
-	Customer           *loader.Node[customer.Customer]
-	CustomerIdentifier *loader.Node[customer.Identifier]
-	CustomerPhone      *loader.Node[customer.Phone]
-	CustomerAddress    *loader.Node[customer.Address]
-	Loan               *loader.Node[customer.Loan]
-	LendingSystem      *loader.Node[customer.LendingSystem]
-	Account            *loader.Node[account.Account]
-	AccountHolder      *loader.Node[account.Holder]
-	Card               *loader.Node[account.Card]
-	ImportRequest      *loader.Node[intake.ImportRequest]
-	ImportRow          *loader.Node[intake.ImportRow]
-	BulkOperation      *loader.Node[bulk.Operation]
-	WebhookEndpoint    *loader.Node[webhook.Endpoint]
-	WebhookDelivery    *loader.Node[webhook.Delivery]
-	TaskType           *loader.Node[schedule.TaskType]
-	Schedule           *loader.Node[schedule.Schedule]
-	CallTask           *loader.Node[schedule.CallTask]
-	CallAttempt        *loader.Node[schedule.CallAttempt]
-	InconvenientTime   *loader.Node[schedule.InconvenientTime]
+// Entities is every type of node with the root fields that lead to it, named as in the schema.
+type Entities struct {
+	Organization       *loader.Entity[identity.Organization]
+	APIKey             *loader.Entity[identity.APIKey]
+	AuditEntry         *loader.Entity[audit.Entry]
+	Customer           *loader.Entity[customer.Customer]
+	CustomerIdentifier *loader.Entity[customer.Identifier]
+	CustomerPhone      *loader.Entity[customer.Phone]
+	CustomerAddress    *loader.Entity[customer.Address]
+	Loan               *loader.Entity[customer.Loan]
+	LendingSystem      *loader.Entity[customer.LendingSystem]
+	Account            *loader.Entity[account.Account]
+	AccountHolder      *loader.Entity[account.Holder]
+	Card               *loader.Entity[account.Card]
+	ImportRequest      *loader.Entity[intake.ImportRequest]
+	ImportRow          *loader.Entity[intake.ImportRow]
+	BulkOperation      *loader.Entity[bulk.Operation]
+	WebhookEndpoint    *loader.Entity[webhook.Endpoint]
+	WebhookDelivery    *loader.Entity[webhook.Delivery]
+	TaskType           *loader.Entity[schedule.TaskType]
+	Schedule           *loader.Entity[schedule.Schedule]
+	CallTask           *loader.Entity[schedule.CallTask]
+	CallAttempt        *loader.Entity[schedule.CallAttempt]
+	InconvenientTime   *loader.Entity[schedule.InconvenientTime]
 }
 
-// NewEdges declares the whole graph. The sealer makes the blind indexes that some filters compare.
-func NewEdges(schema *ast.Schema, sealer *pii.Sealer) *Edges {
+// NewEdges declares the whole graph. The sealer makes the blind indexes that some filters compare. It is an error when the
+// schema does not say who may read a type of node.
+func NewEdges(schema *ast.Schema, sealer *pii.Sealer) (*Edges, error) {
 	c, a, s, w := customer.NewLists(sealer), account.NewLists(sealer), schedule.NewLists(), webhook.NewLists()
 	primary := db.Where{}.And("c.label = 'PRIMARY'")
 	e := &Edges{
-		APIKeys:           loader.NewList("Query.apiKeys", &relay.Spec[identity.APIKey]{Table: identity.APIKeys.Table, Default: db.By("created_at")}),
-		AuditEntries:      loader.NewList("Query.auditEntries", audit.List),
-		Customers:         loader.NewList("Query.customers", c.Customers),
-		Accounts:          loader.NewList("Query.accounts", a.Accounts),
-		BulkOperations:    loader.NewList("Query.bulkOperations", bulk.List),
-		WebhookEndpoints:  loader.NewList("Query.webhookEndpoints", w.Endpoints),
-		WebhookDeliveries: loader.NewList("Query.webhookDeliveries", w.Deliveries),
-		TaskTypes:         loader.NewList("Query.taskTypes", s.TaskTypes),
-		Schedules:         loader.NewList("Query.schedules", s.Schedules),
-		CallTasks:         loader.NewList("Query.callTasks", s.CallTasks),
-
 		AuditEntryCustomer: loader.NewOne("AuditEntry.customer", audit.Entries, "customer_id", customer.Customers),
 
 		CustomerPrimaryPhone:      loader.NewOneBy("Customer.primaryPhone", customer.Customers, "id", customer.Phones, "customer_id", primary),
@@ -204,45 +182,58 @@ func NewEdges(schema *ast.Schema, sealer *pii.Sealer) *Edges {
 		WebhookEndpointDeliveries: loader.NewMany("WebhookEndpoint.deliveries", webhook.Endpoints.Table, w.Deliveries, "endpoint_id"),
 		WebhookDeliveryEndpoint:   loader.NewOne("WebhookDelivery.endpoint", webhook.Deliveries, "endpoint_id", webhook.Endpoints.Table),
 
-		Nodes: Nodes{
-			Organization:       loader.NewNode("Organization", identity.Organizations),
-			APIKey:             loader.NewNode("ApiKey", identity.APIKeys.Table),
-			AuditEntry:         loader.NewNode("AuditEntry", audit.Entries),
-			Customer:           loader.NewNode("Customer", customer.Customers),
-			CustomerIdentifier: loader.NewNode("CustomerIdentifier", customer.Identifiers),
-			CustomerPhone:      loader.NewNode("CustomerPhone", customer.Phones),
-			CustomerAddress:    loader.NewNode("CustomerAddress", customer.Addresses),
-			Loan:               loader.NewNode("Loan", customer.Loans),
-			LendingSystem:      loader.NewNode("LendingSystem", customer.LendingSystems),
-			Account:            loader.NewNode("Account", account.Accounts),
-			AccountHolder:      loader.NewNode("AccountHolder", account.Holders),
-			Card:               loader.NewNode("Card", account.Cards),
-			ImportRequest:      loader.NewNode("ImportRequest", intake.ImportRequests),
-			ImportRow:          loader.NewNode("ImportRow", intake.ImportRows),
-			BulkOperation:      loader.NewNode("BulkOperation", bulk.Operations),
-			WebhookEndpoint:    loader.NewNode("WebhookEndpoint", webhook.Endpoints.Table),
-			WebhookDelivery:    loader.NewNode("WebhookDelivery", webhook.Deliveries),
-			TaskType:           loader.NewNode("TaskType", schedule.TaskTypes.Table),
-			Schedule:           loader.NewNode("Schedule", schedule.Schedules),
-			CallTask:           loader.NewNode("CallTask", schedule.CallTasks),
-			CallAttempt:        loader.NewNode("CallAttempt", schedule.CallAttempts),
-			InconvenientTime:   loader.NewNode("InconvenientTime", schedule.InconvenientTimes),
+		Entities: Entities{
+			Organization:       loader.NewEntity("Organization", identity.Organizations),
+			APIKey:             loader.NewEntity("ApiKey", identity.APIKeys.Table, loader.ListOf("apiKeys", identity.APIKeyList)),
+			AuditEntry:         loader.NewEntity("AuditEntry", audit.Entries, loader.ListOf("auditEntries", audit.List)),
+			Customer:           loader.NewEntity("Customer", customer.Customers, loader.ListOf("customers", c.Customers), loader.FindBy("customer", loader.ID("id"), loader.By("referenceId", byReference), loader.By("identifier", byIdentifier))),
+			CustomerIdentifier: loader.NewEntity("CustomerIdentifier", customer.Identifiers),
+			CustomerPhone:      loader.NewEntity("CustomerPhone", customer.Phones),
+			CustomerAddress:    loader.NewEntity("CustomerAddress", customer.Addresses),
+			Loan:               loader.NewEntity("Loan", customer.Loans),
+			LendingSystem:      loader.NewEntity("LendingSystem", customer.LendingSystems, loader.Only("lendingSystem")),
+			Account:            loader.NewEntity("Account", account.Accounts, loader.ListOf("accounts", a.Accounts), loader.FindBy("account", loader.ID("id"), loader.By("sourceAccount", bySourceAccount))),
+			AccountHolder:      loader.NewEntity("AccountHolder", account.Holders),
+			Card:               loader.NewEntity("Card", account.Cards),
+			ImportRequest:      loader.NewEntity("ImportRequest", intake.ImportRequests, loader.FindBy("importRequest", loader.ID("requestId"))),
+			ImportRow:          loader.NewEntity("ImportRow", intake.ImportRows),
+			BulkOperation:      loader.NewEntity("BulkOperation", bulk.Operations, loader.ListOf("bulkOperations", bulk.List), loader.ByID("bulkOperation")),
+			WebhookEndpoint:    loader.NewEntity("WebhookEndpoint", webhook.Endpoints.Table, loader.ListOf("webhookEndpoints", w.Endpoints), loader.ByID("webhookEndpoint")),
+			WebhookDelivery:    loader.NewEntity("WebhookDelivery", webhook.Deliveries, loader.ListOf("webhookDeliveries", w.Deliveries)),
+			TaskType:           loader.NewEntity("TaskType", schedule.TaskTypes.Table, loader.ListOf("taskTypes", s.TaskTypes), loader.FindBy("taskType", loader.ID("id"), loader.By("name", schedule.TaskTypeNamed))),
+			Schedule:           loader.NewEntity("Schedule", schedule.Schedules, loader.ListOf("schedules", s.Schedules)),
+			CallTask:           loader.NewEntity("CallTask", schedule.CallTasks, loader.ListOf("callTasks", s.CallTasks)),
+			CallAttempt:        loader.NewEntity("CallAttempt", schedule.CallAttempts),
+			InconvenientTime:   loader.NewEntity("InconvenientTime", schedule.InconvenientTimes),
 		},
 	}
-	e.Graph = loader.NewGraph(schema, gathered[loader.Edge](e)...)
-	return e
+	e.Graph = loader.NewGraph(schema, loader.Members[loader.Edge](e)...)
+	var err error
+	e.nodes, err = nodeTypes(schema, loader.Members[loader.AnyEntity](&e.Entities))
+	return e, err
 }
 
-// gathered returns the members of a struct of declarations that are of one kind: what is declared need not be listed again.
-func gathered[T any](declarations any) []T {
-	v := reflect.ValueOf(declarations).Elem()
-	var out []T
-	for i := range v.NumField() {
-		if d, ok := v.Field(i).Interface().(T); ok {
-			out = append(out, d)
-		}
+// declarations returns every edge and root list.
+func (e *Edges) declarations() []loader.Declaration {
+	var out []loader.Declaration
+	for _, edge := range loader.Members[interface{ Declaration() loader.Declaration }](e) {
+		out = append(out, edge.Declaration())
+	}
+	for _, entity := range loader.Members[loader.AnyEntity](&e.Entities) {
+		out = append(out, entity.Lists()...)
 	}
 	return out
+}
+
+// byReference, byIdentifier and bySourceAccount are what a customer and an account are found by, besides their ids.
+func byReference(id string) (db.Where, error) { return customer.ByKey(nil, &id, nil) }
+
+func byIdentifier(in customer.IdentifierInput) (db.Where, error) {
+	return customer.ByKey(nil, nil, &in)
+}
+
+func bySourceAccount(key account.Key) (db.Where, error) {
+	return account.ByKey(nil, &key)
 }
 
 // section declares a side of a customer: a row with the customer's own id.

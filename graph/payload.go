@@ -34,14 +34,6 @@ func deleted[N interface {
 	return payload, err
 }
 
-// orNull turns NOT_FOUND into null, as queries answer what does not exist.
-func orNull[T any](row *T, err error) (*T, error) {
-	if err != nil && fault.CodeOf(err) == fault.NotFound {
-		return nil, nil
-	}
-	return row, err
-}
-
 // ref returns a reference to a value that is not the zero value.
 func ref[T comparable](v T) *T {
 	var zero T

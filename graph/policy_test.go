@@ -1,6 +1,10 @@
 package graph_test
 
 import (
+	"fmt"
+	"maps"
+	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -11,16 +15,9 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"caseload/graph"
-	"caseload/internal/audit"
-	"caseload/internal/bulk"
-	"caseload/internal/customer"
-	"caseload/internal/customer/account"
-	"caseload/internal/customer/intake"
 	"caseload/internal/graphtest"
-	"caseload/internal/identity"
-	"caseload/internal/schedule"
+	"caseload/internal/relay"
 	"caseload/internal/viewer"
-	"caseload/internal/webhook"
 )
 
 func TestEveryRootFieldSaysWhoMaySelectIt(t *testing.T) {
@@ -96,7 +93,7 @@ func TestFieldsBelowAreClosedWithoutTheirScope(t *testing.T) {
 	t.Parallel()
 	w := graphtest.New(t)
 	p := w.Harbor.Person(t)
-	ids := nodesOf(p)
+	ids := withPlain(t, w.Server, w.Harbor.Key, nodesOf(p))
 	checked := 0
 	for _, def := range types(ast.Object) {
 		for _, f := range def.Fields {
@@ -118,15 +115,74 @@ func TestFieldsBelowAreClosedWithoutTheirScope(t *testing.T) {
 }
 
 // prefixes is the type behind each prefix of ids.
-var prefixes = map[string]string{
-	identity.Organizations.Prefix(): "Organization", identity.APIKeys.Prefix(): "ApiKey", audit.Entries.Prefix(): "AuditEntry",
-	customer.Customers.Prefix(): "Customer", customer.Identifiers.Prefix(): "CustomerIdentifier", customer.Phones.Prefix(): "CustomerPhone",
-	customer.Addresses.Prefix(): "CustomerAddress", customer.Loans.Prefix(): "Loan", customer.LendingSystems.Prefix(): "LendingSystem",
-	schedule.TaskTypes.Prefix(): "TaskType", schedule.Schedules.Prefix(): "Schedule", schedule.CallTasks.Prefix(): "CallTask",
-	account.Accounts.Prefix(): "Account", account.Holders.Prefix(): "AccountHolder", account.Cards.Prefix(): "Card",
-	intake.ImportRequests.Prefix(): "ImportRequest", intake.ImportRows.Prefix(): "ImportRow",
-	schedule.CallAttempts.Prefix(): "CallAttempt", schedule.InconvenientTimes.Prefix(): "InconvenientTime",
-	bulk.Operations.Prefix(): "BulkOperation", webhook.Endpoints.Prefix(): "WebhookEndpoint", webhook.Deliveries.Prefix(): "WebhookDelivery",
+var prefixes = graph.PlanNodes()
+
+// The golden file is where a review sees who may find what by its id.
+func TestNodeScopesGolden(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	for _, prefix := range sortedKeys(prefixes) {
+		fmt.Fprintf(&b, "%-8s %-20s %v\n", prefix, prefixes[prefix], graph.NodeScopes()[prefix])
+	}
+	const file = "testdata/node_scopes.golden"
+	if *update {
+		require.NoError(t, os.WriteFile(file, []byte(b.String()), 0o644))
+	}
+	want, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, string(want), b.String(), "look at the difference, then run with -update")
+}
+
+// A type of which nobody said who may read it would be open to everybody; the server does not start with one.
+func TestNodeScopesAreNotGuessed(t *testing.T) {
+	t.Parallel()
+	remove := func(s *ast.Schema, coordinates ...string) {
+		for _, c := range coordinates {
+			typeName, name, _ := strings.Cut(c, ".")
+			def := s.Types[typeName]
+			def.Fields = slices.DeleteFunc(slices.Clone(def.Fields), func(f *ast.FieldDefinition) bool { return f.Name == name })
+		}
+	}
+	require.NoError(t, graph.NodeTypesOf(graph.Schema()))
+	for want, change := range map[string]func(s *ast.Schema){
+		"LendingSystem: the schema does not say who may read it": func(s *ast.Schema) { remove(s, "Query.lendingSystem") },
+		// Only mutations lead there then, and who may write need not be one who may read.
+		"ApiKey: the schema does not say who may read it": func(s *ast.Schema) { remove(s, "Query.apiKeys") },
+		// An edge from the customer alone would lead in a circle.
+		"Loan: the schema does not say who may read it": func(s *ast.Schema) { remove(s, "Customer.loans", "Schedule.loan", "CallTask.loan") },
+		"Query.lendingSystem has no @auth":              func(s *ast.Schema) { s.Query.Fields.ForName("lendingSystem").Directives = nil },
+		"Account: Query.account requires": func(s *ast.Schema) {
+			s.Query.Fields.ForName("account").Directives = s.Query.Fields.ForName("auditEntries").Directives
+		},
+		"CallAttempt: Customer.callAttempts requires": func(s *ast.Schema) {
+			s.Types["CallTask"].Fields = append(slices.Clone(s.Types["CallTask"].Fields), &ast.FieldDefinition{Name: "attempts", Type: ast.NamedType("CallAttempt", nil), Directives: s.Query.Fields.ForName("auditEntries").Directives})
+		},
+	} {
+		s := copied(graph.Schema())
+		change(s)
+		require.ErrorContains(t, graph.NodeTypesOf(s), want)
+	}
+	// An edge that asks for nothing does not open what its type keeps closed.
+	s := copied(graph.Schema())
+	s.Types["Customer"].Fields.ForName("phones").Directives = s.Query.Fields.ForName("viewer").Directives
+	require.NoError(t, graph.NodeTypesOf(s))
+}
+
+// copied returns a schema whose objects and fields may be changed.
+func copied(s *ast.Schema) *ast.Schema {
+	out := *s
+	out.Types = maps.Clone(s.Types)
+	for name, def := range s.Types {
+		d := *def
+		d.Fields = nil
+		for _, f := range def.Fields {
+			field := *f
+			d.Fields = append(d.Fields, &field)
+		}
+		out.Types[name] = &d
+	}
+	out.Query, out.Mutation, out.Subscription = out.Types["Query"], out.Types["Mutation"], out.Types["Subscription"]
+	return &out
 }
 
 // node must ask for no less than every other way to a type: the root fields that lead to it, or the edges
@@ -226,14 +282,17 @@ func types(kinds ...ast.DefinitionKind) []*ast.Definition {
 
 // nodesOf returns the id of one row of each type around a person.
 func nodesOf(p *graphtest.Person) map[string]string {
-	return map[string]string{
-		"Customer": graphtest.ID(p.Customer), "CustomerIdentifier": graphtest.ID(p.Identifier), "CustomerPhone": graphtest.ID(p.Phone),
-		"CustomerAddress": graphtest.ID(p.Address), "Loan": graphtest.ID(p.Loan), "Schedule": graphtest.ID(p.Schedule), "CallTask": graphtest.ID(p.Tasks[0]),
-		"CallAttempt": graphtest.ID(p.Attempt), "InconvenientTime": graphtest.ID(p.Inconvenience),
-		"Account": graphtest.ID(p.Account), "AccountHolder": graphtest.ID(p.Holder), "Card": graphtest.ID(p.Card),
-		"ImportRequest": graphtest.ID(p.ImportRequest), "ImportRow": graphtest.ID(p.ImportRow),
-		"BulkOperation": graphtest.ID(p.Operation), "WebhookEndpoint": graphtest.ID(p.Endpoint), "WebhookDelivery": graphtest.ID(p.Delivery),
+	out, v := map[string]string{}, reflect.ValueOf(p).Elem()
+	for i := range v.NumField() {
+		f := v.Field(i)
+		if f.Kind() == reflect.Slice {
+			f = f.Index(0)
+		}
+		if row, ok := f.Interface().(relay.Node); ok {
+			out[prefixes[row.ID().Prefix]] = row.ID().String()
+		}
 	}
+	return out
 }
 
 // Whoever writes may read back what was written, but no more.

@@ -347,8 +347,7 @@ func another(mutation string) func(s *scene, r *graphtest.Reply) {
 var subscribed = []string{"Subscription.scheduleChanged", "Subscription.bulkOperationChanged"}
 
 func taskTypeID(s *scene) vars {
-	name := s.Harbor.TaskType
-	row, err := schedule.FindTaskType(s.t.Context(), s.Pool, s.Harbor.System.Scope(), nil, &name)
+	row, err := schedule.FindTaskType(s.t.Context(), s.Pool, s.Harbor.System.Scope(), s.Harbor.TaskType)
 	require.NoError(s.t, err)
 	return vars{"id": graphtest.ID(row)}
 }
@@ -399,7 +398,7 @@ func TestForeignIDsAreAnsweredLikeMissingOnes(t *testing.T) {
 	t.Parallel()
 	w := graphtest.New(t)
 	p := w.Harbor.Person(t)
-	own := nodesOf(p)
+	own := withPlain(t, w.Server, w.Harbor.Key, nodesOf(p))
 	for typ, id := range own {
 		prefix, _, _ := strings.Cut(id, "_")
 		nobody := prefix + "_7zzzzzzzzzzzzzzzzzzzzzzzzz"

@@ -356,44 +356,72 @@ func (r *mutationResolver) DeleteWebhookEndpoint(ctx context.Context, input webh
 	return deleted(change(ctx, r.Resolver, r.webhooks.DeleteEndpoint, input))
 }
 
+func (r *queryResolver) Account(ctx context.Context, id *relay.ID, sourceAccount *account.Key) (*account.Account, error) {
+	return r.edges.Entities.Account.Find(ctx)
+}
+
 func (r *queryResolver) Accounts(ctx context.Context, first *int32, after *string, last *int32, before *string, filter *account.Filter, orderBy []*relay.OrderBy) (*relay.Connection[*account.Account], error) {
-	return r.edges.Accounts.Connection(ctx)
+	return r.edges.Entities.Account.Connection(ctx)
+}
+
+func (r *queryResolver) ImportRequest(ctx context.Context, requestID relay.ID) (*intake.ImportRequest, error) {
+	return r.edges.Entities.ImportRequest.Find(ctx)
+}
+
+func (r *queryResolver) BulkOperation(ctx context.Context, id relay.ID) (*bulk.Operation, error) {
+	return r.edges.Entities.BulkOperation.Find(ctx)
 }
 
 func (r *queryResolver) BulkOperations(ctx context.Context, first *int32, after *string, last *int32, before *string, filter *bulk.Filter) (*relay.Connection[*bulk.Operation], error) {
-	return r.edges.BulkOperations.Connection(ctx)
+	return r.edges.Entities.BulkOperation.Connection(ctx)
+}
+
+func (r *queryResolver) Customer(ctx context.Context, id *relay.ID, referenceID *string, identifier *customer.IdentifierInput) (*customer.Customer, error) {
+	return r.edges.Entities.Customer.Find(ctx)
 }
 
 func (r *queryResolver) Customers(ctx context.Context, first *int32, after *string, last *int32, before *string, filter *customer.Filter, search *string, orderBy []*relay.OrderBy) (*relay.Connection[*customer.Customer], error) {
-	return r.edges.Customers.Connection(ctx)
+	return r.edges.Entities.Customer.Connection(ctx)
 }
 
 func (r *queryResolver) APIKeys(ctx context.Context, first *int32, after *string, last *int32, before *string) (*relay.Connection[*identity.APIKey], error) {
-	return r.edges.APIKeys.Connection(ctx)
+	return r.edges.Entities.APIKey.Connection(ctx)
 }
 
 func (r *queryResolver) AuditEntries(ctx context.Context, first *int32, after *string, last *int32, before *string, filter *audit.Filter) (*relay.Connection[*audit.Entry], error) {
-	return r.edges.AuditEntries.Connection(ctx)
+	return r.edges.Entities.AuditEntry.Connection(ctx)
+}
+
+func (r *queryResolver) LendingSystem(ctx context.Context) (*customer.LendingSystem, error) {
+	return r.edges.Entities.LendingSystem.Find(ctx)
+}
+
+func (r *queryResolver) TaskType(ctx context.Context, id *relay.ID, name *string) (*schedule.TaskType, error) {
+	return r.edges.Entities.TaskType.Find(ctx)
 }
 
 func (r *queryResolver) TaskTypes(ctx context.Context, first *int32, after *string, last *int32, before *string, includeArchived *bool) (*relay.Connection[*schedule.TaskType], error) {
-	return r.edges.TaskTypes.Connection(ctx)
+	return r.edges.Entities.TaskType.Connection(ctx)
 }
 
 func (r *queryResolver) Schedules(ctx context.Context, first *int32, after *string, last *int32, before *string, filter *schedule.ScheduleFilter) (*relay.Connection[*schedule.Schedule], error) {
-	return r.edges.Schedules.Connection(ctx)
+	return r.edges.Entities.Schedule.Connection(ctx)
 }
 
 func (r *queryResolver) CallTasks(ctx context.Context, first *int32, after *string, last *int32, before *string, filter *schedule.CallTaskFilter) (*relay.Connection[*schedule.CallTask], error) {
-	return r.edges.CallTasks.Connection(ctx)
+	return r.edges.Entities.CallTask.Connection(ctx)
 }
 
 func (r *queryResolver) WebhookEndpoints(ctx context.Context, first *int32, after *string, last *int32, before *string, filter *webhook.EndpointFilter) (*relay.Connection[*webhook.Endpoint], error) {
-	return r.edges.WebhookEndpoints.Connection(ctx)
+	return r.edges.Entities.WebhookEndpoint.Connection(ctx)
+}
+
+func (r *queryResolver) WebhookEndpoint(ctx context.Context, id relay.ID) (*webhook.Endpoint, error) {
+	return r.edges.Entities.WebhookEndpoint.Find(ctx)
 }
 
 func (r *queryResolver) WebhookDeliveries(ctx context.Context, first *int32, after *string, last *int32, before *string, filter *webhook.DeliveryFilter) (*relay.Connection[*webhook.Delivery], error) {
-	return r.edges.WebhookDeliveries.Connection(ctx)
+	return r.edges.Entities.WebhookDelivery.Connection(ctx)
 }
 
 func (r *scheduleResolver) Customer(ctx context.Context, obj *schedule.Schedule) (*customer.Customer, error) {

@@ -65,14 +65,6 @@ func (r *mutationResolver) AddInconvenientTime(ctx context.Context, input schedu
 	return inconveniencePayload(result, errs), err
 }
 
-func (r *queryResolver) TaskType(ctx context.Context, id *relay.ID, name *string) (*schedule.TaskType, error) {
-	key, err := keyOf(id, schedule.TaskTypes.Prefix())
-	if err != nil {
-		return nil, err
-	}
-	return orNull(schedule.FindTaskType(ctx, r.pool, viewer.From(ctx).Scope(), key, name))
-}
-
 func (r *queryResolver) SchedulePreview(ctx context.Context, input schedule.SchedulePreviewInput) (*schedule.SchedulePreview, error) {
 	return r.schedules.Preview(ctx, viewer.From(ctx), input)
 }
@@ -90,11 +82,11 @@ func (r *queryResolver) CallingHolidays(ctx context.Context, state *string, from
 }
 
 func (r *scheduleChangeResolver) Customer(ctx context.Context, obj *schedule.ScheduleChange) (*customer.Customer, error) {
-	return r.edges.Nodes.Customer.Load(ctx, obj.CustomerID)
+	return r.edges.Entities.Customer.Load(ctx, obj.CustomerID)
 }
 
 func (r *scheduleChangeResolver) Schedule(ctx context.Context, obj *schedule.ScheduleChange) (*schedule.Schedule, error) {
-	c, err := r.edges.Nodes.Customer.Load(ctx, obj.CustomerID)
+	c, err := r.edges.Entities.Customer.Load(ctx, obj.CustomerID)
 	if err != nil || c == nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"caseload/graph/model"
-	"caseload/internal/relay"
 	"caseload/internal/viewer"
 	"caseload/internal/webhook"
 )
@@ -29,12 +28,4 @@ func (r *mutationResolver) PingWebhookEndpoint(ctx context.Context, input webhoo
 func (r *mutationResolver) RedeliverWebhook(ctx context.Context, input webhook.RedeliverInput) (*model.WebhookDeliveryPayload, error) {
 	row, errs, err := change(ctx, r.Resolver, r.webhooks.Redeliver, input)
 	return &model.WebhookDeliveryPayload{WebhookDelivery: row, UserErrors: errs}, err
-}
-
-func (r *queryResolver) WebhookEndpoint(ctx context.Context, id relay.ID) (*webhook.Endpoint, error) {
-	key, err := id.As(webhook.Endpoints.Prefix())
-	if err != nil {
-		return nil, err
-	}
-	return orNull(webhook.Endpoints.ByID(ctx, r.pool, viewer.From(ctx).Scope(), key))
 }

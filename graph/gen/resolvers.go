@@ -95,17 +95,20 @@ func (r *{{ .Receiver }}) {{ .GoFieldName }}{{ .ShortResolverDeclaration }} {
 
 // body returns what a mechanical resolver does.
 func (p *plugin) body(o *codegen.Object, f *codegen.Field) (string, error) {
-	edge := templates.ToGo(o.Name) + f.GoFieldName
+	kind := f.TypeReference.Definition
+	edge, entity := templates.ToGo(o.Name)+f.GoFieldName, "r.edges.Entities."+templates.ToGo(strings.TrimSuffix(kind.Name, "Connection"))
 	switch {
 	case o.Name == "Mutation":
 		return p.mutation(f)
 	case o.Name == "Query" && isConnection(f):
-		return "return r.edges." + f.GoFieldName + ".Connection(ctx)", nil
+		return "return " + entity + ".Connection(ctx)", nil
+	case o.Name == "Query" && slices.Contains(kind.Interfaces, "Node") && !f.TypeReference.IsSlice():
+		return "return " + entity + ".Find(ctx)", nil
 	case o.Root:
-		return "", errors.New("a root field that is no list is not mechanical")
+		return "", errors.New("a root field that is neither a list nor a node is not mechanical")
 	case isConnection(f):
 		return "return r.edges." + edge + ".Connection(ctx, obj)", nil
-	case f.TypeReference.Definition.IsCompositeType() && !f.TypeReference.IsSlice():
+	case kind.IsCompositeType() && !f.TypeReference.IsSlice():
 		return "return r.edges." + edge + ".Load(ctx, obj)", nil
 	}
 	return "", errors.New("its row has no such field, nor method")

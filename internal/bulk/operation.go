@@ -9,6 +9,7 @@ import (
 
 	"caseload/internal/batch"
 	"caseload/internal/db"
+	"caseload/internal/pii"
 	"caseload/internal/relay"
 	"caseload/internal/viewer"
 )
@@ -149,6 +150,24 @@ func (o *Operation) ErrorPolicy() *batch.ErrorPolicy {
 		return &p
 	}
 	return nil
+}
+
+// Computed declares the fields that are not columns, for compiled reads.
+func (*Operation) Computed(*pii.Sealer) map[string]db.Computed {
+	options := func(value func(o *Operation) any) db.Computed {
+		return db.Computed{Columns: []string{"options"}, Value: func(cells [][]byte) (any, error) { return value(&Operation{OptionJSON: cells[0]}), nil }}
+	}
+	return map[string]db.Computed{
+		"cancelRequested": db.Provided("cancel_requested_at"),
+		"messages":        db.Texts("messages"),
+		"options":         options(func(o *Operation) any { return o.Options() }),
+		"errorPolicy": options(func(o *Operation) any {
+			if policy := o.ErrorPolicy(); policy != nil {
+				return string(*policy)
+			}
+			return nil
+		}),
+	}
 }
 
 // Messages returns what there is to say about the whole.

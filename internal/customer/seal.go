@@ -4,6 +4,7 @@ import (
 	"github.com/google/uuid"
 
 	"caseload/internal/civil"
+	"caseload/internal/db"
 	"caseload/internal/pii"
 )
 
@@ -33,6 +34,16 @@ func (c *Customer) LastFour(s *pii.Sealer) (*string, error) {
 		return nil, err
 	}
 	return &digits, nil
+}
+
+// Computed declares the fields that are not columns, for compiled reads.
+func (*Customer) Computed(s *pii.Sealer) map[string]db.Computed {
+	return map[string]db.Computed{
+		"ssnProvided": db.Provided("ssn_sealed"),
+		"ssnLastFour": db.Shown("ssn_last_four_sealed", func(row db.Row, sealed []byte) (*string, error) {
+			return (&Customer{Row: row, SSNLastFourSealed: sealed}).LastFour(s)
+		}),
+	}
 }
 
 // setLastFour seals the last four digits.
@@ -74,6 +85,18 @@ func (m *Medicare) MBILastFour(s *pii.Sealer) (*string, error) {
 	}
 	last := mbi[max(0, len(mbi)-4):]
 	return &last, nil
+}
+
+// Computed declares the fields that are not columns, for compiled reads.
+func (*Medicare) Computed(s *pii.Sealer) map[string]db.Computed {
+	return map[string]db.Computed{
+		"mbiProvided":            db.Provided("mbi_sealed"),
+		"medicaidNumberProvided": db.Provided("medicaid_number_sealed"),
+		"vaNumberProvided":       db.Provided("va_number_sealed"),
+		"mbiLastFour": db.Shown("mbi_sealed", func(row db.Row, sealed []byte) (*string, error) {
+			return (&Medicare{Row: row, MBISealed: sealed}).MBILastFour(s)
+		}),
+	}
 }
 
 // SetMBI seals a Medicare Beneficiary Identifier and makes its blind index, or says what is wrong with it.

@@ -7,6 +7,7 @@ import (
 
 	"caseload/internal/civil"
 	"caseload/internal/db"
+	"caseload/internal/pii"
 )
 
 // A section holds what is known of one side of a customer. Its row has the customer's own id, and exists from
@@ -136,6 +137,11 @@ type AlertProgram struct {
 	TargetingIndicator *string        `db:"targeting_indicator"`
 	CreatedAt          time.Time      `db:"created_at"`
 	UpdatedAt          time.Time      `db:"updated_at"`
+}
+
+// Computed declares the fields that are not columns, for compiled reads.
+func (*AlertProgram) Computed(*pii.Sealer) map[string]db.Computed {
+	return map[string]db.Computed{"alertOptIns": db.Texts("alert_opt_ins")}
 }
 
 // The tables of the sections. Their rows are no nodes: the prefixes only tell them apart.

@@ -4,54 +4,53 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"reflect"
 	"slices"
+	"strings"
+	"testing"
 
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
+	"github.com/stretchr/testify/require"
 
-	"caseload/internal/audit"
-	"caseload/internal/bulk"
-	"caseload/internal/customer"
-	"caseload/internal/customer/account"
-	"caseload/internal/customer/intake"
+	"caseload/graph"
+	"caseload/graph/generated"
 	"caseload/internal/db"
-	"caseload/internal/identity"
-	"caseload/internal/relay"
-	"caseload/internal/schedule"
-	"caseload/internal/webhook"
+	"caseload/internal/loader"
 )
 
-// declaredTables is every db.Table of the project, with the lists that read it. A new table gets a line
-// here: TestEveryTableOfTheProgramIsDeclaredHere compares the list with the schema.
-func declaredTables() []declared {
-	customers, accounts, schedules, webhooks := customer.NewLists(nil), account.NewLists(nil), schedule.NewLists(), webhook.NewLists()
-	return []declared{
-		table(identity.Organizations),
-		table(identity.APIKeys.Table).listed(db.By("created_at")),
-		list(audit.List).per("customer_id"),
-		list(customers.Customers).per("parent_id"),
-		children(customers.Identifiers, "customer_id"),
-		children(customers.Phones, "customer_id"),
-		children(customers.Addresses, "customer_id"),
-		children(customers.Loans, "customer_id"),
-		table(customer.LendingSystems),
-		table(customer.Profiles), table(customer.Coverages), table(customer.Medicares), table(customer.Households),
-		table(customer.Enrollments), table(customer.Agents), table(customer.AlertPrograms),
-		list(accounts.Accounts).per("primary_customer_id"),
-		children(accounts.Holders, "account_id", "customer_id"),
-		children(accounts.Cards, "account_id", "customer_id"),
-		table(intake.ImportRequests),
-		children(intake.ImportRowList, "request_id"),
-		list(schedules.TaskTypes),
-		list(schedules.Schedules).per("customer_id", "task_type_id", "loan_id"),
-		list(schedules.CallTasks).per("customer_id", "schedule_id"),
-		children(schedules.CallAttempts, "customer_id"),
-		children(schedules.InconvenientTimes, "customer_id"),
-		list(webhooks.Endpoints),
-		list(webhooks.Deliveries).per("endpoint_id"),
-		list(bulk.List),
+// declaredTables is every table that the graph declares, with the lists that read it, by name.
+func declaredTables(t testing.TB) []*declared {
+	t.Helper()
+	edges, err := graph.NewEdges(generated.NewExecutableSchema(generated.Config{}).Schema(), nil)
+	require.NoError(t, err)
+	known := map[string]*declared{}
+	table := func(s loader.Source) *declared {
+		if known[s.Name()] == nil {
+			known[s.Name()] = &declared{name: s.Name(), columns: s.Columns(), source: s, parents: filtered[s.Name()]}
+		}
+		return known[s.Name()]
 	}
+	for _, e := range loader.Members[loader.AnyEntity](edges) {
+		d := table(e.Source())
+		for _, l := range e.Lists() {
+			d.isRoot = true
+			d.order(l)
+		}
+	}
+	for _, e := range loader.Members[interface{ Declaration() loader.Declaration }](edges) {
+		l := e.Declaration()
+		table(l.Parent)
+		if d := table(l.Child); l.Parse != nil && !slices.Contains(d.parents, l.ChildColumn) {
+			d.parents = append(d.parents, l.ChildColumn)
+			d.order(l)
+		}
+	}
+	return slices.SortedFunc(maps.Values(known), func(a, b *declared) int { return strings.Compare(a.name, b.name) })
 }
+
+// filtered are the columns by whose filter a list is read as if it stood below a parent.
+var filtered = map[string][]string{"accounts": {"primary_customer_id"}, "audit_entries": {"customer_id"}}
 
 // otherTables are read and written by hand-written SQL alone.
 var otherTables = []string{"bulk_chunks", "idempotency_keys", "organization_holidays", "organization_windows", "state_holidays", "state_windows"}
@@ -60,48 +59,25 @@ var otherTables = []string{"bulk_chunks", "idempotency_keys", "organization_holi
 type declared struct {
 	name    string
 	columns []db.Column
+	source  loader.Source
 	// parents are the columns by which children are listed, at the default order.
 	parents []string
 	// isRoot tells that the table is listed as a whole too.
 	isRoot bool
 	// orders are the lists' orders; the first is the default.
 	orders []db.Order
-	// emit runs every verb.
-	emit func(q db.Querier, d declared)
 }
 
-func table[T any](t *db.Table[T]) declared {
-	return declared{name: t.Name(), columns: t.Columns(), emit: func(q db.Querier, d declared) { emit(q, t, d) }}
-}
-
-func list[T any](s *relay.Spec[T]) declared {
-	d := table(s.Table).listed(s.Default)
-	for _, name := range slices.Sorted(maps.Keys(s.Orders)) {
+// order takes the orders of a list, of which a table has one.
+func (d *declared) order(l loader.Declaration) {
+	d.orders = []db.Order{l.Default}
+	for _, name := range slices.Sorted(maps.Keys(l.Orders)) {
 		for _, desc := range []bool{false, true} {
-			term := s.Orders[name]
+			term := l.Orders[name]
 			term.Desc, term.NullsFirst = desc, desc
 			d.orders = append(d.orders, db.Order{term, {Column: "id", Desc: desc}})
 		}
 	}
-	return d
-}
-
-func (d declared) listed(o db.Order) declared {
-	d.isRoot, d.orders = true, append(d.orders, o)
-	return d
-}
-
-// per adds the lists below a parent.
-func (d declared) per(columns ...string) declared {
-	d.parents = append(d.parents, columns...)
-	return d
-}
-
-// children is a list that is read below a parent only.
-func children[T any](s *relay.Spec[T], parents ...string) declared {
-	d := list(s).per(parents...)
-	d.isRoot = false
-	return d
 }
 
 var errRecorded = errors.New("the statement was recorded, not run")
@@ -124,33 +100,44 @@ func (r *recorder) Query(_ context.Context, query string, _ ...any) (*sqlx.Rows,
 	return nil, r.record(query)
 }
 
-// emit runs the verbs of a table; the recorder answers all of them with its error.
-func emit[T any](q db.Querier, t *db.Table[T], d declared) {
-	ctx, s := context.Background(), db.Scope{OrganizationID: uuid.MustParse("01890a5d-ac96-774b-bcce-b302099a8057")}
-	row := new(T)
-	own(row, s.OrganizationID)
-	rows := []*T{row}
-	_, _ = t.ByKeys(ctx, q, s, "id", []uuid.UUID{s.OrganizationID})
-	_, _ = t.ByID(ctx, q, s, s.OrganizationID)
-	_ = t.Insert(ctx, q, s, row)
-	_, _ = t.InsertAll(ctx, q, s, rows, true)
+// emit runs the verbs of the table; the recorder answers all of them with its error.
+func (d *declared) emit(q db.Querier) {
+	s := db.Scope{OrganizationID: uuid.MustParse("01890a5d-ac96-774b-bcce-b302099a8057")}
+	row := reflect.New(d.source.Type())
+	row.Elem().FieldByName("OrganizationID").Set(reflect.ValueOf(s.OrganizationID))
+	rows := reflect.Append(reflect.MakeSlice(reflect.SliceOf(row.Type()), 0, 1), row)
+	run := func(verb string, args ...any) {
+		in := []reflect.Value{reflect.ValueOf(context.Background()), reflect.ValueOf(q), reflect.ValueOf(s)}
+		for _, a := range args {
+			if v, ok := a.(reflect.Value); ok {
+				in = append(in, v)
+			} else {
+				in = append(in, reflect.ValueOf(a))
+			}
+		}
+		reflect.ValueOf(d.source).MethodByName(verb).Call(in)
+	}
+	run("ByKeys", "id", []uuid.UUID{s.OrganizationID})
+	run("ByID", s.OrganizationID)
+	run("Insert", row)
+	run("InsertAll", rows, true)
 	if slices.ContainsFunc(d.columns, func(c db.Column) bool { return c.Name == "version" }) {
-		_ = t.Update(ctx, q, s, row)
-		_, _ = t.UpdateAll(ctx, q, s, rows, []string{"updated_at"})
+		run("Update", row)
+		run("UpdateAll", rows, []string{"updated_at"})
 	}
 	if d.isRoot {
-		_, _ = t.Count(ctx, q, s, db.Where{})
+		run("Count", db.Where{})
 		for _, o := range d.orders {
 			at := make([]*string, len(o))
 			for i := range at {
 				at[i] = new(string)
 			}
-			_, _ = t.List(ctx, q, s, db.Where{}, db.Page{Order: o, Limit: 15, After: at})
-			_, _ = t.List(ctx, q, s, db.Where{}, db.Page{Order: o, Limit: 15, Before: at, Backward: true})
+			run("List", db.Where{}, db.Page{Order: o, Limit: 15, After: at})
+			run("List", db.Where{}, db.Page{Order: o, Limit: 15, Before: at, Backward: true})
 		}
 	}
 	for _, parent := range d.parents {
-		_, _ = t.ListPer(ctx, q, s, parent, []uuid.UUID{s.OrganizationID}, db.Where{}, db.Page{Order: d.orders[0], Limit: 15})
-		_, _ = t.CountPer(ctx, q, s, parent, []uuid.UUID{s.OrganizationID}, db.Where{})
+		run("ListPer", parent, []uuid.UUID{s.OrganizationID}, db.Where{}, db.Page{Order: d.orders[0], Limit: 15})
+		run("CountPer", parent, []uuid.UUID{s.OrganizationID}, db.Where{})
 	}
 }

@@ -129,8 +129,7 @@ func (l *Loader) taskTypes(ctx context.Context, v *viewer.Viewer) error {
 		{Name: "refinance-offer", Purpose: calling.Solicitation, Description: text("Offers: the hours of the states apply."),
 			Cadence: schedule.Cadence{MaxAttempts: some(3), HorizonDays: some(14), MinIntervalMinutes: some(2880), Priority: some(8)}},
 	} {
-		name := t.Name
-		if _, err := schedule.FindTaskType(ctx, l.Pool, v.Scope(), nil, &name); err == nil {
+		if _, err := schedule.FindTaskType(ctx, l.Pool, v.Scope(), t.Name); err == nil {
 			continue
 		}
 		if _, err := l.Schedules.CreateTaskType(ctx, v, t); err != nil {

@@ -138,10 +138,10 @@ func (o *Tenant) bulk(t testing.TB, inputs []*schedule.SyncCustomerScheduleInput
 // secondTaskType makes the task type by which people are synced first.
 func (o *Tenant) secondTaskType(t testing.TB) {
 	t.Helper()
-	name := "welcome"
+	const name = "welcome"
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if _, err := schedule.FindTaskType(t.Context(), o.world.Pool, o.System.Scope(), nil, &name); err == nil {
+	if _, err := schedule.FindTaskType(t.Context(), o.world.Pool, o.System.Scope(), name); err == nil {
 		return
 	}
 	_, err := o.world.Schedules.CreateTaskType(t.Context(), o.System, schedule.CreateTaskTypeInput{Name: name, Purpose: calling.Servicing})

@@ -12,7 +12,9 @@ import (
 	"github.com/lib/pq"
 	"go.jetify.com/typeid/v2/base32"
 
+	"caseload/internal/db"
 	"caseload/internal/entity"
+	"caseload/internal/pii"
 	"caseload/internal/relay"
 	"caseload/internal/viewer"
 )
@@ -31,6 +33,9 @@ type APIKey struct {
 // APIKeys declares the table.
 var APIKeys = entity.New[APIKey]("api_keys", viewer.APIKeyPrefix, "API key")
 
+// APIKeyList declares the list of keys.
+var APIKeyList = &relay.Spec[APIKey]{Table: APIKeys.Table, Default: db.By("created_at")}
+
 // ID returns the typed id.
 func (k *APIKey) ID() relay.ID { return APIKeys.ID(k) }
 
@@ -41,6 +46,11 @@ func (k *APIKey) Scopes() []viewer.Scope {
 		scopes[i] = viewer.Scope(s)
 	}
 	return scopes
+}
+
+// Computed declares the fields that are not columns, for compiled reads.
+func (*APIKey) Computed(*pii.Sealer) map[string]db.Computed {
+	return map[string]db.Computed{"scopes": db.Texts("scopes")}
 }
 
 // usable reports whether the key opens anything at this moment.

@@ -35,6 +35,9 @@ type Declaration struct {
 	ChildColumn  string
 	// Where narrows a to-one edge.
 	Where db.Where
+	// Default is the order of a connection, and Orders are what it can be ordered by instead.
+	Default db.Order
+	Orders  map[string]db.Term
 	// Parse checks the arguments of a connection; nil for a to-one edge.
 	Parse func(ctx context.Context, l *Loaders, raw map[string]any) (*relay.Args, error)
 	// Personal is that of a root list's [relay.Spec].
@@ -48,12 +51,13 @@ func (e *One[P, C]) Declaration() Declaration {
 
 // Declaration returns what was declared.
 func (e *Many[P, C]) Declaration() Declaration {
-	return Declaration{Coordinate: e.field, Parent: e.parent, ParentColumn: "id", Child: e.spec.Table, ChildColumn: e.childColumn, Parse: parse(e.spec, e.field)}
+	return Declaration{Coordinate: e.field, Parent: e.parent, ParentColumn: "id", Child: e.spec.Table, ChildColumn: e.childColumn,
+		Default: e.spec.Default, Orders: e.spec.Orders, Parse: parse(e.spec, e.field)}
 }
 
 // Declaration returns what was declared.
 func (e *List[C]) Declaration() Declaration {
-	return Declaration{Coordinate: e.field, Child: e.spec.Table, Parse: parse(e.spec, e.field), Personal: e.spec.Personal}
+	return Declaration{Coordinate: e.field, Child: e.spec.Table, Default: e.spec.Default, Orders: e.spec.Orders, Parse: parse(e.spec, e.field), Personal: e.spec.Personal}
 }
 
 func parse[C any](spec *relay.Spec[C], field string) func(context.Context, *Loaders, map[string]any) (*relay.Args, error) {

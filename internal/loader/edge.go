@@ -131,14 +131,11 @@ func (e *List[C]) Connection(ctx context.Context) (*relay.Connection[*C], error)
 	}), nil
 }
 
-// Node declares that an entity can be fetched by its typed id, by node and nodes.
+// Node is the part of an [Entity] that fetches rows by their ids, for node and nodes.
 type Node[T any] struct {
 	typeName string
 	table    *db.Table[T]
 }
-
-// NewNode declares a node type: its GraphQL name and its table.
-func NewNode[T any](typeName string, table *db.Table[T]) *Node[T] { return &Node[T]{typeName, table} }
 
 // Load returns the row, or nil when there is none in the scope.
 func (n *Node[T]) Load(ctx context.Context, id uuid.UUID) (*T, error) {

@@ -74,7 +74,7 @@ func together(n int, f func(i int)) {
 var (
 	owner   = NewOne("CustomerPhone.customer", customer.Phones, "customer_id", customer.Customers)
 	primary = NewOneBy("Customer.primaryPhone", customer.Customers, "id", customer.Phones, "customer_id", db.Where{}.And("c.label = ?", "PRIMARY"))
-	node    = NewNode("Customer", customer.Customers)
+	node    = NewEntity("Customer", customer.Customers)
 )
 
 func TestOneBatchPerWaitInTheOrderOfTheKeys(t *testing.T) {

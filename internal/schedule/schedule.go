@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -8,6 +9,7 @@ import (
 	"caseload/internal/calling"
 	"caseload/internal/civil"
 	"caseload/internal/db"
+	"caseload/internal/pii"
 	"caseload/internal/relay"
 )
 
@@ -90,6 +92,18 @@ func (t *CallTask) ID() relay.ID { return relay.ID{Prefix: CallTasks.Prefix(), U
 // IsNode marks the GraphQL interface.
 func (*CallTask) IsNode() {}
 
+// Computed declares the fields that are not columns, for compiled reads.
+func (*CallTask) Computed(*pii.Sealer) map[string]db.Computed {
+	return map[string]db.Computed{"dueLocal": {Columns: []string{"due_local"}, Value: func(cells [][]byte) (any, error) {
+		// A timestamp without zone, as [calling.WallTime] writes it: without its seconds.
+		raw := cells[0]
+		if len(raw) < 19 || raw[4] != '-' || raw[10] != ' ' || raw[13] != ':' {
+			return nil, errors.New("write wall time: unexpected form")
+		}
+		return string(raw[:10]) + "T" + string(raw[11:16]) + ":00", nil
+	}}}
+}
+
 // DueLocalText is DueLocal in the form 2026-03-09T08:30:00.
 func (t *CallTask) DueLocalText() string { return t.DueLocal.String() }
 
@@ -148,6 +162,11 @@ func (i *InconvenientTime) ID() relay.ID {
 
 // IsNode marks the GraphQL interface.
 func (*InconvenientTime) IsNode() {}
+
+// Computed declares the fields that are not columns, for compiled reads.
+func (*InconvenientTime) Computed(*pii.Sealer) map[string]db.Computed {
+	return map[string]db.Computed{"days": days("days")}
+}
 
 // Days returns the days of the week, Monday first.
 func (i *InconvenientTime) Days() []calling.Weekday { return i.DaySet.List() }

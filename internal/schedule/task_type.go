@@ -2,13 +2,16 @@ package schedule
 
 import (
 	"database/sql/driver"
+	"strconv"
 	"time"
 
 	"github.com/lib/pq"
 
 	"caseload/internal/calling"
 	"caseload/internal/civil"
+	"caseload/internal/db"
 	"caseload/internal/entity"
+	"caseload/internal/pii"
 	"caseload/internal/relay"
 )
 
@@ -53,6 +56,40 @@ func (t *TaskType) PreferredTimes() []*civil.LocalTime {
 		out[i] = &t.Preferred[i]
 	}
 	return out
+}
+
+// Computed declares the fields that are not columns, for compiled reads.
+func (*TaskType) Computed(*pii.Sealer) map[string]db.Computed {
+	return map[string]db.Computed{"days": days("days"), "preferredTimes": {Columns: []string{"preferred_times"}, Value: func(cells [][]byte) (any, error) {
+		var times LocalTimes
+		if err := times.Scan(cells[0]); err != nil {
+			return nil, err
+		}
+		out := make([]string, len(times))
+		for i, t := range times {
+			out[i] = t.String()
+		}
+		return out, nil
+	}}}
+}
+
+// days is a column of [calling.Weekdays].
+func days(column string) db.Computed {
+	return db.Computed{Columns: []string{column}, Value: func(cells [][]byte) (any, error) {
+		bits, err := strconv.ParseInt(string(cells[0]), 10, 64)
+		if err != nil {
+			return nil, err
+		}
+		var set calling.Weekdays
+		if err := set.Scan(bits); err != nil {
+			return nil, err
+		}
+		out := []string{}
+		for _, day := range set.List() {
+			out = append(out, string(day))
+		}
+		return out, nil
+	}}
 }
 
 // Policy returns the cadence as the planner takes it.

@@ -3,8 +3,6 @@ package schedule
 import (
 	"context"
 
-	"github.com/google/uuid"
-
 	"caseload/internal/calling"
 	"caseload/internal/db"
 	"caseload/internal/entity"
@@ -74,23 +72,16 @@ func validatePolicy(p calling.Policy, c *fault.Check) {
 	}
 }
 
-// FindTaskType returns one task type by exactly one of two ways. Neither or both is BAD_USER_INPUT, none found
-// is NOT_FOUND.
-func FindTaskType(ctx context.Context, q db.Querier, sc db.Scope, id *uuid.UUID, name *string) (*TaskType, error) {
-	w, err := TaskTypeByKey(id, name)
+// FindTaskType returns the task type of a name, or a NOT_FOUND fault.
+func FindTaskType(ctx context.Context, q db.Querier, sc db.Scope, name string) (*TaskType, error) {
+	w, err := TaskTypeNamed(name)
 	if err != nil {
 		return nil, err
 	}
 	return TaskTypes.One(ctx, q, sc, w)
 }
 
-// TaskTypeByKey is the condition of [FindTaskType]. The error is BAD_USER_INPUT.
-func TaskTypeByKey(id *uuid.UUID, name *string) (db.Where, error) {
-	if (id == nil) == (name == nil) {
-		return db.Where{}, fault.New(fault.BadUserInput, "Give exactly one of id and name.")
-	}
-	if id != nil {
-		return db.Where{}.And("c.id = ?", *id), nil
-	}
-	return db.Where{}.And("c.name = ?", input.Form(*name)), nil
+// TaskTypeNamed is the condition of [FindTaskType].
+func TaskTypeNamed(name string) (db.Where, error) {
+	return db.Where{}.And("c.name = ?", input.Form(name)), nil
 }

@@ -6,7 +6,9 @@ import (
 
 	"github.com/lib/pq"
 
+	"caseload/internal/db"
 	"caseload/internal/entity"
+	"caseload/internal/pii"
 	"caseload/internal/relay"
 )
 
@@ -44,6 +46,11 @@ func (e *Endpoint) Events() []EventType {
 		events[i] = EventType(name)
 	}
 	return events
+}
+
+// Computed declares the fields that are not columns, for compiled reads.
+func (*Endpoint) Computed(*pii.Sealer) map[string]db.Computed {
+	return map[string]db.Computed{"events": db.Texts("events")}
 }
 
 // turn is the endpoint's turn to be delivered to.

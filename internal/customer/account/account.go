@@ -70,6 +70,16 @@ func (a *Account) NumberMasked(s *pii.Sealer) (*string, error) {
 	return &masked, nil
 }
 
+// Computed declares the fields that are not columns, for compiled reads.
+func (*Account) Computed(s *pii.Sealer) map[string]db.Computed {
+	return map[string]db.Computed{
+		"numberProvided": db.Provided("number_sealed"),
+		"numberMasked": db.Shown("number_sealed", func(row db.Row, sealed []byte) (*string, error) {
+			return (&Account{Row: row, NumberSealed: sealed}).NumberMasked(s)
+		}),
+	}
+}
+
 // Number opens the account number; "" when none is stored. The caller has checked the permission.
 func (a *Account) Number(s *pii.Sealer) (string, error) {
 	if a.NumberSealed == nil {

@@ -4,15 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-
 	"time"
 
 	"github.com/google/uuid"
 
 	"caseload/internal/batch"
-
 	"caseload/internal/db"
 	"caseload/internal/fault"
+	"caseload/internal/pii"
 	"caseload/internal/relay"
 	"caseload/internal/viewer"
 )
@@ -107,6 +106,13 @@ func (*ImportRow) IsNode() {}
 
 // Success reports whether what the row says is stored.
 func (r *ImportRow) Success() bool { return r.Action.Wrote() }
+
+// Computed declares the fields that are not columns, for compiled reads.
+func (*ImportRow) Computed(*pii.Sealer) map[string]db.Computed {
+	return map[string]db.Computed{"success": {Columns: []string{"action"}, Value: func(cells [][]byte) (any, error) {
+		return batch.Action(cells[0]).Wrote(), nil
+	}}}
+}
 
 // Errors reads what was wrong; empty when nothing was.
 func (r *ImportRow) Errors() ([]*fault.UserError, error) {
