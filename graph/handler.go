@@ -16,6 +16,7 @@ import (
 	"caseload/graph/generated"
 	"caseload/internal/blob"
 	"caseload/internal/bulk"
+	"caseload/internal/client"
 	"caseload/internal/customer"
 	"caseload/internal/customer/account"
 	"caseload/internal/customer/intake"
@@ -144,7 +145,7 @@ func New(o Options) (*API, error) {
 	config.Resolvers = &Resolver{
 		pool: o.Pool, keys: a.Keys, customers: a.Customers, intake: a.Intake, merging: a.Merging, schedules: a.Schedules, bulk: a.Bulk,
 		reveal:   reveal.New(o.Pool, o.Now, slices.Concat(customer.Sealed(o.Sealer), account.Sealed(o.Sealer))...),
-		webhooks: webhook.New(o.Pool, o.Sealer, a.Outbox, o.AllowPrivate, o.Now), edges: edges, outcomes: a.Outcomes, links: o.Links,
+		webhooks: webhook.New(o.Pool, o.Sealer, a.Outbox, o.AllowPrivate, o.Now), clients: client.New(o.Pool, o.Now), edges: edges, outcomes: a.Outcomes, links: o.Links,
 	}
 
 	credentials := live.Credentials{Recheck: a.Keys.Recheck, Revoked: a.Keys.Revoked}

@@ -6,6 +6,7 @@ package graph
 
 import (
 	"caseload/internal/bulk"
+	"caseload/internal/client"
 	"caseload/internal/customer"
 	"caseload/internal/customer/intake"
 	"caseload/internal/customer/merging"
@@ -30,6 +31,7 @@ type Resolver struct {
 	reveal    *reveal.Service
 	bulk      *bulk.Service
 	webhooks  *webhook.Service
+	clients   *client.Service
 	edges     *Edges
 	outcomes  *idempotency.Outcomes
 	links     *download.Links

@@ -247,9 +247,9 @@ func (s *Spec[T]) order(raw any) (db.Order, error) {
 	return append(order, db.Term{Column: "id", Desc: order[len(order)-1].Desc}), nil
 }
 
-// Contains makes a search over a trigram-indexed column: every word of the text must occur in it, or
-// be similar to a word in it. Words are compared in lower case, and a text that is a phone number in any notation finds
-// that number.
+// Contains makes a search over a trigram-indexed column, or an expression such as lower(c.name): every word of the text must
+// occur in it, or be similar to a word in it. Words are compared in lower case, and a text that is a phone number in any
+// notation finds that number.
 func Contains(column string) func(text string) (db.Where, error) {
 	return func(text string) (db.Where, error) {
 		words := input.Words(text)
@@ -275,10 +275,13 @@ func Contains(column string) func(text string) (db.Where, error) {
 // is compared exactly, since a number with another digit is another number; but as it is and without
 // punctuation: (415) 555-0123 finds +14155550123, and 12-345 an identifier that is written so.
 func holds(column, word string) db.Where {
-	like := "c." + column + " LIKE ?"
+	if !strings.Contains(column, "c.") {
+		column = "c." + column
+	}
+	like := column + " LIKE ?"
 	whole := "%" + escapeLike(word) + "%"
 	if !strings.ContainsFunc(word, func(r rune) bool { return !unicode.IsLetter(r) && !strings.ContainsRune("'’-.", r) }) {
-		return db.Where{}.And("("+like+" OR ? <% c."+column+")", whole, word)
+		return db.Where{}.And("("+like+" OR ? <% "+column+")", whole, word)
 	}
 	digits := compact(word)
 	if digits == word {
