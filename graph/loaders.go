@@ -186,13 +186,13 @@ func NewEdges(schema *ast.Schema, sealer *pii.Sealer) (*Edges, error) {
 			Organization:       loader.NewEntity("Organization", identity.Organizations),
 			APIKey:             loader.NewEntity("ApiKey", identity.APIKeys.Table, loader.ListOf("apiKeys", identity.APIKeyList)),
 			AuditEntry:         loader.NewEntity("AuditEntry", audit.Entries, loader.ListOf("auditEntries", audit.List)),
-			Customer:           loader.NewEntity("Customer", customer.Customers, loader.ListOf("customers", c.Customers), loader.FindBy("customer", loader.ID("id"), loader.By("referenceId", byReference), loader.By("identifier", byIdentifier))),
+			Customer:           loader.NewEntity("Customer", customer.Customers, loader.ListOf("customers", c.Customers), loader.FindBy("customer", loader.ID("id"), loader.By("referenceId", customer.ByReference), loader.By("identifier", customer.ByIdentifier))),
 			CustomerIdentifier: loader.NewEntity("CustomerIdentifier", customer.Identifiers),
 			CustomerPhone:      loader.NewEntity("CustomerPhone", customer.Phones),
 			CustomerAddress:    loader.NewEntity("CustomerAddress", customer.Addresses),
 			Loan:               loader.NewEntity("Loan", customer.Loans),
 			LendingSystem:      loader.NewEntity("LendingSystem", customer.LendingSystems, loader.Only("lendingSystem")),
-			Account:            loader.NewEntity("Account", account.Accounts, loader.ListOf("accounts", a.Accounts), loader.FindBy("account", loader.ID("id"), loader.By("sourceAccount", bySourceAccount))),
+			Account:            loader.NewEntity("Account", account.Accounts, loader.ListOf("accounts", a.Accounts), loader.FindBy("account", loader.ID("id"), loader.By("sourceAccount", account.ByKey))),
 			AccountHolder:      loader.NewEntity("AccountHolder", account.Holders),
 			Card:               loader.NewEntity("Card", account.Cards),
 			ImportRequest:      loader.NewEntity("ImportRequest", intake.ImportRequests, loader.FindBy("importRequest", loader.ID("requestId"))),
@@ -223,17 +223,6 @@ func (e *Edges) declarations() []loader.Declaration {
 		out = append(out, entity.Lists()...)
 	}
 	return out
-}
-
-// byReference, byIdentifier and bySourceAccount are what a customer and an account are found by, besides their ids.
-func byReference(id string) (db.Where, error) { return customer.ByKey(nil, &id, nil) }
-
-func byIdentifier(in customer.IdentifierInput) (db.Where, error) {
-	return customer.ByKey(nil, nil, &in)
-}
-
-func bySourceAccount(key account.Key) (db.Where, error) {
-	return account.ByKey(nil, &key)
 }
 
 // section declares a side of a customer: a row with the customer's own id.

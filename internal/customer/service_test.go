@@ -162,35 +162,34 @@ func TestFind(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, true)
 	r, _ := w.write(t, customer.Fields{ReferenceID: "C-1", FirstName: val("Ann")})
-	id, reference, unknown := r.Customer.UUID, "C-1", "C-2"
+	id := r.Customer.UUID
 	_, err := w.pool.Exec(t.Context(), "INSERT INTO customer_identifiers (organization_id, id, customer_id, source, source_id, language, created_at) VALUES ($1, gen_random_uuid(), $2, 'crm', '9', 'en', now())", w.v.OrganizationID, id)
 	require.NoError(t, err)
-	english := &customer.IdentifierInput{Source: "crm", SourceID: "9", Language: val("en")}
-	find := func(id *uuid.UUID, reference *string, identifier *customer.IdentifierInput) (fault.Code, *customer.Customer) {
-		c, err := customer.Find(t.Context(), w.pool, w.v.Scope(), id, reference, identifier)
-		if err != nil {
-			return fault.CodeOf(err), nil
-		}
-		return "", c
-	}
-	for _, row := range []struct {
-		id         *uuid.UUID
-		reference  *string
-		identifier *customer.IdentifierInput
-		want       fault.Code
+	for name, row := range map[string]struct {
+		where func() (db.Where, error)
+		want  fault.Code
 	}{
-		{&id, nil, nil, ""}, {nil, &reference, nil, ""}, {nil, nil, english, ""},
-		{nil, nil, nil, fault.BadUserInput}, {&id, &reference, nil, fault.BadUserInput}, {&id, nil, english, fault.BadUserInput},
-		{nil, &unknown, nil, fault.NotFound}, {nil, nil, &customer.IdentifierInput{Source: "crm", SourceID: "9"}, fault.NotFound},
+		"reference":         {func() (db.Where, error) { return customer.ByReference("C-1") }, ""},
+		"unknown reference": {func() (db.Where, error) { return customer.ByReference("C-2") }, fault.NotFound},
+		"identifier": {func() (db.Where, error) {
+			return customer.ByIdentifier(customer.IdentifierInput{Source: "crm", SourceID: "9", Language: val("en")})
+		}, ""},
+		"another language": {func() (db.Where, error) {
+			return customer.ByIdentifier(customer.IdentifierInput{Source: "crm", SourceID: "9"})
+		}, fault.NotFound},
 	} {
-		code, found := find(row.id, row.reference, row.identifier)
-		require.Equal(t, row.want, code)
-		if row.want == "" {
-			require.Equal(t, id, found.UUID)
+		where, err := row.where()
+		require.NoError(t, err, name)
+		found, err := customer.Customers.One(t.Context(), w.pool, w.v.Scope(), where)
+		if row.want != "" {
+			require.Equal(t, row.want, fault.CodeOf(err), name)
+			continue
 		}
+		require.NoError(t, err, name)
+		require.Equal(t, id, found.UUID, name)
+		_, err = customer.Customers.One(t.Context(), w.pool, db.Scope{OrganizationID: uuid.New()}, where)
+		require.Equal(t, fault.NotFound, fault.CodeOf(err), name)
 	}
-	_, err = customer.Find(t.Context(), w.pool, db.Scope{OrganizationID: uuid.New()}, &id, nil, nil)
-	require.Equal(t, fault.NotFound, fault.CodeOf(err))
 }
 
 func TestConfigureLendingSystem(t *testing.T) {

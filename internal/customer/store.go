@@ -308,42 +308,17 @@ func (w *writes) identify(ctx context.Context, tx *db.Tx, v *viewer.Viewer) erro
 	return awaiting.Resolve(ctx, tx, v)
 }
 
-// Find returns one customer by exactly one of three ways. Nil arguments are not given; more or fewer than one
-// is BAD_USER_INPUT, none found is NOT_FOUND.
-func Find(ctx context.Context, q db.Querier, s db.Scope, id *uuid.UUID, referenceID *string, identifier *IdentifierInput) (*Customer, error) {
-	w, err := ByKey(id, referenceID, identifier)
-	if err != nil {
-		return nil, err
-	}
-	return Customers.One(ctx, q, s, w)
-}
+// ByReference is the condition of the customer with an organization's own reference.
+func ByReference(id string) (db.Where, error) { return db.Where{}.And("c.reference_id = ?", id), nil }
 
-// ByKey is the condition of [Find]. The error is BAD_USER_INPUT.
-func ByKey(id *uuid.UUID, referenceID *string, identifier *IdentifierInput) (db.Where, error) {
-	given := 0
-	var w db.Where
-	if id != nil {
-		given++
-		w = w.And("c.id = ?", *id)
+// ByIdentifier is the condition of the customer with an id in a source system.
+func ByIdentifier(in IdentifierInput) (db.Where, error) {
+	language := ""
+	if l := in.Language.Value(); l != nil {
+		language = check.LanguageKey(*l)
 	}
-	if referenceID != nil {
-		given++
-		w = w.And("c.reference_id = ?", *referenceID)
-	}
-	if identifier != nil {
-		given++
-		language := ""
-		if l := identifier.Language.Value(); l != nil {
-			language = check.LanguageKey(*l)
-		}
-		w = w.And(`c.id = (SELECT i.customer_id FROM customer_identifiers i
-			WHERE i.organization_id = c.organization_id AND i.source = ? AND i.source_id = ? AND i.language = ?)`,
-			identifier.Source, identifier.SourceID, language)
-	}
-	if given != 1 {
-		return db.Where{}, fault.New(fault.BadUserInput, "Give exactly one of id, referenceId and identifier.")
-	}
-	return w, nil
+	return db.Where{}.And(`c.id = (SELECT i.customer_id FROM customer_identifiers i
+		WHERE i.organization_id = c.organization_id AND i.source = ? AND i.source_id = ? AND i.language = ?)`, in.Source, in.SourceID, language), nil
 }
 
 // missing turns NOT_FOUND into a user error at path.

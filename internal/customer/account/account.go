@@ -1,13 +1,11 @@
 package account
 
 import (
-	"context"
 	"time"
 
 	"github.com/google/uuid"
 
 	"caseload/internal/db"
-	"caseload/internal/fault"
 	"caseload/internal/pii"
 	"caseload/internal/relay"
 )
@@ -99,24 +97,8 @@ func (a *Account) SetNumber(s *pii.Sealer, number *pii.AccountNumber) (err error
 	return err
 }
 
-// Find returns one account by exactly one of two ways. Nil arguments are not given; more or fewer than
-// one is BAD_USER_INPUT, none found is NOT_FOUND.
-func Find(ctx context.Context, q db.Querier, s db.Scope, id *uuid.UUID, key *Key) (*Account, error) {
-	w, err := ByKey(id, key)
-	if err != nil {
-		return nil, err
-	}
-	return Accounts.One(ctx, q, s, w)
-}
-
-// ByKey is the condition of [Find]. The error is BAD_USER_INPUT.
-func ByKey(id *uuid.UUID, key *Key) (db.Where, error) {
-	switch {
-	case (id == nil) == (key == nil):
-		return db.Where{}, fault.New(fault.BadUserInput, "Give exactly one of id and sourceAccount.")
-	case id != nil:
-		return db.Where{}.And("c.id = ?", *id), nil
-	}
+// ByKey is the condition of the account with an id in a source system.
+func ByKey(key Key) (db.Where, error) {
 	return db.Where{}.And("c.source = ?", key.Source).And("c.source_account_id = ?", key.SourceAccountID), nil
 }
 

@@ -119,7 +119,9 @@ func TestLanguageTagsAreKnownInAnyCase(t *testing.T) {
 	var languages []string
 	require.NoError(t, w.pool.Select(t.Context(), &languages, "SELECT language FROM customer_identifiers WHERE language <> '' ORDER BY 1"))
 	require.ElementsMatch(t, []string{"es-MX", "sl-rozaj-biske-1994", "zh-Hant-TW"}, languages)
-	found, err := customer.Find(t.Context(), w.pool, w.v.Scope(), nil, nil, &customer.IdentifierInput{Source: "crm", SourceID: "1", Language: val("es-mx")})
+	by, err := customer.ByIdentifier(customer.IdentifierInput{Source: "crm", SourceID: "1", Language: val("es-mx")})
+	require.NoError(t, err)
+	found, err := customer.Customers.One(t.Context(), w.pool, w.v.Scope(), by)
 	require.NoError(t, err)
 	require.Equal(t, "1", w.idOf(t, found.UUID))
 }
@@ -288,7 +290,9 @@ func TestGenerationsAreBounded(t *testing.T) {
 	w.requireNoCircle(t)
 
 	find := func(id string) *customer.Customer {
-		c, err := customer.Find(t.Context(), w.pool, w.v.Scope(), nil, nil, &customer.IdentifierInput{Source: "crm", SourceID: id})
+		by, err := customer.ByIdentifier(customer.IdentifierInput{Source: "crm", SourceID: id})
+		require.NoError(t, err)
+		c, err := customer.Customers.One(t.Context(), w.pool, w.v.Scope(), by)
 		require.NoError(t, err)
 		return c
 	}
