@@ -5,6 +5,7 @@ import (
 
 	"caseload/internal/audit"
 	"caseload/internal/bulk"
+	"caseload/internal/client"
 	"caseload/internal/customer"
 	"caseload/internal/customer/account"
 	"caseload/internal/customer/intake"
@@ -112,6 +113,7 @@ type Entities struct {
 	CallTask           *loader.Entity[schedule.CallTask]
 	CallAttempt        *loader.Entity[schedule.CallAttempt]
 	InconvenientTime   *loader.Entity[schedule.InconvenientTime]
+	Goal               *loader.Entity[client.Goal]
 }
 
 // NewEdges declares the whole graph. The sealer makes the blind indexes that some filters compare. It is an error when the
@@ -205,6 +207,7 @@ func NewEdges(schema *ast.Schema, sealer *pii.Sealer) (*Edges, error) {
 			CallTask:           loader.NewEntity("CallTask", schedule.CallTasks, loader.ListOf("callTasks", s.CallTasks)),
 			CallAttempt:        loader.NewEntity("CallAttempt", schedule.CallAttempts),
 			InconvenientTime:   loader.NewEntity("InconvenientTime", schedule.InconvenientTimes),
+			Goal:               loader.NewEntity("Goal", client.Goals.Table, loader.ListOf("goals", client.GoalList), loader.ByID("goal")),
 		},
 	}
 	e.Graph = loader.NewGraph(schema, loader.Members[loader.Edge](e)...)

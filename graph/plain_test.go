@@ -23,7 +23,9 @@ type plainEntity struct {
 // plainEntities are the entities that have a list, a field that finds one, and mutations that create, update and delete one:
 // an entity is tested at all its principals, behind node and in random queries by its line here. What its writing does
 // is tested in internal/entity.
-var plainEntities = []plainEntity{}
+var plainEntities = []plainEntity{
+	{"goal", `name: "Home #", icon: "house"`, `name: "House #", icon: null`},
+}
 
 func init() {
 	for _, p := range plainEntities {

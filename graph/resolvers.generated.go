@@ -7,6 +7,7 @@ import (
 	"caseload/graph/model"
 	"caseload/internal/audit"
 	"caseload/internal/bulk"
+	"caseload/internal/client"
 	"caseload/internal/customer"
 	"caseload/internal/customer/account"
 	"caseload/internal/customer/intake"
@@ -299,6 +300,20 @@ func (r *loanResolver) Schedules(ctx context.Context, obj *customer.Loan, first 
 	return r.edges.LoanSchedules.Connection(ctx, obj)
 }
 
+func (r *mutationResolver) CreateGoal(ctx context.Context, input client.CreateGoalInput) (*model.GoalPayload, error) {
+	row, errs, err := change(ctx, r.Resolver, r.clients.CreateGoal, input)
+	return &model.GoalPayload{Goal: row, UserErrors: errs}, err
+}
+
+func (r *mutationResolver) UpdateGoal(ctx context.Context, input client.UpdateGoalInput) (*model.GoalPayload, error) {
+	row, errs, err := change(ctx, r.Resolver, r.clients.UpdateGoal, input)
+	return &model.GoalPayload{Goal: row, UserErrors: errs}, err
+}
+
+func (r *mutationResolver) DeleteGoal(ctx context.Context, input client.DeleteGoalInput) (*model.DeletePayload, error) {
+	return deleted(change(ctx, r.Resolver, r.clients.DeleteGoal, input))
+}
+
 func (r *mutationResolver) UpdateCustomer(ctx context.Context, input customer.UpdateInput) (*model.CustomerPayload, error) {
 	row, errs, err := change(ctx, r.Resolver, r.customers.Update, input)
 	return &model.CustomerPayload{Customer: row, UserErrors: errs}, err
@@ -374,6 +389,14 @@ func (r *queryResolver) BulkOperation(ctx context.Context, id relay.ID) (*bulk.O
 
 func (r *queryResolver) BulkOperations(ctx context.Context, first *int32, after *string, last *int32, before *string, filter *bulk.Filter) (*relay.Connection[*bulk.Operation], error) {
 	return r.edges.Entities.BulkOperation.Connection(ctx)
+}
+
+func (r *queryResolver) Goal(ctx context.Context, id relay.ID) (*client.Goal, error) {
+	return r.edges.Entities.Goal.Find(ctx)
+}
+
+func (r *queryResolver) Goals(ctx context.Context, first *int32, after *string, last *int32, before *string, search *string, orderBy []*relay.OrderBy) (*relay.Connection[*client.Goal], error) {
+	return r.edges.Entities.Goal.Connection(ctx)
 }
 
 func (r *queryResolver) Customer(ctx context.Context, id *relay.ID, referenceID *string, identifier *customer.IdentifierInput) (*customer.Customer, error) {

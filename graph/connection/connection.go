@@ -6,6 +6,7 @@ package connection
 import (
 	"caseload/internal/audit"
 	"caseload/internal/bulk"
+	"caseload/internal/client"
 	"caseload/internal/customer"
 	"caseload/internal/customer/account"
 	"caseload/internal/customer/intake"
@@ -41,6 +42,8 @@ type (
 	CustomerIdentifierEdge       = relay.Edge[*customer.Identifier]
 	CustomerPhoneConnection      = relay.Connection[*customer.Phone]
 	CustomerPhoneEdge            = relay.Edge[*customer.Phone]
+	GoalConnection               = relay.Connection[*client.Goal]
+	GoalEdge                     = relay.Edge[*client.Goal]
 	ImportRowConnection          = relay.Connection[*intake.ImportRow]
 	ImportRowEdge                = relay.Edge[*intake.ImportRow]
 	InconvenientTimeConnection   = relay.Connection[*schedule.InconvenientTime]

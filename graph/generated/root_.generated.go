@@ -106,6 +106,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputCreateCustomersInput,
 		ec.unmarshalInputCreateCustomersOptions,
 		ec.unmarshalInputCreateExportInput,
+		ec.unmarshalInputCreateGoalInput,
 		ec.unmarshalInputCreateTaskTypeInput,
 		ec.unmarshalInputCreateWebhookEndpointInput,
 		ec.unmarshalInputCustomerAddressInput,
@@ -116,9 +117,11 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputDateFilter,
 		ec.unmarshalInputDateTimeFilter,
 		ec.unmarshalInputDeleteCustomerInput,
+		ec.unmarshalInputDeleteGoalInput,
 		ec.unmarshalInputDeleteWebhookEndpointInput,
 		ec.unmarshalInputExportAccountsOptions,
 		ec.unmarshalInputExportCustomersOptions,
+		ec.unmarshalInputGoalOrder,
 		ec.unmarshalInputIDFilter,
 		ec.unmarshalInputMergeCustomersInput,
 		ec.unmarshalInputPingWebhookEndpointInput,
@@ -148,6 +151,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputUpdateCustomerMedicareInput,
 		ec.unmarshalInputUpdateCustomerPhoneInput,
 		ec.unmarshalInputUpdateCustomerProfileInput,
+		ec.unmarshalInputUpdateGoalInput,
 		ec.unmarshalInputUpdateTaskTypeInput,
 		ec.unmarshalInputUpdateWebhookEndpointInput,
 		ec.unmarshalInputUpsertCustomerInput,
@@ -760,6 +764,119 @@ type BulkOperationChange {
   occurredAt: DateTime!
   "The operation as it is now."
   bulkOperation: BulkOperation
+}
+`, BuiltIn: false},
+	{Name: "../../schema/client.graphqls", Input: `extend type Query {
+  "Finds one goal by its id. Null when there is none."
+  goal(
+    "The typed id."
+    id: ID!
+  ): Goal @auth(requires: [SETTINGS_READ])
+  "The organization's goals, by creation unless ordered otherwise."
+  goals(
+    "How many rows from the beginning, 1 to 100; 15 when nothing is given."
+    first: Int
+    "Rows after this cursor."
+    after: String
+    "How many rows from the end, 1 to 100."
+    last: Int
+    "Rows before this cursor."
+    before: String
+    "Only goals whose name holds every word of this text, or a word like it. At least 3 characters."
+    search: String
+    "The order; the id is always the last tie-break."
+    orderBy: [GoalOrder!] @constraint(maxItems: 3)
+  ): GoalConnection @auth(requires: [SETTINGS_READ])
+}
+
+extend type Mutation {
+  "Creates a goal."
+  createGoal(
+    "Its name and icon."
+    input: CreateGoalInput!
+  ): GoalPayload! @auth(requires: [SETTINGS_WRITE])
+  "Changes a goal."
+  updateGoal(
+    "Which one, and what changes; absent fields stay."
+    input: UpdateGoalInput!
+  ): GoalPayload! @auth(requires: [SETTINGS_WRITE])
+  "Deletes a goal."
+  deleteGoal(
+    "Which one."
+    input: DeleteGoalInput!
+  ): DeletePayload! @auth(requires: [SETTINGS_WRITE])
+}
+
+"What clients of the organization may want to reach, such as to buy a home."
+type Goal implements Node {
+  "The typed id."
+  id: ID!
+  "What it is called; no other goal of the organization is called so."
+  name: String!
+  "The name of the icon that a frontend shows beside it."
+  icon: String
+  "Rises with each change."
+  version: Int!
+  "When it was created."
+  createdAt: DateTime!
+  "When it was last changed."
+  updatedAt: DateTime!
+  "The id of the credential that created it."
+  createdBy: String!
+  "The id of the credential that last changed it."
+  updatedBy: String!
+}
+
+"One field of an order of goals."
+input GoalOrder {
+  "The field."
+  field: GoalOrderField!
+  "The direction."
+  direction: OrderDirection! = ASC
+  "Where goals without a value stand; all have one."
+  nulls: NullsOrder
+}
+
+"What goals can be ordered by."
+enum GoalOrderField {
+  "What it is called."
+  NAME
+  "When it was created."
+  CREATED_AT
+}
+
+"What createGoal needs."
+input CreateGoalInput {
+  "What it is called, 1 to 255 characters."
+  name: String!
+  "The name of an icon, 1 to 255 characters."
+  icon: String
+}
+
+"What updateGoal needs."
+input UpdateGoalInput {
+  "Which one."
+  id: ID!
+  "What it is called, 1 to 255 characters."
+  name: String
+  "The name of an icon, 1 to 255 characters; null clears it."
+  icon: String
+  "The version that was read; when the stored one is another, nothing is written and the answer is STALE_VERSION."
+  expectedVersion: Int
+}
+
+"What deleteGoal needs."
+input DeleteGoalInput {
+  "Which one."
+  id: ID!
+}
+
+"What creating and changing a goal answer."
+type GoalPayload {
+  "The goal as it is now; null when nothing was written."
+  goal: Goal
+  "What was wrong; empty when it worked."
+  userErrors: [UserError!]!
 }
 `, BuiltIn: false},
 	{Name: "../../schema/customer.graphqls", Input: `extend type Query {
@@ -4275,6 +4392,26 @@ type BulkOperationEdge {
   cursor: String!
 }
 
+"A page of a list of Goal rows."
+type GoalConnection {
+  "The rows with their cursors."
+  edges: [GoalEdge!]!
+  "The rows."
+  nodes: [Goal!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many rows the whole list has. Counted only when selected."
+  totalCount: Int!
+}
+
+"A Goal row in a page, with its cursor."
+type GoalEdge {
+  "The row."
+  node: Goal!
+  "The place of the row in the list, for after and before."
+  cursor: String!
+}
+
 "A page of a list of Customer rows."
 type CustomerConnection {
   "The rows with their cursors."
@@ -5849,6 +5986,62 @@ func (ec *executionContext) childFields_DeletePayload(ctx context.Context, field
 		return ec.fieldContext_DeletePayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeletePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Goal(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Goal_id(ctx, field)
+	case "name":
+		return ec.fieldContext_Goal_name(ctx, field)
+	case "icon":
+		return ec.fieldContext_Goal_icon(ctx, field)
+	case "version":
+		return ec.fieldContext_Goal_version(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Goal_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Goal_updatedAt(ctx, field)
+	case "createdBy":
+		return ec.fieldContext_Goal_createdBy(ctx, field)
+	case "updatedBy":
+		return ec.fieldContext_Goal_updatedBy(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Goal", field.Name)
+}
+
+func (ec *executionContext) childFields_GoalConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_GoalConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_GoalConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_GoalConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_GoalConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type GoalConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_GoalEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_GoalEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_GoalEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type GoalEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_GoalPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "goal":
+		return ec.fieldContext_GoalPayload_goal(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_GoalPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type GoalPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_ImportRequest(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -6,6 +6,7 @@ import (
 	"caseload/internal/batch"
 	"caseload/internal/bulk"
 	"caseload/internal/calling"
+	"caseload/internal/client"
 	"caseload/internal/customer"
 	"caseload/internal/customer/account"
 	"caseload/internal/customer/intake"
@@ -237,6 +238,14 @@ type ExportAccountsOptions struct {
 type ExportCustomersOptions struct {
 	// Only customers that fit. It is kept with the operation, so it cannot compare ssn, ssnLastFour and mbi.
 	Filter graphql.Omittable[*customer.Filter] `json:"filter,omitempty"`
+}
+
+// What creating and changing a goal answer.
+type GoalPayload struct {
+	// The goal as it is now; null when nothing was written.
+	Goal *client.Goal `json:"goal,omitempty"`
+	// What was wrong; empty when it worked.
+	UserErrors []*fault.UserError `json:"userErrors"`
 }
 
 // What configureLendingSystem answers.
