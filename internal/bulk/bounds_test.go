@@ -95,9 +95,9 @@ func TestListsAreBounded(t *testing.T) {
 	t.Parallel()
 	read := func(element string, n int) (Fields, *fault.Check) {
 		c := fault.NewCheck()
-		f, ok := ReadFields([]byte(`{"l":[`+strings.TrimSuffix(strings.Repeat(element+",", n), ",")+`]}`), c)
-		require.True(t, ok)
-		return f, c
+		values, err := members([]byte(`{"l":[`+strings.TrimSuffix(strings.Repeat(element+",", n), ",")+`]}`), '{')
+		require.NoError(t, err)
+		return Fields{c: c, values: values}, c
 	}
 	for element, list := range map[string]func(f Fields) int{
 		`{}`:  func(f Fields) int { objects, _ := f.Each("l"); return len(objects) },

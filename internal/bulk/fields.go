@@ -21,6 +21,9 @@ type Fields struct {
 	c *fault.Check
 	// values are few: looking through them takes less than making a map of them.
 	values []keyed
+	// pointer leads from the row to the object, and unknown gets the keys that are not permitted; see [Binding].
+	pointer string
+	unknown *[]unknownKey
 }
 
 // keyed is a key of an object with its value, which is a part of the line's text.
@@ -87,17 +90,6 @@ func members(text []byte, open jsontext.Kind) (list []keyed, err error) {
 		return nil, errNotObject
 	}
 	return list, nil
-}
-
-// ReadFields reads a text, which must be one JSON object in UTF-8 that gives no key twice. False means that it
-// is not; that is recorded at c then.
-func ReadFields(text []byte, c *fault.Check) (Fields, bool) {
-	values, err := members(text, '{')
-	if err != nil {
-		c.Add(fault.Invalid, "Give one JSON object.")
-		return Fields{}, false
-	}
-	return Fields{c: c, values: values}, true
 }
 
 func (f Fields) value(key string) (v jsontext.Value, set bool) {

@@ -114,17 +114,10 @@ type chunks struct {
 	// done are the spans further on that have been applied already.
 	done    []span
 	decoded func(text []byte) Row
-	inspect *inspector
-	// line is the row that is inspected, and unknown what is told of its keys.
-	line    int32
-	unknown fault.UserErrors
 }
 
 // next returns the next chunk, or io.EOF.
 func (c *chunks) next() (*chunk, error) {
-	if c.inspect == nil {
-		c.inspect = newInspector(c.extraneous)
-	}
 	var out *chunk
 	for {
 		r, err := c.rows.next()
@@ -163,29 +156,30 @@ func (c *chunks) next() (*chunk, error) {
 	}
 }
 
-// extraneous tells of a key that the first pass has not seen: the program that goes on permits less than the one that
-// began.
-func (c *chunks) extraneous(pointer, key string) {
-	if len(c.unknown) < maxRowErrors {
-		c.unknown = append(c.unknown, &fault.UserError{Code: fault.NotAllowed, Message: rowRefusal(c.kind, c.line, pointer, key), Path: []string{}})
-	}
-}
-
+// decode reads a row. Its text is tokenized once more after the first pass, by the kind's binding.
 func (c *chunks) decode(r record) *Row {
 	problem := r.problem
-	if problem == nil {
-		c.line, c.unknown = r.line, nil
-		problem = c.inspect.inspect(r.text, c.keys)
+	if problem == nil && holdsNUL(r.text) {
+		problem = errNUL
 	}
-	switch {
-	case problem != nil:
+	if problem != nil {
 		return &Row{Line: r.line, UserErrors: fault.UserErrors{problem}}
-	case c.unknown != nil:
-		return &Row{Line: r.line, UserErrors: c.unknown}
 	}
 	row := c.decoded(r.text)
+	if len(row.unknown) > 0 {
+		row = Row{UserErrors: c.refusals(r.line, row.unknown)}
+	}
 	row.Line, row.UserErrors = r.line, firstErrors(row.UserErrors)
 	return &row
+}
+
+// refusals says of each key that it is not permitted.
+func (c *chunks) refusals(line int32, keys []unknownKey) fault.UserErrors {
+	var errs fault.UserErrors
+	for _, k := range keys[:min(len(keys), maxRowErrors)] {
+		errs = append(errs, &fault.UserError{Code: fault.NotAllowed, Message: rowRefusal(c.kind, line, k.pointer, k.key), Path: []string{}})
+	}
+	return errs
 }
 
 // applyAll applies the chunks in order, some at a time, those that share a key one after the other.

@@ -89,16 +89,11 @@ func (i *inspector) inspect(text []byte, keys shape) *fault.UserError {
 			err = errNotObject
 		}
 	}
-	switch {
-	case errors.Is(err, jsontext.ErrDuplicateName):
-		return &fault.UserError{Code: fault.DuplicateInputItem, Message: "The line gives a key twice.", Path: []string{}}
-	case err != nil && bytes.HasPrefix(text, []byte("[")):
-		return &fault.UserError{Code: fault.Invalid, Message: "The line must be one JSON object, not a list: write each object of it in a line of its own.", Path: []string{}}
-	case err != nil:
-		return &fault.UserError{Code: fault.Invalid, Message: "The line must be one JSON object in UTF-8.", Path: []string{}}
-	case holdsNUL(text):
-		// PostgreSQL keeps no such character, and would fail the whole chunk for it.
-		return &fault.UserError{Code: fault.Invalid, Message: "Text must not hold the character U+0000.", Path: []string{}}
+	if err != nil {
+		return problemOf(text, err)
+	}
+	if holdsNUL(text) {
+		return errNUL
 	}
 	return nil
 }
@@ -160,6 +155,9 @@ func (i *inspector) value(n node, pointer, key string) error {
 var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
 
 func escapePointer(key string) string { return pointerEscapes.Replace(key) }
+
+// errNUL is what is wrong with a row that PostgreSQL would fail the whole chunk for: it keeps no such character.
+var errNUL = &fault.UserError{Code: fault.Invalid, Message: "Text must not hold the character U+0000.", Path: []string{}}
 
 // nul is U+0000 as JSON writes it.
 var nul = []byte(`\u0000`)

@@ -26,9 +26,8 @@ type Kind interface {
 	// returns the options as they are kept, for [Operation.ReadOptions]. c stands at the mutation's input; the options are
 	// at [OptionsName] in it.
 	Check(format Format, options any, c *fault.Check) (kept any)
-	// Decoder returns what reads the lines of an operation, one after the other. A line is a JSON object with
-	// permitted keys alone, valid until the function returns. It reads and validates what can be judged without
-	// the database.
+	// Decoder returns what reads the lines of an operation, one after the other, by a [Binding] of the keys. The text is
+	// valid until the function returns. It reads and checks what can be checked without the database.
 	Decoder(o *Operation) func(text []byte) Row
 	// Apply writes rows in the caller's transaction, by a fixed number of statements, and says what became of
 	// each, in their order. Rows with the same key act in sequence. A wrong row is an outcome; an error undoes the
@@ -64,6 +63,8 @@ type Row struct {
 	Weight int
 	// UserErrors is what is wrong with the row; paths are below the row. Of very many only the first are told.
 	UserErrors fault.UserErrors
+	// unknown are keys that the first pass has not seen: the program that goes on permits less than the one that began.
+	unknown []unknownKey
 }
 
 // Outcome is what became of a row.

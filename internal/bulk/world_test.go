@@ -201,24 +201,46 @@ func (*things) Keys() []Key {
 
 func (*things) Decoder(*Operation) func([]byte) Row { return decodeThing }
 
+// thingRow is a line of things.
+type thingRow struct {
+	Name, Count, IsBig, Extra graphql.Omittable[db.JSON]
+	Note                      graphql.Omittable[*string]
+	Links                     []string
+	Place                     graphql.Omittable[*placeRow]
+	Parts                     graphql.Omittable[[]*partRow]
+}
+
+type placeRow struct{ City, Zip graphql.Omittable[db.JSON] }
+
+type partRow struct{ Code, Size graphql.Omittable[db.JSON] }
+
+var thingRows = Bind[thingRow](BindObject[placeRow](), BindList[partRow]())
+
 func decodeThing(text []byte) Row {
+	read, row := thingRows.Decode(text)
+	if read == nil {
+		return row
+	}
 	var in struct {
 		Name  *string
 		Note  graphql.Omittable[*string]
 		Links []string
 	}
 	if err := json.Unmarshal(text, &in); err != nil {
-		return Row{UserErrors: fault.UserErrors{{Code: fault.Invalid, Message: "A value has the wrong type.", Path: nil}}}
+		row.UserErrors = fault.UserErrors{{Code: fault.Invalid, Message: "A value has the wrong type.", Path: nil}}
+		return row
 	}
 	c := fault.NewCheck()
 	if in.Name == nil || *in.Name == "" {
 		c.At("name").Add(fault.Required, "Give a name.")
-		return Row{UserErrors: c.Errors()}
+		row.UserErrors = c.Errors()
+		return row
 	}
-	return Row{Key: *in.Name, Locks: append([]string{*in.Name}, in.Links...), Value: &thing{*in.Name, in.Note, in.Links}}
+	row.UserErrors = nil
+	row.Key, row.Locks, row.Value = *in.Name, append([]string{*in.Name}, in.Links...), &thing{*in.Name, in.Note, in.Links}
+	return row
 }
 
-// Prepare returns the rows, so that Apply can tell whether it gets what was prepared for them.
 func (k *things) Prepare(_ context.Context, _ *viewer.Viewer, _ *Operation, rows []*Row) (any, error) {
 	if k.prepared != nil {
 		if err := k.prepared(rows); err != nil {

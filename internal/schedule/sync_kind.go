@@ -2,9 +2,6 @@ package schedule
 
 import (
 	"context"
-	"strings"
-
-	"github.com/99designs/gqlgen/graphql"
 
 	"caseload/internal/batch"
 	"caseload/internal/bulk"
@@ -34,25 +31,11 @@ func (*SyncKind) Noun() string { return "customers" }
 // Scopes are what the creator needs: those of the mutation.
 func (*SyncKind) Scopes() []viewer.Scope { return []viewer.Scope{viewer.SchedulesWrite} }
 
-// Keys are those of the mutation's input and of the source document, where referenceId is called id; both are taken.
-func (*SyncKind) Keys() []bulk.Key {
-	var keys []bulk.Key
-	for _, of := range []struct {
-		typ   bulk.Type
-		names string
-	}{
-		{bulk.Text, `id referenceId taskType firstName middleName lastName email birthday ssnLastFour ssn phoneNumber timezone language
-			streetAddress1 streetAddress2 city state zipCode loanId`},
-		{bulk.Boolean, "doNotCall doNotSms doNotEmail doNotMail isTest test sync"},
-		{bulk.Any, "externalMetadata"},
-		{bulk.Array, "loanIds"},
-	} {
-		for _, name := range strings.Fields(of.names) {
-			keys = append(keys, bulk.Key{Name: name, Type: of.typ})
-		}
-	}
-	return keys
-}
+// syncRows reads customers by the keys of the mutation's input. The source document calls referenceId id; both are taken.
+var syncRows = bulk.Bind[SyncCustomerScheduleInput](bulk.BindAlias("id", "referenceId"))
+
+// Keys are those of the mutation's input and of the source document.
+func (*SyncKind) Keys() []bulk.Key { return syncRows.Keys() }
 
 // Check has nothing to check: the kind has no options.
 func (*SyncKind) Check(bulk.Format, any, *fault.Check) any { return nil }
@@ -65,36 +48,13 @@ const fetchedBytes = 64 << 10
 func (*SyncKind) Decoder(*bulk.Operation) func(text []byte) bulk.Row { return decodeSync }
 
 func decodeSync(text []byte) bulk.Row {
-	c := fault.NewCheck()
-	f, ok := bulk.ReadFields(text, c)
-	if !ok {
-		return bulk.Row{UserErrors: c.Errors()}
+	in, row := syncRows.Decode(text)
+	if in == nil {
+		return row
 	}
-	in := &SyncCustomerScheduleInput{
-		Fields: customer.Fields{
-			ReferenceID: f.Plain("referenceId"), FirstName: f.Text("firstName"), MiddleName: f.Text("middleName"), LastName: f.Text("lastName"),
-			Email: f.Text("email"), Birthday: f.Text("birthday"), SSNLastFour: f.Text("ssnLastFour"), SSN: f.Text("ssn"), PhoneNumber: f.Text("phoneNumber"),
-			Timezone: f.Text("timezone"), Language: f.Text("language"), StreetAddress1: f.Text("streetAddress1"), StreetAddress2: f.Text("streetAddress2"),
-			City: f.Text("city"), State: f.Text("state"), ZipCode: f.Text("zipCode"),
-			DoNotCall: f.Boolean("doNotCall"), DoNotSMS: f.Boolean("doNotSms"), DoNotEmail: f.Boolean("doNotEmail"), DoNotMail: f.Boolean("doNotMail"),
-			IsTest: f.Boolean("isTest"), Test: f.Boolean("test"),
-		},
-		TaskType: f.Plain("taskType"), Sync: f.Boolean("sync"), LoanIDs: f.Integers("loanIds"), LoanID: f.Text("loanId"),
-	}
-	if f.Has("id") {
-		id := f.Plain("id")
-		if f.Has("referenceId") && input.KeyForm(in.ReferenceID) != input.KeyForm(id) {
-			f.At("id").Add(fault.DuplicateInputItem, "id and referenceId are the same thing; send one of them, or both alike.")
-		}
-		in.ReferenceID = id
-	}
-	if metadata, set := f.JSON("externalMetadata"); set {
-		in.ExternalMetadata = graphql.OmittableOf(db.JSON(metadata))
-	}
-	row := bulk.Row{UserErrors: c.Errors()}
 	// A reference that is wrong may be anything, so it is not repeated in the results.
 	row.Key = input.Reference(fault.NewCheck(), in.ReferenceID)
-	if c.OK() {
+	if len(row.UserErrors) == 0 {
 		row.Locks, row.Value = []string{input.KeyForm(in.ReferenceID)}, in
 		if in.wantsLending() {
 			row.Weight = fetchedBytes

@@ -25,7 +25,7 @@ func keysOf(prefix string, keys []bulk.Key) []string {
 
 func TestEveryKeyOfAFileIsRead(t *testing.T) {
 	t.Parallel()
-	keys := keysOf("", intake.CreateKeys())
+	keys := keysOf("", intake.NewCreateKind(nil).Keys())
 	require.Subset(t, keys, keysOfJSON(t, "", seedCustomer), "the example of the source document is permitted")
 	for _, key := range keys {
 		// A value of the wrong type is refused only where the key is read. Metadata has no wrong type.

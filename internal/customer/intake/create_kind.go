@@ -32,8 +32,18 @@ func (*CreateKind) Noun() string { return "customers" }
 // Scopes are what the creator needs: those of the mutation.
 func (*CreateKind) Scopes() []viewer.Scope { return []viewer.Scope{viewer.CustomersWrite} }
 
-// Keys are those of [CreateKeys].
-func (*CreateKind) Keys() []bulk.Key { return CreateKeys() }
+// createRows reads customers by the keys of the mutation's input. The source document calls sourceOrganizationId
+// organizationId; both are taken.
+var createRows = bulk.Bind[CreateRow](bulk.BindList[AccountInput](), bulk.BindList[CardInput](), bulk.BindAlias("organizationId", "sourceOrganizationId"))
+
+// Keys are those of the mutation's input and of the source document.
+func (*CreateKind) Keys() []bulk.Key { return createRows.Keys() }
+
+// DecodeCreateRow is like [DecodeUpsertRow].
+func DecodeCreateRow(text []byte) (*CreateRow, fault.UserErrors) {
+	in, row := createRows.Decode(text)
+	return in, row.UserErrors
+}
 
 // CreateCustomersOptions are for rows that do not name the organization in the source system.
 type CreateCustomersOptions struct {
@@ -68,18 +78,18 @@ func (*CreateKind) Decoder(o *bulk.Operation) func(text []byte) bulk.Row {
 
 // decodeCreate reads a line; source is for lines that name none.
 func decodeCreate(text []byte, source *string) bulk.Row {
-	in, errs := DecodeCreateRow(text)
+	in, r := createRows.Decode(text)
 	if in == nil {
-		return bulk.Row{UserErrors: errs}
+		return r
 	}
 	if source != nil && !in.SourceOrganizationID.IsSet() {
 		in.SourceOrganizationID = graphql.OmittableOf(source)
 	}
 	row := readCreateRow(0, in, fault.NewCheck())
-	if len(errs) > 0 {
-		return bulk.Row{Key: row.result.Key, UserErrors: errs}
+	if r.Key = row.result.Key; len(r.UserErrors) == 0 {
+		r.Value, r.Locks = in, row.locks()
 	}
-	return bulk.Row{Key: row.result.Key, Value: in, Locks: row.locks()}
+	return r
 }
 
 // locks are the customer, its parent, the accounts and their holders.
