@@ -38,7 +38,7 @@ func TestKeysInCellsAreChecked(t *testing.T) {
 // A program that goes on may permit less than the one that began: its rows say all that they have too much.
 func TestRowsSayAllTheirExtraneousKeys(t *testing.T) {
 	t.Parallel()
-	c := &chunks{rows: jsonLines{newInput(strings.NewReader(`{"name":"a","company":1,"place":{"512738846":1}}`), 0, 4)}, kind: &things{}, keys: testKeys, decoded: decodeThing}
+	c := &chunks{rows: jsonLines{newFileReader(strings.NewReader(`{"name":"a","company":1,"place":{"512738846":1}}`), 0, 4)}, kind: &things{}, keys: testKeys, decoded: decodeThing}
 	got, err := c.next()
 	require.NoError(t, err)
 	require.Nil(t, got.rows[0].Value)
@@ -121,7 +121,7 @@ func TestChunksAreBoundedInWhatTheyTake(t *testing.T) {
 	t.Parallel()
 	line := `{"name":"a","parts":[` + strings.TrimSuffix(strings.Repeat("{},", 100), ",") + `]}` + "\n"
 	for weight, want := range map[int]int{0: 220, 64 << 10: 51} {
-		c := &chunks{rows: jsonLines{newInput(strings.NewReader(strings.Repeat(line, 1000)), 0, 0)}, kind: &things{}, keys: testKeys, decoded: func(text []byte) Row {
+		c := &chunks{rows: jsonLines{newFileReader(strings.NewReader(strings.Repeat(line, 1000)), 0, 0)}, kind: &things{}, keys: testKeys, decoded: func(text []byte) Row {
 			return Row{Key: "a", Value: 1, Weight: weight}
 		}}
 		got, err := c.next()

@@ -22,7 +22,7 @@ const clearCell = "null"
 // csvLines reads comma-separated values (RFC 4180): the first record names the columns. Each record becomes the
 // JSON object that stands for it.
 type csvLines struct {
-	in    *input
+	in    *fileReader
 	cells cellReader
 	root  *column
 	// width is how many columns there are.
@@ -64,7 +64,7 @@ type csvHeader struct {
 
 // readHeader reads the header at the beginning of a file.
 func readHeader(r io.Reader, keys shape) (*csvHeader, error) {
-	in := newInput(r, 0, 0)
+	in := newFileReader(r, 0, 0)
 	h := &csvHeader{root: &column{at: -1}}
 	// Which separator it is can be seen without knowing where the record ends: names hold none.
 	h.comma = separator(in)
@@ -113,7 +113,7 @@ func (h *csvHeader) refuse(what, name string, column int) {
 }
 
 // separator returns the separator of the first line: a comma, or what programs of some countries write instead.
-func separator(in *input) byte {
+func separator(in *fileReader) byte {
 	line, _ := in.Peek(maxLine)
 	if end := bytes.IndexByte(line, '\n'); end >= 0 {
 		line = line[:end]
@@ -127,7 +127,7 @@ func separator(in *input) byte {
 }
 
 // newCSV reads the rows of a file under its header. in stands at a row.
-func newCSV(in *input, h *csvHeader) *csvLines {
+func newCSV(in *fileReader, h *csvHeader) *csvLines {
 	return &csvLines{in: in, cells: newCellReader(h.comma), root: h.root, width: h.width}
 }
 
@@ -216,7 +216,7 @@ func (p place) step(c, comma byte) (next place, ends, wrong bool) {
 // record returns the next record with its end, valid until the next call. Where a quote is in a wrong place, or a quoted
 // cell does not end, only the first line is taken as a broken record: one forgotten quote must not swallow the rest
 // of the file.
-func (in *input) record(comma byte) (text []byte, broken *fault.UserError, err error) {
+func (in *fileReader) record(comma byte) (text []byte, broken *fault.UserError, err error) {
 	n, at := 0, cellBegins
 	for {
 		window, peekErr := in.Peek(min(n+1, maxLine+1))
@@ -253,7 +253,7 @@ func (in *input) record(comma byte) (text []byte, broken *fault.UserError, err e
 }
 
 // dropFirstLine drops the first line of what has been peeked, or the whole line where the end is not among it.
-func (in *input) dropFirstLine(window []byte) error {
+func (in *fileReader) dropFirstLine(window []byte) error {
 	if end := bytes.IndexByte(window, '\n'); end >= 0 {
 		in.drop(end + 1)
 		return nil

@@ -34,16 +34,16 @@ var (
 	errQuote = &fault.UserError{Code: fault.Invalid, Message: "A quoted cell does not end, or is longer than 1 MiB. A quote inside a cell is written twice.", Path: []string{}}
 )
 
-// input is a file from some place on, read through one buffer.
-type input struct {
+// fileReader is a file from some place on, read through one buffer.
+type fileReader struct {
 	*bufio.Reader
 	offset int64
 	line   int32
 }
 
-// newInput reads from a byte of the file, which is the beginning of a row with the given number.
-func newInput(r io.Reader, offset int64, line int32) *input {
-	in := &input{bufio.NewReaderSize(r, maxLine+1), offset, line}
+// newFileReader reads from a byte of the file, which is the beginning of a row with the given number.
+func newFileReader(r io.Reader, offset int64, line int32) *fileReader {
+	in := &fileReader{bufio.NewReaderSize(r, maxLine+1), offset, line}
 	if offset == 0 {
 		in.skipMark()
 	}
@@ -51,20 +51,20 @@ func newInput(r io.Reader, offset int64, line int32) *input {
 }
 
 // skipMark drops the byte order mark, with which some programs begin UTF-8.
-func (in *input) skipMark() {
+func (in *fileReader) skipMark() {
 	if start, _ := in.Peek(3); bytes.Equal(start, []byte("\xef\xbb\xbf")) {
 		in.drop(3)
 	}
 }
 
-func (in *input) drop(n int) {
+func (in *fileReader) drop(n int) {
 	// n has been peeked.
 	_, _ = in.Discard(n)
 	in.offset += int64(n)
 }
 
 // dropLine drops the rest of a line that is longer than the buffer.
-func (in *input) dropLine() error {
+func (in *fileReader) dropLine() error {
 	for {
 		part, err := in.ReadSlice('\n')
 		in.offset += int64(len(part))
@@ -79,7 +79,7 @@ func (in *input) dropLine() error {
 }
 
 // jsonLines reads JSON Lines: a row is what stands between two line feeds, unless it is white space.
-type jsonLines struct{ in *input }
+type jsonLines struct{ in *fileReader }
 
 func (j jsonLines) next() (record, error) {
 	for {

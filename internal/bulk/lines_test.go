@@ -57,10 +57,10 @@ func TestJSONLines(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, test.want, read(t, jsonLines{newInput(strings.NewReader(test.file), 0, 0)}, 0))
+			require.Equal(t, test.want, read(t, jsonLines{newFileReader(strings.NewReader(test.file), 0, 0)}, 0))
 		})
 	}
-	_, err := jsonLines{newInput(io.MultiReader(strings.NewReader("{1"), broken{}), 0, 0)}.next()
+	_, err := jsonLines{newFileReader(io.MultiReader(strings.NewReader("{1"), broken{}), 0, 0)}.next()
 	require.ErrorIs(t, err, errBroken, "a file that cannot be read is not at its end")
 }
 
@@ -78,7 +78,7 @@ func readCSV(t testing.TB, file string) []string {
 	if len(h.refusals) > 0 {
 		return h.refusals
 	}
-	return read(t, newCSV(newInput(strings.NewReader(file[h.end:]), h.end, 0), h), h.end)
+	return read(t, newCSV(newFileReader(strings.NewReader(file[h.end:]), h.end, 0), h), h.end)
 }
 
 func TestCSV(t *testing.T) {
@@ -188,7 +188,7 @@ func TestBrokenLinesAreReadInLinearTime(t *testing.T) {
 		file := "name,note\n" + strings.Repeat(line, n)
 		h, err := readHeader(strings.NewReader(file), testKeys)
 		require.NoError(t, err)
-		rows := newCSV(newInput(strings.NewReader(file[h.end:]), h.end, 0), h)
+		rows := newCSV(newFileReader(strings.NewReader(file[h.end:]), h.end, 0), h)
 		// A MiB for each line would take a minute.
 		begun := time.Now()
 		read(t, rows, h.end)
@@ -248,7 +248,7 @@ func FuzzJSONLines(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, file string) {
 		open := func(offset int64, line int32) records {
-			return jsonLines{newInput(strings.NewReader(file[offset:]), offset, line)}
+			return jsonLines{newFileReader(strings.NewReader(file[offset:]), offset, line)}
 		}
 		resumes(t, open)
 		i := newInspector(func(pointer, key string) { require.NotEmpty(t, refusal("things/0"+pointer, key)) })
@@ -276,7 +276,7 @@ func FuzzCSV(f *testing.F) {
 		}
 		open := func(offset int64, line int32) records {
 			offset = max(offset, h.end)
-			return newCSV(newInput(strings.NewReader(file[offset:]), offset, line), h)
+			return newCSV(newFileReader(strings.NewReader(file[offset:]), offset, line), h)
 		}
 		resumes(t, open)
 		extraneous := ""

@@ -36,7 +36,7 @@ func (s source) open(ctx context.Context, offset int64, line int32) (records, *c
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	in := newInput(file, offset, line)
+	in := newFileReader(file, offset, line)
 	if header != nil {
 		return newCSV(in, header), header, file, nil
 	}
