@@ -154,7 +154,7 @@ func TestNodeScopesAreNotGuessed(t *testing.T) {
 		"Account: Query.account requires": func(s *ast.Schema) {
 			s.Query.Fields.ForName("account").Directives = s.Query.Fields.ForName("auditEntries").Directives
 		},
-		"CallAttempt: Customer.callAttempts requires": func(s *ast.Schema) {
+		"CallAttempt: CallTask.attempts requires": func(s *ast.Schema) {
 			s.Types["CallTask"].Fields = append(slices.Clone(s.Types["CallTask"].Fields), &ast.FieldDefinition{Name: "attempts", Type: ast.NamedType("CallAttempt", nil), Directives: s.Query.Fields.ForName("auditEntries").Directives})
 		},
 	} {
