@@ -63,7 +63,9 @@ var noon = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 func open(t testing.TB) *world {
 	t.Helper()
 	w := dbtest.NewWorld(t, dbtest.WorldOptions{Start: noon})
-	w.Exec(t, createThings)
+	for statement := range strings.SplitSeq(createThings, ";\n") {
+		w.Exec(t, statement)
+	}
 	out := &letters{}
 	v := &viewer.Viewer{Kind: viewer.APIKey, OrganizationID: db.NewID(), ActorID: db.NewID(), ActorName: "desk", RequestID: "r-1"}
 	return &world{entity.Env{Pool: w.Pool, Now: noon, Viewer: v, Outbox: out}, t, out, idempotency.New(w.Pool, w.Sealer, w.Clock.Now)}
