@@ -14,6 +14,7 @@ import (
 	"caseload/internal/civil"
 	"caseload/internal/customer"
 	"caseload/internal/db"
+	"caseload/internal/input"
 	"caseload/internal/pii"
 )
 
@@ -44,14 +45,14 @@ func makePeople(count int, dir string, sealer *pii.Sealer) (*people, error) {
 		w := csv.NewWriter(&table)
 		for n := range count {
 			c := newPerson(n, state)
-			line, ok := customer.LineType(""), false
-			if _, line, ok = customer.ParsePhone(c.phone); !ok {
+			_, line, ok := input.ParsePhone(c.phone)
+			if !ok {
 				return nil, fmt.Errorf("make customers: phone number %s is not valid", c.phone)
 			}
 			p.lines[state] = append(p.lines[state], c.json())
 			s := &sealed[n]
 			if err := w.Write([]string{ids[n].String(), c.sourceID, c.debtorID, c.firstName, c.lastName, c.email, c.birthday.String(), "FEMALE", "en",
-				s[0], s[1], s[2], s[3], c.phone, string(line), c.street, c.city, c.state, c.postalCode}); err != nil {
+				s[0], s[1], s[2], s[3], c.phone, string(customer.LineTypeOf(line)), c.street, c.city, c.state, c.postalCode}); err != nil {
 				return nil, fmt.Errorf("make customers: %w", err)
 			}
 		}

@@ -160,7 +160,7 @@ func (c *chunks) next() (*chunk, error) {
 func (c *chunks) decode(r record) *Row {
 	problem := r.problem
 	if problem == nil && holdsNUL(r.text) {
-		problem = errNUL
+		problem = nulProblem(r.text)
 	}
 	if problem != nil {
 		return &Row{Line: r.line, UserErrors: fault.UserErrors{problem}}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -93,7 +94,7 @@ func (i *inspector) inspect(text []byte, keys shape) *fault.UserError {
 		return problemOf(text, err)
 	}
 	if holdsNUL(text) {
-		return errNUL
+		return nulProblem(text)
 	}
 	return nil
 }
@@ -156,8 +157,29 @@ var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
 
 func escapePointer(key string) string { return pointerEscapes.Replace(key) }
 
-// errNUL is what is wrong with a row that PostgreSQL would fail the whole chunk for: it keeps no such character.
-var errNUL = &fault.UserError{Code: fault.Invalid, Message: "Text must not hold the character U+0000.", Path: []string{}}
+// nulProblem is what is wrong with a row that PostgreSQL would fail the whole chunk for, as it keeps no such character.
+func nulProblem(text []byte) *fault.UserError {
+	return &fault.UserError{Code: fault.Invalid, Message: "Text must not hold the character U+0000.", Path: pathOfNUL(text)}
+}
+
+// pathOfNUL leads to the first text of a JSON object that holds U+0000; it is empty when that is a key.
+func pathOfNUL(text []byte) []string {
+	dec := jsontext.NewDecoder(bytes.NewReader(text))
+	for {
+		t, err := dec.ReadToken()
+		if err != nil {
+			return []string{}
+		}
+		if t.Kind() != '"' || !strings.Contains(t.String(), "\x00") {
+			continue
+		}
+		path := slices.Collect(dec.StackPointer().Tokens())
+		if strings.Contains(strings.Join(path, ""), "\x00") {
+			return []string{}
+		}
+		return path
+	}
+}
 
 // nul is U+0000 as JSON writes it.
 var nul = []byte(`\u0000`)

@@ -301,3 +301,14 @@ func FuzzCSV(f *testing.F) {
 		}
 	})
 }
+
+// U+0000 is told at the field that holds it, as in a mutation; in a key it is told of the line, which repeats no key.
+func TestPathOfNUL(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string][]string{
+		`{"a":"x","name":"a\u0000b"}`: {"name"}, `{"place":{"city":"\u0000"}}`: {"place", "city"}, `{"parts":[{},{"code":"\u0000"}]}`: {"parts", "1", "code"},
+		`{"a\u0000":1}`: {}, `{"a\u0000":{"b":"\u0000"}}`: {},
+	} {
+		require.Equal(t, want, pathOfNUL([]byte(text)), text)
+	}
+}

@@ -8,6 +8,7 @@ import (
 
 	"caseload/internal/customer/check"
 	"caseload/internal/fault"
+	"caseload/internal/input"
 )
 
 // AddressInput is one address of a list.
@@ -35,10 +36,10 @@ var plainNames = AddressNames{"line1", "line2", "city", "county", "state", "post
 // and ZIP codes are judged by the rules of the United States there, by length alone elsewhere. A field with an
 // error keeps its value. It reports whether something was sent without an error. The label is left alone.
 func (in *AddressInput) mergeInto(c *fault.Check, a *Address, names AddressNames) bool {
-	set := check.Text(c, names.Line1, in.Line1, check.MaxText, &a.Line1)
-	set = check.Text(c, names.Line2, in.Line2, check.MaxText, &a.Line2) || set
-	set = check.Text(c, names.City, in.City, check.MaxText, &a.City) || set
-	set = check.Text(c, names.County, in.County, check.MaxText, &a.County) || set
+	set := input.ClearAt(c, names.Line1, in.Line1, check.MaxText, &a.Line1)
+	set = input.ClearAt(c, names.Line2, in.Line2, check.MaxText, &a.Line2) || set
+	set = input.ClearAt(c, names.City, in.City, check.MaxText, &a.City) || set
+	set = input.ClearAt(c, names.County, in.County, check.MaxText, &a.County) || set
 	if a.Country == "" {
 		a.Country = homeCountry
 	}
@@ -46,7 +47,7 @@ func (in *AddressInput) mergeInto(c *fault.Check, a *Address, names AddressNames
 	switch country := (*string)(nil); {
 	case in.Country.IsSet() && in.Country.Value() == nil:
 		c.At(names.Country).Add(fault.Required, "An address has a country; it cannot be cleared.")
-	case check.Text(c, names.Country, in.Country, check.MaxText, &country):
+	case input.ClearAt(c, names.Country, in.Country, check.MaxText, &country):
 		if code := strings.ToUpper(*country); IsCountry(code) {
 			a.Country, set = code, true
 		} else {
@@ -64,7 +65,7 @@ func (in *AddressInput) mergeInto(c *fault.Check, a *Address, names AddressNames
 func (in *AddressInput) mergeRegion(c *fault.Check, a *Address, names AddressNames, moved bool) (set bool) {
 	home := a.Country == homeCountry
 	state := a.State
-	if check.Text(c, names.State, in.State, check.MaxShort, &state) {
+	if input.ClearAt(c, names.State, in.State, check.MaxShort, &state) {
 		if state != nil && home {
 			upper := strings.ToUpper(*state)
 			state = &upper
@@ -78,7 +79,7 @@ func (in *AddressInput) mergeRegion(c *fault.Check, a *Address, names AddressNam
 		c.At(names.State).Add(fault.Required, "Give the state too: the one that is stored is of another country.")
 	}
 	code := a.PostalCode
-	if check.Text(c, names.PostalCode, in.PostalCode, check.MaxPostalCode, &code) {
+	if input.ClearAt(c, names.PostalCode, in.PostalCode, check.MaxPostalCode, &code) {
 		if code != nil && home && !zipForm.MatchString(*code) {
 			c.At(names.PostalCode).Add(fault.Invalid, "Give a ZIP code of 5 or 5+4 digits, such as 94102 or 94102-1234.")
 		} else {

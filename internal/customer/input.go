@@ -2,7 +2,6 @@ package customer
 
 import (
 	"bytes"
-	"net/mail"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"caseload/internal/customer/check"
 	"caseload/internal/db"
 	"caseload/internal/fault"
+	"caseload/internal/input"
 	"caseload/internal/pii"
 )
 
@@ -64,9 +64,9 @@ var addressOfFields = AddressNames{Line1: "streetAddress1", Line2: "streetAddres
 // day at the place of the server's clock, for birthdays.
 func (r *Record) Merge(in *Fields, c *fault.Check, s *pii.Sealer, today civil.Date) error {
 	cu := &r.Customer
-	check.Text(c, "firstName", in.FirstName, check.MaxText, &cu.FirstName)
-	check.Text(c, "middleName", in.MiddleName, check.MaxText, &cu.MiddleName)
-	check.Text(c, "lastName", in.LastName, check.MaxText, &cu.LastName)
+	input.ClearAt(c, "firstName", in.FirstName, check.MaxText, &cu.FirstName)
+	input.ClearAt(c, "middleName", in.MiddleName, check.MaxText, &cu.MiddleName)
+	input.ClearAt(c, "lastName", in.LastName, check.MaxText, &cu.LastName)
 	r.mergeContact(in, c)
 	r.MergePrimaryAddress(c, &AddressInput{Line1: in.StreetAddress1, Line2: in.StreetAddress2, City: in.City, State: in.State,
 		PostalCode: in.ZipCode}, addressOfFields)
@@ -89,7 +89,7 @@ func (r *Record) mergeContact(in *Fields, c *fault.Check) {
 	r.MergeLanguage(c, "language", in.Language)
 	r.MergePhone(c, "phoneNumber", in.PhoneNumber)
 	zone := cu.TimeZone
-	if check.Text(c, "timezone", in.Timezone, check.MaxText, &zone) {
+	if input.ClearAt(c, "timezone", in.Timezone, check.MaxText, &zone) {
 		if zone == nil {
 			cu.TimeZone = nil
 		} else if z, err := civil.ParseZone(*zone); err != nil {
@@ -104,26 +104,21 @@ func (r *Record) mergeContact(in *Fields, c *fault.Check) {
 // MergeEmail applies an e-mail address: absent keeps, null clears. What is wrong is recorded at the field, and the stored
 // value stays.
 func (r *Record) MergeEmail(c *fault.Check, field string, in graphql.Omittable[*string]) {
-	email := r.Customer.Email
-	if check.Text(c, field, in, check.MaxText, &email) {
-		if email != nil && !Same(email, r.Customer.Email) && !isEmail(*email) {
-			c.At(field).Add(fault.Invalid, "Give one e-mail address, such as ann@example.com.")
-		} else {
-			r.Customer.Email = email
+	input.Optional(in, &r.Customer.Email, func(text string) (string, bool) {
+		if stored := r.Customer.Email; stored != nil && *stored == text {
+			return text, true
 		}
-	}
+		email := input.Email(c.At(field), text, check.MaxText)
+		return email, email != ""
+	})
 }
 
 // MergeLanguage applies a BCP 47 tag as [Record.MergeEmail] applies an address.
 func (r *Record) MergeLanguage(c *fault.Check, field string, in graphql.Omittable[*string]) {
-	language := r.Customer.Language
-	if check.Text(c, field, in, check.MaxLanguage, &language) {
-		if language != nil && !check.LanguageForm.MatchString(*language) {
-			c.At(field).Add(fault.Invalid, "Give a BCP 47 language tag, such as en or es-MX.")
-		} else {
-			r.Customer.Language = language
-		}
-	}
+	input.Optional(in, &r.Customer.Language, func(text string) (string, bool) {
+		tag := input.Language(c.At(field), text)
+		return tag, tag != ""
+	})
 }
 
 func (r *Record) mergeFlags(in *Fields, c *fault.Check) {
@@ -152,7 +147,7 @@ func (r *Record) mergePersonal(in *Fields, c *fault.Check, s *pii.Sealer, today 
 		return err
 	}
 	var last *string
-	if agree && check.Text(c, "ssnLastFour", in.SSNLastFour, check.MaxText, &last) {
+	if agree && input.ClearAt(c, "ssnLastFour", in.SSNLastFour, check.MaxText, &last) {
 		if last == nil {
 			if cu.SSNSealed == nil {
 				cu.SSNLastFourSealed = nil
@@ -169,26 +164,21 @@ func (r *Record) mergePersonal(in *Fields, c *fault.Check, s *pii.Sealer, today 
 // MergeBirthday applies a date of birth, which lies between 1900 and today, as [Record.MergeEmail] applies an address. The
 // caller calls [Record.Reindex] afterwards.
 func (r *Record) MergeBirthday(c *fault.Check, field string, in graphql.Omittable[*string], today civil.Date) {
-	var day *string
-	if !check.Text(c, field, in, check.MaxText, &day) {
-		return
-	}
-	if day == nil {
-		r.Customer.Birthday = nil
-	} else if d, err := civil.ParseDate(*day); err != nil {
-		c.At(field).Add(fault.Invalid, "Give a date of the calendar as YYYY-MM-DD, such as 1985-06-15.")
-	} else if d.After(today) || d.Before(earliestBirthday) {
-		c.At(field).Add(fault.OutOfRange, "A birthday lies between %s and today.", earliestBirthday)
-	} else {
-		r.Customer.Birthday = &d
-	}
+	input.Optional(in, &r.Customer.Birthday, func(text string) (civil.Date, bool) {
+		day, ok := input.Date(c.At(field), text)
+		if ok && (day.After(today) || day.Before(earliestBirthday)) {
+			c.At(field).Add(fault.OutOfRange, "A birthday lies between %s and today.", earliestBirthday)
+			ok = false
+		}
+		return day, ok
+	})
 }
 
 // MergeSSN applies a full social security number, sealed: absent keeps, null clears. It returns false when the last four
 // digits that were sent with it are not its end. The caller calls [Record.Reindex] afterwards.
 func (r *Record) MergeSSN(c *fault.Check, field string, in, lastFour graphql.Omittable[*string], s *pii.Sealer) (agree bool, err error) {
 	var full *string
-	if !check.Text(c, field, in, check.MaxText, &full) {
+	if !input.ClearAt(c, field, in, check.MaxText, &full) {
 		return true, nil
 	}
 	if full == nil {
@@ -200,7 +190,7 @@ func (r *Record) MergeSSN(c *fault.Check, field string, in, lastFour graphql.Omi
 		c.At(field).Add(fault.Invalid, "A social security number %v.", err)
 		return true, nil
 	}
-	if l := lastFour.Value(); l != nil && strings.TrimSpace(*l) != ssn.LastFour() {
+	if l := lastFour.Value(); l != nil && input.Form(*l) != ssn.LastFour() {
 		// Which of the two is wrong cannot be known, so neither is taken.
 		c.At("ssnLastFour").Add(fault.DuplicateInputItem, "ssnLastFour must be the end of ssn.")
 		return false, nil
@@ -274,15 +264,6 @@ func (r *Record) required() []requiredField {
 		{"birthday", cu.Birthday != nil}, {"ssnLastFour", cu.SSNLastFourSealed != nil},
 		{"streetAddress1", a.Line1 != nil}, {"city", a.City != nil}, {"state", a.State != nil}, {"zipCode", a.PostalCode != nil},
 	}
-}
-
-func isEmail(s string) bool {
-	a, err := mail.ParseAddress(s)
-	if err != nil || a.Address != s {
-		return false
-	}
-	_, domain, _ := strings.Cut(s, "@")
-	return strings.Contains(domain, ".") && !strings.HasSuffix(domain, ".") && !strings.Contains(domain, "[")
 }
 
 // ConfigureLendingSystemInput is what configureLendingSystem needs.

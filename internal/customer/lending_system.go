@@ -11,6 +11,7 @@ import (
 	"caseload/internal/audit"
 	"caseload/internal/db"
 	"caseload/internal/fault"
+	"caseload/internal/input"
 	"caseload/internal/lending"
 	"caseload/internal/pii"
 	"caseload/internal/relay"
@@ -41,6 +42,9 @@ func (l *LendingSystem) ID() relay.ID {
 // IsNode marks the GraphQL interface.
 func (*LendingSystem) IsNode() {}
 
+// The bounds of the address and the key of a lending system, in code points.
+const maxBaseURL, maxLendingKey = 2048, 512
+
 // lendingKeyAt is where the key of a lending system is sealed.
 func lendingKeyAt(l *LendingSystem) pii.Location {
 	return pii.Location{OrganizationID: l.OrganizationID, Table: "lending_systems", Column: "key_sealed", Row: l.UUID}
@@ -64,14 +68,17 @@ func lockLendingSystem(ctx context.Context, tx *db.Tx, sc db.Scope) (*LendingSys
 // Safe to repeat; wrong input comes back as fault.UserErrors.
 func (s *Service) ConfigureLendingSystem(ctx context.Context, v *viewer.Viewer, in ConfigureLendingSystemInput) (*LendingSystem, error) {
 	c := fault.NewCheck("input")
-	if err := lending.ValidateBaseURL(in.BaseURL, s.allowPrivate); err != nil {
+	baseURL := input.Text(c.At("baseUrl"), in.BaseURL, maxBaseURL)
+	if err := lending.ValidateBaseURL(baseURL, s.allowPrivate); baseURL != "" && err != nil {
 		c.At("baseUrl").Add(fault.Invalid, "%v", err)
 	}
 	key := in.Key.Value()
 	if key != nil {
-		if err := lending.ValidateKey(*key); err != nil {
+		secret := input.Text(c.At("key"), *key, maxLendingKey)
+		if err := lending.ValidateKey(secret); secret != "" && err != nil {
 			c.At("key").Add(fault.Invalid, "%v", err)
 		}
+		key = &secret
 	}
 	var row *LendingSystem
 	err := s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
@@ -84,7 +91,7 @@ func (s *Service) ConfigureLendingSystem(ctx context.Context, v *viewer.Viewer, 
 		if isNew && key == nil && !c.Has("key") {
 			c.At("key").Add(fault.Required, "Give the key: none is stored yet.")
 		}
-		if !isNew && key == nil && !sameOrigin(got.BaseURL, in.BaseURL) {
+		if !isNew && key == nil && !sameOrigin(got.BaseURL, baseURL) {
 			// Otherwise whoever may configure could have the stored key sent to a host of their own.
 			c.At("key").Add(fault.Required, "Give the key again: the lending system is at another host now.")
 		}
@@ -94,7 +101,7 @@ func (s *Service) ConfigureLendingSystem(ctx context.Context, v *viewer.Viewer, 
 		if isNew {
 			got = &LendingSystem{Row: db.Row{OrganizationID: v.OrganizationID, UUID: db.NewID()}, IsEnabled: true, Version: 1, CreatedAt: tx.Now, CreatedBy: v.ActorText()}
 		}
-		got.BaseURL, got.UpdatedAt, got.UpdatedBy = in.BaseURL, tx.Now, v.ActorText()
+		got.BaseURL, got.UpdatedAt, got.UpdatedBy = baseURL, tx.Now, v.ActorText()
 		if on := in.IsEnabled.Value(); on != nil {
 			got.IsEnabled = *on
 		}

@@ -8,6 +8,7 @@ import (
 	"caseload/internal/civil"
 	"caseload/internal/db"
 	"caseload/internal/fault"
+	"caseload/internal/input"
 	"caseload/internal/pii"
 	"caseload/internal/relay"
 	"caseload/internal/viewer"
@@ -15,7 +16,7 @@ import (
 
 // Filter narrows a list of customers. Its JSON form is what a bulk operation keeps of an export's filter.
 type Filter struct {
-	ReferenceID *relay.StringFilter        `filter:"reference_id" json:"referenceId,omitempty"`
+	ReferenceID *relay.StringFilter        `filter:"reference_id,key" json:"referenceId,omitempty"`
 	FirstName   *relay.StringFilter        `filter:"first_name" json:"firstName,omitempty"`
 	LastName    *relay.StringFilter        `filter:"last_name" json:"lastName,omitempty"`
 	TimeZone    *relay.StringFilter        `filter:"time_zone" json:"timeZone,omitempty"`
@@ -23,7 +24,7 @@ type Filter struct {
 	IsTest      *relay.BooleanFilter       `filter:"is_test" json:"isTest,omitempty"`
 	CreatedAt   *relay.DateTimeFilter      `filter:"created_at" json:"createdAt,omitempty"`
 	UpdatedAt   *relay.DateTimeFilter      `filter:"updated_at" json:"updatedAt,omitempty"`
-	DebtorID    *relay.StringFilter        `filter:"debtor_id" json:"debtorId,omitempty"`
+	DebtorID    *relay.StringFilter        `filter:"debtor_id,key" json:"debtorId,omitempty"`
 	IsDeleted   graphql.Omittable[*bool]   `json:"isDeleted,omitzero"`
 	MBI         graphql.Omittable[*string] `json:"mbi,omitzero"`
 	Email       graphql.Omittable[*string] `json:"email,omitzero"`
@@ -90,10 +91,14 @@ func liveUnlessAsked(raw map[string]any) db.Where {
 func (f *Filter) special(v *viewer.Viewer, sealer *pii.Sealer) (db.Where, error) {
 	var w db.Where
 	if email := f.Email.Value(); email != nil {
-		w = w.And("lower(c.email) = lower(?)", *email)
+		w = w.And("lower(c.email) = lower(?)", input.Form(*email))
 	}
-	if number := f.PhoneNumber.Value(); number != nil {
-		w = w.And("EXISTS (SELECT 1 FROM customer_phones p WHERE p.organization_id = c.organization_id AND p.customer_id = c.id AND p.number = ?)", *number)
+	if text := f.PhoneNumber.Value(); text != nil {
+		number, _, ok := input.ParsePhone(*text)
+		if !ok {
+			number = *text // no number is stored so, and it finds nobody
+		}
+		w = w.And("EXISTS (SELECT 1 FROM customer_phones p WHERE p.organization_id = c.organization_id AND p.customer_id = c.id AND p.number = ?)", number)
 	}
 	if deleted := f.IsDeleted.Value(); deleted != nil {
 		if *deleted {
@@ -109,14 +114,14 @@ func (f *Filter) special(v *viewer.Viewer, sealer *pii.Sealer) (db.Where, error)
 		}
 	}
 	if text := f.SSN.Value(); text != nil {
-		ssn, err := pii.ParseSSN(*text)
+		ssn, err := pii.ParseSSN(input.Form(*text))
 		if err != nil {
 			return w, fault.New(fault.BadUserInput, "The ssn of a filter %v.", err)
 		}
 		w = w.And("c.ssn_index = ?", sealer.Index(v.OrganizationID, indexSSN, ssn.Reveal()))
 	}
 	if text := f.MBI.Value(); text != nil {
-		mbi, err := pii.ParseMBI(*text)
+		mbi, err := pii.ParseMBI(input.Form(*text))
 		if err != nil {
 			return w, fault.New(fault.BadUserInput, "The mbi of a filter %v.", err)
 		}
@@ -124,7 +129,7 @@ func (f *Filter) special(v *viewer.Viewer, sealer *pii.Sealer) (db.Where, error)
 			sealer.Index(v.OrganizationID, indexMBI, mbi.Reveal()))
 	}
 	if l := f.SSNLastFour; l != nil {
-		digits, err := pii.ParseLastFour(l.LastFour)
+		digits, err := pii.ParseLastFour(input.Form(l.LastFour))
 		if err != nil {
 			return w, fault.New(fault.BadUserInput, "The lastFour of a filter %v.", err)
 		}

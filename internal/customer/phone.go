@@ -9,50 +9,16 @@ import (
 	"github.com/lib/pq"
 	"github.com/nyaruka/phonenumbers"
 
-	"caseload/internal/customer/check"
 	"caseload/internal/db"
 	"caseload/internal/fault"
+	"caseload/internal/input"
 	"caseload/internal/viewer"
 )
 
-// ParsePhone reads a number in E.164 form, or as dialed in the United States, and returns its E.164 form
-// and the kind of line as far as the numbering plan tells it.
-func ParsePhone(s string) (number string, line LineType, ok bool) {
-	n, ok := northAmerican(s)
-	if !ok {
-		var err error
-		if n, err = phonenumbers.Parse(s, "US"); err != nil {
-			return "", "", false
-		}
-	}
-	// A number is valid when it is of a known type; asking for both would search the numbering plan twice.
-	kind := phonenumbers.GetNumberType(n)
-	if kind == phonenumbers.UNKNOWN {
-		return "", "", false
-	}
-	return phonenumbers.Format(n, phonenumbers.E164), lineTypes[kind], true
-}
+// LineTypeOf returns the kind of line of a number.
+func LineTypeOf(line input.Line) LineType { return lineTypes[line] }
 
-// northAmerican reads a number that is in the E.164 form of the North American plan already, as nearly all of a source
-// system's are: reading what people type takes longer than all else that is done with a row of a bulk upsert. Whether
-// there is such a number remains to be looked up.
-func northAmerican(s string) (*phonenumbers.PhoneNumber, bool) {
-	// No area begins with 0 or 1: behind +1 they are the long way to dial another number.
-	if len(s) != len("+14155550123") || s[:2] != "+1" || s[2] < '2' {
-		return nil, false
-	}
-	var national uint64
-	for _, digit := range []byte(s[2:]) {
-		if digit < '0' || digit > '9' {
-			return nil, false
-		}
-		national = national*10 + uint64(digit-'0')
-	}
-	country := int32(1)
-	return &phonenumbers.PhoneNumber{CountryCode: &country, NationalNumber: &national}, true
-}
-
-var lineTypes = map[phonenumbers.PhoneNumberType]LineType{
+var lineTypes = map[input.Line]LineType{
 	phonenumbers.FIXED_LINE: "LANDLINE", phonenumbers.MOBILE: "MOBILE", phonenumbers.FIXED_LINE_OR_MOBILE: "UNKNOWN",
 	phonenumbers.TOLL_FREE: "TOLL_FREE", phonenumbers.PREMIUM_RATE: "PREMIUM", phonenumbers.SHARED_COST: "SHARED_COST",
 	phonenumbers.VOIP: "NON_FIXED_VOIP", phonenumbers.PERSONAL_NUMBER: "PERSONAL", phonenumbers.PAGER: "PAGER",
@@ -62,17 +28,15 @@ var lineTypes = map[phonenumbers.PhoneNumberType]LineType{
 // MergePhone applies the number of the primary phone: absent keeps, null removes the phone. A number that was blocked under
 // another label is blocked as the primary one too.
 func (r *Record) MergePhone(c *fault.Check, field string, in graphql.Omittable[*string]) {
-	var number *string
-	if !check.Text(c, field, in, check.MaxText, &number) || r.Phone != nil && Same(number, &r.Phone.Number) {
-		return
-	}
-	if number == nil {
+	switch number := in.Value(); {
+	case !in.IsSet() || number != nil && r.Phone != nil && *number == r.Phone.Number:
+	case number == nil:
 		r.phoneRemoved = r.phoneRemoved || r.Phone != nil
 		r.Phone = nil
-	} else if e164, line, ok := ParsePhone(*number); !ok {
-		c.At(field).Add(fault.Invalid, "Give a valid phone number in E.164 form, such as +14155550123, or as dialed in the United States.")
-	} else if r.Phone == nil || r.Phone.Number != e164 {
-		r.Phone = r.primaryPhone(e164, line)
+	default:
+		if e164, line := input.Phone(c.At(field), *number); e164 != "" && (r.Phone == nil || r.Phone.Number != e164) {
+			r.Phone = r.primaryPhone(e164, LineTypeOf(line))
+		}
 	}
 }
 

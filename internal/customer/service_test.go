@@ -145,7 +145,7 @@ func TestSealedNumbersBelongToTheirRow(t *testing.T) {
 	require.NoError(t, w.pool.Get(t.Context(), &audited, "SELECT count(*) FROM audit_entries WHERE action = 'customer.pii_revealed' AND reason = 'the customer asked for it'"))
 	require.Equal(t, 2, audited, "also when there was nothing to reveal; not when it failed")
 
-	for reason, code := range map[string]fault.UserCode{"short": fault.TooShort, strings.Repeat(" ", 20): fault.Blank, strings.Repeat("x", 501): fault.TooLong} {
+	for reason, code := range map[string]fault.UserCode{"short": fault.TooShort, strings.Repeat(" ", 20): fault.Blank, strings.Repeat("\u200b", 20): fault.Blank, "the customer\x00 asked": fault.Invalid, strings.Repeat("x", 501): fault.TooLong} {
 		_, err := customertest.Revealer(w.pool, w.sealer).Reveal(t.Context(), w.v, reveal.Input{Field: customer.FieldSSN, ID: a.Customer.ID(), Reason: reason})
 		errs, ok := fault.AsUserErrors(err)
 		require.True(t, ok)

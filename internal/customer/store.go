@@ -11,9 +11,9 @@ import (
 	"github.com/lib/pq"
 
 	"caseload/internal/customer/account"
-	"caseload/internal/customer/check"
 	"caseload/internal/db"
 	"caseload/internal/fault"
+	"caseload/internal/input"
 	"caseload/internal/viewer"
 )
 
@@ -309,16 +309,19 @@ func (w *writes) identify(ctx context.Context, tx *db.Tx, v *viewer.Viewer) erro
 }
 
 // ByReference is the condition of the customer with an organization's own reference.
-func ByReference(id string) (db.Where, error) { return db.Where{}.And("c.reference_id = ?", id), nil }
+func ByReference(id string) (db.Where, error) {
+	return db.Where{}.And("c.reference_id = ?", input.KeyForm(id)), nil
+}
 
 // ByIdentifier is the condition of the customer with an id in a source system.
 func ByIdentifier(in IdentifierInput) (db.Where, error) {
 	language := ""
 	if l := in.Language.Value(); l != nil {
-		language = check.LanguageKey(*l)
+		language = input.LanguageForm(*l)
 	}
 	return db.Where{}.And(`c.id = (SELECT i.customer_id FROM customer_identifiers i
-		WHERE i.organization_id = c.organization_id AND i.source = ? AND i.source_id = ? AND i.language = ?)`, in.Source, in.SourceID, language), nil
+		WHERE i.organization_id = c.organization_id AND i.source = ? AND i.source_id = ? AND i.language = ?)`,
+		input.KeyForm(in.Source), input.KeyForm(in.SourceID), language), nil
 }
 
 // missing turns NOT_FOUND into a user error at path.

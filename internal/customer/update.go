@@ -13,6 +13,7 @@ import (
 	"caseload/internal/customer/check"
 	"caseload/internal/db"
 	"caseload/internal/fault"
+	"caseload/internal/input"
 	"caseload/internal/pii"
 	"caseload/internal/viewer"
 )
@@ -98,16 +99,13 @@ func (s *Service) writeUpdate(ctx context.Context, u *update) error {
 // merge applies the whole input to the record and collects what is wrong with it.
 func (u *update) merge(ctx context.Context, in *UpdateInput) error {
 	cu, c := &u.r.Customer, u.c
-	if in.ReferenceID.IsSet() {
-		reference := in.ReferenceID.Value()
-		if reference != nil {
-			check.Reference(c.At("referenceId"), *reference)
-		}
-		cu.ReferenceID = reference
-	}
-	check.ID(c, "debtorId", in.DebtorID, check.MaxText, &cu.DebtorID)
-	check.Text(c, "abbreviation", in.Abbreviation, check.MaxShort, &cu.Abbreviation)
-	check.Text(c, "title", in.Title, check.MaxShort, &cu.Title)
+	input.Optional(in.ReferenceID, &cu.ReferenceID, func(text string) (string, bool) {
+		reference := input.Reference(c.At("referenceId"), text)
+		return reference, reference != ""
+	})
+	input.ClearKeyAt(c, "debtorId", in.DebtorID, check.MaxText, &cu.DebtorID)
+	input.ClearAt(c, "abbreviation", in.Abbreviation, check.MaxShort, &cu.Abbreviation)
+	input.ClearAt(c, "title", in.Title, check.MaxShort, &cu.Title)
 	optional(in.Gender, &cu.Gender)
 	u.mergeMetadata(in.ExternalMetadata)
 	u.mergePhone(in.Phone)
@@ -183,17 +181,12 @@ func (u *update) mergePhone(in graphql.Omittable[*UpdatePhoneInput]) {
 		next = *u.r.Phone
 	}
 	if number.IsSet() {
-		var digits *string
-		if !check.Text(c, "number", number, check.MaxText, &digits) {
-			return
-		}
-		e164, line, ok := ParsePhone(*digits)
-		if !ok {
-			c.At("number").Add(fault.Invalid, "Give a valid phone number in E.164 form, such as +14155550123, or as dialed in the United States.")
+		e164, line := input.Phone(c.At("number"), *number.Value())
+		if e164 == "" {
 			return
 		}
 		if next.Number != e164 {
-			next = *u.r.primaryPhone(e164, line)
+			next = *u.r.primaryPhone(e164, LineTypeOf(line))
 		}
 	}
 	if next.Number == "" {
@@ -203,8 +196,8 @@ func (u *update) mergePhone(in graphql.Omittable[*UpdatePhoneInput]) {
 	if kind.IsSet() {
 		if kind.Value() != nil {
 			next.LineType = *kind.Value()
-		} else if _, line, ok := ParsePhone(next.Number); ok {
-			next.LineType = line
+		} else if _, line, ok := input.ParsePhone(next.Number); ok {
+			next.LineType = LineTypeOf(line)
 		}
 	}
 	u.r.Phone = &next

@@ -174,9 +174,6 @@ func updateFields() []field {
 			f.wrong = append(f.wrong, "4111111111111111", "card 4111-1111-1111-1111")
 		}
 		switch f.in {
-		case "referenceId":
-			// A reference is taken as it is, white space included: it is another system's.
-			f.want = []any{"Some text", " an other "}
 		case "ssn":
 			f.wrong = append(f.wrong, "12345678", "000-12-3456", long)
 		case "medicare.mbi":

@@ -12,6 +12,7 @@ import (
 	"caseload/internal/customer/check"
 	"caseload/internal/db"
 	"caseload/internal/fault"
+	"caseload/internal/input"
 	"caseload/internal/pii"
 )
 
@@ -81,15 +82,15 @@ func (u *update) mergeProfile(p *Profile, in *UpdateProfileInput, c *fault.Check
 	optional(in.QualificationStatus, &p.QualificationStatus)
 	optional(in.Intent, &p.Intent)
 	optional(in.IsDecisionMaker, &p.IsDecisionMaker)
-	check.Text(c, "disqualificationReason", in.DisqualificationReason, check.MaxText, &p.DisqualificationReason)
-	check.Text(c, "productInterest", in.ProductInterest, check.MaxText, &p.ProductInterest)
-	check.Text(c, "productFamily", in.ProductFamily, check.MaxText, &p.ProductFamily)
-	check.Text(c, "salutation", in.Salutation, check.MaxShort, &p.Salutation)
-	check.Text(c, "suffix", in.Suffix, check.MaxShort, &p.Suffix)
-	check.Text(c, "preferredName", in.PreferredName, check.MaxText, &p.PreferredName)
-	check.Text(c, "ethnicity", in.Ethnicity, check.MaxShort, &p.Ethnicity)
+	input.ClearAt(c, "disqualificationReason", in.DisqualificationReason, check.MaxText, &p.DisqualificationReason)
+	input.ClearAt(c, "productInterest", in.ProductInterest, check.MaxText, &p.ProductInterest)
+	input.ClearAt(c, "productFamily", in.ProductFamily, check.MaxText, &p.ProductFamily)
+	input.ClearAt(c, "salutation", in.Salutation, check.MaxShort, &p.Salutation)
+	input.ClearAt(c, "suffix", in.Suffix, check.MaxShort, &p.Suffix)
+	input.ClearAt(c, "preferredName", in.PreferredName, check.MaxText, &p.PreferredName)
+	input.ClearAt(c, "ethnicity", in.Ethnicity, check.MaxShort, &p.Ethnicity)
 	optional(in.MaritalStatus, &p.MaritalStatus)
-	check.ID(c, "clientCustomerId", in.ClientCustomerID, check.MaxText, &p.ClientCustomerID)
+	input.ClearKeyAt(c, "clientCustomerId", in.ClientCustomerID, check.MaxText, &p.ClientCustomerID)
 	uuidText(c, "currentSourceId", in.CurrentSourceID, &p.CurrentSourceID)
 	uuidText(c, "originalSourceId", in.OriginalSourceID, &p.OriginalSourceID)
 	past(c, "lastContactedAt", in.LastContactedAt, u.tx.Now, &p.LastContactedAt)
@@ -99,8 +100,8 @@ func (u *update) mergeProfile(p *Profile, in *UpdateProfileInput, c *fault.Check
 
 func mergeCoverage(r *Coverage, in *UpdateCoverageInput, c *fault.Check) error {
 	optional(in.ExistingCoverage, &r.ExistingCoverage)
-	check.Text(c, "planName", in.PlanName, check.MaxText, &r.PlanName)
-	check.Text(c, "carrier", in.Carrier, check.MaxText, &r.Carrier)
+	input.ClearAt(c, "planName", in.PlanName, check.MaxText, &r.PlanName)
+	input.ClearAt(c, "carrier", in.Carrier, check.MaxText, &r.Carrier)
 	optional(in.DesiredStartOn, &r.DesiredStartOn)
 	return nil
 }
@@ -112,9 +113,9 @@ func (u *update) mergeMedicare(m *Medicare, in *UpdateMedicareInput, c *fault.Ch
 	optional(in.HasMedicaid, &m.HasMedicaid)
 	optional(in.HasDisabilityBenefits, &m.HasDisabilityBenefits)
 	optional(in.IsVeteran, &m.IsVeteran)
-	check.ID(c, "healthSherpaCustomerId", in.HealthSherpaCustomerID, check.MaxText, &m.HealthSherpaCustomerID)
+	input.ClearKeyAt(c, "healthSherpaCustomerId", in.HealthSherpaCustomerID, check.MaxText, &m.HealthSherpaCustomerID)
 	var number *string
-	if check.Text(c, "mbi", in.MBI, check.MaxText, &number) {
+	if input.ClearAt(c, "mbi", in.MBI, check.MaxText, &number) {
 		wrong := false
 		if number != nil {
 			mbi, err := pii.ParseMBI(*number)
@@ -130,12 +131,12 @@ func (u *update) mergeMedicare(m *Medicare, in *UpdateMedicareInput, c *fault.Ch
 			}
 		}
 	}
-	if check.Text(c, "medicaidNumber", in.MedicaidNumber, check.MaxText, &number) {
+	if input.ClearAt(c, "medicaidNumber", in.MedicaidNumber, check.MaxText, &number) {
 		if err := m.put(u.sealer, columnMedicaid, number); err != nil {
 			return err
 		}
 	}
-	if check.Text(c, "vaNumber", in.VANumber, check.MaxText, &number) {
+	if input.ClearAt(c, "vaNumber", in.VANumber, check.MaxText, &number) {
 		return m.put(u.sealer, columnVA, number)
 	}
 	return nil
@@ -144,7 +145,7 @@ func (u *update) mergeMedicare(m *Medicare, in *UpdateMedicareInput, c *fault.Ch
 func mergeHousehold(h *Household, in *UpdateHouseholdInput, c *fault.Check) error {
 	optional(in.HouseholdIncome, &h.HouseholdIncome)
 	optional(in.AnnualIncome, &h.AnnualIncome)
-	check.Text(c, "filingStatus", in.FilingStatus, check.MaxShort, &h.FilingStatus)
+	input.ClearAt(c, "filingStatus", in.FilingStatus, check.MaxShort, &h.FilingStatus)
 	if n := in.DependentCount.Value(); n != nil && *n < 0 {
 		c.At("dependentCount").Add(fault.OutOfRange, "Give 0 or more.")
 	} else {
@@ -157,17 +158,17 @@ func mergeHousehold(h *Household, in *UpdateHouseholdInput, c *fault.Check) erro
 
 func mergeEnrollment(e *Enrollment, in *UpdateEnrollmentInput, c *fault.Check) error {
 	uuidText(c, "memberId", in.MemberID, &e.MemberID)
-	check.Text(c, "carrierName", in.CarrierName, check.MaxText, &e.CarrierName)
-	check.Text(c, "planName", in.PlanName, check.MaxText, &e.PlanName)
-	check.Text(c, "planCode", in.PlanCode, check.MaxText, &e.PlanCode)
+	input.ClearAt(c, "carrierName", in.CarrierName, check.MaxText, &e.CarrierName)
+	input.ClearAt(c, "planName", in.PlanName, check.MaxText, &e.PlanName)
+	input.ClearAt(c, "planCode", in.PlanCode, check.MaxText, &e.PlanCode)
 	optional(in.EnrolledOn, &e.EnrolledOn)
 	optional(in.EffectiveOn, &e.EffectiveOn)
-	check.ID(c, "carrierAssignedCustomerId", in.CarrierAssignedCustomerID, check.MaxText, &e.CarrierAssignedCustomerID)
+	input.ClearKeyAt(c, "carrierAssignedCustomerId", in.CarrierAssignedCustomerID, check.MaxText, &e.CarrierAssignedCustomerID)
 	return nil
 }
 
 func mergeAgent(a *Agent, in *UpdateAgentInput, c *fault.Check) error {
-	check.Text(c, "name", in.Name, check.MaxText, &a.Name)
+	input.ClearAt(c, "name", in.Name, check.MaxText, &a.Name)
 	if n := in.NPN.Value(); n != nil && *n < 1 {
 		c.At("npn").Add(fault.OutOfRange, "Give 1 or more.")
 	} else {
@@ -179,7 +180,7 @@ func mergeAgent(a *Agent, in *UpdateAgentInput, c *fault.Check) error {
 // uuidText reads a UUID of another system, which is kept in small letters.
 func uuidText(c *fault.Check, field string, in graphql.Omittable[*string], to **string) {
 	id := *to
-	if !check.Text(c, field, in, check.MaxText, &id) {
+	if !input.ClearAt(c, field, in, check.MaxText, &id) {
 		return
 	}
 	if id != nil {
@@ -204,7 +205,7 @@ func past(c *fault.Check, field string, in graphql.Omittable[*time.Time], now ti
 			return
 		}
 		// As it will be read again.
-		stored := at.UTC().Truncate(time.Millisecond)
+		stored := input.Milliseconds(*at)
 		at = &stored
 	}
 	*to = at

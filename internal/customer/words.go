@@ -2,6 +2,8 @@ package customer
 
 import (
 	"strings"
+
+	"caseload/internal/input"
 )
 
 // Word is one value of a GraphQL enum with the word that the source systems use for it.
@@ -16,7 +18,7 @@ type Words[T ~string] []Word[T]
 // Parse reads a value by its name in the schema, or by the source's word for it; letters' case and white space
 // around it do not count.
 func (w Words[T]) Parse(text string) (T, bool) {
-	text = strings.TrimSpace(text)
+	text = input.Form(text)
 	for _, word := range w {
 		if strings.EqualFold(text, string(word.Value)) || strings.EqualFold(text, word.Source) {
 			return word.Value, true

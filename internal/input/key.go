@@ -86,7 +86,7 @@ func keyForm(text string) (string, rune) {
 }
 
 var (
-	// formulas and errors are what spreadsheets write in the place of a key.
+	// formulaForm and errorForm are what spreadsheets write in the place of a key.
 	formulaForm = regexp.MustCompile(`^=\s*["'(A-Za-z]`)
 	errorForm   = regexp.MustCompile(`(?i)^#(N/A|REF!|VALUE!|NAME\?|DIV/0!|NULL!|NUM!|SPILL!|CALC!|FIELD!|BLOCKED!|CONNECT!|BUSY!|UNKNOWN!|GETTING_DATA|ERROR!|#+)$`)
 	// decimalForm is a whole number that went through a floating-point column, shortForm one whose end a spreadsheet rounded away.

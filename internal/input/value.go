@@ -21,11 +21,16 @@ func Milliseconds(t time.Time) time.Time { return t.UTC().Truncate(time.Millisec
 
 // ParseMoment reads RFC 3339 with a zone; ok reports whether the text is such a moment.
 func ParseMoment(text string) (t time.Time, ok bool) {
-	t, err := time.Parse(time.RFC3339Nano, Form(text))
-	if t = Milliseconds(t); err != nil || t.Year() < 1 || t.Year() > 9999 {
+	t, err := parseMoment(Form(text))
+	if err != nil || t.Year() < 1 || t.Year() > 9999 {
 		return time.Time{}, false
 	}
 	return t, true
+}
+
+func parseMoment(text string) (time.Time, error) {
+	t, err := time.Parse(time.RFC3339Nano, text)
+	return Milliseconds(t), err
 }
 
 // maxValue bounds the text of a value that has a form of its own, in code points.
@@ -37,7 +42,8 @@ func Moment(c *fault.Check, text string) (t time.Time, ok bool) {
 	if text = value(c, text, hint); text == "" {
 		return time.Time{}, false
 	}
-	if t, ok = ParseMoment(text); !ok {
+	t, err := parseMoment(text)
+	if err != nil {
 		c.Add(fault.Invalid, hint)
 		return time.Time{}, false
 	}

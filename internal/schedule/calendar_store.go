@@ -179,18 +179,21 @@ func (s *Service) CallingHolidays(ctx context.Context, v *viewer.Viewer, state *
 	}), nil
 }
 
-func checkState(c *fault.Check, state string) {
-	if state != everywhere && !customer.IsState(state) {
+// readState returns the code of a state, or of all of them; what is wrong is recorded at state.
+func readState(c *fault.Check, text string) string {
+	const maxState = 50
+	state := input.Text(c.At("state"), text, maxState)
+	if state != "" && state != everywhere && !customer.IsState(state) {
 		c.At("state").Add(fault.Invalid, "Give the two-letter code of a state or territory, such as CA, or US for all.")
 	}
+	return state
 }
 
 // TightenCallingWindow sets the organization's own hours for a state and days. Hours that would loosen
 // the law are refused, although the law would hold all the same. Safe to repeat.
 func (s *Service) TightenCallingWindow(ctx context.Context, v *viewer.Viewer, in TightenCallingWindowInput) (*CallingWindow, error) {
 	c := fault.NewCheck("input")
-	checkState(c, in.State)
-	row := &windowRow{State: in.State, OpensAt: in.OpensAt.Value(), ClosesAt: in.ClosesAt.Value(), IsOwn: true, Source: "the organization's own rule", AsOf: civil.DateIn(s.now(), time.UTC)}
+	row := &windowRow{State: readState(c, in.State), OpensAt: in.OpensAt.Value(), ClosesAt: in.ClosesAt.Value(), IsOwn: true, Source: "the organization's own rule", AsOf: civil.DateIn(s.now(), time.UTC)}
 	if p := in.OnHolidays.Value(); p != nil {
 		row.OnHolidays = *p
 	}
@@ -264,12 +267,12 @@ func (s *Service) TightenCallingWindow(ctx context.Context, v *viewer.Viewer, in
 // AddCallingHoliday adds a day off for the organization. Safe to repeat.
 func (s *Service) AddCallingHoliday(ctx context.Context, v *viewer.Viewer, in AddCallingHolidayInput) (*CallingHoliday, error) {
 	c := fault.NewCheck("input")
-	checkState(c, in.State)
+	state := readState(c, in.State)
 	name := input.Text(c.At("name"), in.Name, 255)
 	if err := c.Err(); err != nil {
 		return nil, err
 	}
-	h := &CallingHoliday{State: in.State, Date: in.Date, Name: name, ClosesCalls: true, IsOwn: true, Source: "the organization's own rule", AsOf: civil.DateIn(s.now(), time.UTC)}
+	h := &CallingHoliday{State: state, Date: in.Date, Name: name, ClosesCalls: true, IsOwn: true, Source: "the organization's own rule", AsOf: civil.DateIn(s.now(), time.UTC)}
 	if p := in.ClosesCalls.Value(); p != nil {
 		h.ClosesCalls = *p
 	}

@@ -67,6 +67,7 @@ func (s *Service) BulkSync(ctx context.Context, v *viewer.Viewer, in BulkSyncCus
 		return nil, fault.UserErrors{{Code: fault.LimitExceeded, Message: "Give at most 1000 customers in one call.", Path: []string{"input", "customers"}}}
 	}
 	b := s.newBatch(v, in.Customers, in.ErrorPolicy, func(i int) *fault.Check { return fault.NewCheck("input", "customers").Index(i) })
+	b.together = true
 	return b.run(ctx, func(tx *db.Tx, results []*SyncResult) { tx.Keep(results) })
 }
 
@@ -75,9 +76,11 @@ type syncBatch struct {
 	s      *Service
 	v      *viewer.Viewer
 	policy batch.ErrorPolicy
-	rows   []*syncRow
-	types  map[string]*TaskType
-	cal    *calling.Calendar
+	// together tells that the rows are one call: of one customer they say one birthday.
+	together bool
+	rows     []*syncRow
+	types    map[string]*TaskType
+	cal      *calling.Calendar
 }
 
 // syncRow is one row of a batch. What is set before the transaction is kept over its retries; result is
@@ -137,9 +140,14 @@ func (b *syncBatch) prepare(ctx context.Context) (err error) {
 	if b.cal, err = b.s.calendar(ctx, b.v.OrganizationID); err != nil {
 		return err
 	}
+	said := customer.Said[string]{}
 	for _, row := range b.rows {
+		own := *row.in
+		row.in = &own
 		row.in.ReferenceID = input.Reference(row.early.At("referenceId"), row.in.ReferenceID)
-		row.unknown = row.in.ReferenceID == ""
+		if row.unknown = row.in.ReferenceID == ""; !row.unknown && b.together {
+			said.Check(row.early, row.in.ReferenceID, &own.Birthday, &own.SSN)
+		}
 		if name := input.Text(row.early.At("taskType"), row.in.TaskType, maxTaskTypeName); name != "" {
 			if row.taskType = b.types[name]; row.taskType == nil {
 				names := slices.Sorted(maps.Keys(b.types))

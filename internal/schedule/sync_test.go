@@ -97,7 +97,7 @@ func fields(t *testing.T) []field {
 		{"lastName", func(in *schedule.SyncCustomerScheduleInput) *graphql.Omittable[*string] { return &in.LastName },
 			func(_ *world, r *customer.Record) *string { return r.Customer.LastName }, "O'Neil", "O'Neil", nil, true},
 		{"email", func(in *schedule.SyncCustomerScheduleInput) *graphql.Omittable[*string] { return &in.Email },
-			func(_ *world, r *customer.Record) *string { return r.Customer.Email }, "B.C+d@Example.org", "B.C+d@Example.org",
+			func(_ *world, r *customer.Record) *string { return r.Customer.Email }, "B.C+d@Example.org", "B.C+d@example.org",
 			map[string]string{"nobody": "INVALID", "a@b": "INVALID", "Ann <a@example.com>": "INVALID", "a@example.com, b@example.com": "INVALID", "a b@example.com": "INVALID", "a@[127.0.0.1]": "INVALID", "a@example.com.": "INVALID"}, true},
 		{"birthday", func(in *schedule.SyncCustomerScheduleInput) *graphql.Omittable[*string] { return &in.Birthday },
 			func(_ *world, r *customer.Record) *string {

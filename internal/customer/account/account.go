@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"caseload/internal/db"
+	"caseload/internal/input"
 	"caseload/internal/pii"
 	"caseload/internal/relay"
 )
@@ -99,7 +100,7 @@ func (a *Account) SetNumber(s *pii.Sealer, number *pii.AccountNumber) (err error
 
 // ByKey is the condition of the account with an id in a source system.
 func ByKey(key Key) (db.Where, error) {
-	return db.Where{}.And("c.source = ?", key.Source).And("c.source_account_id = ?", key.SourceAccountID), nil
+	return db.Where{}.And("c.source = ?", input.KeyForm(key.Source)).And("c.source_account_id = ?", input.KeyForm(key.SourceAccountID)), nil
 }
 
 // Holder is a customer in the role of an account's holder.

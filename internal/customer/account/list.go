@@ -6,6 +6,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	"caseload/internal/db"
+	"caseload/internal/input"
 	"caseload/internal/pii"
 	"caseload/internal/relay"
 	"caseload/internal/viewer"
@@ -44,10 +45,10 @@ type Key struct {
 
 // Filter narrows a list of accounts.
 type Filter struct {
-	Source            *relay.StringFilter   `filter:"source"`
-	SourceAccountID   *relay.StringFilter   `filter:"source_account_id"`
+	Source            *relay.StringFilter   `filter:"source,key"`
+	SourceAccountID   *relay.StringFilter   `filter:"source_account_id,key"`
 	Type              *relay.StringFilter   `filter:"type"`
-	SourcePortfolioID *relay.StringFilter   `filter:"source_portfolio_id"`
+	SourcePortfolioID *relay.StringFilter   `filter:"source_portfolio_id,key"`
 	PrimaryCustomer   *relay.IDFilter       `filter:"primary_customer_id,cust"`
 	CreatedAt         *relay.DateTimeFilter `filter:"created_at"`
 	UpdatedAt         *relay.DateTimeFilter `filter:"updated_at"`
@@ -69,7 +70,7 @@ func (f *Filter) special(v *viewer.Viewer, sealer *pii.Sealer) (db.Where, error)
 		if err := v.Require(viewer.PIIRead); err != nil {
 			return w, err
 		}
-		w = w.And("c.number_index = ?", accountNumberIndex(sealer, v.OrganizationID, *number))
+		w = w.And("c.number_index = ?", accountNumberIndex(sealer, v.OrganizationID, input.Form(*number)))
 	}
 	return w, nil
 }

@@ -11,6 +11,7 @@ import (
 	"caseload/internal/customer/account"
 	"caseload/internal/customer/check"
 	"caseload/internal/fault"
+	"caseload/internal/input"
 	"caseload/internal/pii"
 )
 
@@ -63,19 +64,17 @@ type cardRow struct {
 func readAccount(c *fault.Check, in *AccountInput, owner customer.SourceKey) *accountRow {
 	m := &accountRow{at: c, key: account.Key{Source: owner.Source}}
 	before := len(c.Errors())
-	if id := c.At("sourceAccountId"); check.SourceID(id, in.SourceAccountID) {
-		m.key.SourceAccountID = in.SourceAccountID
-	}
+	m.key.SourceAccountID = check.SourceID(c.At("sourceAccountId"), in.SourceAccountID)
 	m.readHolders(in, owner)
 	m.status, _ = checkStatus(c.At("status"), in.Status)
-	if check.Word(c.At("type"), in.Type, "DDA") {
-		m.kind = in.Type
-	}
+	m.kind = check.Word(c.At("type"), in.Type, "DDA")
 	m.portfolio = m.readPortfolio(in.SourcePortfolioID)
 	if in.AccountNumber.IsSet() {
 		m.number = graphql.OmittableOf[*pii.AccountNumber](nil)
 		if text := in.AccountNumber.Value(); text != nil {
-			if number, err := pii.ParseAccountNumber(*text); err != nil {
+			if known := input.Text(c.At("accountNumber"), *text, check.MaxText); known == "" {
+				m.number = graphql.Omittable[*pii.AccountNumber]{}
+			} else if number, err := pii.ParseAccountNumber(known); err != nil {
 				c.At("accountNumber").Add(fault.Invalid, "An account number %v.", err)
 			} else {
 				m.number = graphql.OmittableOf(&number)
@@ -107,50 +106,49 @@ func (m *accountRow) readHolders(in *AccountInput, owner customer.SourceKey) {
 	default:
 		before := len(c.Errors())
 		for i, id := range in.SourceCustomerIDs {
-			check.SourceID(c.Index(i), id)
+			m.holders = append(m.holders, check.SourceID(c.Index(i), id))
 		}
-		if len(c.Errors()) == before && owner.SourceID != "" && !slices.Contains(in.SourceCustomerIDs, owner.SourceID) {
+		if len(c.Errors()) == before && owner.SourceID != "" && !slices.Contains(m.holders, owner.SourceID) {
 			c.Add(fault.Invalid, "The customer in which the account stands must be one of its holders.")
 		}
-		m.holders = slices.Compact(slices.Sorted(slices.Values(in.SourceCustomerIDs)))
+		slices.Sort(m.holders)
+		m.holders = slices.Compact(m.holders)
 	}
 	at := m.at.At("primarySourceCustomerId")
-	if check.SourceID(at, in.PrimarySourceCustomerID) {
-		m.primary = in.PrimarySourceCustomerID
-		if len(m.holders) > 0 && !slices.Contains(m.holders, m.primary) {
-			at.Add(fault.Invalid, "The primary holder must be one of sourceCustomerIds.")
-		}
+	m.primary = check.SourceID(at, in.PrimarySourceCustomerID)
+	if m.primary != "" && len(m.holders) > 0 && !slices.Contains(m.holders, m.primary) {
+		at.Add(fault.Invalid, "The primary holder must be one of sourceCustomerIds.")
 	}
 }
 
 func (m *accountRow) readPortfolio(in graphql.Omittable[*string]) graphql.Omittable[*string] {
-	if at := m.at.At("sourcePortfolioId"); in.Value() != nil && !check.SourceID(at, *in.Value()) {
+	var portfolio *string
+	if !input.ClearKeyAt(m.at, "sourcePortfolioId", in, check.MaxText, &portfolio) {
 		return graphql.Omittable[*string]{}
 	}
-	return in
+	return graphql.OmittableOf(portfolio)
 }
 
 // readCard reads a card of the account.
 func (m *accountRow) readCard(c *fault.Check, in *CardInput) *cardRow {
 	k := &cardRow{at: c}
 	before := len(c.Errors())
-	if id := in.SourceAccountID.Value(); id != nil && check.NoCard(c.At("sourceAccountId"), *id) && m.key.SourceAccountID != "" && *id != m.key.SourceAccountID {
-		c.At("sourceAccountId").Add(fault.Invalid, "The id must be that of the account in which the card stands, or be left out.")
-	}
-	if at := c.At("sourceCustomerId"); check.SourceID(at, in.SourceCustomerID) {
-		k.key.sourceCustomerID = in.SourceCustomerID
-		if len(m.holders) > 0 && !slices.Contains(m.holders, in.SourceCustomerID) {
-			at.Add(fault.Invalid, "The owner of a card must be one of the account's sourceCustomerIds.")
+	if id := in.SourceAccountID.Value(); id != nil {
+		if id := check.SourceID(c.At("sourceAccountId"), *id); id != "" && m.key.SourceAccountID != "" && id != m.key.SourceAccountID {
+			c.At("sourceAccountId").Add(fault.Invalid, "The id must be that of the account in which the card stands, or be left out.")
 		}
+	}
+	at := c.At("sourceCustomerId")
+	k.key.sourceCustomerID = check.SourceID(at, in.SourceCustomerID)
+	if k.key.sourceCustomerID != "" && len(m.holders) > 0 && !slices.Contains(m.holders, k.key.sourceCustomerID) {
+		at.Add(fault.Invalid, "The owner of a card must be one of the account's sourceCustomerIds.")
 	}
 	k.key.lastFour = readDigits(c.At("last4"), in.Last4, lastFourForm.MatchString, "Give the last four digits of the number.")
 	k.key.iin = readDigits(c.At("iin"), in.IIN, iinForm.MatchString, "Give the issuer identification number: the first six or eight digits.")
-	if check.Word(c.At("cardType"), in.CardType, "CREDIT") {
-		k.kind = in.CardType
-	}
+	k.kind = check.Word(c.At("cardType"), in.CardType, "CREDIT")
 	k.status, _ = checkStatus(c.At("status"), in.Status)
 	k.readNetwork(in.NetworkIdentifier)
-	if opened, ok := check.ParseInstant(c.At("openDate"), in.OpenDate); ok {
+	if opened, ok := input.Moment(c.At("openDate"), in.OpenDate); ok {
 		k.openedAt, k.key.opened = opened, opened.UnixMilli()
 	}
 	k.closed = check.Instant(c, "closeDate", in.CloseDate)
@@ -161,17 +159,18 @@ func (m *accountRow) readCard(c *fault.Check, in *CardInput) *cardRow {
 // readNetwork reads the code of the card network, which is opaque.
 func (k *cardRow) readNetwork(in graphql.Omittable[*string]) {
 	var network *string
-	if check.ID(k.at, "networkIdentifier", in, check.MaxShort, &network) {
+	if input.ClearKeyAt(k.at, "networkIdentifier", in, check.MaxShort, &network) {
 		k.network = graphql.OmittableOf(network)
 	}
 }
 
 // readDigits reads a part of a card's number; "" is wrong. Too many digits are never repeated.
 func readDigits(c *fault.Check, text string, fits func(string) bool, hint string) string {
+	text = input.Text(c, text, check.MaxText)
 	switch {
 	case text == "":
-		c.Add(fault.Blank, "%s", hint)
-	case !check.NoCard(c, text):
+	case pii.HoldsCardNumber(text):
+		c.Add(fault.Invalid, "The value %v.", pii.ErrCardNumber)
 	case !fits(text):
 		c.Add(fault.Invalid, "%s", hint)
 	default:
@@ -188,11 +187,10 @@ var (
 
 // checkStatus reads whether an account or a card is open.
 func checkStatus(c *fault.Check, text string) (account.Status, bool) {
-	switch status := account.Status(text); status {
+	switch status := account.Status(input.Text(c, text, check.MaxShort)); status {
 	case account.Open, account.Closed:
 		return status, true
 	case "":
-		c.Add(fault.Blank, "Give OPEN or CLOSED.")
 	default:
 		c.Add(fault.Invalid, "Use OPEN or CLOSED.")
 	}

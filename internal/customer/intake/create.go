@@ -71,6 +71,18 @@ func (s *Service) createIn(ctx context.Context, tx *db.Tx, v *viewer.Viewer, in 
 	for i, row := range in.Customers {
 		b.rows = append(b.rows, readCreateRow(i, row, at(i).Copy()))
 	}
+	if !inSequence {
+		byKey, byReference := customer.Said[customer.SourceKey]{}, customer.Said[string]{}
+		for _, row := range b.rows {
+			own := *row.in
+			if row.key.SourceID != "" {
+				byKey.Check(row.check, row.key, &own.Birthday, &own.SSN)
+			} else if row.reference != "" {
+				byReference.Check(row.check, row.reference, &own.Birthday, &own.SSN)
+			}
+			row.in = &own
+		}
+	}
 	if err := b.read(ctx); err != nil {
 		return nil, err
 	}

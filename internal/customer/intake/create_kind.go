@@ -2,8 +2,6 @@ package intake
 
 import (
 	"context"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -60,11 +58,12 @@ func (k *CreateKind) Check(format bulk.Format, options any, c *fault.Check) any 
 		return nil
 	}
 	if id := own.SourceOrganizationID.Value(); id != nil {
-		trimmed := strings.TrimSpace(*id)
-		if utf8.RuneCountInString(trimmed) > check.MaxSource || !organizationForm.MatchString(trimmed) {
-			c.At(bulk.OptionsName(k.Name()), "sourceOrganizationId").Add(fault.Invalid, "Give the organization in the source system, digits only, such as 50004.")
+		at := c.At(bulk.OptionsName(k.Name()), "sourceOrganizationId")
+		source := check.Source(at, *id)
+		if source != "" && !organizationForm.MatchString(source) {
+			at.Add(fault.Invalid, "Give the organization in the source system, digits only, such as 50004.")
 		}
-		own.SourceOrganizationID = graphql.OmittableOf(&trimmed)
+		own.SourceOrganizationID = graphql.OmittableOf(&source)
 	}
 	return own
 }

@@ -2,7 +2,6 @@ package intake
 
 import (
 	"time"
-	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -11,6 +10,7 @@ import (
 	"caseload/internal/customer"
 	"caseload/internal/customer/check"
 	"caseload/internal/fault"
+	"caseload/internal/input"
 )
 
 // createRow is one customer of a call, with what can be read of it without the database.
@@ -61,24 +61,18 @@ func (r *createRow) readKeys() {
 	c, in := r.check, r.in
 	organization, id, reference := in.SourceOrganizationID.Value(), in.SourceCustomerID.Value(), in.ReferenceID.Value()
 	if organization != nil {
-		switch at := c.At("sourceOrganizationId"); {
-		case *organization == "":
-			at.Add(fault.Blank, "Give the digits of the organization, such as 50004.")
-		case utf8.RuneCountInString(*organization) > check.MaxSource:
-			at.Add(fault.TooLong, "At most %d digits.", check.MaxSource)
-		case !organizationForm.MatchString(*organization):
+		at := c.At("sourceOrganizationId")
+		if source := check.Source(at, *organization); source != "" && !organizationForm.MatchString(source) {
 			at.Add(fault.Invalid, "An organization is digits only, such as 50004.")
-		case check.NoCard(at, *organization):
-			r.key.Source = *organization
+		} else {
+			r.key.Source = source
 		}
 	}
-	if at := c.At(lookupSourceCustomerID); id != nil && check.SourceID(at, *id) {
-		r.key.SourceID = *id
+	if id != nil {
+		r.key.SourceID = check.SourceID(c.At(lookupSourceCustomerID), *id)
 	}
 	if reference != nil {
-		if check.Reference(c.At(lookupReferenceID), *reference); !c.Has(lookupReferenceID) {
-			r.reference = *reference
-		}
+		r.reference = input.Reference(c.At(lookupReferenceID), *reference)
 	}
 	switch {
 	case id != nil && organization == nil:
@@ -90,12 +84,13 @@ func (r *createRow) readKeys() {
 	}
 	r.usable = c.OK()
 	if parent := in.SourceParentCustomerID.Value(); parent != nil {
-		if at := c.At("sourceParentCustomerId"); check.SourceID(at, *parent) {
-			if *parent == r.key.SourceID {
-				at.Add(fault.Invalid, "A customer is not its own parent.")
-			} else if r.usable {
-				r.parent = &customer.SourceKey{Source: r.key.Source, SourceID: *parent}
-			}
+		at := c.At("sourceParentCustomerId")
+		switch parentID := check.SourceID(at, *parent); {
+		case parentID == "":
+		case parentID == r.key.SourceID:
+			at.Add(fault.Invalid, "A customer is not its own parent.")
+		case r.usable:
+			r.parent = &customer.SourceKey{Source: r.key.Source, SourceID: parentID}
 		}
 	}
 	// A key that is wrong may be anything, so it is not repeated.
@@ -233,7 +228,7 @@ func (p *program) mergeOptIns(c *fault.Check, in graphql.Omittable[[]string]) {
 	}
 	seen := map[string]bool{}
 	for i, w := range in.Value() {
-		if check.Word(c.Index(i), w, "ALL") && !seen[w] {
+		if w = check.Word(c.Index(i), w, "ALL"); w != "" && !seen[w] {
 			seen[w], words = true, append(words, w)
 		}
 	}

@@ -242,6 +242,20 @@ func (b *upsertBatch) apply(row *upsertRow) error {
 	return nil
 }
 
+// contradictions counts the rows that say of their customer what an earlier row of the call says otherwise: the later one counts,
+// but one key for two persons is how the data of one comes into the place of the other's.
+func (b *upsertBatch) contradictions() (n int) {
+	said := customer.Said[customer.SourceKey]{}
+	for i := range b.rows {
+		if row := &b.rows[i]; row.known {
+			if birthday, ssn := said.Differ(row.key, row.in.DateOfBirth, row.in.SSN); birthday || ssn {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // sum gathers the results and says what happened.
 func (b *upsertBatch) sum() *BulkUpsertResult {
 	result := &BulkUpsertResult{Results: make([]*UpsertResult, len(b.rows))}
@@ -272,6 +286,9 @@ func (b *upsertBatch) sum() *BulkUpsertResult {
 	}
 	if n := result.Counts.Skipped; n > 0 {
 		result.Messages = append(result.Messages, rowsThat(n, "came too late and had no effect"))
+	}
+	if n := b.contradictions(); n > 0 {
+		result.Messages = append(result.Messages, rowsThat(n, "had another birthday or social security number than an earlier row of the same customer"))
 	}
 	return result
 }

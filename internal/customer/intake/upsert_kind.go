@@ -59,9 +59,8 @@ func (k *UpsertKind) Check(_ bulk.Format, options any, c *fault.Check) any {
 	}
 	c = c.At(bulk.OptionsName(k.Name()))
 	if source := own.Source.Value(); source != nil {
-		trimmed := strings.TrimSpace(*source)
-		check.Source(c.At("source"), trimmed)
-		own.Source = graphql.OmittableOf(&trimmed)
+		right := check.Source(c.At("source"), *source)
+		own.Source = graphql.OmittableOf(&right)
 	}
 	check.Language(c.At("language"), own.Language.Value())
 	return own

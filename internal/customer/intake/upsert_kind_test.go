@@ -195,7 +195,7 @@ func TestWhoMayUpsertByFile(t *testing.T) {
 		{intake.UpsertCustomersOptions{Language: val("English!")}, []string{"INVALID input.upsertCustomers.language"}},
 		{intake.UpsertCustomersOptions{Source: val(" ")}, []string{"BLANK input.upsertCustomers.source"}},
 		{intake.UpsertCustomersOptions{Source: val(strings.Repeat("é", 65)), Language: val(strings.Repeat("e", 36))},
-			[]string{"TOO_LONG input.upsertCustomers.source", "INVALID input.upsertCustomers.language"}},
+			[]string{"TOO_LONG input.upsertCustomers.source", "TOO_LONG input.upsertCustomers.language"}},
 	} {
 		_, err := b.Create(t.Context(), w.v, upsertOptions(bulk.JSONL, test.own), bulk.File{})
 		errs, _ := fault.AsUserErrors(err)

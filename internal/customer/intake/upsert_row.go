@@ -2,7 +2,6 @@ package intake
 
 import (
 	"time"
-	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -10,6 +9,7 @@ import (
 	"caseload/internal/customer"
 	"caseload/internal/customer/check"
 	"caseload/internal/fault"
+	"caseload/internal/input"
 )
 
 // upsertRow is one row of a batch.
@@ -38,39 +38,26 @@ func (row *upsertRow) read(in *UpsertRow, batchIn *BulkUpsertInput, c *fault.Che
 		c.Add(fault.Required, "Give a customer.")
 		return
 	}
-	row.key = customer.SourceKey{Source: batchIn.Source, SourceID: in.SourceID}
+	source := batchIn.Source
 	if own := in.Source.Value(); own != nil {
-		row.key.Source = *own
+		source = *own
 	}
+	row.key = customer.SourceKey{Source: check.Source(c.At("source"), source), SourceID: check.SourceID(c.At(lookupKey), in.SourceID)}
 	language := batchIn.Language.Value()
 	if language == nil {
 		language = in.PrimaryLanguage.Value()
 		// What is wrong with it is told when it is merged; which record is meant cannot be known.
-		row.known = check.IsLanguage(language)
+		row.key.Language, row.known = check.Language(fault.NewCheck(), language)
 	} else {
-		row.known = check.Language(c.At("language"), language)
+		row.key.Language, row.known = check.Language(c.At("language"), language)
 	}
-	if language != nil {
-		row.key.Language = check.LanguageKey(*language)
-	}
-	if check.SourceID(c.At(lookupKey), in.SourceID) {
-		row.result.Key = in.SourceID
-	} else {
-		// A key that is wrong may be anything, so it is not repeated.
-		row.known = false
-	}
-	row.known = check.Source(c.At("source"), row.key.Source) && row.known
-	if ref := in.ClientRef.Value(); ref != nil {
-		switch at := c.At("clientRef"); {
-		case utf8.RuneCountInString(*ref) > check.MaxText:
-			at.Add(fault.TooLong, "At most %d characters.", check.MaxText)
-		case check.NoCard(at, *ref):
-			row.result.ClientRef = ref
-		}
-	}
+	// A key that is wrong may be anything, so it is not repeated.
+	row.result.Key = row.key.SourceID
+	row.known = row.known && row.key.Source != "" && row.key.SourceID != ""
+	input.ClearKeyAt(c, "clientRef", in.ClientRef, check.MaxText, &row.result.ClientRef)
 	if text := in.SourceUpdatedAt.Value(); text != nil {
 		// Without the time it cannot be known whether the row is late, so it is not written, not even in part.
-		t, ok := check.ParseInstant(c.At("sourceUpdatedAt"), *text)
+		t, ok := input.Moment(c.At("sourceUpdatedAt"), *text)
 		if ok && t.After(now.Add(maxAhead)) {
 			c.At("sourceUpdatedAt").Add(fault.OutOfRange, "A record was not changed in the future: everything that comes until then would be taken for late.")
 			ok = false
@@ -87,20 +74,18 @@ func (row *upsertRow) readParent() {
 		return
 	}
 	c := row.check.At("parent")
-	key := customer.SourceKey{Source: row.key.Source, SourceID: in.SourceID, Language: row.key.Language}
-	ok := check.SourceID(c.At("sourceId"), in.SourceID)
+	key := customer.SourceKey{Source: row.key.Source, SourceID: check.SourceID(c.At("sourceId"), in.SourceID), Language: row.key.Language}
+	ok := true
 	if source := in.Source.Value(); source != nil {
-		key.Source = *source
-		ok = check.Source(c.At("source"), *source) && ok
+		key.Source = check.Source(c.At("source"), *source)
+		ok = key.Source != ""
 	}
 	if in.Language.IsSet() {
-		key.Language = ""
-		if language := in.Language.Value(); language != nil {
-			key.Language = check.LanguageKey(*language)
-			ok = check.Language(c.At("language"), language) && ok
-		}
+		var right bool
+		key.Language, right = check.Language(c.At("language"), in.Language.Value())
+		ok = ok && right
 	}
-	if ok {
+	if ok && key.SourceID != "" {
 		row.parent = key
 	}
 }
@@ -128,14 +113,14 @@ func (row *upsertRow) date(i *customer.Identifier) {
 // merge applies the fields of the row to a record: stored ⊕ sent. A field with an error keeps its value.
 func (row *upsertRow) merge(b *upsertBatch, r *customer.Record) error {
 	in, c, cu := row.in, row.check, &r.Customer
-	check.ID(c, "debtorId", in.DebtorID, check.MaxText, &cu.DebtorID)
-	check.Text(c, "firstName", in.FirstName, check.MaxText, &cu.FirstName)
-	check.Text(c, "middleName", in.MiddleName, check.MaxText, &cu.MiddleName)
-	check.Text(c, "lastName", in.LastName, check.MaxText, &cu.LastName)
-	check.Text(c, "abbreviation", in.Abbreviation, check.MaxShort, &cu.Abbreviation)
-	check.Text(c, "title", in.Title, check.MaxShort, &cu.Title)
+	input.ClearKeyAt(c, "debtorId", in.DebtorID, check.MaxText, &cu.DebtorID)
+	input.ClearAt(c, "firstName", in.FirstName, check.MaxText, &cu.FirstName)
+	input.ClearAt(c, "middleName", in.MiddleName, check.MaxText, &cu.MiddleName)
+	input.ClearAt(c, "lastName", in.LastName, check.MaxText, &cu.LastName)
+	input.ClearAt(c, "abbreviation", in.Abbreviation, check.MaxShort, &cu.Abbreviation)
+	input.ClearAt(c, "title", in.Title, check.MaxShort, &cu.Title)
 	var gender *string
-	if check.Text(c, "gender", in.Gender, check.MaxText, &gender) {
+	if input.ClearAt(c, "gender", in.Gender, check.MaxText, &gender) {
 		if gender == nil {
 			cu.Gender = nil
 		} else if value, ok := customer.Genders.Parse(*gender); ok {

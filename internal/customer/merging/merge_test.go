@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -151,7 +152,7 @@ func TestMergeRefusals(t *testing.T) {
 		"to others": {merging.Input{SurvivorID: foreign.Customer.ID(), DuplicateIDs: ids(p[2])}, []string{"NOT_FOUND [input survivorId]"}},
 		"deleted":   {merging.Input{SurvivorID: p[0].Customer.ID(), DuplicateIDs: ids(p[3], p[4])}, []string{"INVALID_STATE [input duplicateIds 0]", "INVALID_STATE [input duplicateIds 1]"}},
 		"into dead": {merging.Input{SurvivorID: p[4].Customer.ID(), DuplicateIDs: ids(p[2])}, []string{"INVALID_STATE [input survivorId]"}},
-		"reason": {merging.Input{SurvivorID: p[0].Customer.ID(), DuplicateIDs: ids(p[2]), Reason: val(string(make([]byte, 501)))},
+		"reason": {merging.Input{SurvivorID: p[0].Customer.ID(), DuplicateIDs: ids(p[2]), Reason: val(strings.Repeat("x", 501))},
 			[]string{"TOO_LONG [input reason]"}},
 	} {
 		_, err := w.Merging.Merge(t.Context(), w.Harbor.System, step.in)
