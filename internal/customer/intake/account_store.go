@@ -63,7 +63,7 @@ func lockAccounts(ctx context.Context, tx *db.Tx, s db.Scope, sealer *pii.Sealer
 		if a.number, err = row.Number(sealer); err != nil {
 			return nil, err
 		}
-		accounts[account.Key{row.Source, row.SourceAccountID}], byID[row.UUID], uuids[i] = a, a, row.UUID
+		accounts[account.Key{Source: row.Source, SourceAccountID: row.SourceAccountID}], byID[row.UUID], uuids[i] = a, a, row.UUID
 	}
 	if len(rows) == 0 {
 		return accounts, nil

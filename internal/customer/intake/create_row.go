@@ -113,7 +113,9 @@ func (r *createRow) changesAccounts() bool {
 }
 
 // addressOfRow are the names of an address in a row.
-var addressOfRow = customer.AddressNames{"streetAddress1", "streetAddress2", "city", "county", "state", "postalCode", "country"}
+var addressOfRow = customer.AddressNames{
+	Line1: "streetAddress1", Line2: "streetAddress2", City: "city", County: "county", State: "state", PostalCode: "postalCode", Country: "country",
+}
 
 // examine applies the fields of a row to its customer and collects all that is wrong with them.
 func (b *createBatch) examine(row *createRow, c *created) error {
