@@ -161,8 +161,8 @@ func CreateRows(t testing.TB, rows ...string) []*intake.CreateRow {
 	t.Helper()
 	var out []*intake.CreateRow
 	for _, text := range rows {
-		row, errs := intake.DecodeCreateRow([]byte(text))
-		require.Empty(t, errs, "%v", errs)
+		row, read := intake.CreateRows.Decode([]byte(text))
+		require.Empty(t, read.UserErrors, "%v", read.UserErrors)
 		out = append(out, row)
 	}
 	return out
@@ -173,8 +173,8 @@ func UpsertRows(t testing.TB, rows ...string) []*intake.UpsertRow {
 	t.Helper()
 	var out []*intake.UpsertRow
 	for _, text := range rows {
-		row, errs := intake.DecodeUpsertRow([]byte(text))
-		require.Empty(t, errs, "%s: %v", text, errs)
+		row, read := intake.UpsertRows.Decode([]byte(text))
+		require.Empty(t, read.UserErrors, "%s: %v", text, read.UserErrors)
 		out = append(out, row)
 	}
 	return out

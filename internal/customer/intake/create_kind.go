@@ -30,18 +30,12 @@ func (*CreateKind) Noun() string { return "customers" }
 // Scopes are what the creator needs: those of the mutation.
 func (*CreateKind) Scopes() []viewer.Scope { return []viewer.Scope{viewer.CustomersWrite} }
 
-// createRows reads customers by the keys of the mutation's input. The source document calls sourceOrganizationId
+// CreateRows reads customers by the keys of the mutation's input. The source document calls sourceOrganizationId
 // organizationId; both are taken.
-var createRows = bulk.Bind[CreateRow](bulk.BindList[AccountInput](), bulk.BindList[CardInput](), bulk.BindAlias("organizationId", "sourceOrganizationId"))
+var CreateRows = bulk.Bind[CreateRow](bulk.BindList[AccountInput](), bulk.BindList[CardInput](), bulk.BindAlias("organizationId", "sourceOrganizationId"))
 
 // Keys are those of the mutation's input and of the source document.
-func (*CreateKind) Keys() []bulk.Key { return createRows.Keys() }
-
-// DecodeCreateRow is like [DecodeUpsertRow].
-func DecodeCreateRow(text []byte) (*CreateRow, fault.UserErrors) {
-	in, row := createRows.Decode(text)
-	return in, row.UserErrors
-}
+func (*CreateKind) Keys() []bulk.Key { return CreateRows.Keys() }
 
 // CreateCustomersOptions are for rows that do not name the organization in the source system.
 type CreateCustomersOptions struct {
@@ -77,7 +71,7 @@ func (*CreateKind) Decoder(o *bulk.Operation) func(text []byte) bulk.Row {
 
 // decodeCreate reads a line; source is for lines that name none.
 func decodeCreate(text []byte, source *string) bulk.Row {
-	in, r := createRows.Decode(text)
+	in, r := CreateRows.Decode(text)
 	if in == nil {
 		return r
 	}

@@ -1,5 +1,7 @@
 package intake
 
+import "caseload/internal/fault"
+
 // The statements whose plans are tested.
 var (
 	LookUpSQL       = lookUpSQL
@@ -8,3 +10,15 @@ var (
 	KnownSQL        = knownSQL
 	AboveSQL        = aboveSQL
 )
+
+// DecodeCreateRow reads a line as the binding of the kind does.
+func DecodeCreateRow(text []byte) (*CreateRow, fault.UserErrors) {
+	in, row := CreateRows.Decode(text)
+	return in, row.UserErrors
+}
+
+// DecodeUpsertRow reads a line as the binding of the kind does.
+func DecodeUpsertRow(text []byte) (*UpsertRow, fault.UserErrors) {
+	in, row := UpsertRows.Decode(text)
+	return in, row.UserErrors
+}

@@ -30,20 +30,13 @@ func (*UpsertKind) Noun() string { return "customers" }
 // Scopes are what the creator needs: those of the mutation.
 func (*UpsertKind) Scopes() []viewer.Scope { return []viewer.Scope{viewer.CustomersWrite} }
 
-// upsertRows reads customers by the keys of the mutation's input, which are those of the source document. address is for
+// UpsertRows reads customers by the keys of the mutation's input, which are those of the source document. address is for
 // one address alone.
-var upsertRows = bulk.Bind[UpsertRow](bulk.BindObject[ParentInput](), bulk.BindList[customer.AddressInput](), bulk.BindText[customer.AddressLabel](),
+var UpsertRows = bulk.Bind[UpsertRow](bulk.BindObject[ParentInput](), bulk.BindList[customer.AddressInput](), bulk.BindText[customer.AddressLabel](),
 	bulk.BindOnly[customer.AddressInput]("address", "addresses"))
 
 // Keys are those of the mutation's input.
-func (*UpsertKind) Keys() []bulk.Key { return upsertRows.Keys() }
-
-// DecodeUpsertRow reads a customer from a line. What has the wrong type comes back as user errors beside a row that must
-// not be applied; there is none where there is no object.
-func DecodeUpsertRow(text []byte) (*UpsertRow, fault.UserErrors) {
-	in, row := upsertRows.Decode(text)
-	return in, row.UserErrors
-}
+func (*UpsertKind) Keys() []bulk.Key { return UpsertRows.Keys() }
 
 // UpsertCustomersOptions are for rows without a source or language of their own. Without a source each row names one.
 type UpsertCustomersOptions struct {
@@ -74,7 +67,7 @@ func (*UpsertKind) Decoder(o *bulk.Operation) func(text []byte) bulk.Row {
 
 // decodeUpsert reads a line of an operation that was created at the time.
 func decodeUpsert(text []byte, batchIn *BulkUpsertInput, created time.Time) bulk.Row {
-	in, r := upsertRows.Decode(text)
+	in, r := UpsertRows.Decode(text)
 	if in == nil {
 		return r
 	}
