@@ -128,7 +128,7 @@ func TestIdsOfOthers(t *testing.T) {
 	before := w.reread(t, e)
 	stranger := dbtest.NewViewer(uuid.New())
 	verbs := map[string]func(hook, delivery relay.ID) error{
-		"id": func(h, _ relay.ID) error {
+		"input.id update": func(h, _ relay.ID) error {
 			_, err := w.UpdateEndpoint(t.Context(), stranger, webhook.UpdateEndpointInput{ID: h})
 			return err
 		},
