@@ -16,7 +16,7 @@ import (
 	"caseload/internal/viewer"
 )
 
-var noon = time.Date(2026, 3, 2, 12, 0, 0, 123456000, time.UTC)
+var noon = time.Date(2026, 3, 2, 12, 0, 0, 123000000, time.UTC)
 
 func open(t testing.TB) *db.Pool {
 	t.Helper()

@@ -195,7 +195,7 @@ func TestOutcomesExpire(t *testing.T) {
 	d := newDesk(t)
 	r := d.request("k", "content")
 	require.NoError(t, d.change(r, "a", "first"))
-	d.now = noon.Add(idempotency.Kept - time.Microsecond)
+	d.now = noon.Add(idempotency.Kept - time.Millisecond)
 	require.NotNil(t, idempotency.ReplayOf(d.change(r, "a", "second")))
 	require.NoError(t, d.Expire(t.Context()))
 	require.Equal(t, 1, d.count())
@@ -220,7 +220,7 @@ func TestExpireRemovesInBatches(t *testing.T) {
 		require.NoError(t, err)
 	}
 	fill(1, 2500, noon)
-	fill(1, 7, noon.Add(time.Microsecond))
+	fill(1, 7, noon.Add(time.Millisecond))
 	fill(2, 1000, noon.Add(-time.Hour))
 	require.NoError(t, d.Expire(t.Context()))
 	require.Equal(t, 7, d.count())
