@@ -95,7 +95,7 @@ func TestExportsHaveTheFieldsOfTheSchema(t *testing.T) {
 }
 
 // The columns of comma-separated values, and so the fields of JSON Lines, are where programs of others look for them.
-func TestColumnsOfExports(t *testing.T) {
+func TestGoldenColumnsOfExports(t *testing.T) {
 	t.Parallel()
 	w := graphtest.New(t)
 	w.Harbor.People(t, 1)

@@ -16,7 +16,7 @@ import (
 type plainEntity struct {
 	// one is the root field that finds one by its id, such as "goal"; the other names follow from it.
 	one string
-	// create and update are the fields of the inputs; # stands for a number of its own in each row that is made.
+	// create and update are the fields of the inputs; # in create stands for a number of its own in each row that is made.
 	create, update string
 }
 
@@ -24,7 +24,7 @@ type plainEntity struct {
 // an entity is tested at all its principals, behind node and in random queries by its line here. What its writing does
 // is tested in internal/entity.
 var plainEntities = []plainEntity{
-	{"goal", `name: "Home #", icon: "house"`, `name: "House #", icon: null`},
+	{"goal", `name: "Home #", icon: "house"`, `name: "House", icon: null`},
 }
 
 func init() {

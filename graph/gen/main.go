@@ -2,7 +2,8 @@
 //
 //   - the connections and edges of the schema ([schema.Connections]) and the Go types behind them (graph/connection);
 //   - which Go type serves a type of the schema, found by its name (see [source.find]);
-//   - the resolvers of lists, edges and plain mutations (graph/resolvers.generated.go).
+//   - the resolvers of lists, edges and plain mutations (graph/resolvers.generated.go);
+//   - the whole schema as clients see it (docs/schema.graphql).
 //
 // What differs from these is written by hand: a line in gqlgen.yml, or a method in one of graph/*.resolvers.go, which gen reads
 // and never writes. It runs in the root of the module, by `make generate`.
@@ -42,7 +43,14 @@ func generate() error {
 	}
 	// Types are bound by plugin, which knows the names that gqlgen does not.
 	cfg.AutoBind = nil
-	return api.Generate(cfg, api.AddPlugin(&plugin{cfg, src}))
+	if err := api.Generate(cfg, api.AddPlugin(&plugin{cfg, src})); err != nil {
+		return err
+	}
+	printed, err := schema.Print()
+	if err != nil {
+		return err
+	}
+	return os.WriteFile("docs/schema.graphql", []byte(printed), 0o644)
 }
 
 // plugin adds to gqlgen what the package comment lists.

@@ -12,7 +12,6 @@ import (
 	"caseload/internal/batch"
 	"caseload/internal/calling"
 	"caseload/internal/customer"
-	"caseload/internal/customer/customertest"
 	"caseload/internal/fault"
 	"caseload/internal/lending"
 	"caseload/internal/reveal"
@@ -63,7 +62,7 @@ func TestNoSecretIsLeftInTheClear(t *testing.T) {
 		_, err := w.Sync(t.Context(), w.Viewer, in)
 		note(err)
 	}
-	revealed, err := customertest.Revealer(w.Pool, w.Sealer).Reveal(t.Context(), w.Viewer, reveal.Input{Field: customer.FieldSSN, ID: w.record(t, id).Customer.ID(), Reason: "a test of what is logged"})
+	revealed, err := reveal.New(w.Pool, w.Clock.Now, customer.Sealed(w.Sealer)...).Reveal(t.Context(), w.Viewer, reveal.Input{Field: customer.FieldSSN, ID: w.record(t, id).Customer.ID(), Reason: "a test of what is logged"})
 	require.NoError(t, err)
 	require.Equal(t, ssn, revealed)
 	w.Clock.Advance(2 * time.Hour) // nine o'clock in Los Angeles

@@ -1,44 +1,13 @@
 package webhook
 
 import (
-	"encoding/json"
-	"fmt"
-	"regexp"
 	"strings"
 	"testing"
 
-	"github.com/jmoiron/sqlx"
 	"github.com/stretchr/testify/require"
 
 	"caseload/internal/dbtest"
 )
-
-// planNode is a node of PostgreSQL's EXPLAIN.
-type planNode struct {
-	Type     string     `json:"Node Type"`
-	Relation string     `json:"Relation Name"`
-	Index    string     `json:"Index Name"`
-	Plans    []planNode `json:"Plans"`
-}
-
-// scans lists how the tables are read: "table by index", or "table whole".
-func (n planNode) scans() []string {
-	var out []string
-	switch n.Type {
-	case "Seq Scan":
-		out = append(out, n.Relation+" whole")
-	case "Index Scan", "Index Only Scan":
-		out = append(out, n.Relation+" by "+n.Index)
-	case "Bitmap Index Scan":
-		out = append(out, "bitmap by "+n.Index)
-	case "Sort", "Incremental Sort":
-		out = append(out, "sort")
-	}
-	for _, p := range n.Plans {
-		out = append(out, p.scans()...)
-	}
-	return out
-}
 
 // The statements are planned once, without their arguments, and find what they need by an index: in a database of
 // many organizations, each with a long log and a backlog.
@@ -83,7 +52,7 @@ func TestStatementsUseTheirIndexes(t *testing.T) {
 		"log":      {"SELECT * FROM webhook_deliveries c WHERE c.organization_id = $1 ORDER BY c.created_at DESC, c.id DESC LIMIT 16", "uuid", created, false},
 		"own log":  {"SELECT * FROM webhook_deliveries c WHERE c.organization_id = $1 AND c.endpoint_id = $2 ORDER BY c.created_at DESC, c.id DESC LIMIT 16", "uuid, uuid", own, false},
 	} {
-		scans := explain(t, x, row.statement, row.types)
+		scans := dbtest.Scans(t, x, row.statement, row.types)
 		text := strings.Join(scans, "\n")
 		require.Contains(t, text, row.want, name)
 		require.NotContains(t, text, "webhook_deliveries whole", name)
@@ -91,23 +60,4 @@ func TestStatementsUseTheirIndexes(t *testing.T) {
 			require.NotContains(t, text, "sort", name)
 		}
 	}
-}
-
-// explain plans a statement as the pool's connections do: once for all arguments.
-func explain(t *testing.T, x *sqlx.DB, statement, types string) []string {
-	t.Helper()
-	tx := x.MustBegin()
-	defer func() {
-		// A prepared statement outlives its transaction.
-		tx.MustExec("DEALLOCATE p")
-		require.NoError(t, tx.Rollback())
-	}()
-	tx.MustExec("SET LOCAL plan_cache_mode = force_generic_plan")
-	tx.MustExec("PREPARE p (" + types + ") AS " + statement)
-	nulls := regexp.MustCompile(`[a-z]+`).ReplaceAllString(types, "NULL")
-	var text []byte
-	require.NoError(t, tx.Get(&text, fmt.Sprintf("EXPLAIN (FORMAT JSON) EXECUTE p (%s)", nulls)))
-	var out []struct{ Plan planNode }
-	require.NoError(t, json.Unmarshal(text, &out))
-	return out[0].Plan.scans()
 }

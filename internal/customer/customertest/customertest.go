@@ -1,4 +1,5 @@
-// Package customertest is for the tests of customers: it calls services as a test wants them called, and explains statements.
+// Package customertest is what the tests of customers share. Its own tests are those of customers behind the API: they
+// stand apart from the packages that they test, so that those are tested without compiling the graph.
 package customertest
 
 import (
@@ -9,20 +10,38 @@ import (
 	"testing"
 	"time"
 
-	"github.com/99designs/gqlgen/graphql"
-	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"caseload/internal/customer"
 	"caseload/internal/customer/account"
 	"caseload/internal/customer/intake"
-	"caseload/internal/customer/merging"
 	"caseload/internal/db"
 	"caseload/internal/fault"
-	"caseload/internal/graphtest"
 	"caseload/internal/pii"
 	"caseload/internal/reveal"
 	"caseload/internal/viewer"
+)
+
+// SeedCustomer is the example of the source document, and SeedID its id there.
+const (
+	SeedID       = "afa2r21-25f9-4501-b9db-e78afa73c0e3"
+	SeedCustomer = `{
+	"sourceCustomerId": "afa2r21-25f9-4501-b9db-e78afa73c0e3", "sourceParentCustomerId": "2e052a88-6ae1-4501-b9db-e78afa73c0e3",
+	"organizationId": "50004", "postalCode": "78753", "country": "US", "customerCreationDate": "2017-01-01T08:00:00Z",
+	"enrollmentStartDate": "2023-01-01T08:00:00Z", "enrollmentEndDate": "2023-01-01T08:00:00Z", "enrollmentOptInStatus": "ACTIVE",
+	"alertOptInStatus": ["ALL"], "targetingIndicator": "TARGET",
+	"accounts": [{
+		"sourceAccountId": "42c57311-25f9-4501-b9db-e78afa73c0e3",
+		"sourceCustomerIds": ["afa2r21-25f9-4501-b9db-e78afa73c0e3", "2e052a88-6ae1-4b78-8d96-f3a037402567"],
+		"primarySourceCustomerId": "afa2r21-25f9-4501-b9db-e78afa73c0e3", "status": "OPEN", "type": "DDA",
+		"sourcePortfolioId": "76afcd28-b494-4b29-b7f2-3eb614a92f97", "accountOpenDate": "2018-05-12T20:30:00Z", "accountCloseDate": null,
+		"cards": [{
+			"sourceAccountId": "42c57311-25f9-4501-b9db-e78afa73c0e3", "sourceCustomerId": "afa2r21-25f9-4501-b9db-e78afa73c0e3",
+			"last4": "2345", "iin": "123456", "cardType": "CREDIT", "status": "OPEN", "networkIdentifier": "3",
+			"openDate": "2023-01-01T08:00:00Z", "closeDate": null
+		}]
+	}]
+}`
 )
 
 // Recorder records the events of transactions, committed or not. It is safe for concurrent use.
@@ -56,32 +75,6 @@ func (e *Recorder) Take() []string {
 	return out
 }
 
-// Listen makes a world whose events are recorded.
-func Listen(t testing.TB) (*graphtest.World, *Recorder) {
-	t.Helper()
-	w, e := graphtest.New(t), &Recorder{}
-	w.Customers.Events = e
-	return w, e
-}
-
-// Merge merges duplicates and returns the result.
-func Merge(t testing.TB, w *graphtest.World, into *customer.Customer, from ...*customer.Customer) (*merging.Result, error) {
-	t.Helper()
-	in, reason := MergeOf(into, from...), "the same person"
-	in.Reason = graphql.OmittableOf(&reason)
-	return w.Merging.Merge(t.Context(), w.Harbor.System, in)
-}
-
-// MergeOf is the input that merges duplicates into a customer.
-func MergeOf(into *customer.Customer, from ...*customer.Customer) merging.Input {
-	in := merging.Input{SurvivorID: into.ID()}
-	for _, d := range from {
-		id := d.ID()
-		in.DuplicateIDs = append(in.DuplicateIDs, &id)
-	}
-	return in
-}
-
 // Refusals are the codes and paths of user errors.
 func Refusals(t testing.TB, err error) []string {
 	t.Helper()
@@ -94,51 +87,9 @@ func Refusals(t testing.TB, err error) []string {
 	return out
 }
 
-// Number reads one value.
-func Number[T any](t testing.TB, w *graphtest.World, query string, args ...any) T {
-	t.Helper()
-	var n T
-	require.NoError(t, w.Pool.Get(t.Context(), &n, query, args...))
-	return n
-}
-
-// Execute runs a statement.
-func Execute(t testing.TB, w *graphtest.World, query string, args ...any) {
-	t.Helper()
-	_, err := w.Pool.Exec(t.Context(), query, args...)
-	require.NoError(t, err)
-}
-
-// Update changes a customer of Harbor.
-func Update(t testing.TB, w *graphtest.World, c *customer.Customer, in customer.UpdateInput) *customer.Customer {
-	t.Helper()
-	in.ID = c.ID()
-	row, err := w.Customers.Update(t.Context(), w.Harbor.System, in)
-	require.NoError(t, err)
-	return row
-}
-
 // Revealer reveals the sealed values of customers and accounts.
 func Revealer(pool *db.Pool, sealer *pii.Sealer) *reveal.Service {
 	return reveal.New(pool, time.Now, slices.Concat(customer.Sealed(sealer), account.Sealed(sealer))...)
-}
-
-// Bare removes from all customers what a test sets by itself: parents, sections, accounts.
-func Bare(t testing.TB, w *graphtest.World) {
-	t.Helper()
-	Execute(t, w, "UPDATE customers SET parent_id = NULL, parent_source = NULL, parent_source_id = NULL, parent_language = NULL")
-	for _, table := range []string{"customer_profiles", "customer_coverages", "customer_medicare", "customer_households", "customer_enrollments", "customer_agents",
-		"customer_alert_programs", "cards", "account_holders", "accounts"} {
-		Execute(t, w, "DELETE FROM "+table)
-	}
-}
-
-// Read returns a customer of Harbor as it is stored.
-func Read(t testing.TB, w *graphtest.World, id uuid.UUID) *customer.Customer {
-	t.Helper()
-	row, err := customer.Customers.ByID(t.Context(), w.Pool, w.Harbor.System.Scope(), id)
-	require.NoError(t, err)
-	return row
 }
 
 // AwaitWaiter returns when another transaction waits for this one, or with an error when done answers first.

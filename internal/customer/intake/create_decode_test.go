@@ -34,7 +34,7 @@ func TestEveryKeyOfAFileIsRead(t *testing.T) {
 			text = edit(t, text, "organizationId", remove)
 		}
 		path := strings.NewReplacer("accounts.", "accounts.0.", "cards.", "cards.0.").Replace(key)
-		row, errs := intake.DecodeCreateRow([]byte(edit(t, text, path, map[string]any{"x": 1.5})))
+		row, errs := decodeCreate(edit(t, text, path, map[string]any{"x": 1.5}))
 		if key == "externalMetadata" {
 			require.Empty(t, errs)
 			require.JSONEq(t, `{"x": 1.5}`, string(row.ExternalMetadata.Value()))
@@ -79,10 +79,10 @@ func TestWhatIsNoCustomerIsRefused(t *testing.T) {
 		`{"accounts": [1]}`: "INVALID accounts.0", `{"alertOptInStatus": [[]]}`: "INVALID alertOptInStatus.0",
 		`{"accounts": [{"cards": [null]}]}`: "INVALID accounts.0.cards.0", `{"sourceCustomerId": 1.5}`: "INVALID sourceCustomerId",
 	} {
-		_, errs := intake.DecodeCreateRow([]byte(text))
+		_, errs := decodeCreate(text)
 		require.Equal(t, []string{want}, codesOf(errs), text)
 	}
-	row, errs := intake.DecodeCreateRow([]byte(`{"organizationId": 50004, "sourceOrganizationId": "50004", "sourceCustomerId": 9007199254740993}`))
+	row, errs := decodeCreate(`{"organizationId": 50004, "sourceOrganizationId": "50004", "sourceCustomerId": 9007199254740993}`)
 	require.Empty(t, errs)
 	require.Equal(t, []string{"50004", "9007199254740993"}, []string{*row.SourceOrganizationID.Value(), *row.SourceCustomerID.Value()})
 }
@@ -91,7 +91,7 @@ func FuzzDecodeCreateRow(f *testing.F) {
 	f.Add(seedCustomer)
 	f.Add(`{"accounts": [{"cards": [{}], "sourceCustomerIds": [1, null]}]}`)
 	f.Fuzz(func(t *testing.T, text string) {
-		row, errs := intake.DecodeCreateRow([]byte(text))
+		row, errs := decodeCreate(text)
 		require.True(t, row != nil || len(errs) > 0)
 		decode := intake.NewCreateKind(nil).Decoder(&bulk.Operation{OptionJSON: []byte(`{}`)})
 		got := decode([]byte(text))

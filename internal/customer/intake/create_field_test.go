@@ -10,6 +10,7 @@ import (
 	"caseload/internal/batch"
 	"caseload/internal/customer"
 	"caseload/internal/customer/account"
+	"caseload/internal/customer/customertest"
 	"caseload/internal/customer/intake"
 )
 
@@ -100,7 +101,7 @@ var createFields = []struct {
 }
 
 const (
-	seedID = "afa2r21-25f9-4501-b9db-e78afa73c0e3"
+	seedID = customertest.SeedID
 	// card is the full number of a card, as test systems of the networks use it.
 	card = "4111111111111111"
 )
@@ -152,7 +153,7 @@ func TestEveryFieldOfCreate(t *testing.T) {
 		if f.wrongType == nil {
 			continue
 		}
-		_, errs := intake.DecodeCreateRow([]byte(edit(t, seedCustomer, f.path, f.wrongType)))
+		_, errs := decodeCreate(edit(t, seedCustomer, f.path, f.wrongType))
 		require.Equal(t, []string{"INVALID " + f.path}, codesOf(errs), "%s of the wrong type", f.path)
 	}
 }

@@ -14,24 +14,13 @@ import (
 	"caseload/internal/fault"
 )
 
-// seedCustomer is the example of the source document.
-const seedCustomer = `{
-	"sourceCustomerId": "afa2r21-25f9-4501-b9db-e78afa73c0e3", "sourceParentCustomerId": "2e052a88-6ae1-4501-b9db-e78afa73c0e3",
-	"organizationId": "50004", "postalCode": "78753", "country": "US", "customerCreationDate": "2017-01-01T08:00:00Z",
-	"enrollmentStartDate": "2023-01-01T08:00:00Z", "enrollmentEndDate": "2023-01-01T08:00:00Z", "enrollmentOptInStatus": "ACTIVE",
-	"alertOptInStatus": ["ALL"], "targetingIndicator": "TARGET",
-	"accounts": [{
-		"sourceAccountId": "42c57311-25f9-4501-b9db-e78afa73c0e3",
-		"sourceCustomerIds": ["afa2r21-25f9-4501-b9db-e78afa73c0e3", "2e052a88-6ae1-4b78-8d96-f3a037402567"],
-		"primarySourceCustomerId": "afa2r21-25f9-4501-b9db-e78afa73c0e3", "status": "OPEN", "type": "DDA",
-		"sourcePortfolioId": "76afcd28-b494-4b29-b7f2-3eb614a92f97", "accountOpenDate": "2018-05-12T20:30:00Z", "accountCloseDate": null,
-		"cards": [{
-			"sourceAccountId": "42c57311-25f9-4501-b9db-e78afa73c0e3", "sourceCustomerId": "afa2r21-25f9-4501-b9db-e78afa73c0e3",
-			"last4": "2345", "iin": "123456", "cardType": "CREDIT", "status": "OPEN", "networkIdentifier": "3",
-			"openDate": "2023-01-01T08:00:00Z", "closeDate": null
-		}]
-	}]
-}`
+const seedCustomer = customertest.SeedCustomer
+
+// decodeCreate reads a line as the binding of the kind does.
+func decodeCreate(text string) (*intake.CreateRow, fault.UserErrors) {
+	in, row := intake.CreateRows.Decode([]byte(text))
+	return in, row.UserErrors
+}
 
 // create calls Create under a policy and expects no error of the call as a whole.
 func (w *world) create(t testing.TB, policy batch.ErrorPolicy, rows ...string) *intake.CreateResult {

@@ -397,7 +397,8 @@ func FuzzDecodeUpsertRow(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		row, errs := intake.DecodeUpsertRow(text)
+		row, read := intake.UpsertRows.Decode(text)
+		errs := read.UserErrors
 		if row == nil && len(errs) == 0 {
 			t.Fatal("neither a row nor what is wrong")
 		}

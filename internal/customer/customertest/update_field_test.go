@@ -1,4 +1,4 @@
-package customer_test
+package customertest_test
 
 import (
 	"strings"

@@ -1,4 +1,4 @@
-package intake_test
+package customertest_test
 
 import (
 	"encoding/json"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"caseload/internal/customer/customertest"
 	"caseload/internal/graphtest"
 )
 
@@ -35,7 +36,7 @@ func TestCreateCustomersThroughTheGraph(t *testing.T) {
 	t.Parallel()
 	w := graphtest.New(t)
 	var seed map[string]any
-	require.NoError(t, json.Unmarshal([]byte(strings.Replace(seedCustomer, `"organizationId"`, `"sourceOrganizationId"`, 1)), &seed))
+	require.NoError(t, json.Unmarshal([]byte(strings.Replace(customertest.SeedCustomer, `"organizationId"`, `"sourceOrganizationId"`, 1)), &seed))
 	seed["accounts"].([]any)[0].(map[string]any)["accountNumber"] = "ACC-0001"
 	send := func(customers ...any) *graphtest.Reply {
 		return w.OK(t, w.Harbor.Key, createDocument, graphtest.Vars{"input": map[string]any{"customers": append([]any{}, customers...)}})
@@ -57,7 +58,7 @@ func TestCreateCustomersThroughTheGraph(t *testing.T) {
 			"primaryCustomer": map[string]any{"version": 1.0},
 			"holders": map[string]any{"nodes": []any{
 				map[string]any{"sourceCustomerId": "2e052a88-6ae1-4b78-8d96-f3a037402567", "isPrimary": false, "customer": nil},
-				map[string]any{"sourceCustomerId": seedID, "isPrimary": true, "customer": map[string]any{"version": 1.0}},
+				map[string]any{"sourceCustomerId": customertest.SeedID, "isPrimary": true, "customer": map[string]any{"version": 1.0}},
 			}},
 			"cards": map[string]any{"nodes": []any{map[string]any{"iin": "123456", "lastFour": "2345", "cardType": "CREDIT", "status": "OPEN", "networkIdentifier": "3",
 				"customer": map[string]any{"version": 1.0}}}},
@@ -75,8 +76,8 @@ func TestCreateCustomersThroughTheGraph(t *testing.T) {
 	require.Nil(t, w.OK(t, w.Summit.Key, importDocument, graphtest.Vars{"id": id}).At("importRequest"), "nobody else's")
 
 	// Null is not absent: only the first of these changes anything.
-	same := map[string]any{"sourceOrganizationId": "50004", "sourceCustomerId": seedID}
-	cleared := map[string]any{"sourceOrganizationId": "50004", "sourceCustomerId": seedID, "targetingIndicator": nil}
+	same := map[string]any{"sourceOrganizationId": "50004", "sourceCustomerId": customertest.SeedID}
+	cleared := map[string]any{"sourceOrganizationId": "50004", "sourceCustomerId": customertest.SeedID, "targetingIndicator": nil}
 	require.Equal(t, "UPDATE", send(cleared).Text("createCustomers.results.0.action"))
 	require.Equal(t, "UNCHANGED", send(same).Text("createCustomers.results.0.action"))
 	require.Equal(t, "REQUIRED", send().Text("createCustomers.userErrors.0.code"))

@@ -1,4 +1,4 @@
-package merging_test
+package customertest_test
 
 import (
 	"fmt"
@@ -34,25 +34,25 @@ func TestMergeGivesAllToTheSurvivor(t *testing.T) {
 	sc := o.System.Scope()
 	p := o.People(t, 4)
 	into, d1, d2, other := p[0], p[1], p[2], p[3]
-	customertest.Bare(t, w)
+	bare(t, w)
 	none := graphql.OmittableOf[*string](nil)
-	customertest.Update(t, w, into.Customer, customer.UpdateInput{MiddleName: none, SSN: none, ReferenceID: none,
+	update(t, w, into.Customer, customer.UpdateInput{MiddleName: none, SSN: none, ReferenceID: none,
 		Medicare: val(customer.UpdateMedicareInput{HasCard: val(true)})})
-	customertest.Update(t, w, d1.Customer, customer.UpdateInput{MiddleName: val("Maria"), SSN: val("321-54-9876"), FirstName: val("Other"),
+	update(t, w, d1.Customer, customer.UpdateInput{MiddleName: val("Maria"), SSN: val("321-54-9876"), FirstName: val("Other"),
 		Medicare: val(customer.UpdateMedicareInput{MBI: val("1EG4-TE5-MK73"), HasCard: val(false), VANumber: val("VA-1")}),
 		Agent:    val(customer.UpdateAgentInput{Name: val("Smith")})})
-	customertest.Update(t, w, d2.Customer, customer.UpdateInput{MiddleName: val("Later"), Consent: val(customer.UpdateConsentInput{DoNotSMS: val(true)}),
+	update(t, w, d2.Customer, customer.UpdateInput{MiddleName: val("Later"), Consent: val(customer.UpdateConsentInput{DoNotSMS: val(true)}),
 		Agent: val(customer.UpdateAgentInput{Name: val("Jones"), NPN: val(int32(7))})})
-	customertest.Execute(t, w, "UPDATE customers SET parent_id = $2 WHERE id = $1", other.Customer.UUID, d1.Customer.UUID)
-	customertest.Execute(t, w, "UPDATE customer_phones SET number = '+12125550177' WHERE customer_id = $1 AND label = 'PRIMARY'", d1.Customer.UUID)
-	customertest.Execute(t, w, "UPDATE customer_phones SET blocked_at = now(), blocked_reason = 'WRONG_NUMBER' WHERE customer_id = $1 AND label = 'CELL'", d2.Customer.UUID)
+	execute(t, w, "UPDATE customers SET parent_id = $2 WHERE id = $1", other.Customer.UUID, d1.Customer.UUID)
+	execute(t, w, "UPDATE customer_phones SET number = '+12125550177' WHERE customer_id = $1 AND label = 'PRIMARY'", d1.Customer.UUID)
+	execute(t, w, "UPDATE customer_phones SET blocked_at = now(), blocked_reason = 'WRONG_NUMBER' WHERE customer_id = $1 AND label = 'CELL'", d2.Customer.UUID)
 
-	result, err := customertest.Merge(t, w, into.Customer, d1.Customer, d2.Customer)
+	result, err := merge(t, w, into.Customer, d1.Customer, d2.Customer)
 	require.NoError(t, err)
 	require.Equal(t, into.Customer.UUID, result.Customer.UUID)
 	require.Len(t, result.Merged, 2)
 	got := result.Customer
-	require.Equal(t, customertest.Read(t, w, got.UUID), got, "what is answered is what is stored")
+	require.Equal(t, read(t, w, got.UUID), got, "what is answered is what is stored")
 	require.Equal(t, *into.Customer.FirstName, *got.FirstName, "the survivor keeps its values")
 	require.Equal(t, "Maria", *got.MiddleName, "and gets what it lacks from the first that has it")
 	require.Equal(t, d1.ReferenceID, *got.ReferenceID)
@@ -79,23 +79,23 @@ func TestMergeGivesAllToTheSurvivor(t *testing.T) {
 		r := w.OK(t, o.Key, "{ customers(filter: {"+filter+"}) { nodes { id } } }", nil)
 		require.Equal(t, []any{map[string]any{"id": got.ID().String()}}, r.At("customers.nodes"), filter)
 	}
-	agent := customertest.Number[string](t, w, "SELECT name || npn FROM customer_agents WHERE id = $1", got.UUID)
+	agent := number[string](t, w, "SELECT name || npn FROM customer_agents WHERE id = $1", got.UUID)
 	require.Equal(t, "Smith7", agent, "sections are merged field by field")
-	require.True(t, customertest.Number[bool](t, w, "SELECT has_card FROM customer_medicare WHERE id = $1", got.UUID))
+	require.True(t, number[bool](t, w, "SELECT has_card FROM customer_medicare WHERE id = $1", got.UUID))
 
-	require.Equal(t, 3, customertest.Number[int](t, w, "SELECT count(*) FROM customer_identifiers WHERE customer_id = $1", got.UUID))
-	require.Equal(t, 3, customertest.Number[int](t, w, "SELECT count(*) FROM call_attempts WHERE customer_id = $1", got.UUID))
-	require.Equal(t, 3, customertest.Number[int](t, w, "SELECT count(*) FROM inconvenient_times WHERE customer_id = $1", got.UUID))
-	require.Equal(t, 1, customertest.Number[int](t, w, "SELECT count(*) FROM loans WHERE customer_id = $1", got.UUID), "each loan of the lending system once")
-	require.Equal(t, "+12125550177", customertest.Number[string](t, w, "SELECT number FROM customer_phones WHERE customer_id = $1 AND label = 'OTHER'", got.UUID))
-	require.Equal(t, 1, customertest.Number[int](t, w, "SELECT count(*) FROM customer_phones WHERE customer_id = $1 AND blocked_at IS NOT NULL", got.UUID),
+	require.Equal(t, 3, number[int](t, w, "SELECT count(*) FROM customer_identifiers WHERE customer_id = $1", got.UUID))
+	require.Equal(t, 3, number[int](t, w, "SELECT count(*) FROM call_attempts WHERE customer_id = $1", got.UUID))
+	require.Equal(t, 3, number[int](t, w, "SELECT count(*) FROM inconvenient_times WHERE customer_id = $1", got.UUID))
+	require.Equal(t, 1, number[int](t, w, "SELECT count(*) FROM loans WHERE customer_id = $1", got.UUID), "each loan of the lending system once")
+	require.Equal(t, "+12125550177", number[string](t, w, "SELECT number FROM customer_phones WHERE customer_id = $1 AND label = 'OTHER'", got.UUID))
+	require.Equal(t, 1, number[int](t, w, "SELECT count(*) FROM customer_phones WHERE customer_id = $1 AND blocked_at IS NOT NULL", got.UUID),
 		"a number found wrong under one name is wrong under the other")
-	require.Equal(t, got.UUID, *customertest.Read(t, w, other.Customer.UUID).ParentID)
+	require.Equal(t, got.UUID, *read(t, w, other.Customer.UUID).ParentID)
 	active, err := schedule.Schedules.List(t.Context(), w.Pool, sc, db.Where{}.And("c.customer_id = ?", got.UUID).And("c.status = 'ACTIVE'"), db.Page{Order: db.By("created_at")})
 	require.NoError(t, err)
 	require.Len(t, active, 1)
 	require.Equal(t, into.Schedule.UUID, active[0].UUID, "the survivor's plan stays")
-	require.Equal(t, len(into.Tasks), customertest.Number[int](t, w, "SELECT count(*) FROM call_tasks WHERE customer_id = $1 AND state = 'PENDING'", got.UUID))
+	require.Equal(t, len(into.Tasks), number[int](t, w, "SELECT count(*) FROM call_tasks WHERE customer_id = $1 AND state = 'PENDING'", got.UUID))
 
 	type entry struct {
 		Action  string  `db:"action"`
@@ -115,13 +115,13 @@ func TestMergeGivesAllToTheSurvivor(t *testing.T) {
 	require.Contains(t, entries[1].Changes, got.ID().String())
 
 	// Again: nothing changes.
-	before := customertest.Number[string](t, w, "SELECT string_agg(xmin::text, ',' ORDER BY id) FROM customers")
-	again, err := customertest.Merge(t, w, into.Customer, d1.Customer, d2.Customer)
+	before := number[string](t, w, "SELECT string_agg(xmin::text, ',' ORDER BY id) FROM customers")
+	again, err := merge(t, w, into.Customer, d1.Customer, d2.Customer)
 	require.NoError(t, err)
 	require.Equal(t, got.Version, again.Customer.Version)
 	require.Len(t, again.Merged, 2)
-	require.Equal(t, before, customertest.Number[string](t, w, "SELECT string_agg(xmin::text, ',' ORDER BY id) FROM customers"), "not a row is touched")
-	require.Equal(t, 3, customertest.Number[int](t, w, "SELECT count(*) FROM audit_entries WHERE action LIKE 'customer.merged%'"))
+	require.Equal(t, before, number[string](t, w, "SELECT string_agg(xmin::text, ',' ORDER BY id) FROM customers"), "not a row is touched")
+	require.Equal(t, 3, number[int](t, w, "SELECT count(*) FROM audit_entries WHERE action LIKE 'customer.merged%'"))
 }
 
 func TestMergeRefusals(t *testing.T) {
@@ -131,7 +131,7 @@ func TestMergeRefusals(t *testing.T) {
 	foreign := w.Summit.Person(t)
 	_, err := w.Customers.Delete(t.Context(), w.Harbor.System, customer.DeleteInput{ID: p[3].Customer.ID()})
 	require.NoError(t, err)
-	_, err = customertest.Merge(t, w, p[1].Customer, p[4].Customer)
+	_, err = merge(t, w, p[1].Customer, p[4].Customer)
 	require.NoError(t, err)
 	ids := func(list ...*graphtest.Person) []*relay.ID {
 		var out []*relay.ID
@@ -158,7 +158,7 @@ func TestMergeRefusals(t *testing.T) {
 		_, err := w.Merging.Merge(t.Context(), w.Harbor.System, step.in)
 		require.Equal(t, step.want, customertest.Refusals(t, err), name)
 	}
-	require.False(t, customertest.Read(t, w, p[2].Customer.UUID).IsDeleted(), "nothing was written")
+	require.False(t, read(t, w, p[2].Customer.UUID).IsDeleted(), "nothing was written")
 	_, err = w.Merging.Merge(t.Context(), w.Harbor.System, merging.Input{SurvivorID: p[0].Loan.ID(), DuplicateIDs: ids(p[2])})
 	require.Equal(t, fault.BadUserInput, fault.CodeOf(err), "an id of another type")
 }
@@ -169,16 +169,16 @@ func TestMergesInAChain(t *testing.T) {
 	w := graphtest.New(t)
 	p := w.Harbor.People(t, 3)
 	d, s, last := p[0].Customer, p[1].Customer, p[2].Customer
-	_, err := customertest.Merge(t, w, s, d)
+	_, err := merge(t, w, s, d)
 	require.NoError(t, err)
-	_, err = customertest.Merge(t, w, last, s)
+	_, err = merge(t, w, last, s)
 	require.NoError(t, err)
-	require.Equal(t, last.UUID, *customertest.Read(t, w, d.UUID).MergedIntoID)
-	version := customertest.Read(t, w, last.UUID).Version
-	again, err := customertest.Merge(t, w, last, d)
+	require.Equal(t, last.UUID, *read(t, w, d.UUID).MergedIntoID)
+	version := read(t, w, last.UUID).Version
+	again, err := merge(t, w, last, d)
 	require.NoError(t, err)
 	require.Equal(t, version, again.Customer.Version, "merged already, by way of another")
-	_, err = customertest.Merge(t, w, s, d)
+	_, err = merge(t, w, s, d)
 	require.Equal(t, []string{"INVALID_STATE [input survivorId]", "INVALID_STATE [input duplicateIds 0]"}, customertest.Refusals(t, err))
 }
 
@@ -203,18 +203,18 @@ func TestMergeAndParents(t *testing.T) {
 			t.Parallel()
 			w := graphtest.New(t)
 			p := w.Harbor.People(t, len(step.parents))
-			customertest.Bare(t, w)
+			bare(t, w)
 			for i, parent := range step.parents {
 				if parent >= 0 {
-					customertest.Execute(t, w, "UPDATE customers SET parent_id = $2 WHERE id = $1", p[i].Customer.UUID, p[parent].Customer.UUID)
+					execute(t, w, "UPDATE customers SET parent_id = $2 WHERE id = $1", p[i].Customer.UUID, p[parent].Customer.UUID)
 				}
 			}
-			_, err := customertest.Merge(t, w, p[step.into].Customer, p[step.from].Customer)
+			_, err := merge(t, w, p[step.into].Customer, p[step.from].Customer)
 			require.NoError(t, err)
 			for i, want := range step.want {
 				got := -1
 				for n := range p {
-					if parent := customertest.Read(t, w, p[i].Customer.UUID).ParentID; parent != nil && *parent == p[n].Customer.UUID {
+					if parent := read(t, w, p[i].Customer.UUID).ParentID; parent != nil && *parent == p[n].Customer.UUID {
 						got = n
 					}
 				}
@@ -234,13 +234,13 @@ func TestRandomMergesLeaveNothingBehind(t *testing.T) {
 			w := graphtest.New(t)
 			o, rnd := w.Harbor, rand.New(rand.NewPCG(seed, 7))
 			p := o.People(t, 9)
-			customertest.Bare(t, w)
+			bare(t, w)
 			all := make([]*customer.Customer, len(p))
 			for i := range p {
 				all[i] = p[i].Customer
 				disturb(t, w, rnd, all, i)
 			}
-			count := func(table string) int { return customertest.Number[int](t, w, "SELECT count(*) FROM "+table) }
+			count := func(table string) int { return number[int](t, w, "SELECT count(*) FROM "+table) }
 			kept := map[string]int{"customer_phones": 0, "customer_addresses": 0, "customer_identifiers": 0, "call_attempts": 0, "call_tasks": 0, "inconvenient_times": 0, "account_holders": 0, "cards": 0, "customers": 0}
 			for table := range kept {
 				kept[table] = count(table)
@@ -249,7 +249,7 @@ func TestRandomMergesLeaveNothingBehind(t *testing.T) {
 				order := rnd.Perm(len(all))
 				var live []*customer.Customer
 				for _, i := range order {
-					if row := customertest.Read(t, w, all[i].UUID); !row.IsDeleted() {
+					if row := read(t, w, all[i].UUID); !row.IsDeleted() {
 						live = append(live, row)
 					}
 				}
@@ -261,7 +261,7 @@ func TestRandomMergesLeaveNothingBehind(t *testing.T) {
 				for _, c := range group {
 					mustNot = mustNot || c.DoNotCall
 				}
-				r, err := customertest.Merge(t, w, group[0], group[1:]...)
+				r, err := merge(t, w, group[0], group[1:]...)
 				require.NoError(t, err)
 				require.Equal(t, mustNot, r.Customer.DoNotCall)
 				if group[0].FirstName != nil {
@@ -286,7 +286,7 @@ func TestRandomMergesLeaveNothingBehind(t *testing.T) {
 // primaries counts the primary phone and the primary address of a customer.
 func primaries(t *testing.T, w *graphtest.World, id uuid.UUID) int {
 	t.Helper()
-	return customertest.Number[int](t, w, `SELECT (SELECT count(*) FROM customer_phones WHERE customer_id = $1 AND label = 'PRIMARY')
+	return number[int](t, w, `SELECT (SELECT count(*) FROM customer_phones WHERE customer_id = $1 AND label = 'PRIMARY')
 		+ (SELECT count(*) FROM customer_addresses WHERE customer_id = $1 AND label = 'PRIMARY')`, id)
 }
 
@@ -309,21 +309,21 @@ func disturb(t *testing.T, w *graphtest.World, rnd *rand.Rand, all []*customer.C
 	if rnd.IntN(4) == 0 {
 		in.Consent = val(customer.UpdateConsentInput{DoNotCall: val(true)})
 	}
-	customertest.Update(t, w, c, in)
+	update(t, w, c, in)
 	if i > 0 && maybe() {
 		// Parents come before: no circles to begin with.
-		customertest.Execute(t, w, "UPDATE customers SET parent_id = $2 WHERE id = $1", c.UUID, all[rnd.IntN(i)].UUID)
+		execute(t, w, "UPDATE customers SET parent_id = $2 WHERE id = $1", c.UUID, all[rnd.IntN(i)].UUID)
 	}
 	for _, table := range []string{"customer_phones", "customer_addresses"} {
 		if maybe() {
-			customertest.Execute(t, w, "UPDATE "+table+" SET label = 'WORK' WHERE customer_id = $1 AND label NOT IN ('PRIMARY')", c.UUID)
+			execute(t, w, "UPDATE "+table+" SET label = 'WORK' WHERE customer_id = $1 AND label NOT IN ('PRIMARY')", c.UUID)
 		}
 	}
 	if maybe() {
-		customertest.Execute(t, w, "UPDATE loans SET external_id = $2 WHERE customer_id = $1", c.UUID, fmt.Sprint("L-", rnd.IntN(4)))
+		execute(t, w, "UPDATE loans SET external_id = $2 WHERE customer_id = $1", c.UUID, fmt.Sprint("L-", rnd.IntN(4)))
 	}
 	if rnd.IntN(3) == 0 {
-		customertest.Execute(t, w, `UPDATE call_tasks SET state = 'CLAIMED', lease_expires_at = now(), claimed_by = 'x', claimed_at = now()
+		execute(t, w, `UPDATE call_tasks SET state = 'CLAIMED', lease_expires_at = now(), claimed_by = 'x', claimed_at = now()
 			WHERE id = (SELECT id FROM call_tasks WHERE customer_id = $1 AND state = 'PENDING' LIMIT 1)`, c.UUID)
 	}
 	now := w.Clock.Now()
@@ -362,7 +362,7 @@ func nothingLeft(t *testing.T, w *graphtest.World) {
 		if r.Table == "import_rows" || r.Column == "merged_into_id" || slices.Contains(staying, r.Table) {
 			continue
 		}
-		require.Zero(t, customertest.Number[int](t, w, fmt.Sprintf(`SELECT count(*) FROM %s x JOIN customers c ON c.organization_id = x.organization_id AND c.id = x.%s
+		require.Zero(t, number[int](t, w, fmt.Sprintf(`SELECT count(*) FROM %s x JOIN customers c ON c.organization_id = x.organization_id AND c.id = x.%s
 			WHERE c.merged_into_id IS NOT NULL`, r.Table, r.Column)), "%s.%s", r.Table, r.Column)
 	}
 	for what, query := range map[string]string{
@@ -374,7 +374,7 @@ func nothingLeft(t *testing.T, w *graphtest.World) {
 		"schedules of a loan that is not theirs": "SELECT count(*) FROM schedules s WHERE s.loan_id IS NOT NULL AND NOT EXISTS (SELECT FROM loans l WHERE l.id = s.loan_id AND l.customer_id = s.customer_id)",
 		"circles":                                "WITH RECURSIVE up AS (SELECT id AS start, parent_id, 1 AS n FROM customers UNION ALL SELECT u.start, c.parent_id, n + 1 FROM up u JOIN customers c ON c.id = u.parent_id WHERE n < 50) SELECT count(*) FROM up WHERE parent_id = start",
 	} {
-		require.Zero(t, customertest.Number[int](t, w, query), what)
+		require.Zero(t, number[int](t, w, query), what)
 	}
 }
 
@@ -383,9 +383,9 @@ func TestSealedValuesAreBoundToTheirRow(t *testing.T) {
 	t.Parallel()
 	w := graphtest.New(t)
 	p := w.Harbor.People(t, 2)
-	customertest.Update(t, w, p[0].Customer, customer.UpdateInput{Medicare: val(customer.UpdateMedicareInput{MBI: val("1EG4-TE5-MK73")})})
-	customertest.Update(t, w, p[1].Customer, customer.UpdateInput{Medicare: val(customer.UpdateMedicareInput{MBI: val("1EG4-TE5-MK74")})})
-	customertest.Execute(t, w, "UPDATE customer_medicare m SET mbi_sealed = o.mbi_sealed FROM customer_medicare o WHERE m.id = $1 AND o.id = $2", p[0].Customer.UUID, p[1].Customer.UUID)
+	update(t, w, p[0].Customer, customer.UpdateInput{Medicare: val(customer.UpdateMedicareInput{MBI: val("1EG4-TE5-MK73")})})
+	update(t, w, p[1].Customer, customer.UpdateInput{Medicare: val(customer.UpdateMedicareInput{MBI: val("1EG4-TE5-MK74")})})
+	execute(t, w, "UPDATE customer_medicare m SET mbi_sealed = o.mbi_sealed FROM customer_medicare o WHERE m.id = $1 AND o.id = $2", p[0].Customer.UUID, p[1].Customer.UUID)
 	_, err := customertest.Revealer(w.Pool, w.Customers.Sealer()).Reveal(t.Context(), w.Harbor.System, reveal.Input{ID: p[0].Customer.ID(), Field: customer.FieldMBI, Reason: "checking the seal"})
 	require.ErrorIs(t, err, pii.ErrOpen)
 }

@@ -1,4 +1,4 @@
-package merging_test
+package customertest_test
 
 import (
 	"testing"
@@ -8,7 +8,6 @@ import (
 	"caseload/internal/calling"
 	"caseload/internal/civil"
 	"caseload/internal/customer"
-	"caseload/internal/customer/customertest"
 	"caseload/internal/customer/intake"
 	"caseload/internal/graphtest"
 	"caseload/internal/schedule"
@@ -21,8 +20,8 @@ func TestWhatIsToldOfADuplicateCountsForTheSurvivor(t *testing.T) {
 	w := graphtest.New(t)
 	o := w.Harbor
 	p := o.People(t, 2)
-	customertest.Bare(t, w)
-	_, err := customertest.Merge(t, w, p[0].Customer, p[1].Customer)
+	bare(t, w)
+	_, err := merge(t, w, p[0].Customer, p[1].Customer)
 	require.NoError(t, err)
 
 	id := p[1].Customer.ID()
@@ -36,8 +35,8 @@ func TestWhatIsToldOfADuplicateCountsForTheSurvivor(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, p[0].Customer.UUID, result.Customer.UUID)
 	require.Equal(t, p[0].Customer.UUID, result.Attempt.CustomerID)
-	require.True(t, customertest.Read(t, w, p[0].Customer.UUID).DoNotCall)
-	require.False(t, customertest.Read(t, w, p[1].Customer.UUID).DoNotCall)
+	require.True(t, read(t, w, p[0].Customer.UUID).DoNotCall)
+	require.False(t, read(t, w, p[1].Customer.UUID).DoNotCall)
 }
 
 // A number that was found wrong under the duplicate's name stays blocked when the duplicate's source, or a person, makes
@@ -48,25 +47,25 @@ func TestABlockedNumberStaysBlockedAfterAMerge(t *testing.T) {
 	o := w.Harbor
 	const wrong = "+12125550177"
 	blocked := func(p *graphtest.Person) bool {
-		return customertest.Number[bool](t, w, "SELECT blocked_at IS NOT NULL FROM customer_phones WHERE customer_id = $1 AND label = 'PRIMARY' AND number = '"+wrong+"'", p.Customer.UUID)
+		return number[bool](t, w, "SELECT blocked_at IS NOT NULL FROM customer_phones WHERE customer_id = $1 AND label = 'PRIMARY' AND number = '"+wrong+"'", p.Customer.UUID)
 	}
 	for name, send := range map[string]func(*graphtest.Person){
 		"by its source": func(p *graphtest.Person) {
-			customertest.Execute(t, w, "UPDATE customer_identifiers SET source = 'LMS', source_id = $2, language = '' WHERE customer_id = $1", p.Customer.UUID, p.ReferenceID)
+			execute(t, w, "UPDATE customer_identifiers SET source = 'LMS', source_id = $2, language = '' WHERE customer_id = $1", p.Customer.UUID, p.ReferenceID)
 			r, err := w.Intake.BulkUpsert(t.Context(), o.System, intake.BulkUpsertInput{Source: "LMS", Customers: []*intake.UpsertRow{{SourceID: p.ReferenceID, Phone: val(wrong)}}})
 			require.NoError(t, err)
 			require.Equal(t, p.Customer.UUID, r.Results[0].Customer.UUID)
 		},
 		"by a person": func(p *graphtest.Person) {
-			customertest.Update(t, w, p.Customer, customer.UpdateInput{Phone: val(customer.UpdatePhoneInput{Number: val(wrong)})})
+			update(t, w, p.Customer, customer.UpdateInput{Phone: val(customer.UpdatePhoneInput{Number: val(wrong)})})
 		},
 	} {
 		p := o.People(t, 2)
-		customertest.Bare(t, w)
-		customertest.Execute(t, w, "DELETE FROM customer_phones WHERE customer_id = ANY(ARRAY[$1, $2]::uuid[]) AND label <> 'PRIMARY'", p[0].Customer.UUID, p[1].Customer.UUID)
-		customertest.Execute(t, w, "DELETE FROM customer_identifiers WHERE customer_id = $1", p[1].Customer.UUID)
-		customertest.Execute(t, w, "UPDATE customer_phones SET number = '"+wrong+"', blocked_at = now(), blocked_reason = 'WRONG_NUMBER' WHERE customer_id = $1", p[1].Customer.UUID)
-		_, err := customertest.Merge(t, w, p[0].Customer, p[1].Customer)
+		bare(t, w)
+		execute(t, w, "DELETE FROM customer_phones WHERE customer_id = ANY(ARRAY[$1, $2]::uuid[]) AND label <> 'PRIMARY'", p[0].Customer.UUID, p[1].Customer.UUID)
+		execute(t, w, "DELETE FROM customer_identifiers WHERE customer_id = $1", p[1].Customer.UUID)
+		execute(t, w, "UPDATE customer_phones SET number = '"+wrong+"', blocked_at = now(), blocked_reason = 'WRONG_NUMBER' WHERE customer_id = $1", p[1].Customer.UUID)
+		_, err := merge(t, w, p[0].Customer, p[1].Customer)
 		require.NoError(t, err)
 		send(p[0])
 		require.True(t, blocked(p[0]), name)

@@ -1,29 +1,38 @@
-package customer
+package customertest_test
 
 import (
 	"strings"
 	"testing"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"caseload/internal/customer"
 	"caseload/internal/db"
-	"caseload/internal/dbtest"
 	"caseload/internal/fault"
+	"caseload/internal/graphtest"
 )
 
 // One number that the database refuses would take every other row of its batch with it.
 func TestNumbersOfMetadata(t *testing.T) {
 	t.Parallel()
-	pool := dbtest.Open(t)
+	w := graphtest.New(t)
+	person := w.Harbor.Person(t)
 	taken := func(number string) bool {
 		var text string
-		return pool.GetContext(t.Context(), &text, `SELECT CAST($1 AS jsonb)::text`, `{"x":[`+number+`]}`) == nil
+		return w.Pool.Get(t.Context(), &text, `SELECT CAST($1 AS jsonb)::text`, `{"x":[`+number+`]}`) == nil
 	}
 	code := func(number string) fault.UserCode {
-		code, wrong := checkMetadata(db.JSON(`{"x":[` + number + `]}`))
-		require.Equal(t, code == "", wrong == "")
-		return code
+		metadata := db.JSON(`{"x":[` + number + `]}`)
+		_, err := w.Customers.Update(t.Context(), w.Harbor.System, customer.UpdateInput{ID: person.Customer.ID(), ExternalMetadata: graphql.OmittableOf(metadata)})
+		if err == nil {
+			return ""
+		}
+		errs, ok := fault.AsUserErrors(err)
+		require.True(t, ok, "%v", err)
+		require.Len(t, errs, 1)
+		return errs[0].Code
 	}
 	zeros := strings.Repeat("0", 20_000)
 	for number, want := range map[string]fault.UserCode{

@@ -1,4 +1,4 @@
-package customer_test
+package customertest_test
 
 import (
 	"context"
@@ -37,26 +37,26 @@ func counted(t *testing.T, f func(ctx context.Context) error) int {
 
 func TestUpdateThatChangesNothingWritesNothing(t *testing.T) {
 	t.Parallel()
-	w, e := customertest.Listen(t)
+	w, e := listen(t)
 	p := w.Harbor.Person(t)
 	e.Take()
 	state := func() string {
-		return customertest.Number[string](t, w, "SELECT (SELECT string_agg(xmin::text, ',') FROM customers) || ' ' || (SELECT count(*) FROM audit_entries)")
+		return number[string](t, w, "SELECT (SELECT string_agg(xmin::text, ',') FROM customers) || ' ' || (SELECT count(*) FROM audit_entries)")
 	}
 	before := state()
-	row := customertest.Update(t, w, p.Customer, customer.UpdateInput{})
+	row := update(t, w, p.Customer, customer.UpdateInput{})
 	require.Equal(t, p.Customer.UUID, row.UUID)
 	name := *row.FirstName
-	customertest.Update(t, w, p.Customer, customer.UpdateInput{FirstName: val(" " + name + " "), ExpectedVersion: val(row.Version), SSN: val("219090001"), Consent: val(customer.UpdateConsentInput{DoNotCall: val(false)}),
+	update(t, w, p.Customer, customer.UpdateInput{FirstName: val(" " + name + " "), ExpectedVersion: val(row.Version), SSN: val("219090001"), Consent: val(customer.UpdateConsentInput{DoNotCall: val(false)}),
 		Phone: val(customer.UpdatePhoneInput{}), Address: val(customer.UpdateAddressInput{State: val("ny")}), Profile: val(customer.UpdateProfileInput{})})
 	require.Equal(t, before, state(), "not a row is touched")
 	require.Empty(t, e.Take())
 
-	row = customertest.Update(t, w, p.Customer, customer.UpdateInput{FirstName: val("Zoe"), Agent: val(customer.UpdateAgentInput{Name: val("Agent Smith")})})
+	row = update(t, w, p.Customer, customer.UpdateInput{FirstName: val("Zoe"), Agent: val(customer.UpdateAgentInput{Name: val("Agent Smith")})})
 	require.Equal(t, []string{"customer.updated [first_name agent]"}, e.Take())
-	require.Equal(t, 1, customertest.Number[int](t, w, `SELECT count(*) FROM audit_entries WHERE action = 'customer.updated' AND changes->'fields' = '["first_name", "agent"]'`))
+	require.Equal(t, 1, number[int](t, w, `SELECT count(*) FROM audit_entries WHERE action = 'customer.updated' AND changes->'fields' = '["first_name", "agent"]'`))
 	require.Contains(t, row.SearchText, "zoe", "the search follows")
-	require.Equal(t, row, customertest.Read(t, w, row.UUID), "what is answered is what is stored")
+	require.Equal(t, row, read(t, w, row.UUID), "what is answered is what is stored")
 }
 
 // A section costs statements only when the input names it.
@@ -77,12 +77,12 @@ func TestSectionsAreReadWhenNamed(t *testing.T) {
 	one := update(customer.UpdateInput{FirstName: val("A")})
 	require.Equal(t, one+2, update(customer.UpdateInput{FirstName: val("B"), Household: val(customer.UpdateHouseholdInput{DependentCount: val(int32(3))})}), "read and written")
 	require.Equal(t, one+2, update(customer.UpdateInput{FirstName: val("C"), Household: graphql.OmittableOf[*customer.UpdateHouseholdInput](nil)}), "read and removed")
-	require.Zero(t, customertest.Number[int](t, w, "SELECT count(*) FROM customer_households WHERE id = $1", p.Customer.UUID))
+	require.Zero(t, number[int](t, w, "SELECT count(*) FROM customer_households WHERE id = $1", p.Customer.UUID))
 }
 
 func TestUpdateRefusals(t *testing.T) {
 	t.Parallel()
-	w, e := customertest.Listen(t)
+	w, e := listen(t)
 	p := w.Harbor.People(t, 2)
 	foreign := w.Summit.Person(t)
 	e.Take()
@@ -100,32 +100,32 @@ func TestUpdateRefusals(t *testing.T) {
 		call(p[0].Customer.ID(), customer.UpdateInput{Phone: graphql.OmittableOf[*customer.UpdatePhoneInput](nil), Consent: graphql.OmittableOf[*customer.UpdateConsentInput](nil), IsTest: null,
 			FirstName: val(" "), Medicare: val(customer.UpdateMedicareInput{MBI: val("1")}), Address: val(customer.UpdateAddressInput{State: val("ZZ")}), Agent: val(customer.UpdateAgentInput{NPN: val(int32(0))})}),
 		"all at once")
-	customertest.Execute(t, w, "DELETE FROM customer_phones WHERE customer_id = $1", p[1].Customer.UUID)
+	execute(t, w, "DELETE FROM customer_phones WHERE customer_id = $1", p[1].Customer.UUID)
 	require.Equal(t, []string{"REQUIRED [input phone number]"}, call(p[1].Customer.ID(), customer.UpdateInput{Phone: val(customer.UpdatePhoneInput{LineType: val(customer.LineType("MOBILE"))})}))
 	// The transport refuses a request that is nested so deeply; the rule does not rest on that.
 	deep := db.JSON(strings.Repeat("[", 33) + strings.Repeat("]", 33))
 	require.Equal(t, []string{"INVALID [input externalMetadata]"}, call(p[0].Customer.ID(), customer.UpdateInput{ExternalMetadata: graphql.OmittableOf(deep)}))
 	require.Empty(t, e.Take())
-	require.Equal(t, p[0].Customer.Version, customertest.Read(t, w, p[0].Customer.UUID).Version)
+	require.Equal(t, p[0].Customer.Version, read(t, w, p[0].Customer.UUID).Version)
 	// The address of another country has no codes of ours, and its state does not come along.
-	customertest.Update(t, w, p[0].Customer, customer.UpdateInput{Address: val(customer.UpdateAddressInput{Country: val("ca"), State: val("Ontario"), PostalCode: val("K1A 0B1")})})
+	update(t, w, p[0].Customer, customer.UpdateInput{Address: val(customer.UpdateAddressInput{Country: val("ca"), State: val("Ontario"), PostalCode: val("K1A 0B1")})})
 	require.Equal(t, []string{"REQUIRED [input address state]", "REQUIRED [input address postalCode]"}, call(p[0].Customer.ID(), customer.UpdateInput{Address: val(customer.UpdateAddressInput{Country: val("US")})}))
-	customertest.Update(t, w, p[0].Customer, customer.UpdateInput{Address: graphql.OmittableOf[*customer.UpdateAddressInput](nil)})
-	require.Zero(t, customertest.Number[int](t, w, "SELECT count(*) FROM customer_addresses WHERE customer_id = $1 AND label = 'PRIMARY'", p[0].Customer.UUID))
+	update(t, w, p[0].Customer, customer.UpdateInput{Address: graphql.OmittableOf[*customer.UpdateAddressInput](nil)})
+	require.Zero(t, number[int](t, w, "SELECT count(*) FROM customer_addresses WHERE customer_id = $1 AND label = 'PRIMARY'", p[0].Customer.UUID))
 }
 
 func TestDoNotCallCancelsPlannedCallsAtOnce(t *testing.T) {
 	t.Parallel()
-	w, e := customertest.Listen(t)
+	w, e := listen(t)
 	p := w.Harbor.Person(t)
 	e.Take()
-	row := customertest.Update(t, w, p.Customer, customer.UpdateInput{Consent: val(customer.UpdateConsentInput{DoNotCall: val(true)})})
+	row := update(t, w, p.Customer, customer.UpdateInput{Consent: val(customer.UpdateConsentInput{DoNotCall: val(true)})})
 	require.True(t, row.DoNotCall)
 	require.Equal(t, w.Clock.Now().UTC(), row.DoNotCallAt.UTC())
 	require.Equal(t, []string{"customer.updated [do_not_call]"}, e.Take())
-	require.Equal(t, len(p.Tasks), customertest.Number[int](t, w, "SELECT count(*) FROM call_tasks WHERE customer_id = $1 AND state = 'CANCELLED' AND skip_reason <> ''", p.Customer.UUID))
-	require.Zero(t, customertest.Number[int](t, w, "SELECT count(*) FROM schedules WHERE customer_id = $1 AND status = 'ACTIVE'", p.Customer.UUID))
-	again := customertest.Update(t, w, p.Customer, customer.UpdateInput{Consent: val(customer.UpdateConsentInput{DoNotCall: val(true)})})
+	require.Equal(t, len(p.Tasks), number[int](t, w, "SELECT count(*) FROM call_tasks WHERE customer_id = $1 AND state = 'CANCELLED' AND skip_reason <> ''", p.Customer.UUID))
+	require.Zero(t, number[int](t, w, "SELECT count(*) FROM schedules WHERE customer_id = $1 AND status = 'ACTIVE'", p.Customer.UUID))
+	again := update(t, w, p.Customer, customer.UpdateInput{Consent: val(customer.UpdateConsentInput{DoNotCall: val(true)})})
 	require.Equal(t, row.Version, again.Version)
 
 	weak := *w.Harbor.System
@@ -133,33 +133,33 @@ func TestDoNotCallCancelsPlannedCallsAtOnce(t *testing.T) {
 	off := customer.UpdateInput{Consent: val(customer.UpdateConsentInput{DoNotCall: val(false)})}
 	_, err := w.Customers.Update(t.Context(), &weak, of(p.Customer.ID(), off))
 	require.Equal(t, []string{"NOT_ALLOWED [input consent doNotCall]"}, customertest.Refusals(t, err))
-	row = customertest.Update(t, w, p.Customer, off)
+	row = update(t, w, p.Customer, off)
 	require.False(t, row.DoNotCall)
 	require.Nil(t, row.DoNotCallAt)
-	require.Equal(t, 1, customertest.Number[int](t, w, "SELECT count(*) FROM audit_entries WHERE action = 'customer.do_not_call_removed'"))
+	require.Equal(t, 1, number[int](t, w, "SELECT count(*) FROM audit_entries WHERE action = 'customer.do_not_call_removed'"))
 
 	// Null is what false is: it takes a mark away by the same right, with the same trace, and nothing where there is none.
 	null := customer.UpdateInput{Consent: val(customer.UpdateConsentInput{DoNotCall: graphql.OmittableOf[*bool](nil)})}
 	same, err := w.Customers.Update(t.Context(), &weak, of(p.Customer.ID(), null))
 	require.NoError(t, err)
 	require.Equal(t, row.Version, same.Version)
-	customertest.Update(t, w, p.Customer, customer.UpdateInput{Consent: val(customer.UpdateConsentInput{DoNotCall: val(true)})})
+	update(t, w, p.Customer, customer.UpdateInput{Consent: val(customer.UpdateConsentInput{DoNotCall: val(true)})})
 	_, err = w.Customers.Update(t.Context(), &weak, of(p.Customer.ID(), null))
 	require.Equal(t, []string{"NOT_ALLOWED [input consent doNotCall]"}, customertest.Refusals(t, err))
-	require.True(t, customertest.Read(t, w, p.Customer.UUID).DoNotCall)
-	require.False(t, customertest.Update(t, w, p.Customer, null).DoNotCall)
-	require.Equal(t, 2, customertest.Number[int](t, w, "SELECT count(*) FROM audit_entries WHERE action = 'customer.do_not_call_removed'"))
+	require.True(t, read(t, w, p.Customer.UUID).DoNotCall)
+	require.False(t, update(t, w, p.Customer, null).DoNotCall)
+	require.Equal(t, 2, number[int](t, w, "SELECT count(*) FROM audit_entries WHERE action = 'customer.do_not_call_removed'"))
 }
 
 // A deleted customer is in no list, keeps what it has, and can neither be changed nor called until it is restored.
 func TestDeleteAndRestore(t *testing.T) {
 	t.Parallel()
-	w, e := customertest.Listen(t)
+	w, e := listen(t)
 	o := w.Harbor
 	p := o.People(t, 2)
 	e.Take()
-	customertest.Execute(t, w, "UPDATE customers SET parent_id = NULL")
-	customertest.Execute(t, w, "UPDATE customers SET parent_id = $2 WHERE id = $1", p[0].Customer.UUID, p[1].Customer.UUID)
+	execute(t, w, "UPDATE customers SET parent_id = NULL")
+	execute(t, w, "UPDATE customers SET parent_id = $2 WHERE id = $1", p[0].Customer.UUID, p[1].Customer.UUID)
 	o.MakeDue(t, p[0].Tasks[0])
 	held, err := w.Schedules.ClaimTasks(t.Context(), o.System, schedule.ClaimCallTasksInput{Limit: val(int32(1))})
 	require.NoError(t, err)
@@ -168,13 +168,13 @@ func TestDeleteAndRestore(t *testing.T) {
 	stale := customer.DeleteInput{ID: id, ExpectedVersion: val(int32(0))}
 	_, err = w.Customers.Delete(t.Context(), o.System, stale)
 	require.Equal(t, []string{"STALE_VERSION [input expectedVersion]"}, customertest.Refusals(t, err))
-	current := customertest.Read(t, w, p[0].Customer.UUID).Version
+	current := read(t, w, p[0].Customer.UUID).Version
 	row, err := w.Customers.Delete(t.Context(), o.System, customer.DeleteInput{ID: id, Reason: val("asked for it"), ExpectedVersion: val(current)})
 	require.NoError(t, err)
 	require.Equal(t, current+1, row.Version)
 	require.NotNil(t, row.DeletedAt)
 	require.Equal(t, []string{"customer.deleted [deleted_at deleted_by]"}, e.Take())
-	require.Equal(t, 1, customertest.Number[int](t, w, "SELECT count(*) FROM audit_entries WHERE action = 'customer.deleted' AND reason = 'asked for it'"))
+	require.Equal(t, 1, number[int](t, w, "SELECT count(*) FROM audit_entries WHERE action = 'customer.deleted' AND reason = 'asked for it'"))
 	again, err := w.Customers.Delete(t.Context(), o.System, customer.DeleteInput{ID: id, ExpectedVersion: val(current)})
 	require.NoError(t, err)
 	require.Equal(t, row.Version, again.Version, "a repetition changes nothing, also with the version from before")
@@ -204,12 +204,12 @@ func TestDeleteAndRestore(t *testing.T) {
 	require.Contains(t, err.(fault.UserErrors)[0].Message, "restoreCustomer")
 	_, err = w.Schedules.Sync(t.Context(), o.System, schedule.SyncCustomerScheduleInput{TaskType: o.TaskType, Fields: customer.Fields{ReferenceID: p[0].ReferenceID}})
 	require.Contains(t, strings.Join(customertest.Refusals(t, err), " "), "INVALID_STATE")
-	require.Zero(t, customertest.Number[int](t, w, "SELECT count(*) FROM call_tasks WHERE customer_id = $1 AND state = 'PENDING'", p[0].Customer.UUID))
+	require.Zero(t, number[int](t, w, "SELECT count(*) FROM call_tasks WHERE customer_id = $1 AND state = 'PENDING'", p[0].Customer.UUID))
 	renewed, err := w.Schedules.Renew(t.Context(), o.System, schedule.RenewCallTaskInput{ID: held.Claims[0].Task.ID(), CallStarted: val(true)})
 	require.NoError(t, err)
 	require.Equal(t, fault.CallNotAllowed, renewed.UserErrors[0].Code, "a call that was given out must not begin")
 	// Should a task ever be left, it is not given out.
-	customertest.Execute(t, w, "UPDATE call_tasks SET state = 'PENDING', finished_at = NULL, due_at = $2 WHERE id = $1", p[0].Tasks[1].UUID, w.Clock.Now())
+	execute(t, w, "UPDATE call_tasks SET state = 'PENDING', finished_at = NULL, due_at = $2 WHERE id = $1", p[0].Tasks[1].UUID, w.Clock.Now())
 	claims, err := w.Schedules.ClaimTasks(t.Context(), o.System, schedule.ClaimCallTasksInput{Limit: val(int32(10))})
 	require.NoError(t, err)
 	for _, claim := range claims.Claims {
@@ -217,7 +217,7 @@ func TestDeleteAndRestore(t *testing.T) {
 	}
 	_, _, err = w.Schedules.ClaimOne(t.Context(), o.System, schedule.ClaimCallTaskInput{ID: p[0].Tasks[1].ID()})
 	require.Equal(t, []string{"INVALID_STATE [input id]"}, customertest.Refusals(t, err))
-	customertest.Execute(t, w, "UPDATE call_tasks SET state = 'CANCELLED', finished_at = now() WHERE id = $1", p[0].Tasks[1].UUID)
+	execute(t, w, "UPDATE call_tasks SET state = 'CANCELLED', finished_at = now() WHERE id = $1", p[0].Tasks[1].UUID)
 	e.Take()
 
 	row, err = w.Customers.Restore(t.Context(), o.System, customer.RestoreInput{ID: id})
@@ -233,7 +233,7 @@ func TestDeleteAndRestore(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, p[0].Customer.UUID, synced.Customer.UUID, "the next sync plans again")
 
-	_, err = customertest.Merge(t, w, p[1].Customer, p[0].Customer)
+	_, err = merge(t, w, p[1].Customer, p[0].Customer)
 	require.NoError(t, err)
 	require.Contains(t, e.Take(), "customer.merged into "+p[1].Customer.ID().String())
 	_, err = w.Customers.Restore(t.Context(), o.System, customer.RestoreInput{ID: id})
@@ -261,7 +261,7 @@ func graphtestForeign(t *testing.T, w *graphtest.World) relay.ID {
 // What listens decides: an event that cannot be stored undoes the change.
 func TestEventsAreOfTheTransaction(t *testing.T) {
 	t.Parallel()
-	w, e := customertest.Listen(t)
+	w, e := listen(t)
 	p := w.Harbor.People(t, 2)
 	e.Fail = fault.New(fault.Unavailable, "no room")
 	for name, change := range map[string]func() error{
@@ -273,20 +273,20 @@ func TestEventsAreOfTheTransaction(t *testing.T) {
 			_, err := w.Customers.Delete(t.Context(), w.Harbor.System, customer.DeleteInput{ID: p[0].Customer.ID()})
 			return err
 		},
-		"merge": func() error { _, err := customertest.Merge(t, w, p[0].Customer, p[1].Customer); return err },
+		"merge": func() error { _, err := merge(t, w, p[0].Customer, p[1].Customer); return err },
 	} {
 		require.ErrorIs(t, change(), e.Fail, name)
 	}
-	require.Equal(t, p[0].Customer.Version, customertest.Read(t, w, p[0].Customer.UUID).Version)
-	require.Equal(t, len(p[1].Tasks), customertest.Number[int](t, w, "SELECT count(*) FROM call_tasks WHERE customer_id = $1 AND state = 'PENDING'", p[1].Customer.UUID))
+	require.Equal(t, p[0].Customer.Version, read(t, w, p[0].Customer.UUID).Version)
+	require.Equal(t, len(p[1].Tasks), number[int](t, w, "SELECT count(*) FROM call_tasks WHERE customer_id = $1 AND state = 'PENDING'", p[1].Customer.UUID))
 }
 
 func TestRevealOfEveryNumber(t *testing.T) {
 	t.Parallel()
 	w := graphtest.New(t)
 	p := w.Harbor.People(t, 2)
-	customertest.Bare(t, w)
-	customertest.Update(t, w, p[0].Customer, customer.UpdateInput{SSN: val("321-54-9876"), Medicare: val(customer.UpdateMedicareInput{MBI: val("1EG4-TE5-MK73"), MedicaidNumber: val("MD-7"), VANumber: val("VA-8")})})
+	bare(t, w)
+	update(t, w, p[0].Customer, customer.UpdateInput{SSN: val("321-54-9876"), Medicare: val(customer.UpdateMedicareInput{MBI: val("1EG4-TE5-MK73"), MedicaidNumber: val("MD-7"), VANumber: val("VA-8")})})
 	sc, now, id := w.Harbor.System.Scope(), w.Clock.Now(), p[0].Customer.UUID
 	held := &account.Account{Row: db.Row{OrganizationID: sc.OrganizationID, UUID: db.NewID()}, Source: "1", SourceAccountID: "A", Status: account.Open, Type: "DDA", PrimarySourceCustomerID: "x",
 		Version: 1, CreatedAt: now, UpdatedAt: now, CreatedBy: "x", UpdatedBy: "x"}
@@ -310,9 +310,9 @@ func TestRevealOfEveryNumber(t *testing.T) {
 	got, err = look(p[1].Customer.ID(), customer.FieldMBI)
 	require.NoError(t, err)
 	require.Empty(t, got)
-	require.Equal(t, 5, customertest.Number[int](t, w, "SELECT count(*) FROM audit_entries WHERE action = 'customer.pii_revealed'"))
-	require.Equal(t, 1, customertest.Number[int](t, w, "SELECT count(*) FROM audit_entries WHERE action = 'account.pii_revealed'"))
-	require.Zero(t, customertest.Number[int](t, w, "SELECT count(*) FROM audit_entries WHERE changes::text ~ '12345678|321549876|1EG4TE5MK73'"))
+	require.Equal(t, 5, number[int](t, w, "SELECT count(*) FROM audit_entries WHERE action = 'customer.pii_revealed'"))
+	require.Equal(t, 1, number[int](t, w, "SELECT count(*) FROM audit_entries WHERE action = 'account.pii_revealed'"))
+	require.Zero(t, number[int](t, w, "SELECT count(*) FROM audit_entries WHERE changes::text ~ '12345678|321549876|1EG4TE5MK73'"))
 	for field, id := range map[reveal.Field]relay.ID{account.FieldNumber: p[0].Customer.ID(), customer.FieldMBI: held.ID()} {
 		_, err = look(id, field)
 		require.Equal(t, fault.BadUserInput, fault.CodeOf(err), "the id of another type")

@@ -1,4 +1,4 @@
-package merging_test
+package customertest_test
 
 import (
 	"fmt"
@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"caseload/internal/customer"
-	"caseload/internal/customer/customertest"
 	"caseload/internal/graphtest"
 	"caseload/internal/schedule"
 )
@@ -18,7 +17,7 @@ import (
 // phone adds a phone, or changes the number of the one with the label.
 func phone(t *testing.T, w *graphtest.World, c *customer.Customer, label, digits string, blocked bool) {
 	t.Helper()
-	customertest.Execute(t, w, `INSERT INTO customer_phones (organization_id, id, customer_id, label, number, blocked_at, blocked_reason, created_at, updated_at)
+	execute(t, w, `INSERT INTO customer_phones (organization_id, id, customer_id, label, number, blocked_at, blocked_reason, created_at, updated_at)
 		VALUES ($1, gen_random_uuid(), $2, $3, $4, CASE WHEN $5 THEN now() END, CASE WHEN $5 THEN 'WRONG_NUMBER' END, now(), now())
 		ON CONFLICT (organization_id, customer_id, label) DO UPDATE SET number = excluded.number, blocked_at = excluded.blocked_at, blocked_reason = excluded.blocked_reason`,
 		c.OrganizationID, c.UUID, label, digits, blocked)
@@ -39,22 +38,22 @@ func TestAMergeDestroysNothing(t *testing.T) {
 	w := graphtest.New(t)
 	o := w.Harbor
 	p := o.People(t, 4)
-	customertest.Bare(t, w)
+	bare(t, w)
 	into := p[0].Customer
 	var from []*customer.Customer
 	for i, d := range p[1:] {
 		from = append(from, d.Customer)
 		phone(t, w, d.Customer, "PRIMARY", fmt.Sprintf("+1212555017%d", i), i == 1)
-		customertest.Update(t, w, d.Customer, customer.UpdateInput{Agent: val(customer.UpdateAgentInput{Name: val(fmt.Sprint("Agent ", i))}),
+		update(t, w, d.Customer, customer.UpdateInput{Agent: val(customer.UpdateAgentInput{Name: val(fmt.Sprint("Agent ", i))}),
 			Medicare: val(customer.UpdateMedicareInput{MBI: val(fmt.Sprint("1EG4-TE5-MK7", i))})})
 	}
-	customertest.Update(t, w, into, customer.UpdateInput{Agent: val(customer.UpdateAgentInput{Name: val("Own")}), Medicare: val(customer.UpdateMedicareInput{MBI: val("1EG4-TE5-MK79")})})
+	update(t, w, into, customer.UpdateInput{Agent: val(customer.UpdateAgentInput{Name: val("Own")}), Medicare: val(customer.UpdateMedicareInput{MBI: val("1EG4-TE5-MK79")})})
 	rows := func() string {
-		return customertest.Number[string](t, w, `SELECT (SELECT string_agg(id::text, ',' ORDER BY id) FROM customer_phones) || (SELECT string_agg(id::text, ',' ORDER BY id) FROM customer_addresses)
+		return number[string](t, w, `SELECT (SELECT string_agg(id::text, ',' ORDER BY id) FROM customer_phones) || (SELECT string_agg(id::text, ',' ORDER BY id) FROM customer_addresses)
 			|| (SELECT string_agg(id || name, ',' ORDER BY id) FROM customer_agents) || (SELECT string_agg(id || mbi_sealed::text, ',' ORDER BY id) FROM customer_medicare)`)
 	}
 	before := rows()
-	_, err := customertest.Merge(t, w, into, from...)
+	_, err := merge(t, w, into, from...)
 	require.NoError(t, err)
 	require.Equal(t, before, rows(), "not a row is gone")
 	require.Equal(t, []string{"CELL +17165550123", "OTHER +12125550171 x", "PRIMARY +12125550100"}, phonesOf(t, w, into.UUID),
@@ -74,7 +73,7 @@ func TestAMergeDestroysNothing(t *testing.T) {
 	require.JSONEq(t, `{"phones": 5, "addresses": 6, "agent": 3, "medicare": 3}`, changes.Kept)
 	require.JSONEq(t, `{"loans": 3, "schedules": 6}`, changes.Removed)
 	require.JSONEq(t, fmt.Sprintf(`{"phones": 1, "identifiers": 3, "call_attempts": 3, "inconvenient_times": 3, "call_tasks": %d}`,
-		customertest.Number[int](t, w, "SELECT count(*) FROM call_tasks WHERE customer_id = $1", into.UUID)-len(p[0].Tasks)), changes.Moved)
+		number[int](t, w, "SELECT count(*) FROM call_tasks WHERE customer_id = $1", into.UUID)-len(p[0].Tasks)), changes.Moved)
 	var columns []string
 	require.NoError(t, w.Pool.Select(t.Context(), &columns, "SELECT unnest(ARRAY(SELECT jsonb_object_keys(changes)))::text FROM audit_entries WHERE action = 'customer.merged' ORDER BY 1"))
 	require.Equal(t, []string{"duplicates", "fields", "kept", "moved", "removed"}, columns)
@@ -88,12 +87,12 @@ func TestABlockOutlivesAMerge(t *testing.T) {
 	p := w.Harbor.People(t, 2)
 	phone(t, w, p[0].Customer, "OTHER", "+12125550160", false)
 	phone(t, w, p[1].Customer, "PRIMARY", "+12125550170", true)
-	_, err := customertest.Merge(t, w, p[0].Customer, p[1].Customer)
+	_, err := merge(t, w, p[0].Customer, p[1].Customer)
 	require.NoError(t, err)
 	require.NotContains(t, phonesOf(t, w, p[0].Customer.UUID), "OTHER +12125550170 x")
-	customertest.Update(t, w, p[0].Customer, customer.UpdateInput{Phone: val(customer.UpdatePhoneInput{Number: val("+12125550170")})})
+	update(t, w, p[0].Customer, customer.UpdateInput{Phone: val(customer.UpdatePhoneInput{Number: val("+12125550170")})})
 	require.Contains(t, phonesOf(t, w, p[0].Customer.UUID), "PRIMARY +12125550170 x")
-	customertest.Update(t, w, p[0].Customer, customer.UpdateInput{Phone: val(customer.UpdatePhoneInput{Number: val("+12125550171")})})
+	update(t, w, p[0].Customer, customer.UpdateInput{Phone: val(customer.UpdatePhoneInput{Number: val("+12125550171")})})
 	require.Contains(t, phonesOf(t, w, p[0].Customer.UUID), "PRIMARY +12125550171")
 }
 
@@ -117,8 +116,8 @@ func TestAMergeFindsAPrimary(t *testing.T) {
 			t.Parallel()
 			w := graphtest.New(t)
 			p := w.Harbor.People(t, len(step.phones))
-			customertest.Execute(t, w, "DELETE FROM customer_phones")
-			customertest.Execute(t, w, "DELETE FROM customer_addresses")
+			execute(t, w, "DELETE FROM customer_phones")
+			execute(t, w, "DELETE FROM customer_addresses")
 			var all []*customer.Customer
 			for i, phones := range step.phones {
 				all = append(all, p[i].Customer)
@@ -127,11 +126,11 @@ func TestAMergeFindsAPrimary(t *testing.T) {
 					if label == "CELL" {
 						label = "MAILING"
 					}
-					customertest.Execute(t, w, `INSERT INTO customer_addresses (organization_id, id, customer_id, label, line1, created_at, updated_at) VALUES ($1, gen_random_uuid(), $2, $3, $4, now(), now())`,
+					execute(t, w, `INSERT INTO customer_addresses (organization_id, id, customer_id, label, line1, created_at, updated_at) VALUES ($1, gen_random_uuid(), $2, $3, $4, now(), now())`,
 						p[i].Customer.OrganizationID, p[i].Customer.UUID, label, n)
 				}
 			}
-			_, err := customertest.Merge(t, w, all[0], all[1:]...)
+			_, err := merge(t, w, all[0], all[1:]...)
 			require.NoError(t, err)
 			var phones, addresses []string
 			require.NoError(t, w.Pool.Select(t.Context(), &phones, "SELECT label || ' ' || right(number, 1) FROM customer_phones WHERE customer_id = $1 ORDER BY 1", all[0].UUID))
@@ -143,10 +142,10 @@ func TestAMergeFindsAPrimary(t *testing.T) {
 	// A number that is there twice by then is wrong as a whole.
 	w := graphtest.New(t)
 	p := w.Harbor.People(t, 2)
-	customertest.Execute(t, w, "DELETE FROM customer_phones")
+	execute(t, w, "DELETE FROM customer_phones")
 	phone(t, w, p[0].Customer, "OTHER", "+12125550170", true)
 	phone(t, w, p[1].Customer, "PRIMARY", "+12125550170", false)
-	_, err := customertest.Merge(t, w, p[0].Customer, p[1].Customer)
+	_, err := merge(t, w, p[0].Customer, p[1].Customer)
 	require.NoError(t, err)
 	require.Equal(t, []string{"OTHER +12125550170 x", "PRIMARY +12125550170 x"}, phonesOf(t, w, p[0].Customer.UUID))
 }
@@ -154,24 +153,24 @@ func TestAMergeFindsAPrimary(t *testing.T) {
 // The children of a duplicate change too, which is told of each of them.
 func TestAMergeTellsOfChildren(t *testing.T) {
 	t.Parallel()
-	w, e := customertest.Listen(t)
+	w, e := listen(t)
 	p := w.Harbor.People(t, 5)
-	customertest.Bare(t, w)
+	bare(t, w)
 	into, d := p[0].Customer, p[1].Customer
 	for _, child := range p[2:] {
-		customertest.Execute(t, w, "UPDATE customers SET parent_id = $2 WHERE id = $1", child.Customer.UUID, d.UUID)
+		execute(t, w, "UPDATE customers SET parent_id = $2 WHERE id = $1", child.Customer.UUID, d.UUID)
 	}
 	_, err := w.Customers.Delete(t.Context(), w.Harbor.System, customer.DeleteInput{ID: p[4].Customer.ID()})
 	require.NoError(t, err)
 	e.Take()
-	version := customertest.Read(t, w, p[2].Customer.UUID).Version
-	_, err = customertest.Merge(t, w, into, d)
+	version := read(t, w, p[2].Customer.UUID).Version
+	_, err = merge(t, w, into, d)
 	require.NoError(t, err)
 	heard := e.Take()
 	require.Equal(t, "customer.merged into "+into.ID().String(), heard[0])
 	require.Contains(t, heard[1], "customer.updated [")
 	require.Equal(t, []string{"customer.updated [parent_id]", "customer.updated [parent_id]"}, heard[2:], "who is deleted is told of to nobody")
-	require.Equal(t, version+1, customertest.Read(t, w, p[2].Customer.UUID).Version)
+	require.Equal(t, version+1, read(t, w, p[2].Customer.UUID).Version)
 	var targets []string
 	require.NoError(t, w.Pool.Select(t.Context(), &targets, `SELECT target_id FROM audit_entries
 		WHERE action = 'customer.parent_changed' AND changes->>'parent' = $1 AND reason = 'the same person'`, into.ID().String()))
@@ -184,15 +183,15 @@ func TestAMergeTellsOfDoNotCall(t *testing.T) {
 	w := graphtest.New(t)
 	p := w.Harbor.People(t, 3)
 	on := customer.UpdateInput{Consent: val(customer.UpdateConsentInput{DoNotCall: val(true)})}
-	customertest.Update(t, w, p[1].Customer, on)
+	update(t, w, p[1].Customer, on)
 	entries := func() int {
-		return customertest.Number[int](t, w, "SELECT count(*) FROM audit_entries WHERE action = 'customer.do_not_call_set' AND customer_id = $1", p[0].Customer.UUID)
+		return number[int](t, w, "SELECT count(*) FROM audit_entries WHERE action = 'customer.do_not_call_set' AND customer_id = $1", p[0].Customer.UUID)
 	}
-	_, err := customertest.Merge(t, w, p[0].Customer, p[1].Customer)
+	_, err := merge(t, w, p[0].Customer, p[1].Customer)
 	require.NoError(t, err)
 	require.Equal(t, 1, entries())
-	customertest.Update(t, w, p[2].Customer, on)
-	_, err = customertest.Merge(t, w, p[0].Customer, p[2].Customer)
+	update(t, w, p[2].Customer, on)
+	_, err = merge(t, w, p[0].Customer, p[2].Customer)
 	require.NoError(t, err)
 	require.Equal(t, 1, entries(), "it was marked already")
 }
@@ -204,15 +203,15 @@ func TestTheFirstDuplicatesScheduleStays(t *testing.T) {
 	p := w.Harbor.People(t, 10)
 	// Both ways round: no order that the rows may happen to be in satisfies both.
 	for _, group := range [][]*graphtest.Person{p[:5], {p[9], p[8], p[7], p[6], p[5]}} {
-		customertest.Execute(t, w, "UPDATE call_tasks SET state = 'CANCELLED', finished_at = now(), skip_reason = 'x' WHERE customer_id = $1", group[0].Customer.UUID)
-		customertest.Execute(t, w, "DELETE FROM call_attempts WHERE customer_id = $1", group[0].Customer.UUID)
-		customertest.Execute(t, w, "DELETE FROM call_tasks WHERE customer_id = $1", group[0].Customer.UUID)
-		customertest.Execute(t, w, "DELETE FROM schedules WHERE customer_id = $1", group[0].Customer.UUID)
+		execute(t, w, "UPDATE call_tasks SET state = 'CANCELLED', finished_at = now(), skip_reason = 'x' WHERE customer_id = $1", group[0].Customer.UUID)
+		execute(t, w, "DELETE FROM call_attempts WHERE customer_id = $1", group[0].Customer.UUID)
+		execute(t, w, "DELETE FROM call_tasks WHERE customer_id = $1", group[0].Customer.UUID)
+		execute(t, w, "DELETE FROM schedules WHERE customer_id = $1", group[0].Customer.UUID)
 		var from []*customer.Customer
 		for _, d := range group[1:] {
 			from = append(from, d.Customer)
 		}
-		_, err := customertest.Merge(t, w, group[0].Customer, from...)
+		_, err := merge(t, w, group[0].Customer, from...)
 		require.NoError(t, err)
 		rows, err := schedule.Schedules.ByKeys(t.Context(), w.Pool, w.Harbor.System.Scope(), "customer_id", []uuid.UUID{group[0].Customer.UUID})
 		require.NoError(t, err)
@@ -225,8 +224,8 @@ func TestNullsOfAnAddress(t *testing.T) {
 	t.Parallel()
 	w := graphtest.New(t)
 	p := w.Harbor.Person(t)
-	customertest.Update(t, w, p.Customer, customer.UpdateInput{Address: graphql.OmittableOf[*customer.UpdateAddressInput](nil)})
-	row := customertest.Read(t, w, p.Customer.UUID)
-	again := customertest.Update(t, w, p.Customer, customer.UpdateInput{Address: val(customer.UpdateAddressInput{City: graphql.OmittableOf[*string](nil)})})
+	update(t, w, p.Customer, customer.UpdateInput{Address: graphql.OmittableOf[*customer.UpdateAddressInput](nil)})
+	row := read(t, w, p.Customer.UUID)
+	again := update(t, w, p.Customer, customer.UpdateInput{Address: val(customer.UpdateAddressInput{City: graphql.OmittableOf[*string](nil)})})
 	require.Equal(t, row.Version, again.Version, "nulls for an address that there is none of")
 }

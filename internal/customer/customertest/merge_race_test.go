@@ -1,4 +1,4 @@
-package merging_test
+package customertest_test
 
 import (
 	"context"
@@ -27,7 +27,7 @@ func TestAMergeWaitsForAccountsFirst(t *testing.T) {
 			return err
 		}
 		go func() {
-			_, err := w.Merging.Merge(context.Background(), w.Harbor.System, customertest.MergeOf(p[0].Customer, p[1].Customer))
+			_, err := w.Merging.Merge(context.Background(), w.Harbor.System, mergeOf(p[0].Customer, p[1].Customer))
 			merged <- err
 		}()
 		if err := customertest.AwaitWaiter(t.Context(), tx, merged); err != nil {
@@ -48,13 +48,13 @@ func TestMergesBesideIntake(t *testing.T) {
 	o := w.Harbor
 	const pairs, rounds = 6, 4
 	p := o.People(t, 2*pairs+1)
-	customertest.Bare(t, w)
-	customers := customertest.Number[int](t, w, "SELECT count(*) FROM customers")
+	bare(t, w)
+	customers := number[int](t, w, "SELECT count(*) FROM customers")
 	failures := make(chan error, 1000)
 	var group sync.WaitGroup
 	for i := range pairs {
 		group.Go(func() {
-			if _, err := w.Merging.Merge(context.Background(), o.System, customertest.MergeOf(p[2*i].Customer, p[2*i+1].Customer)); err != nil {
+			if _, err := w.Merging.Merge(context.Background(), o.System, mergeOf(p[2*i].Customer, p[2*i+1].Customer)); err != nil {
 				failures <- err
 			}
 		})
@@ -86,17 +86,17 @@ func TestMergesBesideIntake(t *testing.T) {
 		t.Error(err)
 	}
 	nothingLeft(t, w)
-	require.Equal(t, customers+pairs, customertest.Number[int](t, w, "SELECT count(*) FROM customers"))
+	require.Equal(t, customers+pairs, number[int](t, w, "SELECT count(*) FROM customers"))
 	for i := range pairs {
-		require.Equal(t, p[2*i].Customer.UUID, *customertest.Read(t, w, p[2*i+1].Customer.UUID).MergedIntoID)
-		require.Equal(t, p[2*i].Customer.UUID.String(), customertest.Number[string](t, w, "SELECT customer_id FROM customer_identifiers WHERE source_id = $1", "S-"+p[2*i+1].ReferenceID))
+		require.Equal(t, p[2*i].Customer.UUID, *read(t, w, p[2*i+1].Customer.UUID).MergedIntoID)
+		require.Equal(t, p[2*i].Customer.UUID.String(), number[string](t, w, "SELECT customer_id FROM customer_identifiers WHERE source_id = $1", "S-"+p[2*i+1].ReferenceID))
 	}
 	// Once more, alone: whatever was told before or after the merges is stored by now.
 	r, err := w.Intake.BulkUpsert(t.Context(), o.System, intake.BulkUpsertInput{Source: "LMS", Customers: customertest.UpsertRows(t, upserts...)})
 	require.NoError(t, err)
 	require.Zero(t, r.Counts.Failed+r.Counts.Created)
 	for i := range pairs {
-		require.Equal(t, fmt.Sprintf("new%d@example.com", i), *customertest.Read(t, w, p[2*i].Customer.UUID).Email)
+		require.Equal(t, fmt.Sprintf("new%d@example.com", i), *read(t, w, p[2*i].Customer.UUID).Email)
 	}
 }
 
@@ -106,13 +106,13 @@ func TestTwoMergesOfOneAnother(t *testing.T) {
 	w := graphtest.New(t)
 	const pairs = 8
 	p := w.Harbor.People(t, 2*pairs)
-	customertest.Bare(t, w)
+	bare(t, w)
 	errs := make([][2]error, pairs)
 	var group sync.WaitGroup
 	for i := range pairs {
 		for way := range 2 {
 			group.Go(func() {
-				_, errs[i][way] = w.Merging.Merge(context.Background(), w.Harbor.System, customertest.MergeOf(p[2*i+way].Customer, p[2*i+1-way].Customer))
+				_, errs[i][way] = w.Merging.Merge(context.Background(), w.Harbor.System, mergeOf(p[2*i+way].Customer, p[2*i+1-way].Customer))
 			})
 		}
 	}
@@ -122,8 +122,8 @@ func TestTwoMergesOfOneAnother(t *testing.T) {
 		for way, err := range errs[i] {
 			if err == nil {
 				won++
-				require.False(t, customertest.Read(t, w, p[2*i+way].Customer.UUID).IsDeleted())
-				require.Equal(t, p[2*i+way].Customer.UUID, *customertest.Read(t, w, p[2*i+1-way].Customer.UUID).MergedIntoID)
+				require.False(t, read(t, w, p[2*i+way].Customer.UUID).IsDeleted())
+				require.Equal(t, p[2*i+way].Customer.UUID, *read(t, w, p[2*i+1-way].Customer.UUID).MergedIntoID)
 				continue
 			}
 			wrong, ok := fault.AsUserErrors(err)
