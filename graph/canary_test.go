@@ -384,7 +384,7 @@ func (m *coalMine) files() {
 		upsert.WriteString(text(person("sourceId", name, vars{"ssn": wrong})) + text(person("sourceId", name, vars{"dateOfBirth": wrong})) + `{"sourceId": "` + name + `", "ssn": 512738846}` + "\n" + `{"ssn": "512-73-8846` + "\n" + `"` + pan + `"` + "\n")
 		create.WriteString(text(person("sourceCustomerId", name, vars{"ssn": wrong})) + text(person("sourceCustomerId", name, vars{"accounts": []any{accountOf(name, vars{"accountNumber": pan, "cards": []any{card(name, vars{"last4": pan})}})}})) +
 			text(person("sourceCustomerId", name, vars{"accounts": wrong})))
-		sync.WriteString(text(syncRow(name, vars{"ssn": wrong})) + text(syncRow(name, vars{"birthday": wrong, "loanIds": []any{wrong}})))
+		sync.WriteString(text(syncRow(name, vars{"ssn": wrong})) + text(syncRow(name, vars{"birthday": wrong, "externalLoanIds": []any{wrong}})))
 		if !strings.ContainsAny(wrong, "\x00") {
 			upsertCSV.WriteString(name + ",Kanary,Bird," + wrong + ",\n" + name + ",Kanary,Bird,," + wrong + "\n" + name + ",too,few," + wrong + "\n" + name + ",an,open,\"" + wrong + "\n")
 			syncCSV.WriteString(name + ",collections,Kanary," + wrong + ",\n" + name + ",collections,Kanary,," + wrong + "\n")

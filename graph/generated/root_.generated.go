@@ -114,7 +114,6 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputCustomerIdentifierInput,
 		ec.unmarshalInputCustomerOrder,
 		ec.unmarshalInputCustomerParentInput,
-		ec.unmarshalInputDateFilter,
 		ec.unmarshalInputDateTimeFilter,
 		ec.unmarshalInputDeleteCustomerInput,
 		ec.unmarshalInputDeleteGoalInput,
@@ -2553,22 +2552,6 @@ input DateTimeFilter {
   null: Boolean
 }
 
-"Compares calendar days. All operators that are given must hold; a null operator is an error."
-input DateFilter {
-  "On this day."
-  eq: Date
-  "After this day."
-  gt: Date
-  "On or after this day."
-  gte: Date
-  "Before this day."
-  lt: Date
-  "On or before this day."
-  lte: Date
-  "true: no value; false: any value."
-  null: Boolean
-}
-
 "Compares references."
 input IDFilter {
   "This one."
@@ -3497,10 +3480,10 @@ input SyncCustomerScheduleInput {
   externalMetadata: JSON
   "Fetch missing fields and loans from the organization's lending system. Never overrides what was sent."
   sync: Boolean
-  "With sync: only these loans are imported; absent means all, an empty list none."
-  loanIds: [Int64!] @constraint(maxItems: 100)
+  "With sync: only the loans with these numbers of the lending system are imported; absent means all, an empty list none."
+  externalLoanIds: [Int64!] @constraint(maxItems: 100)
   "The lending system's number of the loan that the calls are about."
-  loanId: String
+  externalLoanId: String
 }
 
 "What syncCustomerSchedule answers."

@@ -5971,7 +5971,7 @@ func (ec *executionContext) unmarshalInputSyncCustomerScheduleInput(ctx context.
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"referenceId", "taskType", "firstName", "middleName", "lastName", "email", "birthday", "ssnLastFour", "ssn", "phoneNumber", "timezone", "language", "streetAddress1", "streetAddress2", "city", "state", "zipCode", "doNotCall", "doNotSms", "doNotEmail", "doNotMail", "isTest", "test", "externalMetadata", "sync", "loanIds", "loanId"}
+	fieldsInOrder := [...]string{"referenceId", "taskType", "firstName", "middleName", "lastName", "email", "birthday", "ssnLastFour", "ssn", "phoneNumber", "timezone", "language", "streetAddress1", "streetAddress2", "city", "state", "zipCode", "doNotCall", "doNotSms", "doNotEmail", "doNotMail", "isTest", "test", "externalMetadata", "sync", "externalLoanIds", "externalLoanId"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -6153,20 +6153,20 @@ func (ec *executionContext) unmarshalInputSyncCustomerScheduleInput(ctx context.
 				return it, err
 			}
 			it.Sync = graphql.OmittableOf(data)
-		case "loanIds":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("loanIds"))
+		case "externalLoanIds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("externalLoanIds"))
 			data, err := ec.unmarshalOInt642ᚕint64ᚄ(ctx, v)
 			if err != nil {
 				return it, err
 			}
-			it.LoanIDs = graphql.OmittableOf(data)
-		case "loanId":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("loanId"))
+			it.ExternalLoanIDs = graphql.OmittableOf(data)
+		case "externalLoanId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("externalLoanId"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
 			if err != nil {
 				return it, err
 			}
-			it.LoanID = graphql.OmittableOf(data)
+			it.ExternalLoanID = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil

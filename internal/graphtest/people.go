@@ -111,7 +111,7 @@ func (o *Tenant) People(t testing.TB, n int) []*Person {
 		return customer.WriteLoans(ctx, tx, o.System.Scope(), loans)
 	}))
 	for i := range inputs {
-		in := schedule.SyncCustomerScheduleInput{TaskType: o.TaskType, LoanID: Some("L-1"), Fields: customer.Fields{ReferenceID: references[i]}}
+		in := schedule.SyncCustomerScheduleInput{TaskType: o.TaskType, ExternalLoanID: Some("L-1"), Fields: customer.Fields{ReferenceID: references[i]}}
 		inputs[i] = &in
 	}
 	for i, r := range o.bulk(t, inputs) {

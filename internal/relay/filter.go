@@ -11,7 +11,6 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/lib/pq"
 
-	"caseload/internal/civil"
 	"caseload/internal/db"
 	"caseload/internal/fault"
 	"caseload/internal/input"
@@ -46,16 +45,6 @@ type DateTimeFilter struct {
 	Lt   graphql.Omittable[*time.Time] `json:"lt,omitzero"`
 	Lte  graphql.Omittable[*time.Time] `json:"lte,omitzero"`
 	Null graphql.Omittable[*bool]      `json:"null,omitzero"`
-}
-
-// DateFilter compares calendar days.
-type DateFilter struct {
-	Eq   graphql.Omittable[*civil.Date] `json:"eq,omitzero"`
-	Gt   graphql.Omittable[*civil.Date] `json:"gt,omitzero"`
-	Gte  graphql.Omittable[*civil.Date] `json:"gte,omitzero"`
-	Lt   graphql.Omittable[*civil.Date] `json:"lt,omitzero"`
-	Lte  graphql.Omittable[*civil.Date] `json:"lte,omitzero"`
-	Null graphql.Omittable[*bool]       `json:"null,omitzero"`
 }
 
 // IDFilter compares references to another entity.
@@ -171,15 +160,6 @@ func (f *BooleanFilter) where(c, _ string) (db.Where, error) {
 func (f *DateTimeFilter) where(c, _ string) (db.Where, error) {
 	w, err := compare(db.Where{}, c, op[*time.Time]{"@ = ?", f.Eq}, op[*time.Time]{"@ > ?", f.Gt}, op[*time.Time]{"@ >= ?", f.Gte},
 		op[*time.Time]{"@ < ?", f.Lt}, op[*time.Time]{"@ <= ?", f.Lte})
-	if err != nil {
-		return w, err
-	}
-	return missing(w, c, f.Null)
-}
-
-func (f *DateFilter) where(c, _ string) (db.Where, error) {
-	w, err := compare(db.Where{}, c, op[*civil.Date]{"@ = ?", f.Eq}, op[*civil.Date]{"@ > ?", f.Gt}, op[*civil.Date]{"@ >= ?", f.Gte},
-		op[*civil.Date]{"@ < ?", f.Lt}, op[*civil.Date]{"@ <= ?", f.Lte})
 	if err != nil {
 		return w, err
 	}

@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"caseload/internal/civil"
 	"caseload/internal/db"
 	"caseload/internal/fault"
 	"caseload/internal/relay"
@@ -19,22 +18,22 @@ import (
 
 type m = map[string]any
 
-func day(n int) *civil.Date { return pointer(civil.MustDate(2026, 3, n)) }
+func at(n int) *time.Time { return pointer(noon.Add(time.Duration(n) * time.Microsecond)) }
+
+func moment(n int) string { return at(n).Format(time.RFC3339Nano) }
 
 func TestFilterOperators(t *testing.T) {
 	t.Parallel()
 	w, s := open(t), scope()
 	ann, bob := db.NewID(), db.NewID()
-	at := func(n int) *time.Time { return pointer(noon.Add(time.Duration(n) * time.Microsecond)) }
 	w.insert(t, s,
-		&thing{Name: pointer("a"), Day: day(1), EndsAt: at(1), Owner: &ann, State: "X", Yes: true},
-		&thing{Name: pointer("b"), Day: day(2), EndsAt: at(2), Owner: &bob, State: "Y"},
-		&thing{Name: pointer("b%_\\"), Day: day(3), EndsAt: at(3), Owner: &ann, State: "Z", Yes: true},
+		&thing{Name: pointer("a"), EndsAt: at(1), Owner: &ann, State: "X", Yes: true},
+		&thing{Name: pointer("b"), EndsAt: at(2), Owner: &bob, State: "Y"},
+		&thing{Name: pointer("b%_\\"), EndsAt: at(3), Owner: &ann, State: "Z", Yes: true},
 		&thing{State: "X"},
 	)
 	w.insert(t, scope(), &thing{Name: pointer("foreign")})
 	id := func(u uuid.UUID) string { return relay.ID{Prefix: "user", UUID: u}.String() }
-	moment := func(n int) string { return at(n).Format(time.RFC3339Nano) }
 	for _, c := range []struct {
 		filter m
 		want   []string
@@ -60,19 +59,14 @@ func TestFilterOperators(t *testing.T) {
 		{m{"state": m{"eq": "X"}}, []string{"a", "-"}},
 		{m{"state": m{"neq": "X"}}, []string{"b", `b%_\`}},
 		{m{"state": m{"in": []any{"Y", "Z"}}}, []string{"b", `b%_\`}},
-		{m{"day": m{"eq": "2026-03-02"}}, []string{"b"}},
-		{m{"day": m{"gt": "2026-03-02"}}, []string{`b%_\`}},
-		{m{"day": m{"gte": "2026-03-02"}}, []string{"b", `b%_\`}},
-		{m{"day": m{"lt": "2026-03-02"}}, []string{"a"}},
-		{m{"day": m{"lte": "2026-03-02"}}, []string{"a", "b"}},
-		{m{"day": m{"null": true}}, []string{"-"}},
-		{m{"day": m{"gt": "2026-03-01", "lt": "2026-03-03"}}, []string{"b"}},
 		{m{"endsAt": m{"eq": moment(2)}}, []string{"b"}},
 		{m{"endsAt": m{"gt": moment(2)}}, []string{`b%_\`}},
 		{m{"endsAt": m{"gte": moment(2)}}, []string{"b", `b%_\`}},
 		{m{"endsAt": m{"lt": moment(2)}}, []string{"a"}},
 		{m{"endsAt": m{"lte": moment(2)}}, []string{"a", "b"}},
+		{m{"endsAt": m{"null": true}}, []string{"-"}},
 		{m{"endsAt": m{"null": false}}, []string{"a", "b", `b%_\`}},
+		{m{"endsAt": m{"gt": moment(1), "lt": moment(3)}}, []string{"b"}},
 		{m{"owner": m{"eq": id(ann)}}, []string{"a", `b%_\`}},
 		{m{"owner": m{"in": []any{id(bob), id(uuid.Nil)}}}, []string{"b"}},
 		{m{"owner": m{"in": []any{}}}, nil},
@@ -122,7 +116,7 @@ func TestFilterRefusals(t *testing.T) {
 		{"null null", m{"name": m{"null": nil}}, fault.BadUserInput},
 		{"null id", m{"owner": m{"eq": nil}}, fault.BadUserInput},
 		{"null ids", m{"owner": m{"in": nil}}, fault.BadUserInput},
-		{"null day", m{"day": m{"lte": nil}}, fault.BadUserInput},
+		{"null moment", m{"endsAt": m{"lte": nil}}, fault.BadUserInput},
 		{"null moment", m{"endsAt": m{"gt": nil}}, fault.BadUserInput},
 		{"null truth", m{"yes": m{"eq": nil}}, fault.BadUserInput},
 		{"null enum", m{"state": m{"in": nil}}, fault.BadUserInput},
@@ -175,8 +169,8 @@ func TestNotIsTheComplement(t *testing.T) {
 		name := rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, "value")
 		return rapid.SampledFrom([]m{
 			{}, {"name": m{"eq": name}}, {"name": m{"neq": name}}, {"name": m{"in": []any{name, "b"}}}, {"name": m{"startsWith": name}},
-			{"name": m{"null": true}}, {"name": m{"null": false}}, {"day": m{"gt": "2026-03-01"}}, {"day": m{"lte": "2026-03-01"}},
-			{"state": m{"neq": "X"}}, {"special": name}, {"or": []any{}}, {"name": m{"eq": "a"}, "day": m{"null": false}},
+			{"name": m{"null": true}}, {"name": m{"null": false}}, {"endsAt": m{"gt": moment(1)}}, {"endsAt": m{"lte": moment(1)}},
+			{"state": m{"neq": "X"}}, {"special": name}, {"or": []any{}}, {"name": m{"eq": "a"}, "endsAt": m{"null": false}},
 		}).Draw(t, "leaf")
 	})
 	var tree func(depth int) *rapid.Generator[m]
@@ -202,9 +196,9 @@ func TestNotIsTheComplement(t *testing.T) {
 		var rows []*thing
 		var all []string
 		for _, name := range []*string{nil, pointer("a"), pointer("b"), pointer("ab")} {
-			for _, d := range []*civil.Date{nil, day(1), day(2)} {
+			for _, end := range []*time.Time{nil, at(1), at(2)} {
 				state := state(rapid.SampledFrom([]string{"X", "Y"}).Draw(t, "state"))
-				rows = append(rows, &thing{Name: name, Day: d, State: state})
+				rows = append(rows, &thing{Name: name, EndsAt: end, State: state})
 			}
 		}
 		w.insert(t, s, rows...)

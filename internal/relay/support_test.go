@@ -44,7 +44,6 @@ var things = db.NewTable[thing]("things", "thing")
 type filter struct {
 	Number  *relay.IDFilter          // an untagged field is the special function's
 	Name    *relay.StringFilter      `filter:"name"`
-	Day     *relay.DateFilter        `filter:"day"`
 	EndsAt  *relay.DateTimeFilter    `filter:"ends_at"`
 	Owner   *relay.IDFilter          `filter:"owner,user"`
 	State   *relay.EnumFilter[state] `filter:"state"`

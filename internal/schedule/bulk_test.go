@@ -52,7 +52,7 @@ func TestABulkSyncTakesAFixedNumberOfStatements(t *testing.T) {
 	}
 	// Every kind of change at once: a phone, an address, a loan, a switch of the task type, a phone less.
 	change := func(i int, in *schedule.SyncCustomerScheduleInput) {
-		in.City, in.LoanID = val("Albany"), val(fmt.Sprint(i))
+		in.City, in.ExternalLoanID = val("Albany"), val(fmt.Sprint(i))
 		switch i % 3 {
 		case 0:
 			in.PhoneNumber = val("+17185551234")

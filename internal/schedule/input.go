@@ -19,8 +19,9 @@ type SyncCustomerScheduleInput struct {
 	customer.Fields
 	TaskType string
 	Sync     graphql.Omittable[*bool]
-	LoanIDs  graphql.Omittable[[]int64]
-	LoanID   graphql.Omittable[*string]
+	// ExternalLoanIDs and ExternalLoanID are numbers of the lending system.
+	ExternalLoanIDs graphql.Omittable[[]int64]
+	ExternalLoanID  graphql.Omittable[*string]
 }
 
 // wantsLending reports whether the lending system is asked.

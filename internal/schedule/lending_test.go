@@ -203,28 +203,28 @@ func TestLoans(t *testing.T) {
 	}
 	all := w.sync(t, fromLending("all", nil))
 	require.Equal(t, "7 OPEN 100.50, 8 LATE -", loans(all.Customer.UUID))
-	none := w.sync(t, fromLending("none", func(in *schedule.SyncCustomerScheduleInput) { in.LoanIDs = list[int64]() }))
+	none := w.sync(t, fromLending("none", func(in *schedule.SyncCustomerScheduleInput) { in.ExternalLoanIDs = list[int64]() }))
 	require.Empty(t, loans(none.Customer.UUID))
 	require.Zero(t, none.LoansImported)
-	some := w.sync(t, fromLending("some", func(in *schedule.SyncCustomerScheduleInput) { in.LoanIDs = list[int64](8, 9) }))
+	some := w.sync(t, fromLending("some", func(in *schedule.SyncCustomerScheduleInput) { in.ExternalLoanIDs = list[int64](8, 9) }))
 	require.Equal(t, "8 LATE -", loans(some.Customer.UUID))
 	require.Equal(t, 1, some.LoansImported)
-	every := w.sync(t, fromLending("every", func(in *schedule.SyncCustomerScheduleInput) { in.LoanIDs = graphql.OmittableOf[[]int64](nil) }))
+	every := w.sync(t, fromLending("every", func(in *schedule.SyncCustomerScheduleInput) { in.ExternalLoanIDs = graphql.OmittableOf[[]int64](nil) }))
 	require.Equal(t, 2, every.LoansImported, "null is as if it were absent")
 
-	linked := w.sync(t, fromLending("linked", func(in *schedule.SyncCustomerScheduleInput) { in.LoanID = val("7") }))
+	linked := w.sync(t, fromLending("linked", func(in *schedule.SyncCustomerScheduleInput) { in.ExternalLoanID = val("7") }))
 	loan := get[uuid.UUID](t, w, "SELECT id FROM loans WHERE customer_id = $1 AND external_id = '7'", linked.Customer.UUID)
 	require.Equal(t, loan, *linked.Schedule.LoanID)
 	require.Equal(t, loan, *w.tasks(t, linked.Customer.UUID)[0].LoanID)
 
 	// Imported again, loans are brought up to date.
 	l.set(func(l *lendingSystem) { l.loans[0]["principalBalance"], l.loans[0]["status"] = "90.25", "PAID" })
-	again := w.sync(t, fromLending("linked", func(in *schedule.SyncCustomerScheduleInput) { in.LoanID = val("7") }))
+	again := w.sync(t, fromLending("linked", func(in *schedule.SyncCustomerScheduleInput) { in.ExternalLoanID = val("7") }))
 	require.Equal(t, "7 PAID 90.25, 8 LATE -", loans(again.Customer.UUID))
 	require.Equal(t, loan, *again.Schedule.LoanID)
 
 	before := w.Dump(t)
-	_, err := w.Sync(t.Context(), w.Viewer, fromLending("linked", func(in *schedule.SyncCustomerScheduleInput) { in.LoanID = val("99") }))
+	_, err := w.Sync(t.Context(), w.Viewer, fromLending("linked", func(in *schedule.SyncCustomerScheduleInput) { in.ExternalLoanID = val("99") }))
 	require.Equal(t, []string{"NOT_FOUND input.sync"}, refused(t, err))
 	require.Equal(t, before, w.Dump(t))
 

@@ -348,7 +348,7 @@ func TestAConversationAboutSeveralDebts(t *testing.T) {
 	})
 	require.NoError(t, err)
 	for number, days := range map[string]int{"A": 7, "B": 7, "C": 0} {
-		r := w.syncWith(t, "C-1", "collections", func(in *schedule.SyncCustomerScheduleInput) { in.LoanID = val(number) })
+		r := w.syncWith(t, "C-1", "collections", func(in *schedule.SyncCustomerScheduleInput) { in.ExternalLoanID = val(number) })
 		require.Equal(t, loans[number].UUID, *r.Schedule.LoanID)
 		pending := w.tasks(t, id, calling.Pending)
 		if days == 7 {
@@ -365,7 +365,7 @@ func TestAConversationAboutSeveralDebts(t *testing.T) {
 	r := w.syncWith(t, "C-1", "collections", nil)
 	require.Nil(t, r.Schedule.LoanID)
 	require.Zero(t, r.TasksCreated)
-	r = w.syncWith(t, "C-1", "collections", func(in *schedule.SyncCustomerScheduleInput) { in.LoanID = val("unknown") })
+	r = w.syncWith(t, "C-1", "collections", func(in *schedule.SyncCustomerScheduleInput) { in.ExternalLoanID = val("unknown") })
 	require.Nil(t, r.Schedule.LoanID)
 }
 

@@ -266,8 +266,8 @@ func (b *syncBatch) examine(row *syncRow, r *customer.Record, now time.Time) err
 			return err
 		}
 	}
-	if id := in.LoanID.Value(); id != nil {
-		input.Key(row.check.At("loanId"), *id, maxLoanNumber)
+	if id := in.ExternalLoanID.Value(); id != nil {
+		input.Key(row.check.At("externalLoanId"), *id, maxLoanNumber)
 	}
 	return nil
 }
@@ -296,7 +296,7 @@ func (b *syncBatch) merge(row *syncRow, c *syncCustomer, f *facts, loans map[cus
 		*c.record = before
 		return nil
 	}
-	c.loan = in.LoanID.Value()
+	c.loan = in.ExternalLoanID.Value()
 	plan := calling.Plan(calling.PlanInput{
 		Case: caseOf(r, row.taskType, c.debt(row, loans), b.cal, f, now), Now: now, Seed: calling.SeedOf(r.Customer.UUID, row.taskType.UUID),
 	})
@@ -326,7 +326,7 @@ func (b *syncBatch) merge(row *syncRow, c *syncCustomer, f *facts, loans map[cus
 func (b *syncBatch) loanNumbers() []string {
 	var numbers []string
 	for _, row := range b.rows {
-		if id := row.in.LoanID.Value(); id != nil {
+		if id := row.in.ExternalLoanID.Value(); id != nil {
 			numbers = append(numbers, *id)
 		}
 	}

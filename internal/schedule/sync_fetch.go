@@ -64,11 +64,11 @@ func (b *syncBatch) fetch(ctx context.Context) error {
 
 func (r *syncRow) request() lending.Request {
 	req := lending.Request{ReferenceID: r.in.ReferenceID}
-	if r.in.LoanIDs.IsSet() && r.in.LoanIDs.Value() != nil {
-		ids := r.in.LoanIDs.Value()
+	if r.in.ExternalLoanIDs.IsSet() && r.in.ExternalLoanIDs.Value() != nil {
+		ids := r.in.ExternalLoanIDs.Value()
 		req.LoanIDs = &ids
 	}
-	if id := r.in.LoanID.Value(); id != nil {
+	if id := r.in.ExternalLoanID.Value(); id != nil {
 		req.LoanID = input.KeyForm(*id)
 	}
 	return req

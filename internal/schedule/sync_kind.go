@@ -31,8 +31,8 @@ func (*SyncKind) Noun() string { return "customers" }
 // Scopes are what the creator needs: those of the mutation.
 func (*SyncKind) Scopes() []viewer.Scope { return []viewer.Scope{viewer.SchedulesWrite} }
 
-// syncRows reads customers by the keys of the mutation's input. The source document calls referenceId id; both are taken.
-var syncRows = bulk.Bind[SyncCustomerScheduleInput](bulk.BindAlias("id", "referenceId"))
+// syncRows reads customers by the keys of the mutation's input, and by those that the source document has for some of them.
+var syncRows = bulk.Bind[SyncCustomerScheduleInput](bulk.BindAlias("id", "referenceId"), bulk.BindAlias("loanIds", "externalLoanIds"), bulk.BindAlias("loanId", "externalLoanId"))
 
 // Keys are those of the mutation's input and of the source document.
 func (*SyncKind) Keys() []bulk.Key { return syncRows.Keys() }

@@ -228,7 +228,7 @@ func TestAllErrorsAtOnce(t *testing.T) {
 	require.NoError(t, err)
 	all := w.Dump(t)
 
-	in := schedule.SyncCustomerScheduleInput{TaskType: "old", LoanID: val(" "), Fields: customer.Fields{
+	in := schedule.SyncCustomerScheduleInput{TaskType: "old", ExternalLoanID: val(" "), Fields: customer.Fields{
 		ReferenceID: "C-1", Email: val("nobody"), PhoneNumber: val("12"), Timezone: val("EST"), State: val("QQ"), ZipCode: val("1"),
 		Birthday: val("tomorrow"), SSN: val("000-12-3456"), IsTest: val(true), Test: val(false), ExternalMetadata: graphql.OmittableOf(db.JSON(`[1]`)),
 	}}
@@ -236,7 +236,7 @@ func TestAllErrorsAtOnce(t *testing.T) {
 	require.ElementsMatch(t, []string{
 		"INVALID input.taskType", "INVALID input.email", "INVALID input.phoneNumber", "INVALID input.timezone", "INVALID input.state",
 		"INVALID input.zipCode", "INVALID input.birthday", "INVALID input.ssn", "DUPLICATE_INPUT_ITEM input.test",
-		"INVALID input.externalMetadata", "BLANK input.loanId",
+		"INVALID input.externalMetadata", "BLANK input.externalLoanId",
 		"REQUIRED input.firstName", "REQUIRED input.lastName", "REQUIRED input.ssnLastFour", "REQUIRED input.streetAddress1", "REQUIRED input.city",
 	}, refused(t, err))
 	_, err = w.Sync(t.Context(), w.Viewer, schedule.SyncCustomerScheduleInput{TaskType: "nothing", Fields: input("C-1", "").Fields})
