@@ -118,7 +118,7 @@ func (r *report) add(ctx context.Context, line *int32, text string) {
 }
 
 func (r *report) write(line *int32, text string) {
-	r.err = r.part.write(&result{Line: line, UserErrors: []*resultError{{Code: fault.NotAllowed, Message: text, Path: []string{}}}})
+	r.err = r.part.write(&result{Line: line, UserErrors: []*fault.UserError{{Code: fault.NotAllowed, Message: text, Path: []string{}}}})
 }
 
 func (r *report) abort() {

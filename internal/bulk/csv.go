@@ -13,6 +13,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"caseload/internal/fault"
+	"caseload/internal/input"
 )
 
 // clearCell is the cell that clears a value, as null does in JSON. An empty cell leaves it as it is. The text
@@ -88,7 +89,7 @@ func readHeader(r io.Reader, keys shape) (*csvHeader, error) {
 	}
 	h.width = len(names)
 	for i, name := range names {
-		name = strings.TrimSpace(name)
+		name = input.KeyForm(name)
 		switch h.root.add(strings.Split(name, "."), keys, i) {
 		case columnUnknown:
 			h.refuse("extraneous key", name, i)
@@ -154,7 +155,7 @@ func (c *csvLines) next() (record, error) {
 // object makes the JSON object of a record; empty tells that the record is an empty line.
 func (c *csvLines) object(text []byte) (object []byte, problem *fault.UserError, empty bool) {
 	if !utf8.Valid(text) {
-		return nil, &fault.UserError{Code: fault.Invalid, Message: "The line must be in UTF-8.", Path: []string{}}, false
+		return nil, errUTF8, false
 	}
 	cells, err := c.cells.read(text)
 	if errors.Is(err, io.EOF) {

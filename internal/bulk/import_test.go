@@ -31,6 +31,7 @@ func TestImportJSONLines(t *testing.T) {
 		`not JSON`,
 		`{"name":"\u0000"}`,
 		strings.Repeat("x", maxLine+1),
+		"{\"company\":\"B\xfcrger\",\"name\":\"d\"}",
 		`{"name":"c"}`,
 	}, "\n"))
 	require.Equal(t, Pending, o.State)
@@ -40,8 +41,8 @@ func TestImportJSONLines(t *testing.T) {
 	o = w.run(t, o)
 	require.Equal(t, Completed, o.State)
 	require.Equal(t, []string{"Completed"}, o.Messages())
-	require.Equal(t, int32(8), *o.LineCount)
-	require.Equal(t, []int32{2, 1, 0, 5, 0, 8}, []int32{o.CreatedCount, o.UpdatedCount, o.UnchangedCount, o.FailedCount, o.SkippedCount, o.ProcessedCount})
+	require.Equal(t, int32(9), *o.LineCount)
+	require.Equal(t, []int32{2, 1, 0, 6, 0, 9}, []int32{o.CreatedCount, o.UpdatedCount, o.UnchangedCount, o.FailedCount, o.SkippedCount, o.ProcessedCount})
 	require.InDelta(t, 1.0, *o.Progress(), 0)
 	require.Equal(t, dbtest.Monday, o.FinishedAt.UTC())
 	require.Equal(t, dbtest.Monday.Add(7*24*time.Hour), o.ExpiresAt.UTC())
@@ -49,23 +50,24 @@ func TestImportJSONLines(t *testing.T) {
 	require.Nil(t, o.FileKey)
 	_, err := w.store.Open(t.Context(), o.OrganizationID, file, 0)
 	require.Error(t, err, "the uploaded file is removed as soon as nobody needs it")
-	require.Equal(t, map[string]string{"a": "0 2 ", "c": "7 "}, w.stock(t))
+	require.Equal(t, map[string]string{"a": "0 2 ", "c": "8 "}, w.stock(t))
 
 	got := w.results(t, o)
-	require.Len(t, got, 8)
+	require.Len(t, got, 9)
 	for i, l := range got {
 		require.Equal(t, int32(i), *l.Line)
 		require.Equal(t, l.Success, l.ID != nil)
 		require.Equal(t, l.Success, len(l.UserErrors) == 0)
 	}
-	require.Equal(t, []batch.Action{batch.Create, batch.Failed, batch.Update, batch.Failed, batch.Failed, batch.Failed, batch.Failed, batch.Create},
-		[]batch.Action{*got[0].Action, *got[1].Action, *got[2].Action, *got[3].Action, *got[4].Action, *got[5].Action, *got[6].Action, *got[7].Action})
+	require.Equal(t, []batch.Action{batch.Create, batch.Failed, batch.Update, batch.Failed, batch.Failed, batch.Failed, batch.Failed, batch.Failed, batch.Create},
+		[]batch.Action{*got[0].Action, *got[1].Action, *got[2].Action, *got[3].Action, *got[4].Action, *got[5].Action, *got[6].Action, *got[7].Action, *got[8].Action})
 	require.Equal(t, "a", *got[0].Key)
 	require.Equal(t, got[0].ID, got[2].ID)
 	require.Equal(t, []fault.UserError{{Code: fault.Taken, Message: "It is refused.", Path: []string{"note"}}}, got[1].UserErrors)
 	require.Equal(t, []fault.UserError{{Code: fault.Required, Message: "Give a name.", Path: []string{"name"}}}, got[3].UserErrors)
 	require.Equal(t, "The line must be one JSON object in UTF-8.", got[4].UserErrors[0].Message)
 	require.Equal(t, fault.TooLong, got[6].UserErrors[0].Code)
+	require.Equal(t, []fault.UserError{*errUTF8}, got[7].UserErrors, "nothing of the line is read, so neither is a key that is not permitted")
 	text := w.text(t, o)
 	require.True(t, strings.HasPrefix(text, `{"line":0,"action":"CREATE","key":"a","id":"thing_`), text)
 	require.NotContains(t, text, "no name", "no value but the key")

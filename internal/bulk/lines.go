@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"unicode/utf8"
 
 	"caseload/internal/fault"
 )
@@ -29,6 +30,7 @@ type records interface {
 }
 
 var (
+	errUTF8  = &fault.UserError{Code: fault.Invalid, Message: "The line must be in UTF-8.", Path: []string{}}
 	errLong  = &fault.UserError{Code: fault.TooLong, Message: "A line may have at most 1 MiB.", Path: []string{}}
 	errForm  = &fault.UserError{Code: fault.Invalid, Message: "The line is not in CSV form. A cell with a quote, a separator or a line end is put in quotes, and a quote in it is written twice.", Path: []string{}}
 	errQuote = &fault.UserError{Code: fault.Invalid, Message: "A quoted cell does not end, or is longer than 1 MiB. A quote inside a cell is written twice.", Path: []string{}}
@@ -100,6 +102,10 @@ func (j jsonLines) next() (record, error) {
 					return record{}, io.EOF
 				}
 				continue
+			}
+			if !utf8.Valid(r.text) {
+				// Also its keys cannot be read: none of them refuses the file.
+				r.text, r.problem = nil, errUTF8
 			}
 		}
 		r.to = j.in.offset

@@ -52,6 +52,7 @@ func TestJSONLines(t *testing.T) {
 		"the longest line":    {long + "\n{2}", []string{long, "{2}"}},
 		"one byte more":       {long + "y\n{2}", []string{"! " + errLong.Message, "{2}"}},
 		"much more":           {long + long + long + "\n{2}\n", []string{"! " + errLong.Message, "{2}"}},
+		"not UTF-8":           {"{\"a\":\"\xe9\"}\n{2}\n", []string{"! " + errUTF8.Message, "{2}"}},
 		"a long line, no end": {"{1}\n" + long + long, []string{"{1}", "! " + errLong.Message}},
 	}
 	for name, test := range tests {
@@ -107,6 +108,7 @@ func TestCSV(t *testing.T) {
 		"semicolons":                     {"name;note\na,b;c\n", []string{`{"name":"a,b","note":"c"}`}},
 		"tabs":                           {"name\tnote\na;b\tc\n", []string{`{"name":"a;b","note":"c"}`}},
 		"spaces in the header":           {" name , note\na, b\n", []string{`{"name":"a","note":" b"}`}},
+		"invisible in the header":        {"\u00a0name\u200b,\ufeffnote\t\na,b\n", []string{`{"name":"a","note":"b"}`}},
 		"empty lines":                    {"\nname,note\n\na,b\n\n\n", []string{`{"name":"a","note":"b"}`}},
 		"too few and too many cells":     {"name,note\na\na,b,c\na,b\n", []string{count, count, `{"name":"a","note":"b"}`}},
 		"a quote inside a cell":          {"name,note\n5\" pipe,b\nc,d\n", []string{form, `{"name":"c","note":"d"}`}},

@@ -22,36 +22,23 @@ import (
 // result is a line of a results file.
 type result struct {
 	// Line is null for what is not of one line, such as the header.
-	Line       *int32         `json:"line"`
-	Action     *batch.Action  `json:"action"`
-	Key        *string        `json:"key"`
-	ID         *string        `json:"id"`
-	Success    bool           `json:"success"`
-	UserErrors []*resultError `json:"userErrors"`
-}
-
-type resultError struct {
-	Code    fault.UserCode `json:"code"`
-	Message string         `json:"message"`
-	Path    []string       `json:"path"`
+	Line       *int32             `json:"line"`
+	Action     *batch.Action      `json:"action"`
+	Key        *string            `json:"key"`
+	ID         *string            `json:"id"`
+	Success    bool               `json:"success"`
+	UserErrors []*fault.UserError `json:"userErrors"`
 }
 
 // newResult is the line of a row.
 func newResult(row *Row, out Outcome) *result {
-	r := &result{Line: &row.Line, Action: &out.Action, Success: out.Action.Wrote(), UserErrors: []*resultError{}}
+	r := &result{Line: &row.Line, Action: &out.Action, Success: out.Action.Wrote(), UserErrors: append([]*fault.UserError{}, firstErrors(out.UserErrors)...)}
 	if row.Key != "" {
 		r.Key = &row.Key
 	}
 	if out.ID != (relay.ID{}) {
 		id := out.ID.String()
 		r.ID = &id
-	}
-	for _, e := range firstErrors(out.UserErrors) {
-		path := e.Path
-		if path == nil {
-			path = []string{}
-		}
-		r.UserErrors = append(r.UserErrors, &resultError{e.Code, e.Message, path})
 	}
 	return r
 }

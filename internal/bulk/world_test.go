@@ -227,7 +227,7 @@ func decodeThing(text []byte) Row {
 		Links []string
 	}
 	if err := json.Unmarshal(text, &in); err != nil {
-		row.UserErrors = fault.UserErrors{{Code: fault.Invalid, Message: "A value has the wrong type.", Path: nil}}
+		row.UserErrors = fault.UserErrors{{Code: fault.Invalid, Message: "A value has the wrong type.", Path: []string{}}}
 		return row
 	}
 	c := fault.NewCheck()

@@ -9,12 +9,12 @@ import (
 )
 
 // UserError is one thing that is wrong with an input: what, where, and what would be right.
-// It is bound to the GraphQL type UserError as it is.
+// It is bound to the GraphQL type UserError as it is; its JSON is the same wherever it is written.
 type UserError struct {
-	Code    UserCode
-	Message string
+	Code    UserCode `json:"code"`
+	Message string   `json:"message"`
 	// Path leads from the argument to the value, list indexes included: ["input", "items", "17", "email"].
-	Path []string
+	Path []string `json:"path"`
 }
 
 // UserErrors is a list of user errors as an error: a domain function that returns it has written nothing.
@@ -47,7 +47,7 @@ type Check struct {
 
 // NewCheck starts a collection at the given path, usually "input".
 func NewCheck(path ...string) *Check {
-	return &Check{errs: &UserErrors{}, path: path}
+	return &Check{errs: &UserErrors{}, path: append([]string{}, path...)}
 }
 
 // At returns a Check for a field below this one.

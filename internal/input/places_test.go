@@ -33,7 +33,8 @@ var judges = map[string][]string{
 var elsewhere = map[string]string{
 	"graph/examples.go":                   "files of the program: the examples of the playground",
 	"internal/bulk/bind.go":               "names of fields in Go, of which keys are made",
-	"internal/bulk/csv.go":                "the form of a file: its separators, empty lines and encoding; cells are judged by the kinds",
+	"internal/bulk/csv.go":                "the encoding of a file; cells are judged by the kinds",
+	"internal/bulk/lines.go":              "the encoding of a file",
 	"internal/config":                     "the environment",
 	"internal/customer/record.go":         "stored numbers, for the search",
 	"internal/dbtest":                     "tests",

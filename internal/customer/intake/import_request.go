@@ -16,13 +16,6 @@ import (
 	"caseload/internal/viewer"
 )
 
-// keptError is a user error as an import row keeps it.
-type keptError struct {
-	Code    fault.UserCode `json:"code"`
-	Message string         `json:"message"`
-	Path    []string       `json:"path"`
-}
-
 // writeImport keeps what became of the customers of a call, in two statements.
 func writeImport(ctx context.Context, tx *db.Tx, v *viewer.Viewer, results []*UpsertResult) (*ImportRequest, error) {
 	request := &ImportRequest{Row: db.Row{OrganizationID: v.OrganizationID, UUID: db.NewID()}, Total: int32(len(results)), CreatedAt: tx.Now, CreatedBy: v.ActorText()}
@@ -30,11 +23,7 @@ func writeImport(ctx context.Context, tx *db.Tx, v *viewer.Viewer, results []*Up
 	rows := make([]*ImportRow, len(results))
 	for i, r := range results {
 		counts.Add(r.Action)
-		errs := make([]keptError, len(r.UserErrors))
-		for n, e := range r.UserErrors {
-			errs[n] = keptError(*e)
-		}
-		text, err := json.Marshal(errs)
+		text, err := json.Marshal(r.UserErrors)
 		if err != nil {
 			return nil, fmt.Errorf("write import row: %w", err)
 		}
