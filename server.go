@@ -275,7 +275,7 @@ func (p *program) wire(ctx context.Context) (shutdown func(context.Context) erro
 		Compiled: p.cfg.CompiledReads,
 		Store:    p.files, Links: p.links, BulkLimits: p.bulkLimits(),
 		Pool: p.pool, Bus: p.bus, Sealer: p.sealer, CursorKey: p.cfg.CursorKey(p.sealer), Lending: p.lending, AllowPrivate: p.cfg.Lending.AllowPrivate,
-		Limits: &p.cfg.Limits, Introspection: httpapi.Introspection(p.cfg.HTTP.Introspection), Origins: p.cfg.HTTP.CORSOrigins,
+		Limits: &p.cfg.Limits, Introspection: p.cfg.HTTP.Introspection, Origins: p.cfg.HTTP.CORSOrigins,
 		Proxies: p.cfg.HTTP.TrustedProxies.Strings(), Metrics: p.metrics, Tracer: tracing.Tracer("caseload"), Log: p.log,
 	})
 	return shutdown, err

@@ -93,9 +93,11 @@ func lists(t *testing.T) string {
 func limits() string {
 	var b strings.Builder
 	b.WriteString("\n| limit | default | variable |\n| --- | --- | --- |\n")
-	typ := reflect.TypeFor[httpapi.Limits]()
-	for i := range typ.NumField() {
-		tag := typ.Field(i).Tag
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[httpapi.Limits]()) {
+		if field.Anonymous {
+			continue
+		}
+		tag := field.Tag
 		fmt.Fprintf(&b, "| %s | %s | `%s` |\n", strings.TrimSuffix(tag.Get("doc"), "."), tag.Get("envDefault"), tag.Get("env"))
 	}
 	return b.String() + "\n"

@@ -152,7 +152,7 @@ func New(o Options) (*API, error) {
 	a.webSocket = live.NewWebSocket(live.WebSocketOptions{Credentials: credentials})
 	a.sse = live.NewSSE(live.SSEOptions{Credentials: credentials})
 	if o.Metrics != nil {
-		if err := errors.Join(o.Metrics.WatchConnections("websocket", a.webSocket.Connections), o.Metrics.WatchConnections("sse", a.sse.Streams)); err != nil {
+		if err := errors.Join(o.Metrics.WatchConnections("websocket", a.webSocket.Open), o.Metrics.WatchConnections("sse", a.sse.Open)); err != nil {
 			return nil, fmt.Errorf("watch connections: %w", err)
 		}
 	}

@@ -39,17 +39,17 @@ type Config struct {
 
 // HTTP is how the server meets the network.
 type HTTP struct {
-	Listen         Address       `env:"CASELOAD_LISTEN" envDefault:"127.0.0.1:8080" want:"host:port, such as 127.0.0.1:8080 or :8080" doc:"Address to listen on. The default is reachable from this machine only; an empty host means every interface."`
-	OpsListen      Address       `env:"CASELOAD_OPS_LISTEN" want:"host:port, such as 127.0.0.1:9090" doc:"Second address, for /metrics, /healthz and /readyz. Empty: /metrics is beside the API in development, and nowhere in production, as it names operations."`
-	Playground     bool          `env:"CASELOAD_PLAYGROUND" default:"true in development, false in production" doc:"Whether the playground is served at /."`
-	Introspection  Introspection `env:"CASELOAD_INTROSPECTION" default:"open in development, scoped in production" want:"open, scoped or closed" doc:"Who may introspect the schema: everybody, credentials with the scope DIAGNOSTICS, or nobody."`
-	CORSOrigins    Origins       `env:"CASELOAD_CORS_ORIGINS" want:"a comma-separated list of origins such as https://portal.example.com, without path or wildcard" doc:"Origins whose web pages may call the API and open subscriptions, besides the server's own."`
-	TrustedProxies Networks      `env:"CASELOAD_TRUSTED_PROXIES" want:"a comma-separated list of networks such as 10.0.0.0/8 or single addresses" doc:"Proxies whose X-Forwarded-For is believed. From anybody else it is ignored."`
-	PublicURL      HTTPURL       `env:"CASELOAD_PUBLIC_URL" want:"an http or https URL" doc:"Address under which clients reach the server, for links to files. Empty: links begin with /files/."`
-	LinkLifetime   time.Duration `env:"CASELOAD_LINK_LIFETIME" envDefault:"15m" min:"1m" max:"24h" doc:"How long a link to a file works. Who holds it needs no credential."`
-	HeaderTimeout  time.Duration `env:"CASELOAD_HTTP_HEADER_TIMEOUT" envDefault:"5s" min:"100ms" max:"1m" doc:"Longest wait for the headers of a request."`
-	IdleTimeout    time.Duration `env:"CASELOAD_HTTP_IDLE_TIMEOUT" envDefault:"60s" min:"1s" max:"1h" doc:"How long an idle connection is kept open."`
-	DrainTimeout   time.Duration `env:"CASELOAD_DRAIN_TIMEOUT" envDefault:"25s" min:"1s" max:"10m" doc:"How long requests and jobs in progress may take to finish after SIGTERM."`
+	Listen         Address               `env:"CASELOAD_LISTEN" envDefault:"127.0.0.1:8080" want:"host:port, such as 127.0.0.1:8080 or :8080" doc:"Address to listen on. The default is reachable from this machine only; an empty host means every interface."`
+	OpsListen      Address               `env:"CASELOAD_OPS_LISTEN" want:"host:port, such as 127.0.0.1:9090" doc:"Second address, for /metrics, /healthz and /readyz. Empty: /metrics is beside the API in development, and nowhere in production, as it names operations."`
+	Playground     bool                  `env:"CASELOAD_PLAYGROUND" default:"true in development, false in production" doc:"Whether the playground is served at /."`
+	Introspection  httpapi.Introspection `env:"CASELOAD_INTROSPECTION" default:"open in development, scoped in production" want:"open, scoped or closed" doc:"Who may introspect the schema: everybody, credentials with the scope DIAGNOSTICS, or nobody."`
+	CORSOrigins    Origins               `env:"CASELOAD_CORS_ORIGINS" want:"a comma-separated list of origins such as https://portal.example.com, without path or wildcard" doc:"Origins whose web pages may call the API and open subscriptions, besides the server's own."`
+	TrustedProxies Networks              `env:"CASELOAD_TRUSTED_PROXIES" want:"a comma-separated list of networks such as 10.0.0.0/8 or single addresses" doc:"Proxies whose X-Forwarded-For is believed. From anybody else it is ignored."`
+	PublicURL      HTTPURL               `env:"CASELOAD_PUBLIC_URL" want:"an http or https URL" doc:"Address under which clients reach the server, for links to files. Empty: links begin with /files/."`
+	LinkLifetime   time.Duration         `env:"CASELOAD_LINK_LIFETIME" envDefault:"15m" min:"1m" max:"24h" doc:"How long a link to a file works. Who holds it needs no credential."`
+	HeaderTimeout  time.Duration         `env:"CASELOAD_HTTP_HEADER_TIMEOUT" envDefault:"5s" min:"100ms" max:"1m" doc:"Longest wait for the headers of a request."`
+	IdleTimeout    time.Duration         `env:"CASELOAD_HTTP_IDLE_TIMEOUT" envDefault:"60s" min:"1s" max:"1h" doc:"How long an idle connection is kept open."`
+	DrainTimeout   time.Duration         `env:"CASELOAD_DRAIN_TIMEOUT" envDefault:"25s" min:"1s" max:"10m" doc:"How long requests and jobs in progress may take to finish after SIGTERM."`
 }
 
 // Database is where the rows are.
@@ -110,9 +110,9 @@ func (c *Config) byEnvironment(e Environment) {
 	development := e != Production
 	c.HTTP.Playground = development
 	c.Lending.AllowPrivate = development
-	c.HTTP.Introspection = IntrospectionOpen
+	c.HTTP.Introspection = httpapi.IntrospectionOpen
 	if !development {
-		c.HTTP.Introspection = IntrospectionScoped
+		c.HTTP.Introspection = httpapi.IntrospectionScoped
 	}
 }
 

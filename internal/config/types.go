@@ -26,21 +26,6 @@ func (e *Environment) UnmarshalText(text []byte) error {
 	return oneOf(e, string(text), Development, Production)
 }
 
-// Introspection is who may introspect the schema.
-type Introspection string
-
-// The kinds of introspection.
-const (
-	IntrospectionOpen   Introspection = "open"
-	IntrospectionScoped Introspection = "scoped"
-	IntrospectionClosed Introspection = "closed"
-)
-
-// UnmarshalText accepts the names of the kinds.
-func (i *Introspection) UnmarshalText(text []byte) error {
-	return oneOf(i, string(text), IntrospectionOpen, IntrospectionScoped, IntrospectionClosed)
-}
-
 func oneOf[T ~string](to *T, text string, names ...T) error {
 	for _, n := range names {
 		if text == string(n) {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"reflect"
@@ -30,23 +31,23 @@ var (
 )
 
 // variables lists the declarations of a Config in the order of its fields.
-func variables() []variable { return declared(reflect.TypeFor[Config](), "General", nil) }
+func variables() []variable { return declared(reflect.TypeFor[Config](), "General", nil, false) }
 
-func declared(t reflect.Type, section string, at []int) []variable {
+func declared(t reflect.Type, section string, at []int, areLimits bool) []variable {
 	var all []variable
 	for i := range t.NumField() {
 		f := t.Field(i)
 		index := append(append([]int{}, at...), i)
 		name, _, _ := strings.Cut(f.Tag.Get("env"), ",")
 		if name == "" {
-			if f.Type.Kind() == reflect.Struct && f.Tag.Get("section") != "" {
-				all = append(all, declared(f.Type, f.Tag.Get("section"), index)...)
+			if own := f.Tag.Get("section"); f.Type.Kind() == reflect.Struct && (own != "" || f.Anonymous) {
+				all = append(all, declared(f.Type, cmp.Or(own, section), index, areLimits || f.Type == limitsType)...)
 			}
 			continue
 		}
 		v := variable{
 			name: name, section: section, want: f.Tag.Get("want"), min: f.Tag.Get("min"), max: f.Tag.Get("max"),
-			doc: f.Tag.Get("doc"), index: index, kind: f.Type, secret: f.Type == secretType, isLimit: t == limitsType,
+			doc: f.Tag.Get("doc"), index: index, kind: f.Type, secret: f.Type == secretType, isLimit: areLimits,
 			preset: f.Tag.Get("default"),
 		}
 		if v.preset == "" {

@@ -75,15 +75,12 @@ func (b *budgets) account(v *viewer.Viewer) *account {
 
 // start charges one operation before it is parsed, since what is refused later has cost time too.
 func (b *budgets) start(v *viewer.Viewer) *fault.Error {
-	wait, ok := take(b.account(v).operations, b.now(), 1)
+	operations := b.account(v).operations
+	wait, ok := take(operations, b.now(), 1)
 	if ok {
 		return nil
 	}
-	perSecond := b.limits.OperationsPerSecond
-	if v.Kind == viewer.Anonymous {
-		perSecond = b.limits.AnonymousPerSecond
-	}
-	return fault.New(fault.RateLimited, "Too many operations; the limit is %d a second. Wait for the time in Retry-After.", perSecond).After(wait)
+	return fault.New(fault.RateLimited, "Too many operations; the limit is %.0f a second. Wait for the time in Retry-After.", operations.Limit()).After(wait)
 }
 
 // spend charges the points of an operation before it runs and returns how many are left. An operation

@@ -3,17 +3,16 @@
 //
 // A request goes through these stages, each cheaper than what it protects:
 //
-//	address, request id, credential            middleware.go, endpoint.go
+//	request id, address, credential            accesslog.go, base.go, endpoint.go
 //	method, media types, size, JSON            body.go, request.go
 //	operations a second                        budget.go
-//	size, literals and shape of the document   documents.go, literals.go, structure.go
-//	validation                                 gqlparser
-//	variables: introspection, lists, @oneOf    admission.go, inputs.go
-//	cost, nodes, points a second               price.go, budget.go
+//	document, variables, inputs, cost          operation.go, package document
+//	points a second                            budget.go
 //	scopes of the root fields, files           multipart.go, upload.go (requests with files only)
 //	operations at the same time, deadline      operation.go, places.go
 //	execution
 //	errors, size, compression                  presenter.go, response.go
 //
-// All transports share them by way of [Endpoint]: plain HTTP, and WebSocket and server-sent events in package live.
+// All transports share them by way of [Endpoint]: plain HTTP, and WebSocket and server-sent events in package live. Handlers
+// beside the endpoint, as that of package download, share [Base].
 package httpapi

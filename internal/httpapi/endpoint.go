@@ -2,15 +2,11 @@ package httpapi
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
-	"slices"
-	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/vektah/gqlparser/v2/ast"
-	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"caseload/internal/fault"
 	"caseload/internal/viewer"
@@ -31,15 +27,11 @@ type Transport interface {
 // runs, and how large its response may be. It is made by [Handler], hands each request to the first transport that
 // supports it, and is safe for use by several goroutines.
 type Endpoint struct {
+	*Base
 	// GraphExecutor parses, validates, admits and runs operations.
 	graphql.GraphExecutor
-	Limits    *Limits
-	Presenter *Presenter
-	// Log receives defects.
-	Log *slog.Logger
 
 	identify   func(*http.Request) (*viewer.Viewer, error)
-	origins    []string
 	transports []Transport
 }
 
@@ -83,22 +75,9 @@ func (e *Endpoint) authenticate(next http.Handler) http.Handler {
 			e.Refuse(w, r, err)
 			return
 		}
-		if entry := entryOf(r.Context()); entry != nil {
-			entry.mu.Lock()
-			entry.viewer = v
-			entry.mu.Unlock()
-		}
+		note(r.Context(), func(e *entry) { e.viewer = v })
 		next.ServeHTTP(w, r.WithContext(viewer.With(r.Context(), v)))
 	})
-}
-
-// AllowsOrigin reports whether pages of the origin, as in "https://portal.example.com", may use the endpoint from a
-// browser: those of [Options.Origins].
-func (e *Endpoint) AllowsOrigin(origin string) bool { return containsOrigin(e.origins, origin) }
-
-// containsOrigin compares without letter case, as scheme and host have none.
-func containsOrigin(origins []string, origin string) bool {
-	return slices.ContainsFunc(origins, func(allowed string) bool { return strings.EqualFold(allowed, origin) })
 }
 
 // CheckMethod returns METHOD_NOT_ALLOWED, and says in the header Allow what is, when a GET asks for something else than
@@ -109,18 +88,6 @@ func (e *Endpoint) CheckMethod(w http.ResponseWriter, r *http.Request, kind ast.
 	}
 	w.Header().Set("Allow", http.MethodPost)
 	return fault.New(fault.MethodNotAllowed, "GET does not run mutations. Send them with POST.")
-}
-
-// Refuse ends a request with one error, as [WriteError] does. Nothing may have been written before.
-func (e *Endpoint) Refuse(w http.ResponseWriter, r *http.Request, err error) {
-	newAnswer(w, r, e.Limits).refuse(e.Presenter, err)
-}
-
-// Explain returns the response that holds an error and nothing else, and notes its code for the access log.
-func (e *Endpoint) Explain(ctx context.Context, err error) *graphql.Response {
-	presented := e.Presenter.Present(ctx, err)
-	logCode(ctx, codeOf(presented))
-	return &graphql.Response{Errors: gqlerror.List{presented}}
 }
 
 // Bound returns the response and true when its data is within the size limit; else RESPONSE_TOO_LARGE in its place, and

@@ -9,11 +9,11 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/executor"
-	"github.com/go-chi/chi/v5"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"caseload/internal/fault"
+	"caseload/internal/httpapi/document"
 	"caseload/internal/viewer"
 )
 
@@ -53,63 +53,34 @@ type Options struct {
 // Handler returns the GraphQL endpoint: middleware, transports and executor with all limits on. It can be
 // mounted under any path. It panics when there is no schema or a proxy network is malformed.
 func Handler(o Options) http.Handler {
-	limits := DefaultLimits()
-	if o.Limits != nil {
-		limits = *o.Limits
-	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	p := NewPresenter(o, &limits)
+	b := NewBase(o)
 	e := &Endpoint{
-		GraphExecutor: newExecutor(o, &limits, p), Limits: &limits, Presenter: p, Log: orDefault(o.Log),
-		identify: o.Identify, origins: o.Origins,
-		transports: append(slices.Clone(o.Transports), &plainHTTP{uploads: newUploads(o, &limits)}),
+		Base: b, GraphExecutor: newExecutor(o, b), identify: o.Identify,
+		transports: append(slices.Clone(o.Transports), &plainHTTP{uploads: newUploads(o, b)}),
 	}
-	return chi.Chain(
-		Identify,
-		ClientAddress(o.Proxies...),
-		AccessLog(o.Log),
-		SecurityHeaders,
-		Recoverer(p),
-		CrossOrigin(o.Origins...),
-		e.authenticate,
-	).Handler(e)
+	return append(b.Middleware(), e.authenticate).Handler(e)
 }
 
-// NewPresenter returns the presenter that a [Handler] with these options uses, for routes beside it.
-func NewPresenter(o Options, limits *Limits) *Presenter {
-	return &Presenter{
-		Classify:    o.Classify,
-		Log:         o.Log,
-		Schema:      o.Schema.Schema(),
-		Suggestions: o.Introspection == IntrospectionOpen,
-		MaxMessage:  limits.MaxErrorMessage,
-	}
-}
-
-func newExecutor(o Options, limits *Limits, p *Presenter) *guarded {
-	exec := executor.New(o.Schema)
-	suggest := o.Introspection == IntrospectionOpen
-	rulesOf := func() *rules.Rules { return validationRules(suggest) }
-	known := newDocuments(limits, o.Schema.Schema(), rulesOf)
-	exec.SetQueryCache(known)
-	exec.SetParserTokenLimit(limits.MaxTokens)
-	exec.SetErrorPresenter(p.Present)
-	exec.SetRecoverFunc(p.Recover)
-	exec.SetDisableSuggestion(!suggest)
-	exec.SetDefaultRulesFn(rulesOf)
+func newExecutor(o Options, b *Base) *guarded {
+	exec, schema := executor.New(o.Schema), o.Schema.Schema()
+	documents := document.NewCache(&b.Limits.Limits, schema, func() *rules.Rules { return validationRules(b.Presenter.Suggestions) })
+	exec.SetQueryCache(documents)
+	exec.SetErrorPresenter(b.Presenter.Present)
+	exec.SetRecoverFunc(b.Presenter.Recover)
 	for _, e := range o.Outer {
 		exec.Use(e)
 	}
-	exec.Use(&admission{limits: limits, schema: o.Schema.Schema(), budgets: newBudgets(limits, o.Now), introspection: o.Introspection})
-	exec.Use(idempotencyKeys{})
-	exec.Use(known)
-	exec.Use(&operationLimits{limits: limits, schema: o.Schema.Schema(), places: NewPlaces("operations of this caller are running", limits.ProcessInFlight, limits.PrincipalInFlight), presenter: p, statements: o.Statements})
+	exec.Use(&limiter{
+		limits: b.Limits, schema: schema, documents: documents, budgets: newBudgets(b.Limits, o.Now), introspection: o.Introspection,
+		places: NewPlaces("operations of this caller are running", b.Limits.ProcessInFlight, b.Limits.PrincipalInFlight), presenter: b.Presenter, statements: o.Statements,
+	})
 	for _, e := range o.Inner {
 		exec.Use(e)
 	}
-	return &guarded{Executor: exec, limits: limits, presenter: p}
+	return &guarded{exec, b}
 }
 
 // validationRules returns the rules of the specification. Suggestions reveal names of the schema, and take
@@ -135,24 +106,23 @@ const refusalBytes = 3 << 10
 // presented, and a panic in validation is an error.
 type guarded struct {
 	*executor.Executor
-	limits    *Limits
-	presenter *Presenter
+	base *Base
 }
 
 // CreateOperationContext parses, validates and admits one operation.
 func (g *guarded) CreateOperationContext(ctx context.Context, params *graphql.RawParams) (op *graphql.OperationContext, errs gqlerror.List) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			op = &graphql.OperationContext{Headers: params.Headers, RecoverFunc: g.presenter.Recover}
-			errs = gqlerror.List{gqlerror.Wrap(g.presenter.Recover(ctx, cause))}
+			op = &graphql.OperationContext{Headers: params.Headers, RecoverFunc: g.base.Presenter.Recover}
+			errs = gqlerror.List{gqlerror.Wrap(g.base.Presenter.Recover(ctx, cause))}
 		}
 	}()
-	first := &firstSeen{}
-	op, errs = g.Executor.CreateOperationContext(context.WithValue(ctx, firstSeenKey{}, first), params)
-	if len(first.errs) > 0 {
-		errs = first.errs
+	ctx, reading := document.WithReading(ctx)
+	op, errs = g.Executor.CreateOperationContext(ctx, params)
+	if len(reading.Errors) > 0 {
+		errs = reading.Errors
 	}
-	return op, g.limits.capErrors(errs, refusalBytes)
+	return op, g.base.Limits.capErrors(errs, refusalBytes)
 }
 
 // Server returns an HTTP server with the timeouts of the API. ReadTimeout and WriteTimeout are not set, as

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"context"
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"io"
@@ -25,58 +26,10 @@ import (
 	"caseload/internal/viewer"
 )
 
-const testSchema = `
-	directive @constraint(maxItems: Int) on ARGUMENT_DEFINITION | INPUT_FIELD_DEFINITION
-	directive @oneOf on INPUT_OBJECT
-	scalar Date
-	enum Language { EN ES }
-	type Query {
-		me: Customer
-		customers(first: Int = 15, last: Int, after: String, search: String, filter: Filter): CustomerConnection
-		customer(by: Selector!): Customer
-		nodes(ids: [ID!]!): [Node]!
-		tags(of: [String!] @constraint(maxItems: 3)): [String!]
-		since(day: Date, share: Float, ids: [ID!]): String
-		fail(how: String): String
-		slow: String
-		large: String
-		manyErrors: String
-	}
-	type Mutation {
-		updateCustomer(input: CustomerInput!): Payload
-		bulkUpsertCustomers(input: BulkInput!): Payload
-		createCustomers(input: BulkInput!): Payload
-		addCustomers(rows: [CustomerInput!]!): Payload
-		mergeCustomers(input: MergeInput!): Payload
-		claimCustomers(input: ClaimInput!): Payload
-		bulkNothing(input: CustomerInput!): Payload
-		enlarge: String
-	}
-	type Subscription { tick: Int }
-	interface Node { id: ID! }
-	type Customer implements Node {
-		id: ID!
-		name: String
-		parent: Customer
-		phones: [Phone!]!
-		accounts(first: Int, last: Int): AccountConnection
-	}
-	type Phone { number: String }
-	type Account implements Node { id: ID! owner: Customer customers(first: Int): CustomerConnection }
-	type CustomerConnection { edges: [CustomerEdge!]! nodes: [Customer!]! pageInfo: PageInfo! totalCount: Int }
-	type CustomerEdge { cursor: String! node: Customer! }
-	type AccountConnection { edges: [AccountEdge!]! nodes: [Account!]! pageInfo: PageInfo! totalCount: Int }
-	type AccountEdge { cursor: String! node: Account! }
-	type PageInfo { hasNextPage: Boolean! }
-	type Payload { customer: Customer results: [Customer!] userErrors: [UserError!]! }
-	type UserError { message: String }
-	input Selector @oneOf { id: ID externalId: String }
-	input Filter { in: [String!] @constraint(maxItems: 500) language: Language not: Filter and: [Filter!] by: Selector }
-	input CustomerInput { ssn: String birthDate: Date size: Int tags: [String!] language: Language }
-	input BulkInput { items: [CustomerInput!]! dryRun: Boolean }
-	input MergeInput { ids: [ID!]! }
-	input ClaimInput { limit: Int tags: [String!] }
-`
+// testSchema is also that of the tests of package document.
+//
+//go:embed document/testdata/schema.graphqls
+var testSchema string
 
 // bench is a handler over a small schema whose execution is counted.
 type bench struct {

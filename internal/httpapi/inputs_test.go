@@ -104,3 +104,12 @@ func TestInputsTheExecutorCannotRead(t *testing.T) {
 		require.Equal(t, before, b.executed.Load(), "refused before execution")
 	}
 }
+
+func TestComplexityIsExplained(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	got := b.do(t, query("{ customers(first: 100) { nodes { accounts(first: 100) { nodes { id } } } } }", nil))
+	require.Equal(t, "COMPLEXITY_LIMIT_EXCEEDED", got.code())
+	require.Equal(t, "The operation costs 10201 points; the limit is 10000. Ask for smaller pages, fewer levels, or split it.", got.Errors[0].Message)
+	require.Equal(t, map[string]any{"cost": 10201.0, "costLimit": 10000.0, "nodes": 10100.0, "nodeLimit": 20000.0}, got.Errors[0].Extensions.Details)
+}

@@ -32,25 +32,15 @@ func (i *Introspection) UnmarshalText(text []byte) error {
 	}
 }
 
-// Allows reports whether the viewer may read the schema. Unknown settings allow nobody.
-func (i Introspection) Allows(v *viewer.Viewer) bool {
-	switch i {
-	case IntrospectionOpen:
-		return v.Kind != viewer.Anonymous
-	case IntrospectionScoped, "":
-		return v.Kind != viewer.Anonymous && v.Has(viewer.Diagnostics)
-	default:
-		return false
-	}
-}
-
-func (i Introspection) refusal(v *viewer.Viewer) *fault.Error {
+// check returns why the viewer may not read the schema, or nil. Unknown settings allow nobody.
+func (i Introspection) check(v *viewer.Viewer) *fault.Error {
 	switch {
 	case i == IntrospectionClosed:
 		return fault.New(fault.IntrospectionOff, "Introspection is closed on this server. Use the published schema file.")
 	case v.Kind == viewer.Anonymous:
 		return fault.New(fault.IntrospectionOff, "Introspection needs a credential. Send an API key in the X-API-Key header.")
-	default:
-		return fault.New(fault.IntrospectionOff, "Introspection needs the scope %s. Use the published schema file, or a key with that scope.", viewer.Diagnostics)
+	case i == IntrospectionOpen, (i == IntrospectionScoped || i == "") && v.Has(viewer.Diagnostics):
+		return nil
 	}
+	return fault.New(fault.IntrospectionOff, "Introspection needs the scope %s. Use the published schema file, or a key with that scope.", viewer.Diagnostics)
 }

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/google/uuid"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
@@ -48,13 +47,13 @@ type Uploads struct {
 	log    *slog.Logger
 }
 
-func newUploads(o Options, limits *Limits) *Uploads {
+func newUploads(o Options, b *Base) *Uploads {
 	if o.Spool == nil {
 		return nil
 	}
 	return &Uploads{
-		limits: limits, schema: o.Schema.Schema(), spool: o.Spool, log: orDefault(o.Log),
-		places: NewPlaces("requests with files of this caller come in", limits.ProcessUploads, limits.PrincipalUploads),
+		limits: b.Limits, schema: b.Presenter.Schema, spool: o.Spool, log: b.Log,
+		places: NewPlaces("requests with files of this caller come in", b.Limits.ProcessUploads, b.Limits.PrincipalUploads),
 	}
 }
 
@@ -95,13 +94,13 @@ func (u *Uploads) filesTooLarge() *fault.Error {
 }
 
 // serve answers a request with files.
-func (u *Uploads) serve(a *answer, e *Endpoint) {
-	ctx := a.r.Context()
+func (u *Uploads) serve(w http.ResponseWriter, r *http.Request, e *Endpoint) {
+	ctx := r.Context()
 	refuse := func(err error) {
-		abandon(a.w)
-		e.Refuse(a.w, a.r, err)
+		abandon(w)
+		e.Refuse(w, r, err)
 	}
-	boundary, err := u.boundaryOf(a.r)
+	boundary, err := u.boundaryOf(r)
 	if err != nil {
 		refuse(err)
 		return
@@ -112,9 +111,9 @@ func (u *Uploads) serve(a *answer, e *Endpoint) {
 		return
 	}
 	defer leave() // also when a spool panics
-	f := &form{uploads: u, in: &bodyReader{body: a.r.Body, control: http.NewResponseController(a.w)}}
+	f := &form{uploads: u, in: &bodyReader{body: r.Body, control: http.NewResponseController(w)}}
 	f.parts = multipart.NewReader(f.in, boundary)
-	params, err := f.readOperations(a.r)
+	params, err := f.readOperations(r)
 	if err != nil {
 		refuse(err)
 		return
@@ -125,11 +124,11 @@ func (u *Uploads) serve(a *answer, e *Endpoint) {
 		errs = u.admit(ctx, op, f.places)
 	}
 	if len(errs) > 0 {
-		abandon(a.w)
-		e.reject(ctx, a, errs, true)
+		abandon(w)
+		e.reject(ctx, w, r, errs, true)
 		return
 	}
-	// Whatever happens from here on, what was stored and not taken does not stay.
+	// From here on, files that are stored and not taken are deleted, whatever happens.
 	defer u.deleteUntaken(ctx, f.places)
 	err = f.files(ctx)
 	leave() // the operation itself takes a place of another kind
@@ -138,21 +137,21 @@ func (u *Uploads) serve(a *answer, e *Endpoint) {
 	}
 	if err == nil {
 		// The credential may have ended while the files came in.
-		_, err = e.Identify(a.r)
+		_, err = e.Identify(r)
 	}
 	if err != nil {
-		abandon(a.w)
-		e.reject(ctx, a, gqlerror.List{gqlerror.Wrap(err)}, false)
+		abandon(w)
+		e.reject(ctx, w, r, gqlerror.List{gqlerror.Wrap(err)}, false)
 		return
 	}
-	e.run(ctx, a, op)
+	e.run(ctx, w, r, op)
 }
 
 // admit checks whether the files of a valid and charged operation may be read. The scopes are checked here in addition,
 // since the directive @auth only runs when a field is resolved.
 func (u *Uploads) admit(ctx context.Context, op *graphql.OperationContext, places uploadPlaces) gqlerror.List {
 	if op.Operation.Operation != ast.Mutation {
-		return gqlerror.List{asGraphQL(fault.New(fault.BadRequest, "Only mutations take files. Send other operations as application/json."))}
+		return gqlerror.List{gqlerror.Wrap(fault.New(fault.BadRequest, "Only mutations take files. Send other operations as application/json."))}
 	}
 	if err := places.fit(u.schema, op.Operation); err != nil {
 		return gqlerror.List{gqlerror.Wrap(err)}
@@ -324,7 +323,7 @@ func partFileName(part *multipart.Part) (string, bool) {
 func (f *form) store(ctx context.Context, file *Upload, part io.Reader, limit int64) error {
 	r := &limited{r: part, left: limit}
 	f.in.allow(limit + partOverhead)
-	stored, err := f.uploads.spool.Put(ctx, organizationOf(ctx), r, limit)
+	stored, err := f.uploads.spool.Put(ctx, viewer.From(ctx).OrganizationID, r, limit)
 	var known *fault.Error
 	switch {
 	case r.over:
@@ -343,8 +342,6 @@ func (f *form) store(ctx context.Context, file *Upload, part io.Reader, limit in
 	file.Stored = stored
 	return err
 }
-
-func organizationOf(ctx context.Context) uuid.UUID { return viewer.From(ctx).OrganizationID }
 
 // errOver ends the reading of a file that is too large; its text is for the log.
 var errOver = errors.New("the file is over the limit")

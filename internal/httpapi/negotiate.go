@@ -4,6 +4,7 @@ import (
 	"iter"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -17,29 +18,26 @@ const (
 )
 
 // negotiate returns the media type to answer with, and false when the request admits none. Without an
-// Accept header, and for wildcards, it is application/json, which old clients rely on.
+// Accept header, for wildcards, and for that refusal it is application/json, which old clients rely on.
 func negotiate(r *http.Request) (string, bool) {
 	if strings.TrimSpace(strings.Join(r.Header.Values("Accept"), "")) == "" {
 		return typeJSON, true
 	}
-	best := map[string]quality{}
-	for media, q := range accepted(r) {
-		switch media {
-		case typeJSON, typeGraphQL:
-			weigh(best, media, quality{q, 2})
-		case "application/*":
-			weigh(best, typeJSON, quality{q, 1})
-			weigh(best, typeGraphQL, quality{q, 1})
-		case "*/*":
-			weigh(best, typeJSON, quality{q, 0})
-			weigh(best, typeGraphQL, quality{q, 0})
+	// The range that names a type more exactly wins, whatever its weight (RFC 9110, 12.5.1).
+	types := [...]string{typeJSON, typeGraphQL}
+	weights, exactness := [len(types)]float64{}, [len(types)]int{-1, -1}
+	for media, q := range accepted(r, "Accept") {
+		for i, t := range types {
+			exact := slices.Index([]string{"*/*", "application/*", t}, media)
+			if exact > exactness[i] || exact >= 0 && exact == exactness[i] && q > weights[i] {
+				weights[i], exactness[i] = q, exact
+			}
 		}
 	}
-	j, g := best[typeJSON], best[typeGraphQL]
 	switch {
-	case j.q <= 0 && g.q <= 0:
-		return "", false
-	case g.q > j.q, g.q == j.q && g.exact > j.exact:
+	case weights[0] <= 0 && weights[1] <= 0:
+		return typeJSON, false
+	case weights[1] > weights[0], weights[1] == weights[0] && exactness[1] > exactness[0]:
 		return typeGraphQL, true
 	default:
 		return typeJSON, true
@@ -50,7 +48,7 @@ func negotiate(r *http.Request) (string, bool) {
 // endpoint can answer with.
 func Prefers(r *http.Request, mediaType string) bool {
 	best, most := "", 0.0
-	for media, q := range accepted(r) {
+	for media, q := range accepted(r, "Accept") {
 		switch media {
 		case TypeEventStream, typeJSON, typeGraphQL:
 			if q > most {
@@ -61,11 +59,11 @@ func Prefers(r *http.Request, mediaType string) bool {
 	return best == mediaType
 }
 
-// accepted walks over the ranges of the Accept header with their weights, and leaves out what is malformed or asks for
+// accepted walks over the ranges of a header such as Accept with their weights, and leaves out what is malformed or asks for
 // another encoding than UTF-8.
-func accepted(r *http.Request) iter.Seq2[string, float64] {
+func accepted(r *http.Request, header string) iter.Seq2[string, float64] {
 	return func(yield func(string, float64) bool) {
-		for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
+		for part := range strings.SplitSeq(strings.Join(r.Header.Values(header), ","), ",") {
 			media, params, err := mime.ParseMediaType(strings.TrimSpace(part))
 			if err != nil {
 				continue
@@ -86,31 +84,15 @@ func accepted(r *http.Request) iter.Seq2[string, float64] {
 	}
 }
 
-// quality is a weight and how exactly the range that gave it names the type: the more exact range wins,
-// whatever its weight (RFC 9110, 12.5.1).
-type quality struct {
-	q     float64
-	exact int
-}
-
-func weigh(best map[string]quality, media string, w quality) {
-	if old, ok := best[media]; !ok || w.exact > old.exact || (w.exact == old.exact && w.q > old.q) {
-		best[media] = w
-	}
-}
-
 func isUTF8(charset string) bool {
 	return strings.EqualFold(charset, "utf-8") || strings.EqualFold(charset, "utf8")
 }
 
 // acceptsGzip reports whether the client takes gzip; "gzip;q=0" refuses it.
 func acceptsGzip(r *http.Request) bool {
-	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept-Encoding"), ","), ",") {
-		coding, params, _ := strings.Cut(strings.TrimSpace(part), ";")
-		if strings.EqualFold(strings.TrimSpace(coding), "gzip") {
-			q, ok := strings.CutPrefix(strings.ReplaceAll(params, " ", ""), "q=")
-			weight, err := strconv.ParseFloat(q, 64)
-			return !ok || (err == nil && weight > 0)
+	for coding, q := range accepted(r, "Accept-Encoding") {
+		if coding == "gzip" {
+			return q > 0
 		}
 	}
 	return false

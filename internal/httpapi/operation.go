@@ -3,26 +3,49 @@ package httpapi
 import (
 	"context"
 	"math"
-	"slices"
 	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
-	"caseload/internal/fault"
+	"caseload/internal/httpapi/document"
 	"caseload/internal/viewer"
 )
 
-const stateName = "Admission"
+// limiter is the extension that holds operations within the limits, the cheapest first: how many a caller sends a second,
+// the document, who may introspect, inputs and cost, the points of the caller, the idempotency key, how many run at the same
+// time, and for how long. It reports the cost in the response and the outcome in the access log.
+type limiter struct {
+	limits        *Limits
+	schema        *ast.Schema
+	documents     *document.Cache
+	budgets       *budgets
+	introspection Introspection
+	places        *Places
+	presenter     *Presenter
+	// statements may be nil.
+	statements func(context.Context) int
+}
 
-// state holds the price of one admitted operation. It is stored in the operation's statistics, as a
-// mutator cannot return a context.
+var (
+	_ graphql.OperationParameterMutator = (*limiter)(nil)
+	_ graphql.OperationContextMutator   = (*limiter)(nil)
+	_ graphql.OperationInterceptor      = (*limiter)(nil)
+	_ graphql.ResponseInterceptor       = (*limiter)(nil)
+)
+
+const extensionName = "Limits"
+
+// state is what is known of one operation once it was priced. It is stored in the operation's statistics, as a mutator cannot
+// return a context.
 type state struct {
-	price     price
-	limit     int
-	remaining int
-	logged    atomic.Int32
+	price            document.Price
+	limit, remaining int
+	logged           atomic.Int32
+	// key is the idempotency key of a mutation, or "".
+	key      string
+	replayed atomic.Bool
 }
 
 // stateOf returns the state of the operation in ctx, or nil.
@@ -30,7 +53,7 @@ func stateOf(ctx context.Context) *state {
 	if !graphql.HasOperationContext(ctx) {
 		return nil
 	}
-	s, _ := graphql.GetOperationContext(ctx).Stats.GetExtension(stateName).(*state)
+	s, _ := graphql.GetOperationContext(ctx).Stats.GetExtension(extensionName).(*state)
 	return s
 }
 
@@ -42,44 +65,65 @@ func Cost(ctx context.Context) (int, bool) {
 	if s == nil {
 		return 0, false
 	}
-	return s.price.points, true
+	return s.price.Points, true
 }
-
-// operationLimits is the extension around an admitted operation: it enforces the deadline and the number of operations
-// that run at the same time, and reports the cost in the response and the outcome in the access log.
-type operationLimits struct {
-	limits    *Limits
-	schema    *ast.Schema
-	places    *Places
-	presenter *Presenter
-	// statements may be nil.
-	statements func(context.Context) int
-}
-
-var (
-	_ graphql.OperationInterceptor = (*operationLimits)(nil)
-	_ graphql.ResponseInterceptor  = (*operationLimits)(nil)
-)
 
 // ExtensionName names the extension.
-func (*operationLimits) ExtensionName() string { return "OperationLimits" }
+func (*limiter) ExtensionName() string { return extensionName }
 
 // Validate accepts every schema.
-func (*operationLimits) Validate(graphql.ExecutableSchema) error { return nil }
+func (*limiter) Validate(graphql.ExecutableSchema) error { return nil }
+
+// MutateOperationParameters charges one operation and reads its document.
+func (l *limiter) MutateOperationParameters(ctx context.Context, params *graphql.RawParams) *gqlerror.Error {
+	if f := l.budgets.start(viewer.From(ctx)); f != nil {
+		return gqlerror.Wrap(f)
+	}
+	return l.documents.Read(ctx, params)
+}
+
+// MutateOperationContext checks and prices the operation, and charges its points.
+func (l *limiter) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
+	if err := l.admit(viewer.From(ctx), op); err != nil {
+		return gqlerror.Wrap(err)
+	}
+	return nil
+}
+
+func (l *limiter) admit(who *viewer.Viewer, op *graphql.OperationContext) error {
+	price, wrong := document.Examine(l.schema, &l.limits.Limits, op)
+	s := &state{price: price, limit: l.limits.MaxCost}
+	op.Stats.SetExtension(extensionName, s)
+	if price.Introspects {
+		if f := l.introspection.check(who); f != nil {
+			return f
+		}
+	}
+	op.DisableIntrospection = !price.Introspects
+	if wrong != nil {
+		return wrong
+	}
+	if s.remaining, wrong = l.budgets.spend(who, price.Points); wrong != nil {
+		return wrong
+	}
+	var err error
+	if op.Operation.Operation == ast.Mutation {
+		// On other operations a key is ignored.
+		s.key, err = keyOf(op.Headers, op.Extensions)
+	}
+	return err
+}
 
 // InterceptOperation gives queries and mutations their deadline and a place among those that run. Subscriptions
 // last until their client ends them; their number is limited per connection.
-func (l *operationLimits) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
-	op := graphql.GetOperationContext(ctx)
-	if op.Operation.Operation == ast.Subscription {
+func (l *limiter) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
+	limit := l.limits.timeout(l.schema, graphql.GetOperationContext(ctx).Operation)
+	if limit == 0 {
 		return next(ctx)
 	}
-	cancel := func() {}
-	if limit := l.limits.timeout(l.schema, op.Operation); limit > 0 {
-		// Set here, not around the response, so that loaders made by inner interceptors inherit it. When no
-		// response is requested, the timer frees it.
-		ctx, cancel = context.WithTimeout(ctx, limit)
-	}
+	// Set here, not around the response, so that loaders made by inner interceptors inherit it. When no
+	// response is requested, the timer frees it.
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	respond := next(ctx)
 	answered := false
 	return func(ctx context.Context) *graphql.Response {
@@ -105,7 +149,7 @@ func (l *operationLimits) InterceptOperation(ctx context.Context, next graphql.O
 }
 
 // InterceptResponse bounds the errors, adds the cost, and notes the outcome for the access log.
-func (l *operationLimits) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+func (l *limiter) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
 	response := next(ctx)
 	if response == nil {
 		return nil
@@ -117,51 +161,9 @@ func (l *operationLimits) InterceptResponse(ctx context.Context, next graphql.Re
 			response.Extensions = make(map[string]any, 1)
 		}
 		response.Extensions["cost"] = map[string]any{
-			"requested": s.price.points, "limit": s.limit, "remaining": s.remaining,
+			"requested": s.price.Points, "limit": s.limit, "remaining": s.remaining,
 		}
 	}
 	logOperation(ctx, l.statements, response.Errors)
 	return response
-}
-
-// logOperation notes an operation for the access log.
-func logOperation(ctx context.Context, statements func(context.Context) int, errs gqlerror.List) {
-	e := entryOf(ctx)
-	if e == nil {
-		return
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.operations++
-	if op := graphql.GetOperationContext(ctx); op.Operation != nil {
-		e.kind = string(op.Operation.Operation)
-		e.name = "-"
-		if plainName(op.Operation.Name) {
-			e.name = op.Operation.Name
-		}
-	}
-	if s := stateOf(ctx); s != nil {
-		e.cost += s.price.points
-	}
-	if statements != nil {
-		e.statements = statements(ctx)
-	}
-	for _, err := range errs {
-		e.add(codeOf(err))
-	}
-}
-
-// logCode notes an error code for the access log that no operation has noted.
-func logCode(ctx context.Context, code fault.Code) {
-	if e := entryOf(ctx); e != nil {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		e.add(code)
-	}
-}
-
-func (e *entry) add(code fault.Code) {
-	if len(e.codes) < 10 && !slices.Contains(e.codes, code) {
-		e.codes = append(e.codes, code)
-	}
 }

@@ -16,25 +16,27 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"caseload/internal/fault"
+	"caseload/internal/httpapi/document"
 )
 
 const wentWrong = "Something went wrong on our side. Quote the request id."
 
-// Presenter turns every error into the one shape that clients get: a sentence for people, the path, and `extensions` with code, requestId and retryable. Only messages of fault errors
-// pass as they are; messages of libraries are rewritten or masked, because they quote values; anything else
-// is INTERNAL, and is logged once with the request id. The zero value works. Safe for use by several goroutines.
+// Presenter turns every error into the one shape that clients get: a sentence for people, the path, and `extensions` with
+// code, requestId and retryable. Only messages of fault errors pass as they are; messages of libraries are rewritten or masked,
+// because they quote values; anything else is INTERNAL, and is logged once with the request id. Safe for use by several
+// goroutines.
 type Presenter struct {
 	// Classify may map an error of another layer, such as the database's; nil leaves it to the presenter. It is called
 	// after the fault errors and before contexts and libraries.
 	Classify func(error) *fault.Error
-	// Log receives defects; nil is [slog.Default].
+	// Log receives defects.
 	Log *slog.Logger
 	// Schema lets messages about input values name the type that was expected; nil leaves it out.
 	Schema *ast.Schema
 	// Suggestions lets validation say "Did you mean"; only where introspection is open, as each
 	// suggestion reveals a name.
 	Suggestions bool
-	// MaxMessage is the longest message in bytes; zero is 1 KiB.
+	// MaxMessage is the longest message in bytes.
 	MaxMessage int
 }
 
@@ -55,18 +57,11 @@ func (p *Presenter) Present(ctx context.Context, err error) *gqlerror.Error {
 	}
 	return &gqlerror.Error{
 		Err:        f,
-		Message:    shorten(f.Message, p.maxMessage()),
+		Message:    shorten(f.Message, p.MaxMessage),
 		Path:       path,
 		Locations:  located.Locations,
 		Extensions: extensionsOf(ctx, f, info),
 	}
-}
-
-func (p *Presenter) maxMessage() int {
-	if p.MaxMessage > 0 {
-		return p.MaxMessage
-	}
-	return 1 << 10
 }
 
 func extensionsOf(ctx context.Context, f *fault.Error, info fault.CodeInfo) map[string]any {
@@ -122,16 +117,7 @@ func explainContext(ctx context.Context, err error) *fault.Error {
 
 func badInput(list fault.UserErrors) *fault.Error {
 	f := fault.New(fault.BadUserInput, "The input was refused; details say what is wrong where.")
-	type detail struct {
-		Code    fault.UserCode `json:"code"`
-		Message string         `json:"message"`
-		Path    []string       `json:"path"`
-	}
-	details := make([]detail, 0, min(len(list), 50))
-	for _, e := range list[:min(len(list), 50)] {
-		details = append(details, detail{e.Code, e.Message, e.Path})
-	}
-	f.Details = map[string]any{"userErrors": details}
+	f.Details = map[string]any{"userErrors": list[:min(len(list), 50)]}
 	return f
 }
 
@@ -139,7 +125,7 @@ func badInput(list fault.UserErrors) *fault.Error {
 func (p *Presenter) explainDocument(code string, e *gqlerror.Error) (*fault.Error, ast.Path) {
 	switch {
 	case code == errcode.ParseFailed:
-		return fault.New(fault.ParseFailed, "%s", maskSyntax(e.Message)), nil
+		return fault.New(fault.ParseFailed, "The document is not GraphQL: %s.", strings.TrimSuffix(maskSyntax(e.Message), ".")), nil
 	case e.Rule != "":
 		message := e.Message
 		if !p.Suggestions {
@@ -174,11 +160,11 @@ func (p *Presenter) explainVariable(e *gqlerror.Error) (*fault.Error, ast.Path) 
 	case strings.Contains(e.Message, " is not a valid "):
 		reason = "must be a " + mask(e.Message[strings.LastIndex(e.Message, " is not a valid ")+len(" is not a valid "):])
 	case strings.HasPrefix(e.Message, "cannot use ") && strings.Contains(e.Message, " as "):
-		reason = "must be " + article(e.Message[strings.LastIndex(e.Message, " as ")+len(" as "):])
+		reason = "must be " + document.Article(e.Message[strings.LastIndex(e.Message, " as ")+len(" as "):])
 	case strings.HasPrefix(e.Message, "must be a "):
 		reason = mask(e.Message)
 	}
-	return fault.New(fault.BadUserInput, "The variable at %s %s.", dotted(path), reason), nil
+	return fault.New(fault.BadUserInput, "The variable at %s %s.", document.Dotted(path), reason), nil
 }
 
 // argumentsRefused reports whether the arguments of the field could not be read: gqlgen reports that
@@ -198,9 +184,9 @@ func (p *Presenter) explainArgument(fc *graphql.FieldContext, path ast.Path) *fa
 		return fault.New(fault.BadUserInput, "An argument of the field has the wrong form.")
 	}
 	if t := p.typeAt(fc.Field.Definition.Arguments, below); t != "" {
-		return fault.New(fault.BadUserInput, "The value at %s must be %s.", dotted(below), article(t))
+		return fault.New(fault.BadUserInput, "The value at %s must be %s.", document.Dotted(below), document.Article(t))
 	}
-	return fault.New(fault.BadUserInput, "The value at %s has the wrong form.", dotted(below))
+	return fault.New(fault.BadUserInput, "The value at %s has the wrong form.", document.Dotted(below))
 }
 
 // typeAt follows an input path through the schema and returns the name of the type at its end, or "".
@@ -236,30 +222,6 @@ func (p *Presenter) typeAt(args ast.ArgumentDefinitionList, path ast.Path) strin
 	return t.Name()
 }
 
-func article(noun string) string {
-	if noun != "" && strings.ContainsRune("AEIOUaeio", rune(noun[0])) {
-		return "an " + noun
-	}
-	return "a " + noun
-}
-
-// dotted writes an input path as the documentation does: input.items.17.email.
-func dotted(path ast.Path) string {
-	var b strings.Builder
-	for i, step := range path {
-		if i > 0 {
-			b.WriteByte('.')
-		}
-		switch step := step.(type) {
-		case ast.PathName:
-			b.WriteString(string(step))
-		case ast.PathIndex:
-			fmt.Fprint(&b, int(step))
-		}
-	}
-	return b.String()
-}
-
 // record logs an error that is ours. The text is masked: drivers quote the value they choke on.
 func (p *Presenter) record(ctx context.Context, f *fault.Error, err error, path ast.Path) {
 	var known *panicked
@@ -274,16 +236,9 @@ func (p *Presenter) record(ctx context.Context, f *fault.Error, err error, path 
 	if c := f.Unwrap(); c != nil {
 		cause = mask(c.Error())
 	}
-	p.log().LogAttrs(ctx, level, "operation failed",
+	p.Log.LogAttrs(ctx, level, "operation failed",
 		slog.String("code", string(f.Code)), slog.String("request_id", RequestID(ctx)),
 		slog.String("path", mask(path.String())), slog.String("cause", cause))
-}
-
-func (p *Presenter) log() *slog.Logger {
-	if p.Log != nil {
-		return p.Log
-	}
-	return slog.Default()
 }
 
 // panicked is a panic that was logged where it was recovered.
@@ -295,7 +250,7 @@ func (*panicked) Error() string { return "panic" }
 // says nothing of it.
 func (p *Presenter) Recover(ctx context.Context, cause any) error {
 	if stateOf(ctx).mayLog() {
-		p.log().LogAttrs(ctx, slog.LevelError, "panic",
+		p.Log.LogAttrs(ctx, slog.LevelError, "panic",
 			slog.String("request_id", RequestID(ctx)),
 			slog.String("cause", panicText(cause)), slog.String("stack", string(debug.Stack())))
 	}

@@ -65,12 +65,12 @@ func TestErrorsAreBounded(t *testing.T) {
 func TestClassifyIsAskedForUnknownErrors(t *testing.T) {
 	t.Parallel()
 	taken := errors.New("pq: duplicate key")
-	p := &Presenter{Classify: func(err error) *fault.Error {
+	p := NewBase(Options{Classify: func(err error) *fault.Error {
 		if errors.Is(err, taken) {
 			return fault.New(fault.Conflict, "Somebody else was faster.")
 		}
 		return nil
-	}}
+	}}).Presenter
 	require.Equal(t, fault.Conflict, codeOf(p.Present(t.Context(), gqlerror.WrapPath(ast.Path{ast.PathName("a")}, taken))))
 	require.Equal(t, fault.NotFound, codeOf(p.Present(t.Context(), fault.Wrap(fault.NotFound, taken, "gone"))), "fault errors pass before")
 }
@@ -81,7 +81,7 @@ func TestEndOfContextExplainsUnknownErrors(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 0)
 	defer cancel()
 	log := &bytes.Buffer{}
-	p := &Presenter{Log: slog.New(slog.NewTextHandler(log, nil))}
+	p := NewBase(Options{Log: slog.New(slog.NewTextHandler(log, nil))}).Presenter
 	require.Equal(t, fault.Timeout, codeOf(p.Present(ctx, errors.New("driver: bad connection"))))
 	require.Equal(t, fault.Internal, codeOf(p.Present(t.Context(), errors.New("driver: bad connection"))))
 }
@@ -96,14 +96,15 @@ func TestArgumentsThatCannotBeRead(t *testing.T) {
 	path := ast.Path{ast.PathName("go"), ast.PathName("input"), ast.PathName("items"), ast.PathIndex(17), ast.PathName("birthDate")}
 	err := gqlerror.WrapPath(path, errors.New(`parsing time "`+canary+`"`))
 
-	got := (&Presenter{Schema: schema}).Present(ctx, err)
+	log := &bytes.Buffer{}
+	p := NewBase(Options{Log: slog.New(slog.NewTextHandler(log, nil))}).Presenter
+	require.Equal(t, "The value at input.items.17.birthDate has the wrong form.", p.Present(ctx, err).Message)
+	p.Schema = schema
+	got := p.Present(ctx, err)
 	require.Equal(t, fault.BadUserInput, codeOf(got))
 	require.Equal(t, "The value at input.items.17.birthDate must be a Date.", got.Message)
-	require.Equal(t, "The value at input.items.17.birthDate has the wrong form.", (&Presenter{}).Present(ctx, err).Message)
 
 	fc.Args = map[string]any{}
-	log := &bytes.Buffer{}
-	p := &Presenter{Schema: schema, Log: slog.New(slog.NewTextHandler(log, nil))}
 	require.Equal(t, fault.Internal, codeOf(p.Present(ctx, err)), "the resolver ran")
 	require.NotContains(t, log.String(), canary)
 }

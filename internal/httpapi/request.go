@@ -47,14 +47,10 @@ func (l *Limits) ParseParams(body []byte) (*graphql.RawParams, error) {
 			}
 		}
 	}
-	return params, requireQuery(params)
-}
-
-func requireQuery(params *graphql.RawParams) error {
 	if params.Query == "" {
-		return fault.New(fault.BadRequest, "The request has no query.")
+		return nil, fault.New(fault.BadRequest, "The request has no query.")
 	}
-	return nil
+	return params, nil
 }
 
 func decode(raw []byte, into *map[string]any) error {
@@ -69,13 +65,10 @@ func (l *Limits) scan(body []byte) (map[string]jsontext.Value, *fault.Error) {
 	s := scanner{limits: l, body: body, members: make(map[string]jsontext.Value, 4)}
 	// The decoder reads a *bytes.Buffer in place, and by default refuses repeated names and invalid UTF-8.
 	s.decoder = jsontext.NewDecoder(bytes.NewBuffer(body))
-	for {
-		done, f := s.step()
-		if f != nil {
+	for done := false; !done; {
+		var f *fault.Error
+		if done, f = s.step(); f != nil {
 			return nil, f
-		}
-		if done {
-			break
 		}
 	}
 	if !s.object {

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
 // compressFrom is the size in bytes from which a response is compressed: below it, the packets on the
@@ -51,34 +50,10 @@ func statusOf(mediaType string, response *graphql.Response, operation bool) int 
 	return status
 }
 
-// answer is one response on its way out.
-type answer struct {
-	w         http.ResponseWriter
-	r         *http.Request
-	mediaType string
-	limits    *Limits
-}
-
-// newAnswer returns an answer of the media type that the request asks for, or of application/json when it admits none.
-func newAnswer(w http.ResponseWriter, r *http.Request, limits *Limits) *answer {
-	a := &answer{w: w, r: r, mediaType: typeJSON, limits: limits}
-	if mediaType, ok := negotiate(r); ok {
-		a.mediaType = mediaType
-	}
-	return a
-}
-
-// refuse ends a request that does not become an operation with one error.
-func (a *answer) refuse(p *Presenter, err error) {
-	e := p.Present(a.r.Context(), err)
-	logCode(a.r.Context(), codeOf(e))
-	response := &graphql.Response{Errors: gqlerror.List{e}}
-	a.send(statusOf(a.mediaType, response, false), response)
-}
-
-// send writes the response: `errors` first, then the bytes of `data` as the executor made them, neither
-// parsed nor copied again, then `extensions`.
-func (a *answer) send(status int, response *graphql.Response) {
+// send writes a response: `errors` first, then the bytes of `data` as the executor made them, neither
+// parsed nor copied again, then `extensions`. ofOperation reports whether its errors are of an operation, not of the request
+// around it.
+func (b *Base) send(w http.ResponseWriter, r *http.Request, response *graphql.Response, ofOperation bool) {
 	head := getBuffer()
 	defer putBuffer(head)
 	head.WriteByte('{')
@@ -109,12 +84,10 @@ func (a *answer) send(status int, response *graphql.Response) {
 		}
 	}
 	head.WriteString("}\n")
-	a.write(status, retryAfter(response.Errors), [][]byte{head.Bytes()[:split], response.Data, head.Bytes()[split:]})
-}
-
-func (a *answer) write(status int, wait time.Duration, parts [][]byte) {
-	h := a.w.Header()
-	h.Set("Content-Type", a.mediaType+"; charset=utf-8")
+	mediaType, _ := negotiate(r)
+	status, wait := statusOf(mediaType, response, ofOperation), retryAfter(response.Errors)
+	h := w.Header()
+	h.Set("Content-Type", mediaType+"; charset=utf-8")
 	h.Add("Vary", "Accept, Accept-Encoding")
 	if wait > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
@@ -122,9 +95,14 @@ func (a *answer) write(status int, wait time.Duration, parts [][]byte) {
 	if status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", "Bearer")
 	}
+	b.write(w, r, status, head.Bytes()[:split], response.Data, head.Bytes()[split:])
+}
+
+// write writes a body in one piece, compressed when it is large and the client takes that.
+func (b *Base) write(w http.ResponseWriter, r *http.Request, status int, parts ...[]byte) {
 	// A client that does not read would hold the answer in memory for as long as it likes.
-	control := http.NewResponseController(a.w)
-	_ = control.SetWriteDeadline(time.Now().Add(a.limits.WriteTimeout))
+	control := http.NewResponseController(w)
+	_ = control.SetWriteDeadline(time.Now().Add(b.Limits.WriteTimeout))
 	defer func() {
 		_ = control.Flush()
 		_ = control.SetWriteDeadline(time.Time{})
@@ -133,31 +111,24 @@ func (a *answer) write(status int, wait time.Duration, parts [][]byte) {
 	for _, p := range parts {
 		size += len(p)
 	}
-	if size >= compressFrom && acceptsGzip(a.r) {
-		h.Set("Content-Encoding", "gzip")
-		a.w.WriteHeader(status)
+	var to io.Writer = w
+	if size >= compressFrom && acceptsGzip(r) {
+		w.Header().Set("Content-Encoding", "gzip")
 		z := gzips.Get().(*gzip.Writer)
-		z.Reset(a.w)
+		z.Reset(w)
 		defer func() {
+			_ = z.Close()
 			// In the pool it must not hold on to the response, and with it to the request and the connection.
 			z.Reset(io.Discard)
 			gzips.Put(z)
 		}()
-		for _, p := range parts {
-			if _, err := z.Write(p); err != nil {
-				return
-			}
-		}
-		_ = z.Close()
-		return
+		to = z
+	} else {
+		w.Header().Set("Content-Length", strconv.Itoa(size))
 	}
-	h.Set("Content-Length", strconv.Itoa(size))
-	a.w.WriteHeader(status)
+	w.WriteHeader(status)
 	for _, p := range parts {
-		if len(p) == 0 {
-			continue
-		}
-		if _, err := a.w.Write(p); err != nil {
+		if _, err := to.Write(p); err != nil {
 			return
 		}
 	}

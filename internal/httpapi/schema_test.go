@@ -12,30 +12,12 @@ import (
 	"caseload/schema"
 )
 
-func publicSchema(t *testing.T) *ast.Schema {
-	t.Helper()
-	public, err := schema.Load()
-	require.NoError(t, err)
-	return public
-}
-
-// Which mutations take rows follows from the schema.
-func TestBulkMutations(t *testing.T) {
-	t.Parallel()
-	public := publicSchema(t)
-	var bulk []string
-	for _, f := range public.Mutation.Fields {
-		if isBulk(public, f) {
-			bulk = append(bulk, f.Name)
-		}
-	}
-	require.ElementsMatch(t, []string{"bulkUpsertCustomers", "createCustomers", "bulkSyncCustomerSchedules"}, bulk)
-}
-
 // The rows that the schema promises fit into one request, with every field of theirs.
 func TestBulkMutationsTakeAllTheirRows(t *testing.T) {
 	t.Parallel()
-	public, limits := publicSchema(t), DefaultLimits()
+	public, err := schema.Load()
+	require.NoError(t, err)
+	limits := DefaultLimits()
 	for mutation, list := range map[string]string{"BulkUpsertCustomersInput": "customers", "BulkSyncCustomerSchedulesInput": "customers", "CreateCustomersInput": "customers"} {
 		field := public.Types[mutation].Fields.ForName(list)
 		most, err := field.Directives.ForName("constraint").Arguments.ForName("maxItems").Value.Value(nil)

@@ -31,9 +31,8 @@ func (t *plainHTTP) Serve(w http.ResponseWriter, r *http.Request, e *Endpoint) {
 		e.Refuse(w, r, fault.New(fault.NotAcceptable, "The response can be %s or %s; the Accept header admits neither.", typeGraphQL, typeJSON))
 		return
 	}
-	a := newAnswer(w, r, e.Limits)
 	if t.uploads.supports(r) {
-		t.uploads.serve(a, e)
+		t.uploads.serve(w, r, e)
 		return
 	}
 	params, err := e.Read(w, r)
@@ -44,7 +43,7 @@ func (t *plainHTTP) Serve(w http.ResponseWriter, r *http.Request, e *Endpoint) {
 	op, errs := e.CreateOperationContext(r.Context(), params)
 	ctx := graphql.WithOperationContext(r.Context(), op)
 	if len(errs) > 0 {
-		e.reject(ctx, a, errs, true)
+		e.reject(ctx, w, r, errs, true)
 		return
 	}
 	if op.Operation.Operation == ast.Subscription {
@@ -56,25 +55,27 @@ func (t *plainHTTP) Serve(w http.ResponseWriter, r *http.Request, e *Endpoint) {
 		e.Refuse(w, r, err)
 		return
 	}
-	e.run(ctx, a, op)
+	e.run(ctx, w, r, op)
 }
 
 // reject answers an operation that may not run; ofOperation reports whether the fault is in the operation itself, not
 // in the HTTP request around it.
-func (e *Endpoint) reject(ctx context.Context, a *answer, errs gqlerror.List, ofOperation bool) {
+func (e *Endpoint) reject(ctx context.Context, w http.ResponseWriter, r *http.Request, errs gqlerror.List, ofOperation bool) {
 	response := e.DispatchError(ctx, errs)
 	response.Data = nil
-	a.send(statusOf(a.mediaType, response, ofOperation), response)
+	e.send(w, r, response, ofOperation)
 }
 
 // run runs an operation and sends its answer.
-func (e *Endpoint) run(ctx context.Context, a *answer, op *graphql.OperationContext) {
+func (e *Endpoint) run(ctx context.Context, w http.ResponseWriter, r *http.Request, op *graphql.OperationContext) {
 	respond, ctx := e.DispatchOperation(ctx, op)
 	response := respond(ctx)
 	if response == nil {
 		return // the client is gone
 	}
-	setReplayed(ctx, a.w.Header())
+	if s := stateOf(ctx); s != nil && s.replayed.Load() {
+		w.Header().Set(replayedHeader, "true")
+	}
 	response, _ = e.Bound(ctx, response)
-	a.send(statusOf(a.mediaType, response, true), response)
+	e.send(w, r, response, true)
 }

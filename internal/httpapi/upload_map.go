@@ -108,7 +108,7 @@ func put(at any, path []string, v uploadValue) bool {
 }
 
 // fit checks that each place is one where the schema wants an Upload. Other custom scalars take any value, and a
-// variable that the operation does not declare is dropped without a word: such a file would come for nothing.
+// variable that the operation does not declare is dropped without an error: such a file would be stored for nothing.
 func (p uploadPlaces) fit(schema *ast.Schema, op *ast.OperationDefinition) error {
 	for _, place := range p {
 		v := op.VariableDefinitions.ForName(place.path[0])

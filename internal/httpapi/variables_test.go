@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/stretchr/testify/require"
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/validator"
+
+	"caseload/internal/httpapi/document"
 )
 
 // Coerced is what section 3.5 of the GraphQL specification makes of a value; "" where it refuses it.
@@ -61,7 +64,7 @@ func TestVariablesAreCoercedAsTheSpecificationSays(t *testing.T) {
 		require.Empty(t, errs, name)
 		variables, err := validator.VariableValues(schema, doc.Operations[0], given)
 		if err == nil {
-			if f := coerceVariables(schema, doc.Operations[0], variables); f != nil {
+			if _, f := document.Examine(schema, &limits.Limits, &graphql.OperationContext{Operation: doc.Operations[0], Variables: variables}); f != nil {
 				err = f
 			}
 		}

@@ -49,40 +49,30 @@ type Options struct {
 }
 
 type handler struct {
-	links     *Links
-	openers   map[string]Opener
-	presenter *httpapi.Presenter
-	write     time.Duration
-	rate      int64
-	places    *httpapi.Places
-	now       func() time.Time
+	*httpapi.Base
+	links   *Links
+	openers map[string]Opener
+	places  *httpapi.Places
+	now     func() time.Time
 }
 
 // Handler serves GET and HEAD of [Path] with a token. A link that was changed, has expired, or leads to nothing is
 // NOT_FOUND, always in the same words. No credential is asked for, and there are no ranges.
 func Handler(o Options) http.Handler {
-	limits := httpapi.DefaultLimits()
-	if o.API.Limits != nil {
-		limits = *o.API.Limits
+	b := httpapi.NewBase(o.API)
+	h := &handler{
+		Base: b, links: o.Links, openers: o.Openers, now: time.Now,
+		places: httpapi.NewPlaces("downloads of the organization are running", b.Limits.Downloads, b.Limits.OrganizationDownloads),
 	}
-	presenter := &httpapi.Presenter{Classify: o.API.Classify, Log: o.API.Log, MaxMessage: limits.MaxErrorMessage}
-	h := &handler{links: o.Links, openers: o.Openers, presenter: presenter, write: limits.WriteTimeout, rate: limits.DownloadRate, places: httpapi.NewPlaces("downloads of the organization are running", limits.Downloads, limits.OrganizationDownloads), now: time.Now}
 	r := chi.NewRouter()
 	// The router is within the log, which writes the pattern of the route and so never a token.
-	r.Use(
-		httpapi.Identify,
-		httpapi.ClientAddress(o.API.Proxies...),
-		httpapi.AccessLog(o.API.Log),
-		httpapi.SecurityHeaders,
-		httpapi.Recoverer(presenter),
-		httpapi.CrossOrigin(o.API.Origins...),
-	)
+	r.Use(b.Middleware()...)
 	r.Get(Path+"{token}", h.serve)
 	r.Head(Path+"{token}", h.serve)
-	r.NotFound(func(w http.ResponseWriter, r *http.Request) { httpapi.WriteError(w, r, presenter, notFound()) })
+	r.NotFound(func(w http.ResponseWriter, r *http.Request) { h.Refuse(w, r, notFound()) })
 	r.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", "GET, HEAD")
-		httpapi.WriteError(w, r, presenter, fault.New(fault.MethodNotAllowed, "Use GET or HEAD for files."))
+		h.Refuse(w, r, fault.New(fault.MethodNotAllowed, "Use GET or HEAD for files."))
 	})
 	return r
 }
@@ -95,12 +85,12 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 	s, ok := h.links.read(chi.URLParam(r, "token"))
 	open := h.openers[s.Kind]
 	if !ok || open == nil {
-		httpapi.WriteError(w, r, h.presenter, notFound())
+		h.Refuse(w, r, notFound())
 		return
 	}
 	leave, err := h.places.Take(s.OrganizationID.String())
 	if err != nil {
-		httpapi.WriteError(w, r, h.presenter, err)
+		h.Refuse(w, r, err)
 		return
 	}
 	defer leave()
@@ -110,7 +100,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 		if fault.CodeOf(err) == fault.NotFound {
 			err = notFound()
 		}
-		httpapi.WriteError(w, r, h.presenter, err)
+		h.Refuse(w, r, err)
 		return
 	}
 	defer f.Body.Close() //nolint:errcheck // it was only read
@@ -165,8 +155,8 @@ func (h *handler) copy(w http.ResponseWriter, f File) {
 		n, err := f.Body.Read(buffer)
 		if n > 0 {
 			start := h.now()
-			earned := time.Duration(float64(sent) / float64(h.rate) * float64(time.Second))
-			_ = control.SetWriteDeadline(start.Add(min(h.write, h.write+earned-waited)))
+			earned := time.Duration(float64(sent) / float64(h.Limits.DownloadRate) * float64(time.Second))
+			_ = control.SetWriteDeadline(start.Add(min(h.Limits.WriteTimeout, h.Limits.WriteTimeout+earned-waited)))
 			if _, err := w.Write(buffer[:n]); err != nil {
 				return // the client is gone, or cut off
 			}

@@ -5,11 +5,12 @@
 package download
 
 import (
+	"cmp"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -25,14 +26,12 @@ import (
 const Lifetime = 15 * time.Minute
 
 const (
-	// version changes when the form of the token changes, so that old links are refused rather than misread.
-	version = 2
 	maxKind = 64
 	maxName = 255 * 4
-	// tokenHead is version, expiry, organization, id and actor.
-	tokenHead = 1 + 8 + 16 + 16 + 16
-	// maxToken is the longest token in characters; what is longer is not looked at.
-	maxToken = ((tokenHead+1+maxKind+1+maxKind+maxName+sha256.Size)*4 + 2) / 3
+	// maxToken is longer than the longest token in characters; what is longer is not looked at.
+	maxToken = 12 << 10
+	// tokenForm changes when the form of the token changes, so that old links are refused rather than misread.
+	tokenForm = "caseload download links 3"
 )
 
 // Statement is the content of a link: the file with its kind and organization, the viewer who requested the link, the
@@ -78,14 +77,11 @@ func NewLinks(o LinksOptions) (*Links, error) {
 		return nil, errors.New("make links: the secret has less than 16 bytes")
 	}
 	// A key of their own: what is signed for links must not be valid as a cursor, nor the other way round.
-	key, err := hkdf.Key(sha256.New, o.Secret, nil, "caseload download links", sha256.Size)
+	key, err := hkdf.Key(sha256.New, o.Secret, nil, tokenForm, sha256.Size)
 	if err != nil {
 		return nil, fmt.Errorf("derive the key of links: %w", err)
 	}
-	l := &Links{key: key, lifetime: o.Lifetime, base: strings.TrimRight(o.PublicURL, "/"), now: o.Now}
-	if l.lifetime <= 0 {
-		l.lifetime = Lifetime
-	}
+	l := &Links{key: key, lifetime: cmp.Or(o.Lifetime, Lifetime), base: strings.TrimRight(o.PublicURL, "/"), now: o.Now}
 	if l.now == nil {
 		l.now = time.Now
 	}
@@ -108,18 +104,9 @@ func (l *Links) sign(s Statement) string {
 	if len(s.Name) > maxName {
 		s.Name = ""
 	}
-	b := make([]byte, 0, tokenHead+2+len(s.Kind)+len(s.ActorKind)+len(s.Name)+sha256.Size)
-	b = append(b, version)
-	b = binary.BigEndian.AppendUint64(b, uint64(s.Expires.Unix()))
-	b = append(b, s.OrganizationID[:]...)
-	b = append(b, s.ID[:]...)
-	b = append(b, s.ActorID[:]...)
-	// The name is last and takes the rest, so that no two statements have one spelling.
-	b = append(b, byte(len(s.Kind)))
-	b = append(b, s.Kind...)
-	b = append(b, byte(len(s.ActorKind)))
-	b = append(append(b, s.ActorKind...), s.Name...)
-	return base64.RawURLEncoding.EncodeToString(append(b, l.mac(b)...))
+	// Ids, texts and a moment can always be written as JSON.
+	body, _ := json.Marshal(s)
+	return base64.RawURLEncoding.EncodeToString(append(l.mac(body), body...))
 }
 
 func (l *Links) mac(body []byte) []byte {
@@ -130,48 +117,16 @@ func (l *Links) mac(body []byte) []byte {
 
 // read returns the content of a token, and false when it was not made by these links or has expired, which callers
 // cannot distinguish.
-func (l *Links) read(token string) (Statement, bool) {
+func (l *Links) read(token string) (s Statement, ok bool) {
 	// The decoder overlooks line breaks, so that a token would have more than one spelling.
 	if len(token) > maxToken || strings.ContainsAny(token, "\r\n") {
 		return Statement{}, false
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
-	if err != nil || len(raw) < tokenHead+2+sha256.Size {
-		return Statement{}, false
-	}
-	body, mac := raw[:len(raw)-sha256.Size], raw[len(raw)-sha256.Size:]
 	// Nothing of the body is read before its signature is checked.
-	if !hmac.Equal(mac, l.mac(body)) || body[0] != version {
-		return Statement{}, false
-	}
-	kind, rest, ok := counted(body[tokenHead:])
-	if !ok || kind == "" {
-		return Statement{}, false
-	}
-	actor, name, ok := counted(rest)
-	if !ok {
-		return Statement{}, false
-	}
-	s := Statement{
-		Expires:        time.Unix(int64(binary.BigEndian.Uint64(body[1:9])), 0).UTC(),
-		OrganizationID: uuid.UUID(body[9:25]),
-		ID:             uuid.UUID(body[25:41]),
-		ActorID:        uuid.UUID(body[41:57]),
-		ActorKind:      viewer.Kind(actor),
-		Kind:           kind,
-		Name:           string(name),
-	}
-	if !l.now().Before(s.Expires) {
+	if err != nil || len(raw) < sha256.Size || !hmac.Equal(raw[:sha256.Size], l.mac(raw[sha256.Size:])) ||
+		json.Unmarshal(raw[sha256.Size:], &s) != nil || !l.now().Before(s.Expires) {
 		return Statement{}, false
 	}
 	return s, true
-}
-
-// counted takes a text with its length in front, and returns what follows it.
-func counted(b []byte) (text string, rest []byte, ok bool) {
-	if len(b) == 0 || int(b[0]) > len(b)-1 {
-		return "", nil, false
-	}
-	n := 1 + int(b[0])
-	return string(b[1:n]), b[n:], true
 }

@@ -153,7 +153,7 @@ func (c *connection) initialise(m incoming) *closure {
 		c.endpoint.Log.ErrorContext(c.ctx, "check credential of a connection", "error", err)
 		return &closeTryAgain
 	}
-	leave, err := c.transport.connections.Take(httpapi.Principal(v))
+	leave, err := c.transport.acknowledged.Take(httpapi.Principal(v))
 	if err != nil {
 		return &closeTooMany
 	}
@@ -184,8 +184,8 @@ func (c *connection) identify(key string) (*viewer.Viewer, error) {
 
 // keepAlive waits for connection_init, then pings until the connection ends.
 func (c *connection) keepAlive() {
-	patience := time.NewTimer(c.options.InitTimeout)
-	defer patience.Stop()
+	initTimeout := time.NewTimer(c.options.InitTimeout)
+	defer initTimeout.Stop()
 	ended := c.request.Context().Done()
 	select {
 	case <-c.ctx.Done():
@@ -193,7 +193,7 @@ func (c *connection) keepAlive() {
 	case <-ended:
 		c.close(closeRestart)
 		return
-	case <-patience.C:
+	case <-initTimeout.C:
 		c.close(closeInitTimeout)
 		return
 	case <-c.initialised:

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -8,13 +9,11 @@ import (
 	"caseload/internal/viewer"
 )
 
-const defaultRecheckInterval = 30 * time.Second
-
 // Credentials says for how long the credential of a connection is good. The zero value never looks again.
 type Credentials struct {
 	// Recheck is called every RecheckInterval (default 30 s) while the connection lives. UNAUTHENTICATED
-	// and FORBIDDEN end the connection; any other error is an outage of the check, which must not throw
-	// out everybody at once, and is tried again at the next interval.
+	// and FORBIDDEN end the connection; any other error is an outage of the check, which must not end
+	// all connections at once, and is tried again at the next interval.
 	Recheck         func(ctx context.Context, v *viewer.Viewer) error
 	RecheckInterval time.Duration
 	// Revoked returns a channel that is closed as soon as the viewer's credential is revoked or expires;
@@ -28,9 +27,9 @@ func (c *Credentials) watch(ctx context.Context, v *viewer.Viewer) error {
 	if c.Revoked != nil {
 		revoked = c.Revoked(ctx, v)
 	}
+	interval := cmp.Or(c.RecheckInterval, 30*time.Second)
 	var due <-chan time.Time
 	if c.Recheck != nil {
-		interval := positive(c.RecheckInterval, defaultRecheckInterval)
 		ticker := time.NewTicker(interval)
 		defer ticker.Stop()
 		due = ticker.C
@@ -42,17 +41,13 @@ func (c *Credentials) watch(ctx context.Context, v *viewer.Viewer) error {
 		case <-revoked:
 			return fault.New(fault.Unauthenticated, "The credential was revoked or has expired.")
 		case <-due:
-			if err := c.recheck(ctx, v); refused(err) {
+			limited, cancel := context.WithTimeout(ctx, interval)
+			err := c.Recheck(limited, v)
+			if cancel(); refused(err) {
 				return err
 			}
 		}
 	}
-}
-
-func (c *Credentials) recheck(ctx context.Context, v *viewer.Viewer) error {
-	ctx, cancel := context.WithTimeout(ctx, positive(c.RecheckInterval, defaultRecheckInterval))
-	defer cancel()
-	return c.Recheck(ctx, v)
 }
 
 // refused reports whether the error says that a credential is not good, not that it could not be checked.
@@ -62,12 +57,4 @@ func refused(err error) bool {
 	}
 	code := fault.CodeOf(err)
 	return code == fault.Unauthenticated || code == fault.Forbidden
-}
-
-// positive returns v, or the default when v is not set.
-func positive[T ~int | ~int64](v, byDefault T) T {
-	if v > 0 {
-		return v
-	}
-	return byDefault
 }

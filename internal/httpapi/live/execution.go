@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"encoding/json"
+	"runtime/debug"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -38,6 +39,19 @@ func (e *execution) kind() ast.Operation {
 		return ""
 	}
 	return e.op.Operation.Operation
+}
+
+// guard runs what ends an operation, and reports whether it did not panic. What the executor runs is guarded already, so a panic
+// is one of the presenter of errors itself. Its value may hold what the client sent; the stack does not.
+func (e *execution) guard(ctx context.Context, f func()) (ok bool) {
+	defer func() {
+		if recover() != nil {
+			e.endpoint.Log.ErrorContext(ctx, "panic in an operation of a connection", "stack", string(debug.Stack()))
+			ok = false
+		}
+	}()
+	f()
+	return true
 }
 
 // run hands the JSON of each result to send until there are no more, send returns false or ctx ends. The response

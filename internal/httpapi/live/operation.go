@@ -2,7 +2,6 @@ package live
 
 import (
 	"context"
-	"runtime/debug"
 	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -93,12 +92,6 @@ func (c *connection) stop(id string) {
 // run takes the operation through the executor and sends what comes out.
 func (c *connection) run(ctx context.Context, o *operation, params *graphql.RawParams) {
 	defer func() {
-		if cause := recover(); cause != nil {
-			// What the executor runs is guarded already, so this is the presenter of errors itself. The value
-			// may hold what the client sent; the stack does not.
-			c.endpoint.Log.ErrorContext(ctx, "panic in an operation of a connection", "stack", string(debug.Stack()))
-			c.close(closeInternal)
-		}
 		c.release(o)
 		o.cancel()
 		close(o.done)
@@ -108,6 +101,12 @@ func (c *connection) run(ctx context.Context, o *operation, params *graphql.RawP
 	}()
 	params.Headers = c.request.Header
 	e := &execution{endpoint: c.endpoint, params: params}
+	if !e.guard(ctx, func() { c.execute(ctx, o, e) }) {
+		c.close(closeInternal)
+	}
+}
+
+func (c *connection) execute(ctx context.Context, o *operation, e *execution) {
 	ctx, failure := e.prepare(ctx)
 	if failure == nil {
 		if !c.begin(o, e.kind()) {

@@ -90,5 +90,5 @@ func TestAnnouncedGiantDoesNotHoldTheConnection(t *testing.T) {
 	opcode, payload := r.frame()
 	require.EqualValues(t, 0x8, opcode)
 	require.EqualValues(t, 1009, binary.BigEndian.Uint16(payload))
-	require.Eventually(t, func() bool { return s.ws.Connections() == 0 }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return s.ws.Open() == 0 }, patience, time.Millisecond)
 }

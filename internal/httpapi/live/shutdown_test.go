@@ -37,7 +37,7 @@ func TestShutdownDrainsSockets(t *testing.T) {
 	c.hearClose(1001)
 	require.NoError(t, <-stopped)
 	require.NoError(t, s.ws.Shutdown(context.Background()))
-	require.Zero(t, s.ws.Connections())
+	require.Zero(t, s.ws.Open())
 }
 
 func TestShutdownCutsWhatDoesNotEnd(t *testing.T) {
@@ -82,5 +82,5 @@ func TestShutdownEndsStreams(t *testing.T) {
 	require.Contains(t, mutation.next(), "released")
 	require.Equal(t, "event: complete\ndata: \n", mutation.next())
 	require.NoError(t, <-stopped)
-	require.Zero(t, s.sse.Streams())
+	require.Zero(t, s.sse.Open())
 }

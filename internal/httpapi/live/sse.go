@@ -1,10 +1,10 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -29,140 +29,93 @@ type SSEOptions struct {
 }
 
 func (o SSEOptions) withDefaults() SSEOptions {
-	o.Heartbeat = positive(o.Heartbeat, 15*time.Second)
-	o.WriteTimeout = positive(o.WriteTimeout, 10*time.Second)
-	o.MaxStreams = positive(o.MaxStreams, 50)
-	o.MaxOpen = positive(o.MaxOpen, 10_000)
+	o.Heartbeat = cmp.Or(o.Heartbeat, 15*time.Second)
+	o.WriteTimeout = cmp.Or(o.WriteTimeout, 10*time.Second)
+	o.MaxStreams = cmp.Or(o.MaxStreams, 50)
+	o.MaxOpen = cmp.Or(o.MaxOpen, 10_000)
 	return o
 }
 
-// SSE is a transport that answers one operation with a stream of events. Make it with [NewSSE].
+// SSE is a transport that answers one operation with a stream of events, until [SSE.Shutdown]. Make it with [NewSSE].
 type SSE struct {
+	sessions
 	options SSEOptions
-	streams *httpapi.Places
-
-	mu       sync.Mutex
-	open     int
-	draining bool
-	// restart is closed when draining begins, expired when its time is over, and empty once no stream is left.
-	restart, expired, empty chan struct{}
+	places  *httpapi.Places
 }
 
 var _ httpapi.Transport = (*SSE)(nil)
 
-// NewSSE returns a transport that accepts streams until [SSE.Shutdown].
+// NewSSE returns a transport without streams.
 func NewSSE(options SSEOptions) *SSE {
 	options = options.withDefaults()
 	return &SSE{
-		options: options,
-		streams: httpapi.NewPlaces("streams of this caller are open", options.MaxOpen, options.MaxStreams),
-		restart: make(chan struct{}),
-		expired: make(chan struct{}),
-		empty:   make(chan struct{}),
+		sessions: newSessions(), options: options,
+		places: httpapi.NewPlaces("streams of this caller are open", options.MaxOpen, options.MaxStreams),
 	}
 }
 
-// Supports reports whether the request is a POST or GET whose client likes text/event-stream better
-// than JSON: clients that list every media type they know want JSON.
+// Supports reports whether the request is a POST or GET whose client prefers text/event-stream
+// to JSON: clients that list every media type they know want JSON.
 func (t *SSE) Supports(r *http.Request) bool {
 	return (r.Method == http.MethodPost || r.Method == http.MethodGet) && httpapi.Prefers(r, httpapi.TypeEventStream)
 }
 
 // Serve serves one stream and returns when it has ended and its operation runs no more.
 func (t *SSE) Serve(w http.ResponseWriter, r *http.Request, e *httpapi.Endpoint) {
-	if !t.enter() {
-		e.Refuse(w, r, restarting())
-		return
-	}
-	defer t.leave()
-	v := viewer.From(r.Context())
-	leave, err := t.streams.Take(httpapi.Principal(v))
-	if err != nil {
-		e.Refuse(w, r, err)
-		return
-	}
-	defer leave()
-	params, err := e.Read(w, r)
-	if err != nil {
-		e.Refuse(w, r, err)
-		return
-	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	run := &execution{endpoint: e, params: params}
-	ctx, refusal := run.prepare(ctx)
-	if err := e.CheckMethod(w, r, run.kind()); err != nil {
+	restart := make(chan struct{})
+	s := &stream{
+		options: &t.options, w: w, control: http.NewResponseController(w), viewer: viewer.From(ctx), cancel: cancel,
+		restart: restart, stop: sync.OnceFunc(func() { close(restart) }),
+	}
+	if err := t.serve(ctx, s, r, e); err != nil {
 		e.Refuse(w, r, err)
-		return
 	}
-	s := &stream{transport: t, w: w, control: http.NewResponseController(w), execution: run, viewer: v}
+}
+
+// serve returns the error for which there is no stream.
+func (t *SSE) serve(ctx context.Context, s *stream, r *http.Request, e *httpapi.Endpoint) error {
+	if !t.enter(s) {
+		return t.check()
+	}
+	defer t.leave(s)
+	leave, err := t.places.Take(httpapi.Principal(s.viewer))
+	if err != nil {
+		return err
+	}
+	defer leave()
+	params, err := e.Read(s.w, r)
+	if err != nil {
+		return err
+	}
+	s.execution = &execution{endpoint: e, params: params}
+	ctx, refusal := s.execution.prepare(ctx)
+	if err := e.CheckMethod(s.w, r, s.execution.kind()); err != nil {
+		return err
+	}
 	if s.start() {
-		s.serve(ctx, cancel, refusal)
+		s.serve(ctx, refusal)
 	}
-}
-
-// Streams returns how many streams are open.
-func (t *SSE) Streams() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.open
-}
-
-// Shutdown refuses new streams, ends those of subscriptions, and lets queries and mutations finish
-// until ctx ends. It returns when all streams have ended, or with the error of ctx after it has
-// cancelled those that were left. It may be called more than once.
-func (t *SSE) Shutdown(ctx context.Context) error {
-	t.mu.Lock()
-	if !t.draining {
-		t.draining = true
-		close(t.restart)
-		if t.open == 0 {
-			close(t.empty)
-		}
-	}
-	t.mu.Unlock()
-	select {
-	case <-t.empty:
-		return nil
-	case <-ctx.Done():
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	select {
-	case <-t.expired:
-	default:
-		close(t.expired)
-	}
-	return ctx.Err()
-}
-
-func (t *SSE) enter() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.draining {
-		return false
-	}
-	t.open++
-	return true
-}
-
-func (t *SSE) leave() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.open--
-	if t.draining && t.open == 0 {
-		close(t.empty)
-	}
+	return nil
 }
 
 // stream is the answer to one request.
 type stream struct {
-	transport *SSE
+	options   *SSEOptions
 	w         http.ResponseWriter
 	control   *http.ResponseController
-	execution *execution
 	viewer    *viewer.Viewer
+	execution *execution
+	// restart is closed by drain.
+	restart <-chan struct{}
+	stop    func()
+	cancel  context.CancelFunc
 }
+
+func (s *stream) drain(context.Context) { s.stop() }
+
+func (s *stream) cut() { s.cancel() }
 
 // start sends the headers, and reports false when the client is gone already.
 func (s *stream) start() bool {
@@ -175,27 +128,25 @@ func (s *stream) start() bool {
 }
 
 // serve sends results until there are no more or somebody ends the stream.
-func (s *stream) serve(ctx context.Context, cancel context.CancelFunc, refusal *graphql.Response) {
+func (s *stream) serve(ctx context.Context, refusal *graphql.Response) {
 	events := make(chan []byte)
 	go s.produce(ctx, refusal, events)
 	revoked := make(chan error, 1)
 	var watching sync.WaitGroup
-	watching.Go(func() { revoked <- s.transport.options.watch(ctx, s.viewer) })
+	watching.Go(func() { revoked <- s.options.watch(ctx, s.viewer) })
 	defer func() {
-		cancel()
+		s.cancel()
 		for range events { //nolint:revive // Unblocks the producer, which sees the end of ctx.
 		}
 		watching.Wait()
 	}()
 
-	heartbeat := time.NewTicker(s.transport.options.Heartbeat)
+	heartbeat := time.NewTicker(s.options.Heartbeat)
 	defer heartbeat.Stop()
-	restart := s.transport.restart
+	restart := s.restart
 	for {
 		select {
 		case <-ctx.Done():
-			return
-		case <-s.transport.expired:
 			return
 		case <-restart:
 			if kind := s.execution.kind(); kind == ast.Subscription {
@@ -215,11 +166,13 @@ func (s *stream) serve(ctx context.Context, cancel context.CancelFunc, refusal *
 				return
 			}
 		case body, more := <-events:
-			if !more {
+			switch {
+			case ctx.Err() != nil:
+				return // cut off: the operation was not completed
+			case !more:
 				s.write(completeEvent)
 				return
-			}
-			if !s.write(event(body)) {
+			case !s.write(event(body)):
 				return
 			}
 		}
@@ -229,13 +182,6 @@ func (s *stream) serve(ctx context.Context, cancel context.CancelFunc, refusal *
 // produce runs the operation and closes events when it has ended.
 func (s *stream) produce(ctx context.Context, failure *graphql.Response, events chan<- []byte) {
 	defer close(events)
-	defer func() {
-		if recover() != nil {
-			// What the executor runs is guarded already, so this is the presenter of errors itself. The value
-			// may hold what the client sent; the stack does not.
-			s.execution.endpoint.Log.ErrorContext(ctx, "panic in the operation of a stream", "stack", string(debug.Stack()))
-		}
-	}()
 	send := func(body []byte) bool {
 		select {
 		case events <- body:
@@ -244,12 +190,14 @@ func (s *stream) produce(ctx context.Context, failure *graphql.Response, events 
 			return false
 		}
 	}
-	if failure == nil {
-		failure = s.execution.run(ctx, send)
-	}
-	if failure != nil {
-		send(encode(failure))
-	}
+	s.execution.guard(ctx, func() {
+		if failure == nil {
+			failure = s.execution.run(ctx, send)
+		}
+		if failure != nil {
+			send(encode(failure))
+		}
+	})
 }
 
 // encode returns the JSON of a response that has nothing but errors.
@@ -267,7 +215,7 @@ func event(body []byte) string { return "event: next\ndata: " + string(body) + "
 // write sends a piece of the stream and reports whether the client took it in time.
 func (s *stream) write(piece string) bool {
 	// Writers that know no deadlines rely on the server's own.
-	_ = s.control.SetWriteDeadline(time.Now().Add(s.transport.options.WriteTimeout))
+	_ = s.control.SetWriteDeadline(time.Now().Add(s.options.WriteTimeout))
 	_, err := s.w.Write([]byte(piece))
 	if err == nil {
 		err = s.control.Flush()

@@ -233,14 +233,14 @@ func TestStreamEndsWithItsClient(t *testing.T) {
 	await(t, s.schema.started, "the operation starts")
 	require.NoError(t, e.response.Body.Close())
 	await(t, s.schema.ended, "the operation's context ends")
-	require.Eventually(t, func() bool { return s.sse.Streams() == 0 }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return s.sse.Open() == 0 }, patience, time.Millisecond)
 }
 
 func TestSlowStreamIsCut(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, live.WebSocketOptions{}, live.SSEOptions{WriteTimeout: 30 * time.Millisecond})
 	open(t, s.post(t, `{"query":"subscription { flood }"}`))
-	require.Eventually(t, func() bool { return s.sse.Streams() == 0 }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return s.sse.Open() == 0 }, patience, time.Millisecond)
 }
 
 func TestStreamLimit(t *testing.T) {

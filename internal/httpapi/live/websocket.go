@@ -2,13 +2,12 @@ package live
 
 import (
 	"bufio"
-	"context"
+	"cmp"
 	"encoding/base64"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/coder/websocket"
@@ -48,44 +47,38 @@ type WebSocketOptions struct {
 }
 
 func (o WebSocketOptions) withDefaults() WebSocketOptions {
-	o.InitTimeout = positive(o.InitTimeout, 3*time.Second)
-	o.PingInterval = positive(o.PingInterval, 20*time.Second)
-	o.PongTimeout = positive(o.PongTimeout, 10*time.Second)
-	o.WriteTimeout = positive(o.WriteTimeout, 10*time.Second)
-	o.CloseTimeout = positive(o.CloseTimeout, 5*time.Second)
-	o.MaxMessage = positive(o.MaxMessage, 64<<10)
-	o.MaxConnections = positive(o.MaxConnections, 10)
-	o.MaxWaiting = positive(o.MaxWaiting, 100)
-	o.MaxOpen = positive(o.MaxOpen, 10_000)
-	o.MaxOperations = positive(o.MaxOperations, 50)
-	o.Queue = positive(o.Queue, 16)
+	o.InitTimeout = cmp.Or(o.InitTimeout, 3*time.Second)
+	o.PingInterval = cmp.Or(o.PingInterval, 20*time.Second)
+	o.PongTimeout = cmp.Or(o.PongTimeout, 10*time.Second)
+	o.WriteTimeout = cmp.Or(o.WriteTimeout, 10*time.Second)
+	o.CloseTimeout = cmp.Or(o.CloseTimeout, 5*time.Second)
+	o.MaxMessage = cmp.Or(o.MaxMessage, 64<<10)
+	o.MaxConnections = cmp.Or(o.MaxConnections, 10)
+	o.MaxWaiting = cmp.Or(o.MaxWaiting, 100)
+	o.MaxOpen = cmp.Or(o.MaxOpen, 10_000)
+	o.MaxOperations = cmp.Or(o.MaxOperations, 50)
+	o.Queue = cmp.Or(o.Queue, 16)
 	return o
 }
 
-// WebSocket is a transport that speaks graphql-transport-ws. Make it with [NewWebSocket].
+// WebSocket is a transport that speaks graphql-transport-ws, until [WebSocket.Shutdown], which closes every socket with 1001.
+// Make it with [NewWebSocket].
 type WebSocket struct {
+	sessions
 	options WebSocketOptions
-	// waiting are the connections before connection_init, connections those after it.
-	waiting, connections *httpapi.Places
-
-	mu       sync.Mutex
-	open     map[*connection]struct{}
-	draining bool
-	// empty is closed once draining has begun and no connection is left.
-	empty chan struct{}
+	// waiting are the connections before connection_init, acknowledged those after it.
+	waiting, acknowledged *httpapi.Places
 }
 
 var _ httpapi.Transport = (*WebSocket)(nil)
 
-// NewWebSocket returns a transport that accepts connections until [WebSocket.Shutdown].
+// NewWebSocket returns a transport without connections.
 func NewWebSocket(options WebSocketOptions) *WebSocket {
 	options = options.withDefaults()
 	return &WebSocket{
-		options:     options,
-		waiting:     httpapi.NewPlaces("connections of this caller wait for connection_init", options.MaxOpen, options.MaxWaiting),
-		connections: httpapi.NewPlaces("connections of this caller are open", options.MaxOpen, options.MaxConnections),
-		open:        map[*connection]struct{}{},
-		empty:       make(chan struct{}),
+		sessions: newSessions(), options: options,
+		waiting:      httpapi.NewPlaces("connections of this caller wait for connection_init", options.MaxOpen, options.MaxWaiting),
+		acknowledged: httpapi.NewPlaces("connections of this caller are open", options.MaxOpen, options.MaxConnections),
 	}
 }
 
@@ -125,81 +118,15 @@ func (t *WebSocket) Serve(w http.ResponseWriter, r *http.Request, e *httpapi.End
 	c.serve()
 }
 
-// Connections returns how many connections are open, those not yet acknowledged included.
-func (t *WebSocket) Connections() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return len(t.open)
-}
-
-// Shutdown refuses new connections and operations, ends subscriptions, lets queries and mutations
-// finish until ctx ends, and closes every socket with 1001. It returns when all are closed, or with
-// the error of ctx after it has cut those that were left. It may be called more than once.
-func (t *WebSocket) Shutdown(ctx context.Context) error {
-	t.mu.Lock()
-	if !t.draining {
-		t.draining = true
-		if len(t.open) == 0 {
-			close(t.empty)
-		}
-	}
-	open := make([]*connection, 0, len(t.open))
-	for c := range t.open {
-		open = append(open, c)
-	}
-	t.mu.Unlock()
-
-	var drains sync.WaitGroup
-	for _, c := range open {
-		drains.Go(func() { c.drain(ctx) })
-	}
-	drains.Wait()
-	select {
-	case <-t.empty:
-		return nil
-	case <-ctx.Done():
-		for _, c := range open {
-			c.cut()
-		}
-		return ctx.Err()
-	}
-}
-
-func (t *WebSocket) enter(c *connection) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.draining {
-		return false
-	}
-	t.open[c] = struct{}{}
-	return true
-}
-
-func (t *WebSocket) leave(c *connection) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.open, c)
-	if t.draining && len(t.open) == 0 {
-		close(t.empty)
-	}
-}
-
-// restarting refuses what comes while the server stops.
-func restarting() *fault.Error {
-	return fault.New(fault.Unavailable, "The server is restarting.").After(time.Second)
-}
-
 // checkHandshake returns why the request may not become a connection. What is wrong with the handshake itself is
 // checked here because the library's answers repeat headers.
 func (t *WebSocket) checkHandshake(r *http.Request, e *httpapi.Endpoint) error {
-	t.mu.Lock()
-	draining, open := t.draining, len(t.open)
-	t.mu.Unlock()
+	restarting := t.check()
 	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(r.Header.Get("Sec-WebSocket-Key")))
 	switch {
-	case draining:
-		return restarting()
-	case open >= t.options.MaxOpen:
+	case restarting != nil:
+		return restarting
+	case t.Open() >= t.options.MaxOpen:
 		return fault.New(fault.Unavailable, "The server has too many connections.").After(5 * time.Second)
 	case r.Method != http.MethodGet || !r.ProtoAtLeast(1, 1) || !hasToken(r.Header, "Connection", "upgrade") ||
 		r.Header.Get("Sec-WebSocket-Version") != "13" || err != nil || len(key) != 16 ||

@@ -245,7 +245,7 @@ func TestLimits(t *testing.T) {
 	third.hearClose(4503)
 	// The place is free once the server has seen the second one go.
 	require.NoError(t, second.conn.Close(websocket.StatusNormalClosure, ""))
-	require.Eventually(t, func() bool { return s.ws.Connections() == 1 }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return s.ws.Open() == 1 }, patience, time.Millisecond)
 	s.connect(t)
 }
 
@@ -366,7 +366,7 @@ func TestSlowConsumerIsCut(t *testing.T) {
 	c.say(`{"id":"t","type":"subscribe","payload":{"query":"subscription { ticks }"}}`)
 	// The client reads nothing; the other subscription of the connection sees it end.
 	await(t, s.schema.ended, "the connection is cut")
-	require.Eventually(t, func() bool { return s.ws.Connections() == 0 }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return s.ws.Open() == 0 }, patience, time.Millisecond)
 }
 
 func TestThousandConnectionsLeaveNothingBehind(t *testing.T) { //nolint:paralleltest // It counts goroutines.
@@ -399,7 +399,7 @@ func TestThousandConnectionsLeaveNothingBehind(t *testing.T) { //nolint:parallel
 	for range 8 {
 		await(t, finished, "all connections were made")
 	}
-	require.Eventually(t, func() bool { return s.ws.Connections() == 0 }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return s.ws.Open() == 0 }, patience, time.Millisecond)
 	s.Client().CloseIdleConnections()
 	goleak.VerifyNone(t, before)
 }

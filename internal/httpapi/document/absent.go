@@ -1,4 +1,4 @@
-package httpapi
+package document
 
 import (
 	"slices"
@@ -27,54 +27,56 @@ func omitAbsent(op *graphql.OperationContext) {
 type absentFields struct{ variables map[string]any }
 
 func (a absentFields) set(set ast.SelectionSet) ast.SelectionSet {
-	var out ast.SelectionSet
-	for i, selection := range set {
-		var changed ast.Selection
+	return replaced(set, func(selection ast.Selection) (ast.Selection, bool) {
 		switch s := selection.(type) {
 		case *ast.Field:
 			if arguments := a.arguments(s.Arguments); arguments != nil {
 				field := *s
 				field.Arguments = arguments
-				changed = &field
+				return &field, true
 			}
 		case *ast.InlineFragment:
 			if below := a.set(s.SelectionSet); below != nil {
 				fragment := *s
 				fragment.SelectionSet = below
-				changed = &fragment
+				return &fragment, true
 			}
 		case *ast.FragmentSpread:
 			if s.Definition == nil {
-				continue
+				break
 			}
 			// The executor looks named fragments up in the document, which all requests share.
 			if below := a.set(s.Definition.SelectionSet); below != nil {
-				changed = &ast.InlineFragment{
+				return &ast.InlineFragment{
 					TypeCondition: s.Definition.TypeCondition, Directives: s.Directives, SelectionSet: below,
 					ObjectDefinition: s.ObjectDefinition, Position: s.Position,
-				}
+				}, true
 			}
 		}
-		if changed != nil {
-			if out == nil {
-				out = slices.Clone(set)
-			}
-			out[i] = changed
-		}
-	}
-	return out
+		return nil, false
+	})
 }
 
 func (a absentFields) arguments(list ast.ArgumentList) ast.ArgumentList {
-	var out ast.ArgumentList
-	for i, argument := range list {
-		if value := a.value(argument.Value); value != nil {
+	return replaced(list, func(argument *ast.Argument) (*ast.Argument, bool) {
+		value := a.value(argument.Value)
+		if value == nil {
+			return nil, false
+		}
+		changed := *argument
+		changed.Value = value
+		return &changed, true
+	})
+}
+
+// replaced returns a copy of the list with what change returns in the place of its elements, or nil when it changes none.
+func replaced[L ~[]E, E any](list L, change func(E) (E, bool)) (out L) {
+	for i, e := range list {
+		if changed, ok := change(e); ok {
 			if out == nil {
 				out = slices.Clone(list)
 			}
-			changed := *argument
-			changed.Value = value
-			out[i] = &changed
+			out[i] = changed
 		}
 	}
 	return out

@@ -1,4 +1,4 @@
-package httpapi
+package document
 
 import (
 	"strconv"
@@ -149,9 +149,11 @@ func (s *structure) directives(list ast.DirectiveList) int {
 
 func (s *structure) measure(set ast.SelectionSet) (r shape) {
 	for _, sel := range set {
+		var c shape
+		var directives ast.DirectiveList
 		switch sel := sel.(type) {
 		case *ast.Field:
-			c := s.measure(sel.SelectionSet)
+			c, directives = s.measure(sel.SelectionSet), sel.Directives
 			switch sel.Name {
 			case "__schema", "__type":
 				c.introspection, c.depth = plus(c.depth, 1), 1
@@ -159,24 +161,18 @@ func (s *structure) measure(set ast.SelectionSet) (r shape) {
 			default:
 				c.depth = plus(c.depth, 1)
 			}
-			c.fields = plus(c.fields, 1)
-			c.directives = plus(c.directives, s.directives(sel.Directives))
 			if sel.Alias != sel.Name {
 				c.aliases = plus(c.aliases, 1)
 			}
-			r.add(c)
 		case *ast.InlineFragment:
-			c := s.measure(sel.SelectionSet)
-			// Counted like a field: a tree of empty-handed fragments costs as much to walk.
-			c.fields = plus(c.fields, 1)
-			c.directives = plus(c.directives, s.directives(sel.Directives))
-			r.add(c)
+			c, directives = s.measure(sel.SelectionSet), sel.Directives
 		case *ast.FragmentSpread:
-			c := *s.fragment(sel.Name)
-			c.fields = plus(c.fields, 1)
-			c.directives = plus(c.directives, s.directives(sel.Directives))
-			r.add(c)
+			c, directives = *s.fragment(sel.Name), sel.Directives
 		}
+		// Fragments count like fields: a tree of empty ones costs as much to walk.
+		c.fields = plus(c.fields, 1)
+		c.directives = plus(c.directives, s.directives(directives))
+		r.add(c)
 	}
 	return r
 }

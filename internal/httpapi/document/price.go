@@ -1,9 +1,11 @@
-package httpapi
+package document
 
 import (
 	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
+
+	"caseload/internal/fault"
 )
 
 // What things cost in points. Objects cost one each, scalars nothing.
@@ -17,10 +19,11 @@ const (
 	assumedList = 5
 )
 
-// price is what an operation may cost and how many objects it may return, at most.
-type price struct {
-	points, nodes int
-	introspects   bool
+// Price is what an operation may cost and how many objects it may return, at most.
+type Price struct {
+	Points, Nodes int
+	// Introspects tells that the operation reads the schema.
+	Introspects bool
 }
 
 // tally is the price of a selection set. The part below `edges` and `nodes` of a connection, and below the lists of
@@ -48,10 +51,10 @@ type pricer struct {
 
 // priceOf returns the price of an operation whose document passed the structural check and validation.
 // Its time is linear in the document.
-func priceOf(schema *ast.Schema, limits *Limits, op *ast.OperationDefinition, variables map[string]any) price {
+func priceOf(schema *ast.Schema, limits *Limits, op *ast.OperationDefinition, variables map[string]any) Price {
 	p := pricer{schema: schema, limits: limits, variables: variables}
 	t := p.set(op.SelectionSet)
-	return price{points: t.points, nodes: t.nodes, introspects: t.introspects}
+	return Price{Points: t.points, Nodes: t.nodes, Introspects: t.introspects}
 }
 
 func (p *pricer) set(set ast.SelectionSet) (t tally) {
@@ -175,20 +178,16 @@ func isPayload(def *ast.Definition) bool { return strings.HasSuffix(def.Name, "P
 // page returns the page size of a connection field. Sizes over the maximum are priced as they are
 // written; the resolver refuses them.
 func (p *pricer) page(f *ast.Field) int {
-	for _, arg := range []string{"first", "last"} {
-		if n, ok := p.number(f, arg); ok {
-			return n
-		}
+	if n, ok := p.number(f, "first", "last"); ok {
+		return n
 	}
 	return p.limits.DefaultPage
 }
 
 // listLength returns the length of a plain list: what its arguments say, else an assumption.
 func (p *pricer) listLength(f *ast.Field) int {
-	for _, arg := range []string{"first", "last", "limit"} {
-		if n, ok := p.number(f, arg); ok {
-			return n
-		}
+	if n, ok := p.number(f, "first", "last", "limit"); ok {
+		return n
 	}
 	if a, def := f.Arguments.ForName("ids"), f.Definition.Arguments.ForName("ids"); a != nil && def != nil {
 		if v, err := a.Value.Value(p.variables); err == nil {
@@ -198,26 +197,24 @@ func (p *pricer) listLength(f *ast.Field) int {
 	return assumedList
 }
 
-// number returns an argument that is an integer, from the document, a variable or the schema's default. What is
-// given and cannot be read counts as endless.
-func (p *pricer) number(f *ast.Field, arg string) (int, bool) {
-	value := (*ast.Value)(nil)
-	if a := f.Arguments.ForName(arg); a != nil {
-		value = a.Value
-	}
-	if !p.given(value) {
-		if d := f.Definition.Arguments.ForName(arg); d != nil && value == nil {
+// number returns the first of the arguments that is an integer, from the document, a variable or the schema's default. What
+// is given and cannot be read counts as endless.
+func (p *pricer) number(f *ast.Field, names ...string) (int, bool) {
+	for _, name := range names {
+		var value *ast.Value
+		if a := f.Arguments.ForName(name); a != nil {
+			value = a.Value
+		} else if d := f.Definition.Arguments.ForName(name); d != nil {
 			value = d.DefaultValue
 		}
+		if value == nil {
+			continue
+		}
+		if v, err := value.Value(p.variables); err != nil || v != nil {
+			return size(v), true
+		}
 	}
-	if value == nil {
-		return 0, false
-	}
-	v, err := value.Value(p.variables)
-	if err == nil && v == nil {
-		return 0, false
-	}
-	return size(v), true
+	return 0, false
 }
 
 // size reads a value that is an integer, or whatever was given instead.
@@ -301,4 +298,19 @@ func (p *pricer) skipped(list ast.DirectiveList) bool {
 		}
 	}
 	return false
+}
+
+// checkCost refuses an operation whose price is over the limits.
+func (l *Limits) checkCost(p Price) *fault.Error {
+	var f *fault.Error
+	switch {
+	case p.Points > l.MaxCost:
+		f = fault.New(fault.ComplexityLimit, "The operation costs %s points; the limit is %d. Ask for smaller pages, fewer levels, or split it.", figure(p.Points), l.MaxCost)
+	case p.Nodes > l.MaxNodes:
+		f = fault.New(fault.ComplexityLimit, "The operation may return %s objects; the limit is %d. Ask for smaller pages, or split it.", figure(p.Nodes), l.MaxNodes)
+	default:
+		return nil
+	}
+	f.Details = map[string]any{"cost": p.Points, "costLimit": l.MaxCost, "nodes": p.Nodes, "nodeLimit": l.MaxNodes}
+	return f
 }

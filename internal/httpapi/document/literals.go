@@ -1,8 +1,9 @@
-package httpapi
+package document
 
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -129,18 +130,13 @@ func (l *literals) blockString(open int) int {
 // unicodeEscape reads the escape \uFFFF, \u{10FFFF} or \uD83D\uDE00 that the text begins with. A half of a pair is returned
 // as it is; the size is 0 when the escape is none.
 func unicodeEscape(s string) (r rune, size int) {
-	if strings.HasPrefix(s, `\u{`) {
-		for size = 3; size < len(s); size++ {
-			if s[size] == '}' && size > 3 && r <= utf8.MaxRune {
-				return r, size + 1
-			}
-			digit, ok := hexDigit(s[size])
-			if !ok {
-				return 0, 0
-			}
-			r = min(r<<4|digit, utf8.MaxRune+1)
+	if rest, ok := strings.CutPrefix(s, `\u{`); ok {
+		digits, _, closed := strings.Cut(rest, "}")
+		n, err := strconv.ParseUint(digits, 16, 32)
+		if !closed || err != nil || n > utf8.MaxRune {
+			return 0, 0
 		}
-		return 0, 0
+		return rune(n), len(`\u{}`) + len(digits)
 	}
 	first, ok := fixedEscape(s)
 	if !ok {
@@ -158,26 +154,8 @@ func fixedEscape(s string) (r rune, ok bool) {
 	if len(s) < len(`\uFFFF`) || s[:2] != `\u` {
 		return 0, false
 	}
-	for i := 2; i < len(`\uFFFF`); i++ {
-		digit, ok := hexDigit(s[i])
-		if !ok {
-			return 0, false
-		}
-		r = r<<4 | digit
-	}
-	return r, true
-}
-
-func hexDigit(c byte) (rune, bool) {
-	switch {
-	case '0' <= c && c <= '9':
-		return rune(c - '0'), true
-	case 'a' <= c && c <= 'f':
-		return rune(c-'a') + 10, true
-	case 'A' <= c && c <= 'F':
-		return rune(c-'A') + 10, true
-	}
-	return 0, false
+	n, err := strconv.ParseUint(s[2:len(`\uFFFF`)], 16, 32)
+	return rune(n), err == nil
 }
 
 // writeRune writes a character as it stands in an ordinary string and returns how many characters that takes.
@@ -235,7 +213,7 @@ func splitLines(s string) []string {
 
 func halfOfPair(document string, at int) *gqlerror.Error {
 	lines := splitLines(document[:at])
-	err := asGraphQL(fault.New(fault.ParseFailed, "The document is not GraphQL: a string has half of a surrogate pair. Write both halves, or the character itself."))
+	err := gqlerror.Wrap(fault.New(fault.ParseFailed, "The document is not GraphQL: a string has half of a surrogate pair. Write both halves, or the character itself."))
 	err.Locations = []gqlerror.Location{{Line: len(lines), Column: utf8.RuneCountInString(lines[len(lines)-1]) + 1}}
 	return err
 }

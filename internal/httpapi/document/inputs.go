@@ -1,4 +1,4 @@
-package httpapi
+package document
 
 import (
 	"strconv"
@@ -46,11 +46,8 @@ func (c *inputs) set(set ast.SelectionSet) *fault.Error {
 				f = c.set(sel.SelectionSet)
 			}
 		case *ast.FragmentSpread:
-			if f = c.directives(sel.Directives); f != nil {
-				return f
-			}
-			if sel.Definition == nil || c.fragments[sel.Name] {
-				continue
+			if f = c.directives(sel.Directives); f != nil || sel.Definition == nil || c.fragments[sel.Name] {
+				break
 			}
 			if c.fragments == nil {
 				c.fragments = make(map[string]bool)
@@ -72,14 +69,8 @@ func (c *inputs) directives(list ast.DirectiveList) *fault.Error {
 		if d.Definition == nil {
 			continue
 		}
-		for _, a := range d.Arguments {
-			def := d.Definition.Arguments.ForName(a.Name)
-			if def == nil {
-				continue
-			}
-			if f := c.literal(def.Type, a.Value, c.limits.MaxInputList, ast.Path{ast.PathName(a.Name)}, def); f != nil {
-				return f
-			}
+		if f := c.arguments(d.Arguments, d.Definition.Arguments); f != nil {
+			return f
 		}
 	}
 	return nil
@@ -88,17 +79,24 @@ func (c *inputs) directives(list ast.DirectiveList) *fault.Error {
 func (c *inputs) field(f *ast.Field) *fault.Error {
 	if f.Definition != nil {
 		c.bulk = f.ObjectDefinition == c.schema.Mutation && isBulk(c.schema, f.Definition)
-		for _, a := range f.Arguments {
-			def := f.Definition.Arguments.ForName(a.Name)
-			if def == nil {
-				continue
-			}
-			if refusal := c.literal(def.Type, a.Value, c.limit(a.Name, def.Type, def.Directives), ast.Path{ast.PathName(a.Name)}, def); refusal != nil {
-				return refusal
-			}
+		if refusal := c.arguments(f.Arguments, f.Definition.Arguments); refusal != nil {
+			return refusal
 		}
 	}
 	return c.set(f.SelectionSet)
+}
+
+func (c *inputs) arguments(list ast.ArgumentList, defs ast.ArgumentDefinitionList) *fault.Error {
+	for _, a := range list {
+		def := defs.ForName(a.Name)
+		if def == nil {
+			continue
+		}
+		if f := c.literal(def.Type, a.Value, c.limit(a.Name, def.Type, def.Directives), ast.Path{ast.PathName(a.Name)}, def); f != nil {
+			return f
+		}
+	}
+	return nil
 }
 
 // limit returns how many items a list in this place may have.
@@ -133,13 +131,13 @@ func (c *inputs) literal(t *ast.Type, v *ast.Value, limit int, path ast.Path, pl
 		value, given := c.variables[v.Raw]
 		if given && value == nil && t.NonNull {
 			// A nullable variable with a default may stand where null must not, but its value still must not be null.
-			return fault.New(fault.BadUserInput, "The value at %s must not be null.", dotted(path))
+			return fault.New(fault.BadUserInput, "The value at %s must not be null.", Dotted(path))
 		}
 		return c.value(t, value, limit, path)
 	case ast.IntValue, ast.FloatValue:
 		// Validation does not look at scalars of our own, and the executor panics at what it cannot read.
 		if _, err := v.Value(nil); err != nil {
-			return fault.New(fault.BadUserInput, "The number at %s is out of range.", dotted(path))
+			return fault.New(fault.BadUserInput, "The number at %s is out of range.", Dotted(path))
 		}
 	case ast.ListValue:
 		if t.Elem == nil {
@@ -238,14 +236,14 @@ func exactlyOne(object map[string]any) bool {
 }
 
 func notOneOf(def *ast.Definition, path ast.Path) *fault.Error {
-	return fault.New(fault.BadUserInput, "The value at %s must set exactly one field of %s, and not to null.", dotted(path), def.Name)
+	return fault.New(fault.BadUserInput, "The value at %s must set exactly one field of %s, and not to null.", Dotted(path), def.Name)
 }
 
 func tooMany(n, limit int, path ast.Path) *fault.Error {
 	if n <= limit {
 		return nil
 	}
-	f := fault.New(fault.TooManyItems, "The list at %s has %d items; the limit is %d. Split it into several calls.", dotted(path), n, limit)
+	f := fault.New(fault.TooManyItems, "The list at %s has %d items; the limit is %d. Split it into several calls.", Dotted(path), n, limit)
 	f.Details = map[string]any{"items": n, "limit": limit}
 	return f
 }

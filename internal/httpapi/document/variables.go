@@ -1,4 +1,4 @@
-package httpapi
+package document
 
 import (
 	"encoding/json"
@@ -30,7 +30,7 @@ func coerceVariables(schema *ast.Schema, op *ast.OperationDefinition, variables 
 		if wrong != nil {
 			path := append(wrong.path, ast.PathName(v.Variable))
 			slices.Reverse(path)
-			return fault.New(fault.BadUserInput, "The variable at %s must be %s.", dotted(path), article(wrong.want))
+			return fault.New(fault.BadUserInput, "The variable at %s must be %s.", Dotted(path), Article(wrong.want))
 		}
 		variables[v.Variable] = value
 	}

@@ -1,4 +1,4 @@
-package httpapi
+package document
 
 import (
 	"encoding/json"
@@ -13,7 +13,7 @@ import (
 func TestPrice(t *testing.T) {
 	t.Parallel()
 	schema := gqlparser.MustLoadSchema(&ast.Source{Input: testSchema})
-	limits := DefaultLimits()
+	limits := defaultLimits(t)
 	items := make([]any, 200)
 	for i := range items {
 		items[i] = map[string]any{}
@@ -72,16 +72,7 @@ func TestPrice(t *testing.T) {
 		variables, err := validator.VariableValues(schema, doc.Operations[0], c.variables)
 		require.NoError(t, err)
 		require.Nil(t, coerceVariables(schema, doc.Operations[0], variables))
-		got := priceOf(schema, &limits, doc.Operations[0], variables)
-		require.Equal(t, price{points: c.points, nodes: c.nodes}, got, c.text)
+		got := priceOf(schema, limits, doc.Operations[0], variables)
+		require.Equal(t, Price{Points: c.points, Nodes: c.nodes}, got, c.text)
 	}
-}
-
-func TestComplexityIsExplained(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, nil)
-	got := b.do(t, query("{ customers(first: 100) { nodes { accounts(first: 100) { nodes { id } } } } }", nil))
-	require.Equal(t, "COMPLEXITY_LIMIT_EXCEEDED", got.code())
-	require.Equal(t, "The operation costs 10201 points; the limit is 10000. Ask for smaller pages, fewer levels, or split it.", got.Errors[0].Message)
-	require.Equal(t, map[string]any{"cost": 10201.0, "costLimit": 10000.0, "nodes": 10100.0, "nodeLimit": 20000.0}, got.Errors[0].Extensions.Details)
 }
