@@ -92,7 +92,7 @@ func TestAFileOfSyncsAsksTheLendingSystem(t *testing.T) {
 	l := newLendingSystem(t)
 	w := newLendingWorld(t, l.URL, patient)
 	b := bulkOf(t, w)
-	_, results := b.Import(t, w.Viewer, syncFile(bulk.JSONL), `{"id": "linked", "taskType": "collections", "sync": true, "firstName": "Eve", "loanIds": [7], "loanId": 7}
+	_, results := b.Import(t, w.Viewer, syncFile(bulk.JSONL), `{"id": "linked", "taskType": "collections", "sync": true, "firstName": "Eve", "externalLoanIds": [7], "loanId": 7}
 {"id": "L-2", "taskType": "nothing", "sync": true}
 {"id": "L-3", "taskType": "collections", "sync": false}
 `)
