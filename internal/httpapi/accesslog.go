@@ -63,7 +63,7 @@ func requestID(r *http.Request) string {
 	return uuid.Must(uuid.NewV7()).String()
 }
 
-// accessLog gives each request an id, that of X-Request-Id when it is a sane one, else a new UUID, and repeats it in the
+// accessLog gives each request an id, that of X-Request-Id when it is well formed, else a new UUID, and repeats it in the
 // response. It writes one line per request when it ends: the operation by name, the outcome and the cost; never a query text,
 // a variable, a query string or a message. It must be the outermost of the middlewares, as the others quote the id.
 func accessLog(log *slog.Logger) func(http.Handler) http.Handler {
@@ -105,7 +105,7 @@ func (e *entry) log(log *slog.Logger, r *http.Request, w middleware.WrapResponse
 }
 
 // route returns the pattern that the router matched: paths hold tokens of signed links, and those that
-// match nothing hold whatever a client liked to send.
+// match nothing hold any text of the client.
 func route(r *http.Request) string {
 	if c := chi.RouteContext(r.Context()); c != nil {
 		if pattern := c.RoutePattern(); pattern != "" && !strings.HasSuffix(pattern, "*") {

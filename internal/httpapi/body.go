@@ -45,7 +45,7 @@ func hasPreflightHeader(r *http.Request) bool {
 }
 
 // preflighted reports whether the request carries a header that a browser does not let a page of another
-// origin send without asking first, so that it was not made behind its user's back. Basic credentials do
+// origin send without asking first, so that its user's browser was not tricked into it. Basic credentials do
 // not count: browsers add them of their own accord.
 func preflighted(r *http.Request) bool {
 	if hasPreflightHeader(r) || r.Header.Get(KeyHeader) != "" {

@@ -12,7 +12,7 @@ import (
 	"caseload/internal/viewer"
 )
 
-// Principal returns the key under which whatever a viewer takes is counted: operations, points, connections, places.
+// Principal returns the key under which what a viewer uses is counted: operations, points, connections, places.
 // Callers without a credential share one per network address; of IPv6 only the network (/64) counts, as one household
 // owns billions of addresses.
 func Principal(v *viewer.Viewer) string {

@@ -17,7 +17,7 @@ const (
 	IntrospectionOpen Introspection = "open"
 	// IntrospectionScoped is the default: credentials with the DIAGNOSTICS scope may.
 	IntrospectionScoped Introspection = "scoped"
-	// IntrospectionClosed allows nobody.
+	// IntrospectionClosed refuses everybody.
 	IntrospectionClosed Introspection = "closed"
 )
 
@@ -32,7 +32,7 @@ func (i *Introspection) UnmarshalText(text []byte) error {
 	}
 }
 
-// check returns why the viewer may not read the schema, or nil. Unknown settings allow nobody.
+// check returns why the viewer may not read the schema, or nil. Unknown settings refuse everybody.
 func (i Introspection) check(v *viewer.Viewer) *fault.Error {
 	switch {
 	case i == IntrospectionClosed:

@@ -51,7 +51,7 @@ func maskSyntax(s string) string {
 }
 
 // maskValue masks a message of validation. Everything in it comes from the schema or is a GraphQL name,
-// except literal values, which stand behind these words.
+// except literal values, which follow these words.
 func maskValue(s string) string {
 	if i := strings.Index(s, " cannot represent "); i >= 0 {
 		if j := strings.Index(s[i:], ": "); j >= 0 {

@@ -160,7 +160,7 @@ func validNumber(number string) bool {
 }
 
 // appendMember writes a parameter of a query string as a JSON member: texts are quoted, the others are
-// JSON already and must be exactly one value, or they could smuggle in members of their own.
+// JSON already and must be exactly one value, or they could add members of their own.
 func appendMember(to *bytes.Buffer, name, value string) error {
 	if name == "query" || name == "operationName" {
 		quoted, err := jsontext.AppendQuote(to.AvailableBuffer(), value)

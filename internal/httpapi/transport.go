@@ -14,7 +14,7 @@ import (
 // plainHTTP is the transport for queries and mutations over plain HTTP: POST with application/json, or with
 // multipart/form-data where there are files, and GET for queries. It follows the GraphQL-over-HTTP
 // specification as its audits (graphql-http) test it, and never repeats anything of a request it cannot
-// read. It is the last transport, as it answers whatever the others leave.
+// read. It is the last transport, as it answers all that the others do not.
 type plainHTTP struct {
 	// uploads takes requests with files; nil takes none.
 	uploads *Uploads

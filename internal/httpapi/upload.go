@@ -26,7 +26,7 @@ type Stored struct {
 // Spool is where the files of a request are put before its operation runs. It is safe for use by several goroutines.
 type Spool interface {
 	// Put stores what r holds, to its end, without holding it in memory. It fails with the error of r when r
-	// fails, and may fail by itself when r holds more than limit bytes. A Put that fails leaves nothing behind.
+	// fails, and may fail by itself when r holds more than limit bytes. A Put that fails stores nothing.
 	Put(ctx context.Context, organizationID uuid.UUID, r io.Reader, limit int64) (Stored, error)
 	// Delete removes what Put stored. Removing it twice is no error.
 	Delete(ctx context.Context, organizationID uuid.UUID, key string) error
@@ -105,7 +105,7 @@ func (u *Upload) MarshalJSON() ([]byte, error) {
 }
 
 // uploadValue stands for an upload among the variables of an operation. It is no pointer, as the variable check
-// of the library follows pointers and would hand on a copy of what is behind.
+// of the library follows pointers and would pass on a copy.
 type uploadValue struct{ *Upload }
 
 // MarshalUpload refuses: an Upload is input only, and the schema has no field of that type.

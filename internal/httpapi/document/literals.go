@@ -17,7 +17,7 @@ import (
 // GraphQL specification (September 2025) says. The parser's own reading differs: it makes the character U+FFFD of each
 // half of a surrogate pair, so that two different keys become one; it does not know \u{1F600}; and it lets the first line
 // of a block string count for the common indent. So the character itself takes the place of such an escape, and an
-// ordinary string that of a block string; white space behind them keeps what follows in its line and column.
+// ordinary string that of a block string; white space after them keeps what follows in its line and column.
 //
 // Half of a pair is an error at its place. Whatever else is wrong with a literal is left as it is, for the parser to refuse.
 func rewriteLiterals(document string) (string, *gqlerror.Error) {
@@ -56,7 +56,7 @@ type literals struct {
 	half int
 }
 
-// string rewrites the escapes of the string literal at an offset and returns the offset behind it: the end of the document
+// string rewrites the escapes of the string literal at an offset and returns the offset after it: the end of the document
 // when the parser will refuse the literal.
 func (l *literals) string(open int) int {
 	saved := 0
@@ -94,7 +94,7 @@ func (l *literals) string(open int) int {
 	return len(l.in)
 }
 
-// blockString rewrites the block string at an offset as an ordinary string and returns the offset behind it: the end of the
+// blockString rewrites the block string at an offset as an ordinary string and returns the offset after it: the end of the
 // document when the parser will refuse the literal.
 func (l *literals) blockString(open int) int {
 	for i := open + 3; i < len(l.in); {

@@ -22,7 +22,7 @@ const (
 // Price is what an operation may cost and how many objects it may return, at most.
 type Price struct {
 	Points, Nodes int
-	// Introspects tells that the operation reads the schema.
+	// Introspects reports whether the operation reads the schema.
 	Introspects bool
 }
 
@@ -217,7 +217,7 @@ func (p *pricer) number(f *ast.Field, names ...string) (int, bool) {
 	return 0, false
 }
 
-// size reads a value that is an integer, or whatever was given instead.
+// size reads an integer; any other value counts as endless.
 func size(v any) int {
 	n, ok := v.(int64)
 	if !ok {

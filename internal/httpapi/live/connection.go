@@ -78,7 +78,7 @@ func newConnection(t *WebSocket, r *http.Request, e *httpapi.Endpoint, conn *web
 	}
 }
 
-// serve runs the connection to its end and leaves no goroutine behind.
+// serve runs the connection to its end and returns when none of its goroutines runs any more.
 func (c *connection) serve() {
 	defer func() {
 		c.cut()

@@ -12,7 +12,7 @@ import (
 	"caseload/internal/httpapi"
 )
 
-// execution takes one operation through the executor, whatever carries its results.
+// execution takes one operation through the executor, for any transport.
 type execution struct {
 	endpoint *httpapi.Endpoint
 	params   *graphql.RawParams

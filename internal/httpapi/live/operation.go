@@ -68,7 +68,7 @@ func (c *connection) admit(o *operation) (*closure, error) {
 	if _, exists := c.operations[o.id]; exists {
 		return &closeDuplicate, nil
 	}
-	// A client may swap all its operations at once, but not pile up those that wind down.
+	// A client may replace all its operations at once, but not collect those that are ending.
 	if len(c.operations) >= c.options.MaxOperations || len(c.active) >= 2*c.options.MaxOperations {
 		return nil, fault.New(fault.RateLimited,
 			"This connection already runs %d operations; complete one first.", c.options.MaxOperations)

@@ -127,7 +127,7 @@ func (s *stream) start() bool {
 	return s.write(":\n\n")
 }
 
-// serve sends results until there are no more or somebody ends the stream.
+// serve sends results until there are no more, or the client, a restart or the end of the credential ends the stream.
 func (s *stream) serve(ctx context.Context, refusal *graphql.Response) {
 	events := make(chan []byte)
 	go s.produce(ctx, refusal, events)
