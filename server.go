@@ -289,7 +289,7 @@ func (p *program) bulkLimits() bulk.Limits {
 	return l
 }
 
-// backlog tells what bulk operations there are to do, for the metrics.
+// backlog returns the open bulk operations, for the metrics.
 func (p *program) backlog(ctx context.Context) (observe.Backlog, error) {
 	open, waiting, err := p.api.Bulk.Backlog(ctx)
 	return observe.Backlog{Open: open, Waiting: waiting}, err
@@ -300,7 +300,7 @@ func (p *program) serve(ctx context.Context, role string) error {
 	memory.Choose(memory.Wish{
 		Limit: int64(p.cfg.MemoryLimit), GoLimit: os.Getenv("GOMEMLIMIT") != "", GoPercent: os.Getenv("GOGC") != "",
 	}, memory.Read(os.DirFS("/"))).Apply()
-	// First of all: an address that is taken is better known before minutes of other work.
+	// First, so that an address in use is reported before minutes of other work.
 	api, ops, err := p.listen(ctx, role)
 	if err != nil {
 		return err
@@ -328,7 +328,7 @@ func (p *program) serve(ctx context.Context, role string) error {
 		return err
 	}
 
-	// What serves requests must outlive ctx: after SIGTERM it finishes what it has begun.
+	// Not ctx: after SIGTERM requests and jobs in progress are finished.
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
 	var running sync.WaitGroup
@@ -351,9 +351,9 @@ func (p *program) serve(ctx context.Context, role string) error {
 			return errors.Join(err, p.stop(stopWork, &running, flush))
 		}
 	}
-	var force *workforce
+	var jobWorkers *workers
 	if role != "api" {
-		if force, err = p.hire(work); err != nil {
+		if jobWorkers, err = p.startWorkers(work); err != nil {
 			return errors.Join(err, p.stop(stopWork, &running, flush))
 		}
 	}
@@ -380,24 +380,24 @@ func (p *program) serve(ctx context.Context, role string) error {
 	select {
 	case <-ctx.Done():
 	case cause = <-failed:
-	case <-p.ownDied():
+	case <-p.embeddedStopped():
 		cause = errors.New("the server's own PostgreSQL has stopped")
 	}
 	p.log.Info("draining")
 	health.Drain()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.cfg.HTTP.DrainTimeout)
 	defer cancel()
-	// Jobs end beside the requests, so that they too have all of the time, and none is taken meanwhile.
-	dismissed := make(chan error, 1)
-	go func() { dismissed <- force.dismiss(drain) }()
+	// Jobs stop while the servers do, so that both have the whole timeout.
+	workersStopped := make(chan error, 1)
+	go func() { workersStopped <- jobWorkers.stop(drain) }()
 	errs := []error{cause, p.api.Shutdown(drain)}
 	for _, s := range servers {
 		if err := s.Shutdown(drain); err != nil {
-			// Cutting the connections off cancels what still runs: it rolls back, and the pool can be closed.
+			// Closing the connections cancels what still runs: it rolls back, and the pool can be closed.
 			errs = append(errs, fmt.Errorf("finish requests in progress (CASELOAD_DRAIN_TIMEOUT): %w", err), s.Close())
 		}
 	}
-	errs = append(errs, <-dismissed, p.api.Keys.Flush(drain), p.stop(stopWork, &running, flush))
+	errs = append(errs, <-workersStopped, p.api.Keys.Flush(drain), p.stop(stopWork, &running, flush))
 	p.log.Info("stopped")
 	return errors.Join(errs...)
 }
@@ -437,8 +437,8 @@ func served(err error) error {
 	return err
 }
 
-// ownDied is closed when the server's own PostgreSQL ends by itself; nil, which never is, without one.
-func (p *program) ownDied() <-chan struct{} {
+// embeddedStopped returns a channel that is closed when the server's own PostgreSQL has stopped; without one it returns nil.
+func (p *program) embeddedStopped() <-chan struct{} {
 	if p.own == nil {
 		return nil
 	}
@@ -469,7 +469,7 @@ func (p *program) opsRoutes(health *observe.Health) http.Handler {
 	return mux
 }
 
-// greet tells a person where to go.
+// greet prints the addresses and the demonstration keys.
 func (p *program) greet(address string, tenants []demo.Tenant) {
 	p.log.Info("listening", "address", address, "version", version)
 	if p.cfg.HTTP.Playground {

@@ -18,7 +18,7 @@ func (r *bulkOperationChangeResolver) BulkOperation(ctx context.Context, obj *bu
 }
 
 func (r *mutationResolver) CreateBulkOperation(ctx context.Context, input model.CreateBulkOperationInput) (*model.BulkOperationPayload, error) {
-	o, err := once(ctx, r.Resolver, func(ctx context.Context) (*bulk.Operation, error) {
+	o, err := replayed(ctx, r.Resolver, func(ctx context.Context) (*bulk.Operation, error) {
 		return r.createBulkOperation(ctx, input)
 	})
 	errs, err := refused(err)
@@ -26,7 +26,7 @@ func (r *mutationResolver) CreateBulkOperation(ctx context.Context, input model.
 }
 
 func (r *mutationResolver) CreateExport(ctx context.Context, input model.CreateExportInput) (*model.BulkOperationPayload, error) {
-	o, err := once(ctx, r.Resolver, func(ctx context.Context) (*bulk.Operation, error) {
+	o, err := replayed(ctx, r.Resolver, func(ctx context.Context) (*bulk.Operation, error) {
 		return r.createExport(ctx, input)
 	})
 	errs, err := refused(err)

@@ -149,7 +149,7 @@ func (c *compiled) InterceptRootField(ctx context.Context, next graphql.RootReso
 		answer, err := p.Run(ctx, oc.Variables)
 		if err == nil {
 			c.metrics.RootField("compiled")
-			sightOf(ctx).add(sighted{Field: field.Field.Alias, Compiled: true, Statements: &answer.Statements, Rows: &answer.Rows, Milliseconds: since(began)})
+			reportOf(ctx).add(fieldReport{Field: field.Field.Alias, Compiled: true, Statements: &answer.Statements, Rows: &answer.Rows, Milliseconds: since(began)})
 			return answer
 		}
 		switch {
@@ -164,12 +164,12 @@ func (c *compiled) InterceptRootField(ctx context.Context, next graphql.RootReso
 	}
 	out := next(ctx)
 	c.metrics.RootField("generated")
-	sightOf(ctx).add(sighted{Field: field.Field.Alias, Reason: reason, Milliseconds: since(began)})
+	reportOf(ctx).add(fieldReport{Field: field.Field.Alias, Reason: reason, Milliseconds: since(began)})
 	return out
 }
 
-// sighted is one root field in `extensions.plan`.
-type sighted struct {
+// fieldReport is a root field in `extensions.plan`.
+type fieldReport struct {
 	Field        string  `json:"field"`
 	Compiled     bool    `json:"compiled"`
 	Reason       string  `json:"reason,omitempty"`
@@ -182,20 +182,20 @@ func since(t time.Time) float64 {
 	return float64(time.Since(t).Microseconds()) / 1000
 }
 
-// sight gathers how the root fields of one response were answered.
-type sight struct {
+// planReport is `extensions.plan` of one response.
+type planReport struct {
 	mu     sync.Mutex
-	fields []sighted
+	fields []fieldReport
 }
 
-type sightKey struct{}
+type reportKey struct{}
 
-func sightOf(ctx context.Context) *sight {
-	s, _ := ctx.Value(sightKey{}).(*sight)
+func reportOf(ctx context.Context) *planReport {
+	s, _ := ctx.Value(reportKey{}).(*planReport)
 	return s
 }
 
-func (s *sight) add(f sighted) {
+func (s *planReport) add(f fieldReport) {
 	if s == nil {
 		return
 	}
@@ -211,10 +211,10 @@ func (c *compiled) InterceptResponse(ctx context.Context, next graphql.ResponseH
 	if oc.Operation == nil || oc.Operation.Operation != ast.Query {
 		return next(ctx)
 	}
-	var s *sight
+	var s *planReport
 	if oc.Extensions["plan"] == true && viewer.From(ctx).Has(viewer.Diagnostics) {
-		s = &sight{}
-		ctx = context.WithValue(ctx, sightKey{}, s)
+		s = &planReport{}
+		ctx = context.WithValue(ctx, reportKey{}, s)
 	}
 	response := next(ctx)
 	if response == nil {

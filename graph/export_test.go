@@ -46,8 +46,8 @@ func NodeTypesOf(s *ast.Schema) error {
 // LoadersOnly leaves the preload out.
 func LoadersOnly(o *Options) { o.loadersOnly = true }
 
-// Unrepeatable returns the mutations that refuse an idempotency key, with the reason.
-func Unrepeatable() map[string]string { return unrepeatable }
+// NotReplayable returns the mutations that refuse an idempotency key, with the reason.
+func NotReplayable() map[string]string { return notReplayable }
 
 // Exporters are the declared exports.
 func Exporters(pool *db.Pool, sealer *pii.Sealer) ([]bulk.Exporter, error) {

@@ -156,7 +156,7 @@ func New(o Options) (*API, error) {
 			return nil, fmt.Errorf("watch connections: %w", err)
 		}
 	}
-	inner := []graphql.HandlerExtension{repeatable{}, &loading{pool: o.Pool, cursors: relay.NewCursors(o.CursorKey), graph: edges.Graph, metrics: o.Metrics, loadersOnly: o.loadersOnly}}
+	inner := []graphql.HandlerExtension{replayCheck{}, &loading{pool: o.Pool, cursors: relay.NewCursors(o.CursorKey), graph: edges.Graph, metrics: o.Metrics, loadersOnly: o.loadersOnly}}
 	if o.Compiled {
 		// Last, so that it runs right around the resolvers, where the loaders are.
 		inner = append(inner, newCompiled(compiler, o.Metrics, limits.MaxResponse))

@@ -7,14 +7,14 @@ import (
 	"caseload/internal/calling"
 	"caseload/internal/civil"
 	"caseload/internal/customer"
+	"caseload/internal/fault"
 	"caseload/internal/relay"
 	"caseload/internal/schedule"
 	"caseload/internal/viewer"
 )
 
-func (r *mutationResolver) SyncCustomerSchedule(ctx context.Context, input schedule.SyncCustomerScheduleInput) (*model.SyncCustomerSchedulePayload, error) {
-	result, errs, err := change(ctx, r.Resolver, r.schedules.Sync, input)
-	return syncPayload(result, errs), err
+func (r *mutationResolver) SyncCustomerSchedule(ctx context.Context, input schedule.SyncCustomerScheduleInput) (*schedule.SyncResult, error) {
+	return payload(change(ctx, r.Resolver, r.schedules.Sync, input))
 }
 
 func (r *mutationResolver) BulkSyncCustomerSchedules(ctx context.Context, input schedule.BulkSyncCustomerSchedulesInput) (*model.BulkSyncCustomerSchedulesPayload, error) {
@@ -22,32 +22,31 @@ func (r *mutationResolver) BulkSyncCustomerSchedules(ctx context.Context, input 
 	return bulkSyncPayload(results, errs), err
 }
 
-func (r *mutationResolver) ClaimCallTasks(ctx context.Context, input schedule.ClaimCallTasksInput) (*model.ClaimCallTasksPayload, error) {
-	result, errs, err := change(ctx, r.Resolver, r.schedules.ClaimTasks, input)
-	return claimPayload(result, errs), err
+func (r *mutationResolver) ClaimCallTasks(ctx context.Context, input schedule.ClaimCallTasksInput) (*schedule.ClaimResult, error) {
+	return payload(change(ctx, r.Resolver, r.schedules.ClaimTasks, input))
 }
 
-func (r *mutationResolver) ClaimCallTask(ctx context.Context, input schedule.ClaimCallTaskInput) (*model.ClaimCallTaskPayload, error) {
-	var denials []*calling.CallDenial
-	claim, err := once(ctx, r.Resolver, func(ctx context.Context) (claim *schedule.CallTaskClaim, err error) {
+func (r *mutationResolver) ClaimCallTask(ctx context.Context, input schedule.ClaimCallTaskInput) (*schedule.ClaimCallTaskPayload, error) {
+	var denials []calling.CallDenial
+	claim, err := replayed(ctx, r.Resolver, func(ctx context.Context) (claim *schedule.CallTaskClaim, err error) {
 		claim, denials, err = r.schedules.ClaimOne(ctx, viewer.From(ctx), input)
 		return claim, err
 	})
 	errs, err := refused(err)
-	if denials == nil {
-		denials = []*calling.CallDenial{}
-	}
-	return &model.ClaimCallTaskPayload{Claim: claim, Denials: denials, UserErrors: errs}, err
+	return &schedule.ClaimCallTaskPayload{Claim: claim, Denials: denials, Payload: fault.Payload{UserErrors: errs}}, err
 }
 
 func (r *mutationResolver) RenewCallTask(ctx context.Context, input schedule.RenewCallTaskInput) (*model.CallTaskPayload, error) {
 	result, errs, err := change(ctx, r.Resolver, r.schedules.Renew, input)
-	return renewPayload(result, errs), err
+	p := &model.CallTaskPayload{UserErrors: errs}
+	if result != nil {
+		p.CallTask, p.UserErrors = result.Task, append(errs, result.UserErrors...)
+	}
+	return p, err
 }
 
-func (r *mutationResolver) CompleteCallTask(ctx context.Context, input schedule.CompleteCallTaskInput) (*model.CompleteCallTaskPayload, error) {
-	result, errs, err := change(ctx, r.Resolver, r.schedules.Complete, input)
-	return completePayload(result, errs), err
+func (r *mutationResolver) CompleteCallTask(ctx context.Context, input schedule.CompleteCallTaskInput) (*schedule.CallResult, error) {
+	return payload(change(ctx, r.Resolver, r.schedules.Complete, input))
 }
 
 func (r *mutationResolver) CancelCallTask(ctx context.Context, input schedule.CancelCallTaskInput) (*model.CallTaskPayload, error) {
@@ -55,14 +54,12 @@ func (r *mutationResolver) CancelCallTask(ctx context.Context, input schedule.Ca
 	return &model.CallTaskPayload{CallTask: row, UserErrors: errs}, err
 }
 
-func (r *mutationResolver) RecordCall(ctx context.Context, input schedule.RecordCallInput) (*model.RecordCallPayload, error) {
-	result, errs, err := change(ctx, r.Resolver, r.schedules.RecordCall, input)
-	return recordPayload(result, errs), err
+func (r *mutationResolver) RecordCall(ctx context.Context, input schedule.RecordCallInput) (*schedule.CallResult, error) {
+	return payload(change(ctx, r.Resolver, r.schedules.RecordCall, input))
 }
 
-func (r *mutationResolver) AddInconvenientTime(ctx context.Context, input schedule.AddInconvenientTimeInput) (*model.AddInconvenientTimePayload, error) {
-	result, errs, err := change(ctx, r.Resolver, r.schedules.AddInconvenientTime, input)
-	return inconveniencePayload(result, errs), err
+func (r *mutationResolver) AddInconvenientTime(ctx context.Context, input schedule.AddInconvenientTimeInput) (*schedule.InconvenientTimeResult, error) {
+	return payload(change(ctx, r.Resolver, r.schedules.AddInconvenientTime, input))
 }
 
 func (r *queryResolver) SchedulePreview(ctx context.Context, input schedule.SchedulePreviewInput) (*schedule.SchedulePreview, error) {

@@ -232,7 +232,7 @@ func (ec *executionContext) fieldContext_BulkUpsertCustomerResult_userErrors(_ c
 	return fc, nil
 }
 
-func (ec *executionContext) _BulkUpsertCustomersPayload_results(ctx context.Context, field graphql.CollectedField, obj *model.BulkUpsertCustomersPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _BulkUpsertCustomersPayload_results(ctx context.Context, field graphql.CollectedField, obj *intake.BulkUpsertResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -264,7 +264,7 @@ func (ec *executionContext) fieldContext_BulkUpsertCustomersPayload_results(_ co
 	return fc, nil
 }
 
-func (ec *executionContext) _BulkUpsertCustomersPayload_messages(ctx context.Context, field graphql.CollectedField, obj *model.BulkUpsertCustomersPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _BulkUpsertCustomersPayload_messages(ctx context.Context, field graphql.CollectedField, obj *intake.BulkUpsertResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -287,7 +287,7 @@ func (ec *executionContext) fieldContext_BulkUpsertCustomersPayload_messages(_ c
 	return graphql.NewScalarFieldContext("BulkUpsertCustomersPayload", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _BulkUpsertCustomersPayload_total(ctx context.Context, field graphql.CollectedField, obj *model.BulkUpsertCustomersPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _BulkUpsertCustomersPayload_total(ctx context.Context, field graphql.CollectedField, obj *intake.BulkUpsertResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -296,21 +296,21 @@ func (ec *executionContext) _BulkUpsertCustomersPayload_total(ctx context.Contex
 			return ec.fieldContext_BulkUpsertCustomersPayload_total(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Total, nil
+			return obj.Total(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int32) graphql.Marshaler {
-			return ec.marshalNInt2int32(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
 		},
 		true,
 		true,
 	)
 }
 func (ec *executionContext) fieldContext_BulkUpsertCustomersPayload_total(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("BulkUpsertCustomersPayload", field, false, false, errors.New("field of type Int does not have child fields"))
+	return graphql.NewScalarFieldContext("BulkUpsertCustomersPayload", field, true, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _BulkUpsertCustomersPayload_created(ctx context.Context, field graphql.CollectedField, obj *model.BulkUpsertCustomersPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _BulkUpsertCustomersPayload_created(ctx context.Context, field graphql.CollectedField, obj *intake.BulkUpsertResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -322,8 +322,8 @@ func (ec *executionContext) _BulkUpsertCustomersPayload_created(ctx context.Cont
 			return obj.Created, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int32) graphql.Marshaler {
-			return ec.marshalNInt2int32(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
 		},
 		true,
 		true,
@@ -333,7 +333,7 @@ func (ec *executionContext) fieldContext_BulkUpsertCustomersPayload_created(_ co
 	return graphql.NewScalarFieldContext("BulkUpsertCustomersPayload", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _BulkUpsertCustomersPayload_updated(ctx context.Context, field graphql.CollectedField, obj *model.BulkUpsertCustomersPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _BulkUpsertCustomersPayload_updated(ctx context.Context, field graphql.CollectedField, obj *intake.BulkUpsertResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -345,8 +345,8 @@ func (ec *executionContext) _BulkUpsertCustomersPayload_updated(ctx context.Cont
 			return obj.Updated, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int32) graphql.Marshaler {
-			return ec.marshalNInt2int32(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
 		},
 		true,
 		true,
@@ -356,7 +356,7 @@ func (ec *executionContext) fieldContext_BulkUpsertCustomersPayload_updated(_ co
 	return graphql.NewScalarFieldContext("BulkUpsertCustomersPayload", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _BulkUpsertCustomersPayload_unchanged(ctx context.Context, field graphql.CollectedField, obj *model.BulkUpsertCustomersPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _BulkUpsertCustomersPayload_unchanged(ctx context.Context, field graphql.CollectedField, obj *intake.BulkUpsertResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -368,8 +368,8 @@ func (ec *executionContext) _BulkUpsertCustomersPayload_unchanged(ctx context.Co
 			return obj.Unchanged, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int32) graphql.Marshaler {
-			return ec.marshalNInt2int32(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
 		},
 		true,
 		true,
@@ -379,7 +379,7 @@ func (ec *executionContext) fieldContext_BulkUpsertCustomersPayload_unchanged(_ 
 	return graphql.NewScalarFieldContext("BulkUpsertCustomersPayload", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _BulkUpsertCustomersPayload_failed(ctx context.Context, field graphql.CollectedField, obj *model.BulkUpsertCustomersPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _BulkUpsertCustomersPayload_failed(ctx context.Context, field graphql.CollectedField, obj *intake.BulkUpsertResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -391,8 +391,8 @@ func (ec *executionContext) _BulkUpsertCustomersPayload_failed(ctx context.Conte
 			return obj.Failed, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int32) graphql.Marshaler {
-			return ec.marshalNInt2int32(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
 		},
 		true,
 		true,
@@ -402,7 +402,7 @@ func (ec *executionContext) fieldContext_BulkUpsertCustomersPayload_failed(_ con
 	return graphql.NewScalarFieldContext("BulkUpsertCustomersPayload", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _BulkUpsertCustomersPayload_skipped(ctx context.Context, field graphql.CollectedField, obj *model.BulkUpsertCustomersPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _BulkUpsertCustomersPayload_skipped(ctx context.Context, field graphql.CollectedField, obj *intake.BulkUpsertResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -414,8 +414,8 @@ func (ec *executionContext) _BulkUpsertCustomersPayload_skipped(ctx context.Cont
 			return obj.Skipped, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int32) graphql.Marshaler {
-			return ec.marshalNInt2int32(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
 		},
 		true,
 		true,
@@ -425,7 +425,7 @@ func (ec *executionContext) fieldContext_BulkUpsertCustomersPayload_skipped(_ co
 	return graphql.NewScalarFieldContext("BulkUpsertCustomersPayload", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _BulkUpsertCustomersPayload_dryRun(ctx context.Context, field graphql.CollectedField, obj *model.BulkUpsertCustomersPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _BulkUpsertCustomersPayload_dryRun(ctx context.Context, field graphql.CollectedField, obj *intake.BulkUpsertResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -448,7 +448,7 @@ func (ec *executionContext) fieldContext_BulkUpsertCustomersPayload_dryRun(_ con
 	return graphql.NewScalarFieldContext("BulkUpsertCustomersPayload", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
-func (ec *executionContext) _BulkUpsertCustomersPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.BulkUpsertCustomersPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _BulkUpsertCustomersPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *intake.BulkUpsertResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -659,7 +659,7 @@ func (ec *executionContext) fieldContext_CreateCustomerResult_userErrors(_ conte
 	return fc, nil
 }
 
-func (ec *executionContext) _CreateCustomersPayload_requestId(ctx context.Context, field graphql.CollectedField, obj *model.CreateCustomersPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _CreateCustomersPayload_requestId(ctx context.Context, field graphql.CollectedField, obj *intake.CreateResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -668,7 +668,7 @@ func (ec *executionContext) _CreateCustomersPayload_requestId(ctx context.Contex
 			return ec.fieldContext_CreateCustomersPayload_requestId(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.RequestID, nil
+			return obj.RequestID(), nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *relay.ID) graphql.Marshaler {
@@ -679,10 +679,10 @@ func (ec *executionContext) _CreateCustomersPayload_requestId(ctx context.Contex
 	)
 }
 func (ec *executionContext) fieldContext_CreateCustomersPayload_requestId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("CreateCustomersPayload", field, false, false, errors.New("field of type ID does not have child fields"))
+	return graphql.NewScalarFieldContext("CreateCustomersPayload", field, true, false, errors.New("field of type ID does not have child fields"))
 }
 
-func (ec *executionContext) _CreateCustomersPayload_importRequest(ctx context.Context, field graphql.CollectedField, obj *model.CreateCustomersPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _CreateCustomersPayload_importRequest(ctx context.Context, field graphql.CollectedField, obj *intake.CreateResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -691,7 +691,7 @@ func (ec *executionContext) _CreateCustomersPayload_importRequest(ctx context.Co
 			return ec.fieldContext_CreateCustomersPayload_importRequest(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.ImportRequest, nil
+			return obj.ImportRequest(), nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *intake.ImportRequest) graphql.Marshaler {
@@ -705,7 +705,7 @@ func (ec *executionContext) fieldContext_CreateCustomersPayload_importRequest(_ 
 	fc = &graphql.FieldContext{
 		Object:     "CreateCustomersPayload",
 		Field:      field,
-		IsMethod:   false,
+		IsMethod:   true,
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_ImportRequest(ctx, field)
@@ -714,7 +714,7 @@ func (ec *executionContext) fieldContext_CreateCustomersPayload_importRequest(_ 
 	return fc, nil
 }
 
-func (ec *executionContext) _CreateCustomersPayload_results(ctx context.Context, field graphql.CollectedField, obj *model.CreateCustomersPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _CreateCustomersPayload_results(ctx context.Context, field graphql.CollectedField, obj *intake.CreateResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -746,7 +746,7 @@ func (ec *executionContext) fieldContext_CreateCustomersPayload_results(_ contex
 	return fc, nil
 }
 
-func (ec *executionContext) _CreateCustomersPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.CreateCustomersPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _CreateCustomersPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *intake.CreateResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -842,7 +842,7 @@ func (ec *executionContext) fieldContext_CustomerPayload_userErrors(_ context.Co
 	return fc, nil
 }
 
-func (ec *executionContext) _MergeCustomersPayload_customer(ctx context.Context, field graphql.CollectedField, obj *model.MergeCustomersPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _MergeCustomersPayload_customer(ctx context.Context, field graphql.CollectedField, obj *merging.Result) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -874,7 +874,7 @@ func (ec *executionContext) fieldContext_MergeCustomersPayload_customer(_ contex
 	return fc, nil
 }
 
-func (ec *executionContext) _MergeCustomersPayload_merged(ctx context.Context, field graphql.CollectedField, obj *model.MergeCustomersPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _MergeCustomersPayload_merged(ctx context.Context, field graphql.CollectedField, obj *merging.Result) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -906,7 +906,7 @@ func (ec *executionContext) fieldContext_MergeCustomersPayload_merged(_ context.
 	return fc, nil
 }
 
-func (ec *executionContext) _MergeCustomersPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.MergeCustomersPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _MergeCustomersPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *merging.Result) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2786,7 +2786,7 @@ func (ec *executionContext) _BulkUpsertCustomerResult(ctx context.Context, sel a
 
 var bulkUpsertCustomersPayloadImplementors = []string{"BulkUpsertCustomersPayload"}
 
-func (ec *executionContext) _BulkUpsertCustomersPayload(ctx context.Context, sel ast.SelectionSet, obj *model.BulkUpsertCustomersPayload) graphql.Marshaler {
+func (ec *executionContext) _BulkUpsertCustomersPayload(ctx context.Context, sel ast.SelectionSet, obj *intake.BulkUpsertResult) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, bulkUpsertCustomersPayloadImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -2937,7 +2937,7 @@ func (ec *executionContext) _CreateCustomerResult(ctx context.Context, sel ast.S
 
 var createCustomersPayloadImplementors = []string{"CreateCustomersPayload"}
 
-func (ec *executionContext) _CreateCustomersPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CreateCustomersPayload) graphql.Marshaler {
+func (ec *executionContext) _CreateCustomersPayload(ctx context.Context, sel ast.SelectionSet, obj *intake.CreateResult) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, createCustomersPayloadImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -3033,7 +3033,7 @@ func (ec *executionContext) _CustomerPayload(ctx context.Context, sel ast.Select
 
 var mergeCustomersPayloadImplementors = []string{"MergeCustomersPayload"}
 
-func (ec *executionContext) _MergeCustomersPayload(ctx context.Context, sel ast.SelectionSet, obj *model.MergeCustomersPayload) graphql.Marshaler {
+func (ec *executionContext) _MergeCustomersPayload(ctx context.Context, sel ast.SelectionSet, obj *merging.Result) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, mergeCustomersPayloadImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -3114,11 +3114,11 @@ func (ec *executionContext) unmarshalNBulkUpsertCustomersInput2caseloadᚋintern
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNBulkUpsertCustomersPayload2caseloadᚋgraphᚋmodelᚐBulkUpsertCustomersPayload(ctx context.Context, sel ast.SelectionSet, v model.BulkUpsertCustomersPayload) graphql.Marshaler {
+func (ec *executionContext) marshalNBulkUpsertCustomersPayload2caseloadᚋinternalᚋcustomerᚋintakeᚐBulkUpsertResult(ctx context.Context, sel ast.SelectionSet, v intake.BulkUpsertResult) graphql.Marshaler {
 	return ec._BulkUpsertCustomersPayload(ctx, sel, &v)
 }
 
-func (ec *executionContext) marshalNBulkUpsertCustomersPayload2ᚖcaseloadᚋgraphᚋmodelᚐBulkUpsertCustomersPayload(ctx context.Context, sel ast.SelectionSet, v *model.BulkUpsertCustomersPayload) graphql.Marshaler {
+func (ec *executionContext) marshalNBulkUpsertCustomersPayload2ᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐBulkUpsertResult(ctx context.Context, sel ast.SelectionSet, v *intake.BulkUpsertResult) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -3188,11 +3188,11 @@ func (ec *executionContext) unmarshalNCreateCustomersInput2caseloadᚋinternal�
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNCreateCustomersPayload2caseloadᚋgraphᚋmodelᚐCreateCustomersPayload(ctx context.Context, sel ast.SelectionSet, v model.CreateCustomersPayload) graphql.Marshaler {
+func (ec *executionContext) marshalNCreateCustomersPayload2caseloadᚋinternalᚋcustomerᚋintakeᚐCreateResult(ctx context.Context, sel ast.SelectionSet, v intake.CreateResult) graphql.Marshaler {
 	return ec._CreateCustomersPayload(ctx, sel, &v)
 }
 
-func (ec *executionContext) marshalNCreateCustomersPayload2ᚖcaseloadᚋgraphᚋmodelᚐCreateCustomersPayload(ctx context.Context, sel ast.SelectionSet, v *model.CreateCustomersPayload) graphql.Marshaler {
+func (ec *executionContext) marshalNCreateCustomersPayload2ᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐCreateResult(ctx context.Context, sel ast.SelectionSet, v *intake.CreateResult) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -3231,11 +3231,11 @@ func (ec *executionContext) unmarshalNMergeCustomersInput2caseloadᚋinternalᚋ
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNMergeCustomersPayload2caseloadᚋgraphᚋmodelᚐMergeCustomersPayload(ctx context.Context, sel ast.SelectionSet, v model.MergeCustomersPayload) graphql.Marshaler {
+func (ec *executionContext) marshalNMergeCustomersPayload2caseloadᚋinternalᚋcustomerᚋmergingᚐResult(ctx context.Context, sel ast.SelectionSet, v merging.Result) graphql.Marshaler {
 	return ec._MergeCustomersPayload(ctx, sel, &v)
 }
 
-func (ec *executionContext) marshalNMergeCustomersPayload2ᚖcaseloadᚋgraphᚋmodelᚐMergeCustomersPayload(ctx context.Context, sel ast.SelectionSet, v *model.MergeCustomersPayload) graphql.Marshaler {
+func (ec *executionContext) marshalNMergeCustomersPayload2ᚖcaseloadᚋinternalᚋcustomerᚋmergingᚐResult(ctx context.Context, sel ast.SelectionSet, v *merging.Result) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")

@@ -43,29 +43,29 @@ type MutationResolver interface {
 	UpdateGoal(ctx context.Context, input client.UpdateGoalInput) (*model.GoalPayload, error)
 	DeleteGoal(ctx context.Context, input client.DeleteGoalInput) (*model.DeletePayload, error)
 	RevealPii(ctx context.Context, input reveal.Input) (*model.RevealPiiPayload, error)
-	BulkUpsertCustomers(ctx context.Context, input intake.BulkUpsertInput) (*model.BulkUpsertCustomersPayload, error)
-	CreateCustomers(ctx context.Context, input intake.CreateInput) (*model.CreateCustomersPayload, error)
+	BulkUpsertCustomers(ctx context.Context, input intake.BulkUpsertInput) (*intake.BulkUpsertResult, error)
+	CreateCustomers(ctx context.Context, input intake.CreateInput) (*intake.CreateResult, error)
 	UpdateCustomer(ctx context.Context, input customer.UpdateInput) (*model.CustomerPayload, error)
 	DeleteCustomer(ctx context.Context, input customer.DeleteInput) (*model.DeletePayload, error)
 	RestoreCustomer(ctx context.Context, input customer.RestoreInput) (*model.CustomerPayload, error)
-	MergeCustomers(ctx context.Context, input merging.Input) (*model.MergeCustomersPayload, error)
+	MergeCustomers(ctx context.Context, input merging.Input) (*merging.Result, error)
 	CreateAPIKey(ctx context.Context, input identity.CreateAPIKeyInput) (*model.APIKeyPayload, error)
 	RevokeAPIKey(ctx context.Context, input identity.RevokeAPIKeyInput) (*model.APIKeyPayload, error)
 	ConfigureLendingSystem(ctx context.Context, input customer.ConfigureLendingSystemInput) (*model.LendingSystemPayload, error)
-	SyncCustomerSchedule(ctx context.Context, input schedule.SyncCustomerScheduleInput) (*model.SyncCustomerSchedulePayload, error)
+	SyncCustomerSchedule(ctx context.Context, input schedule.SyncCustomerScheduleInput) (*schedule.SyncResult, error)
 	BulkSyncCustomerSchedules(ctx context.Context, input schedule.BulkSyncCustomerSchedulesInput) (*model.BulkSyncCustomerSchedulesPayload, error)
 	CreateTaskType(ctx context.Context, input schedule.CreateTaskTypeInput) (*model.TaskTypePayload, error)
 	UpdateTaskType(ctx context.Context, input schedule.UpdateTaskTypeInput) (*model.TaskTypePayload, error)
 	ArchiveTaskType(ctx context.Context, input schedule.ArchiveTaskTypeInput) (*model.TaskTypePayload, error)
 	TightenCallingWindow(ctx context.Context, input schedule.TightenCallingWindowInput) (*model.CallingWindowPayload, error)
 	AddCallingHoliday(ctx context.Context, input schedule.AddCallingHolidayInput) (*model.CallingHolidayPayload, error)
-	ClaimCallTasks(ctx context.Context, input schedule.ClaimCallTasksInput) (*model.ClaimCallTasksPayload, error)
-	ClaimCallTask(ctx context.Context, input schedule.ClaimCallTaskInput) (*model.ClaimCallTaskPayload, error)
+	ClaimCallTasks(ctx context.Context, input schedule.ClaimCallTasksInput) (*schedule.ClaimResult, error)
+	ClaimCallTask(ctx context.Context, input schedule.ClaimCallTaskInput) (*schedule.ClaimCallTaskPayload, error)
 	RenewCallTask(ctx context.Context, input schedule.RenewCallTaskInput) (*model.CallTaskPayload, error)
-	CompleteCallTask(ctx context.Context, input schedule.CompleteCallTaskInput) (*model.CompleteCallTaskPayload, error)
+	CompleteCallTask(ctx context.Context, input schedule.CompleteCallTaskInput) (*schedule.CallResult, error)
 	CancelCallTask(ctx context.Context, input schedule.CancelCallTaskInput) (*model.CallTaskPayload, error)
-	RecordCall(ctx context.Context, input schedule.RecordCallInput) (*model.RecordCallPayload, error)
-	AddInconvenientTime(ctx context.Context, input schedule.AddInconvenientTimeInput) (*model.AddInconvenientTimePayload, error)
+	RecordCall(ctx context.Context, input schedule.RecordCallInput) (*schedule.CallResult, error)
+	AddInconvenientTime(ctx context.Context, input schedule.AddInconvenientTimeInput) (*schedule.InconvenientTimeResult, error)
 	RemoveInconvenientTime(ctx context.Context, input schedule.RemoveInconvenientTimeInput) (*model.DeletePayload, error)
 	CreateWebhookEndpoint(ctx context.Context, input webhook.CreateEndpointInput) (*model.WebhookEndpointPayload, error)
 	UpdateWebhookEndpoint(ctx context.Context, input webhook.UpdateEndpointInput) (*model.WebhookEndpointPayload, error)
@@ -1942,11 +1942,11 @@ func (ec *executionContext) _Mutation_bulkUpsertCustomers(ctx context.Context, f
 			directive1 := func(ctx context.Context) (any, error) {
 				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"CUSTOMERS_WRITE"})
 				if err != nil {
-					var zeroVal *model.BulkUpsertCustomersPayload
+					var zeroVal *intake.BulkUpsertResult
 					return zeroVal, err
 				}
 				if ec.Directives.Auth == nil {
-					var zeroVal *model.BulkUpsertCustomersPayload
+					var zeroVal *intake.BulkUpsertResult
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
 				return ec.Directives.Auth(ctx, nil, directive0, requires)
@@ -1955,8 +1955,8 @@ func (ec *executionContext) _Mutation_bulkUpsertCustomers(ctx context.Context, f
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *model.BulkUpsertCustomersPayload) graphql.Marshaler {
-			return ec.marshalNBulkUpsertCustomersPayload2ᚖcaseloadᚋgraphᚋmodelᚐBulkUpsertCustomersPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *intake.BulkUpsertResult) graphql.Marshaler {
+			return ec.marshalNBulkUpsertCustomersPayload2ᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐBulkUpsertResult(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2004,11 +2004,11 @@ func (ec *executionContext) _Mutation_createCustomers(ctx context.Context, field
 			directive1 := func(ctx context.Context) (any, error) {
 				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"CUSTOMERS_WRITE"})
 				if err != nil {
-					var zeroVal *model.CreateCustomersPayload
+					var zeroVal *intake.CreateResult
 					return zeroVal, err
 				}
 				if ec.Directives.Auth == nil {
-					var zeroVal *model.CreateCustomersPayload
+					var zeroVal *intake.CreateResult
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
 				return ec.Directives.Auth(ctx, nil, directive0, requires)
@@ -2017,8 +2017,8 @@ func (ec *executionContext) _Mutation_createCustomers(ctx context.Context, field
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *model.CreateCustomersPayload) graphql.Marshaler {
-			return ec.marshalNCreateCustomersPayload2ᚖcaseloadᚋgraphᚋmodelᚐCreateCustomersPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *intake.CreateResult) graphql.Marshaler {
+			return ec.marshalNCreateCustomersPayload2ᚖcaseloadᚋinternalᚋcustomerᚋintakeᚐCreateResult(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2252,11 +2252,11 @@ func (ec *executionContext) _Mutation_mergeCustomers(ctx context.Context, field 
 			directive1 := func(ctx context.Context) (any, error) {
 				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"CUSTOMERS_WRITE"})
 				if err != nil {
-					var zeroVal *model.MergeCustomersPayload
+					var zeroVal *merging.Result
 					return zeroVal, err
 				}
 				if ec.Directives.Auth == nil {
-					var zeroVal *model.MergeCustomersPayload
+					var zeroVal *merging.Result
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
 				return ec.Directives.Auth(ctx, nil, directive0, requires)
@@ -2265,8 +2265,8 @@ func (ec *executionContext) _Mutation_mergeCustomers(ctx context.Context, field 
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *model.MergeCustomersPayload) graphql.Marshaler {
-			return ec.marshalNMergeCustomersPayload2ᚖcaseloadᚋgraphᚋmodelᚐMergeCustomersPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *merging.Result) graphql.Marshaler {
+			return ec.marshalNMergeCustomersPayload2ᚖcaseloadᚋinternalᚋcustomerᚋmergingᚐResult(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2500,11 +2500,11 @@ func (ec *executionContext) _Mutation_syncCustomerSchedule(ctx context.Context, 
 			directive1 := func(ctx context.Context) (any, error) {
 				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"CUSTOMERS_WRITE", "SCHEDULES_WRITE"})
 				if err != nil {
-					var zeroVal *model.SyncCustomerSchedulePayload
+					var zeroVal *schedule.SyncResult
 					return zeroVal, err
 				}
 				if ec.Directives.Auth == nil {
-					var zeroVal *model.SyncCustomerSchedulePayload
+					var zeroVal *schedule.SyncResult
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
 				return ec.Directives.Auth(ctx, nil, directive0, requires)
@@ -2513,8 +2513,8 @@ func (ec *executionContext) _Mutation_syncCustomerSchedule(ctx context.Context, 
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *model.SyncCustomerSchedulePayload) graphql.Marshaler {
-			return ec.marshalNSyncCustomerSchedulePayload2ᚖcaseloadᚋgraphᚋmodelᚐSyncCustomerSchedulePayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *schedule.SyncResult) graphql.Marshaler {
+			return ec.marshalNSyncCustomerSchedulePayload2ᚖcaseloadᚋinternalᚋscheduleᚐSyncResult(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2934,11 +2934,11 @@ func (ec *executionContext) _Mutation_claimCallTasks(ctx context.Context, field 
 			directive1 := func(ctx context.Context) (any, error) {
 				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"TASKS_DIAL"})
 				if err != nil {
-					var zeroVal *model.ClaimCallTasksPayload
+					var zeroVal *schedule.ClaimResult
 					return zeroVal, err
 				}
 				if ec.Directives.Auth == nil {
-					var zeroVal *model.ClaimCallTasksPayload
+					var zeroVal *schedule.ClaimResult
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
 				return ec.Directives.Auth(ctx, nil, directive0, requires)
@@ -2947,8 +2947,8 @@ func (ec *executionContext) _Mutation_claimCallTasks(ctx context.Context, field 
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *model.ClaimCallTasksPayload) graphql.Marshaler {
-			return ec.marshalNClaimCallTasksPayload2ᚖcaseloadᚋgraphᚋmodelᚐClaimCallTasksPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *schedule.ClaimResult) graphql.Marshaler {
+			return ec.marshalNClaimCallTasksPayload2ᚖcaseloadᚋinternalᚋscheduleᚐClaimResult(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2996,11 +2996,11 @@ func (ec *executionContext) _Mutation_claimCallTask(ctx context.Context, field g
 			directive1 := func(ctx context.Context) (any, error) {
 				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"TASKS_DIAL"})
 				if err != nil {
-					var zeroVal *model.ClaimCallTaskPayload
+					var zeroVal *schedule.ClaimCallTaskPayload
 					return zeroVal, err
 				}
 				if ec.Directives.Auth == nil {
-					var zeroVal *model.ClaimCallTaskPayload
+					var zeroVal *schedule.ClaimCallTaskPayload
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
 				return ec.Directives.Auth(ctx, nil, directive0, requires)
@@ -3009,8 +3009,8 @@ func (ec *executionContext) _Mutation_claimCallTask(ctx context.Context, field g
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *model.ClaimCallTaskPayload) graphql.Marshaler {
-			return ec.marshalNClaimCallTaskPayload2ᚖcaseloadᚋgraphᚋmodelᚐClaimCallTaskPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *schedule.ClaimCallTaskPayload) graphql.Marshaler {
+			return ec.marshalNClaimCallTaskPayload2ᚖcaseloadᚋinternalᚋscheduleᚐClaimCallTaskPayload(ctx, selections, v)
 		},
 		true,
 		true,
@@ -3120,11 +3120,11 @@ func (ec *executionContext) _Mutation_completeCallTask(ctx context.Context, fiel
 			directive1 := func(ctx context.Context) (any, error) {
 				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"TASKS_DIAL"})
 				if err != nil {
-					var zeroVal *model.CompleteCallTaskPayload
+					var zeroVal *schedule.CallResult
 					return zeroVal, err
 				}
 				if ec.Directives.Auth == nil {
-					var zeroVal *model.CompleteCallTaskPayload
+					var zeroVal *schedule.CallResult
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
 				return ec.Directives.Auth(ctx, nil, directive0, requires)
@@ -3133,8 +3133,8 @@ func (ec *executionContext) _Mutation_completeCallTask(ctx context.Context, fiel
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *model.CompleteCallTaskPayload) graphql.Marshaler {
-			return ec.marshalNCompleteCallTaskPayload2ᚖcaseloadᚋgraphᚋmodelᚐCompleteCallTaskPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *schedule.CallResult) graphql.Marshaler {
+			return ec.marshalNCompleteCallTaskPayload2ᚖcaseloadᚋinternalᚋscheduleᚐCallResult(ctx, selections, v)
 		},
 		true,
 		true,
@@ -3244,11 +3244,11 @@ func (ec *executionContext) _Mutation_recordCall(ctx context.Context, field grap
 			directive1 := func(ctx context.Context) (any, error) {
 				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"TASKS_DIAL"})
 				if err != nil {
-					var zeroVal *model.RecordCallPayload
+					var zeroVal *schedule.CallResult
 					return zeroVal, err
 				}
 				if ec.Directives.Auth == nil {
-					var zeroVal *model.RecordCallPayload
+					var zeroVal *schedule.CallResult
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
 				return ec.Directives.Auth(ctx, nil, directive0, requires)
@@ -3257,8 +3257,8 @@ func (ec *executionContext) _Mutation_recordCall(ctx context.Context, field grap
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *model.RecordCallPayload) graphql.Marshaler {
-			return ec.marshalNRecordCallPayload2ᚖcaseloadᚋgraphᚋmodelᚐRecordCallPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *schedule.CallResult) graphql.Marshaler {
+			return ec.marshalNRecordCallPayload2ᚖcaseloadᚋinternalᚋscheduleᚐCallResult(ctx, selections, v)
 		},
 		true,
 		true,
@@ -3306,11 +3306,11 @@ func (ec *executionContext) _Mutation_addInconvenientTime(ctx context.Context, f
 			directive1 := func(ctx context.Context) (any, error) {
 				requires, err := ec.unmarshalNScope2ᚕcaseloadᚋinternalᚋviewerᚐScopeᚄ(ctx, []any{"SCHEDULES_WRITE"})
 				if err != nil {
-					var zeroVal *model.AddInconvenientTimePayload
+					var zeroVal *schedule.InconvenientTimeResult
 					return zeroVal, err
 				}
 				if ec.Directives.Auth == nil {
-					var zeroVal *model.AddInconvenientTimePayload
+					var zeroVal *schedule.InconvenientTimeResult
 					return zeroVal, errors.New("directive auth is not implemented")
 				}
 				return ec.Directives.Auth(ctx, nil, directive0, requires)
@@ -3319,8 +3319,8 @@ func (ec *executionContext) _Mutation_addInconvenientTime(ctx context.Context, f
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *model.AddInconvenientTimePayload) graphql.Marshaler {
-			return ec.marshalNAddInconvenientTimePayload2ᚖcaseloadᚋgraphᚋmodelᚐAddInconvenientTimePayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *schedule.InconvenientTimeResult) graphql.Marshaler {
+			return ec.marshalNAddInconvenientTimePayload2ᚖcaseloadᚋinternalᚋscheduleᚐInconvenientTimeResult(ctx, selections, v)
 		},
 		true,
 		true,

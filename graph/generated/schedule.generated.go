@@ -151,7 +151,7 @@ func (ec *executionContext) field_TaskType_schedules_args(ctx context.Context, r
 
 // region    **************************** field.gotpl *****************************
 
-func (ec *executionContext) _AddInconvenientTimePayload_inconvenientTime(ctx context.Context, field graphql.CollectedField, obj *model.AddInconvenientTimePayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _AddInconvenientTimePayload_inconvenientTime(ctx context.Context, field graphql.CollectedField, obj *schedule.InconvenientTimeResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -183,7 +183,7 @@ func (ec *executionContext) fieldContext_AddInconvenientTimePayload_inconvenient
 	return fc, nil
 }
 
-func (ec *executionContext) _AddInconvenientTimePayload_tasksRemoved(ctx context.Context, field graphql.CollectedField, obj *model.AddInconvenientTimePayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _AddInconvenientTimePayload_tasksRemoved(ctx context.Context, field graphql.CollectedField, obj *schedule.InconvenientTimeResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -195,8 +195,8 @@ func (ec *executionContext) _AddInconvenientTimePayload_tasksRemoved(ctx context
 			return obj.TasksRemoved, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int32) graphql.Marshaler {
-			return ec.marshalNInt2int32(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
 		},
 		true,
 		true,
@@ -206,7 +206,7 @@ func (ec *executionContext) fieldContext_AddInconvenientTimePayload_tasksRemoved
 	return graphql.NewScalarFieldContext("AddInconvenientTimePayload", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _AddInconvenientTimePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.AddInconvenientTimePayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _AddInconvenientTimePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *schedule.InconvenientTimeResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -238,7 +238,7 @@ func (ec *executionContext) fieldContext_AddInconvenientTimePayload_userErrors(_
 	return fc, nil
 }
 
-func (ec *executionContext) _BulkSyncCustomerScheduleResult_index(ctx context.Context, field graphql.CollectedField, obj *model.BulkSyncCustomerScheduleResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _BulkSyncCustomerScheduleResult_index(ctx context.Context, field graphql.CollectedField, obj *schedule.SyncResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -250,8 +250,8 @@ func (ec *executionContext) _BulkSyncCustomerScheduleResult_index(ctx context.Co
 			return obj.Index, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int32) graphql.Marshaler {
-			return ec.marshalNInt2int32(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
 		},
 		true,
 		true,
@@ -261,7 +261,7 @@ func (ec *executionContext) fieldContext_BulkSyncCustomerScheduleResult_index(_ 
 	return graphql.NewScalarFieldContext("BulkSyncCustomerScheduleResult", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _BulkSyncCustomerScheduleResult_action(ctx context.Context, field graphql.CollectedField, obj *model.BulkSyncCustomerScheduleResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _BulkSyncCustomerScheduleResult_action(ctx context.Context, field graphql.CollectedField, obj *schedule.SyncResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -284,7 +284,7 @@ func (ec *executionContext) fieldContext_BulkSyncCustomerScheduleResult_action(_
 	return graphql.NewScalarFieldContext("BulkSyncCustomerScheduleResult", field, false, false, errors.New("field of type BulkAction does not have child fields"))
 }
 
-func (ec *executionContext) _BulkSyncCustomerScheduleResult_success(ctx context.Context, field graphql.CollectedField, obj *model.BulkSyncCustomerScheduleResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _BulkSyncCustomerScheduleResult_success(ctx context.Context, field graphql.CollectedField, obj *schedule.SyncResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -293,7 +293,7 @@ func (ec *executionContext) _BulkSyncCustomerScheduleResult_success(ctx context.
 			return ec.fieldContext_BulkSyncCustomerScheduleResult_success(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Success, nil
+			return obj.Success(), nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
@@ -304,10 +304,10 @@ func (ec *executionContext) _BulkSyncCustomerScheduleResult_success(ctx context.
 	)
 }
 func (ec *executionContext) fieldContext_BulkSyncCustomerScheduleResult_success(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("BulkSyncCustomerScheduleResult", field, false, false, errors.New("field of type Boolean does not have child fields"))
+	return graphql.NewScalarFieldContext("BulkSyncCustomerScheduleResult", field, true, false, errors.New("field of type Boolean does not have child fields"))
 }
 
-func (ec *executionContext) _BulkSyncCustomerScheduleResult_customer(ctx context.Context, field graphql.CollectedField, obj *model.BulkSyncCustomerScheduleResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _BulkSyncCustomerScheduleResult_customer(ctx context.Context, field graphql.CollectedField, obj *schedule.SyncResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -339,7 +339,7 @@ func (ec *executionContext) fieldContext_BulkSyncCustomerScheduleResult_customer
 	return fc, nil
 }
 
-func (ec *executionContext) _BulkSyncCustomerScheduleResult_scheduleCreated(ctx context.Context, field graphql.CollectedField, obj *model.BulkSyncCustomerScheduleResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _BulkSyncCustomerScheduleResult_scheduleCreated(ctx context.Context, field graphql.CollectedField, obj *schedule.SyncResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -362,7 +362,7 @@ func (ec *executionContext) fieldContext_BulkSyncCustomerScheduleResult_schedule
 	return graphql.NewScalarFieldContext("BulkSyncCustomerScheduleResult", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
-func (ec *executionContext) _BulkSyncCustomerScheduleResult_notScheduledBecause(ctx context.Context, field graphql.CollectedField, obj *model.BulkSyncCustomerScheduleResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _BulkSyncCustomerScheduleResult_notScheduledBecause(ctx context.Context, field graphql.CollectedField, obj *schedule.SyncResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -385,7 +385,7 @@ func (ec *executionContext) fieldContext_BulkSyncCustomerScheduleResult_notSched
 	return graphql.NewScalarFieldContext("BulkSyncCustomerScheduleResult", field, false, false, errors.New("field of type CallRule does not have child fields"))
 }
 
-func (ec *executionContext) _BulkSyncCustomerScheduleResult_tasksCreated(ctx context.Context, field graphql.CollectedField, obj *model.BulkSyncCustomerScheduleResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _BulkSyncCustomerScheduleResult_tasksCreated(ctx context.Context, field graphql.CollectedField, obj *schedule.SyncResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -397,8 +397,8 @@ func (ec *executionContext) _BulkSyncCustomerScheduleResult_tasksCreated(ctx con
 			return obj.TasksCreated, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int32) graphql.Marshaler {
-			return ec.marshalNInt2int32(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
 		},
 		true,
 		true,
@@ -408,7 +408,7 @@ func (ec *executionContext) fieldContext_BulkSyncCustomerScheduleResult_tasksCre
 	return graphql.NewScalarFieldContext("BulkSyncCustomerScheduleResult", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _BulkSyncCustomerScheduleResult_existingTasksRemoved(ctx context.Context, field graphql.CollectedField, obj *model.BulkSyncCustomerScheduleResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _BulkSyncCustomerScheduleResult_existingTasksRemoved(ctx context.Context, field graphql.CollectedField, obj *schedule.SyncResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -420,8 +420,8 @@ func (ec *executionContext) _BulkSyncCustomerScheduleResult_existingTasksRemoved
 			return obj.ExistingTasksRemoved, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int32) graphql.Marshaler {
-			return ec.marshalNInt2int32(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
 		},
 		true,
 		true,
@@ -431,7 +431,7 @@ func (ec *executionContext) fieldContext_BulkSyncCustomerScheduleResult_existing
 	return graphql.NewScalarFieldContext("BulkSyncCustomerScheduleResult", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _BulkSyncCustomerScheduleResult_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.BulkSyncCustomerScheduleResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _BulkSyncCustomerScheduleResult_userErrors(ctx context.Context, field graphql.CollectedField, obj *schedule.SyncResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -475,8 +475,8 @@ func (ec *executionContext) _BulkSyncCustomerSchedulesPayload_results(ctx contex
 			return obj.Results, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*model.BulkSyncCustomerScheduleResult) graphql.Marshaler {
-			return ec.marshalNBulkSyncCustomerScheduleResult2ᚕᚖcaseloadᚋgraphᚋmodelᚐBulkSyncCustomerScheduleResultᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*schedule.SyncResult) graphql.Marshaler {
+			return ec.marshalNBulkSyncCustomerScheduleResult2ᚕᚖcaseloadᚋinternalᚋscheduleᚐSyncResultᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -1750,8 +1750,8 @@ func (ec *executionContext) _CallTaskClaim_warnings(ctx context.Context, field g
 			return obj.Warnings, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*calling.CallDenial) graphql.Marshaler {
-			return ec.marshalNCallDenial2ᚕᚖcaseloadᚋinternalᚋcallingᚐCallDenialᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []calling.CallDenial) graphql.Marshaler {
+			return ec.marshalNCallDenial2ᚕcaseloadᚋinternalᚋcallingᚐCallDenialᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2183,7 +2183,7 @@ func (ec *executionContext) _CallingWindow_purposes(ctx context.Context, field g
 			return ec.fieldContext_CallingWindow_purposes(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Purposes, nil
+			return obj.Purposes(), nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []calling.CallPurpose) graphql.Marshaler {
@@ -2194,7 +2194,7 @@ func (ec *executionContext) _CallingWindow_purposes(ctx context.Context, field g
 	)
 }
 func (ec *executionContext) fieldContext_CallingWindow_purposes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("CallingWindow", field, false, false, errors.New("field of type CallPurpose does not have child fields"))
+	return graphql.NewScalarFieldContext("CallingWindow", field, true, false, errors.New("field of type CallPurpose does not have child fields"))
 }
 
 func (ec *executionContext) _CallingWindow_isOwn(ctx context.Context, field graphql.CollectedField, obj *schedule.CallingWindow) (ret graphql.Marshaler) {
@@ -2330,7 +2330,7 @@ func (ec *executionContext) fieldContext_CallingWindowPayload_userErrors(_ conte
 	return fc, nil
 }
 
-func (ec *executionContext) _ClaimCallTaskPayload_claim(ctx context.Context, field graphql.CollectedField, obj *model.ClaimCallTaskPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _ClaimCallTaskPayload_claim(ctx context.Context, field graphql.CollectedField, obj *schedule.ClaimCallTaskPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2362,7 +2362,7 @@ func (ec *executionContext) fieldContext_ClaimCallTaskPayload_claim(_ context.Co
 	return fc, nil
 }
 
-func (ec *executionContext) _ClaimCallTaskPayload_denials(ctx context.Context, field graphql.CollectedField, obj *model.ClaimCallTaskPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _ClaimCallTaskPayload_denials(ctx context.Context, field graphql.CollectedField, obj *schedule.ClaimCallTaskPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2374,8 +2374,8 @@ func (ec *executionContext) _ClaimCallTaskPayload_denials(ctx context.Context, f
 			return obj.Denials, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*calling.CallDenial) graphql.Marshaler {
-			return ec.marshalNCallDenial2ᚕᚖcaseloadᚋinternalᚋcallingᚐCallDenialᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []calling.CallDenial) graphql.Marshaler {
+			return ec.marshalNCallDenial2ᚕcaseloadᚋinternalᚋcallingᚐCallDenialᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2394,7 +2394,7 @@ func (ec *executionContext) fieldContext_ClaimCallTaskPayload_denials(_ context.
 	return fc, nil
 }
 
-func (ec *executionContext) _ClaimCallTaskPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.ClaimCallTaskPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _ClaimCallTaskPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *schedule.ClaimCallTaskPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2426,7 +2426,7 @@ func (ec *executionContext) fieldContext_ClaimCallTaskPayload_userErrors(_ conte
 	return fc, nil
 }
 
-func (ec *executionContext) _ClaimCallTasksPayload_claims(ctx context.Context, field graphql.CollectedField, obj *model.ClaimCallTasksPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _ClaimCallTasksPayload_claims(ctx context.Context, field graphql.CollectedField, obj *schedule.ClaimResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2458,7 +2458,7 @@ func (ec *executionContext) fieldContext_ClaimCallTasksPayload_claims(_ context.
 	return fc, nil
 }
 
-func (ec *executionContext) _ClaimCallTasksPayload_skipped(ctx context.Context, field graphql.CollectedField, obj *model.ClaimCallTasksPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _ClaimCallTasksPayload_skipped(ctx context.Context, field graphql.CollectedField, obj *schedule.ClaimResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2470,8 +2470,8 @@ func (ec *executionContext) _ClaimCallTasksPayload_skipped(ctx context.Context, 
 			return obj.Skipped, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int32) graphql.Marshaler {
-			return ec.marshalNInt2int32(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2481,7 +2481,7 @@ func (ec *executionContext) fieldContext_ClaimCallTasksPayload_skipped(_ context
 	return graphql.NewScalarFieldContext("ClaimCallTasksPayload", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _ClaimCallTasksPayload_postponed(ctx context.Context, field graphql.CollectedField, obj *model.ClaimCallTasksPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _ClaimCallTasksPayload_postponed(ctx context.Context, field graphql.CollectedField, obj *schedule.ClaimResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2493,8 +2493,8 @@ func (ec *executionContext) _ClaimCallTasksPayload_postponed(ctx context.Context
 			return obj.Postponed, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int32) graphql.Marshaler {
-			return ec.marshalNInt2int32(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2504,7 +2504,7 @@ func (ec *executionContext) fieldContext_ClaimCallTasksPayload_postponed(_ conte
 	return graphql.NewScalarFieldContext("ClaimCallTasksPayload", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _ClaimCallTasksPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.ClaimCallTasksPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _ClaimCallTasksPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *schedule.ClaimResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2536,7 +2536,7 @@ func (ec *executionContext) fieldContext_ClaimCallTasksPayload_userErrors(_ cont
 	return fc, nil
 }
 
-func (ec *executionContext) _CompleteCallTaskPayload_callTask(ctx context.Context, field graphql.CollectedField, obj *model.CompleteCallTaskPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _CompleteCallTaskPayload_callTask(ctx context.Context, field graphql.CollectedField, obj *schedule.CallResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2568,7 +2568,7 @@ func (ec *executionContext) fieldContext_CompleteCallTaskPayload_callTask(_ cont
 	return fc, nil
 }
 
-func (ec *executionContext) _CompleteCallTaskPayload_attempt(ctx context.Context, field graphql.CollectedField, obj *model.CompleteCallTaskPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _CompleteCallTaskPayload_attempt(ctx context.Context, field graphql.CollectedField, obj *schedule.CallResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2600,7 +2600,7 @@ func (ec *executionContext) fieldContext_CompleteCallTaskPayload_attempt(_ conte
 	return fc, nil
 }
 
-func (ec *executionContext) _CompleteCallTaskPayload_customer(ctx context.Context, field graphql.CollectedField, obj *model.CompleteCallTaskPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _CompleteCallTaskPayload_customer(ctx context.Context, field graphql.CollectedField, obj *schedule.CallResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2650,7 +2650,7 @@ func (ec *executionContext) fieldContext_CompleteCallTaskPayload_customer(_ cont
 	return fc, nil
 }
 
-func (ec *executionContext) _CompleteCallTaskPayload_callback(ctx context.Context, field graphql.CollectedField, obj *model.CompleteCallTaskPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _CompleteCallTaskPayload_callback(ctx context.Context, field graphql.CollectedField, obj *schedule.CallResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2682,7 +2682,7 @@ func (ec *executionContext) fieldContext_CompleteCallTaskPayload_callback(_ cont
 	return fc, nil
 }
 
-func (ec *executionContext) _CompleteCallTaskPayload_tasksRemoved(ctx context.Context, field graphql.CollectedField, obj *model.CompleteCallTaskPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _CompleteCallTaskPayload_tasksRemoved(ctx context.Context, field graphql.CollectedField, obj *schedule.CallResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2694,8 +2694,8 @@ func (ec *executionContext) _CompleteCallTaskPayload_tasksRemoved(ctx context.Co
 			return obj.TasksRemoved, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int32) graphql.Marshaler {
-			return ec.marshalNInt2int32(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2705,7 +2705,7 @@ func (ec *executionContext) fieldContext_CompleteCallTaskPayload_tasksRemoved(_ 
 	return graphql.NewScalarFieldContext("CompleteCallTaskPayload", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _CompleteCallTaskPayload_tasksCreated(ctx context.Context, field graphql.CollectedField, obj *model.CompleteCallTaskPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _CompleteCallTaskPayload_tasksCreated(ctx context.Context, field graphql.CollectedField, obj *schedule.CallResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2717,8 +2717,8 @@ func (ec *executionContext) _CompleteCallTaskPayload_tasksCreated(ctx context.Co
 			return obj.TasksCreated, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int32) graphql.Marshaler {
-			return ec.marshalNInt2int32(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2728,7 +2728,7 @@ func (ec *executionContext) fieldContext_CompleteCallTaskPayload_tasksCreated(_ 
 	return graphql.NewScalarFieldContext("CompleteCallTaskPayload", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _CompleteCallTaskPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.CompleteCallTaskPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _CompleteCallTaskPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *schedule.CallResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -3132,7 +3132,7 @@ func (ec *executionContext) fieldContext_PreviewSlot_windowEndsAt(_ context.Cont
 	return graphql.NewScalarFieldContext("PreviewSlot", field, true, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func (ec *executionContext) _RecordCallPayload_attempt(ctx context.Context, field graphql.CollectedField, obj *model.RecordCallPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _RecordCallPayload_attempt(ctx context.Context, field graphql.CollectedField, obj *schedule.CallResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -3164,7 +3164,7 @@ func (ec *executionContext) fieldContext_RecordCallPayload_attempt(_ context.Con
 	return fc, nil
 }
 
-func (ec *executionContext) _RecordCallPayload_customer(ctx context.Context, field graphql.CollectedField, obj *model.RecordCallPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _RecordCallPayload_customer(ctx context.Context, field graphql.CollectedField, obj *schedule.CallResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -3214,7 +3214,7 @@ func (ec *executionContext) fieldContext_RecordCallPayload_customer(_ context.Co
 	return fc, nil
 }
 
-func (ec *executionContext) _RecordCallPayload_tasksRemoved(ctx context.Context, field graphql.CollectedField, obj *model.RecordCallPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _RecordCallPayload_tasksRemoved(ctx context.Context, field graphql.CollectedField, obj *schedule.CallResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -3226,8 +3226,8 @@ func (ec *executionContext) _RecordCallPayload_tasksRemoved(ctx context.Context,
 			return obj.TasksRemoved, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int32) graphql.Marshaler {
-			return ec.marshalNInt2int32(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
 		},
 		true,
 		true,
@@ -3237,7 +3237,7 @@ func (ec *executionContext) fieldContext_RecordCallPayload_tasksRemoved(_ contex
 	return graphql.NewScalarFieldContext("RecordCallPayload", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _RecordCallPayload_tasksCreated(ctx context.Context, field graphql.CollectedField, obj *model.RecordCallPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _RecordCallPayload_tasksCreated(ctx context.Context, field graphql.CollectedField, obj *schedule.CallResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -3249,8 +3249,8 @@ func (ec *executionContext) _RecordCallPayload_tasksCreated(ctx context.Context,
 			return obj.TasksCreated, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int32) graphql.Marshaler {
-			return ec.marshalNInt2int32(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
 		},
 		true,
 		true,
@@ -3260,7 +3260,7 @@ func (ec *executionContext) fieldContext_RecordCallPayload_tasksCreated(_ contex
 	return graphql.NewScalarFieldContext("RecordCallPayload", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _RecordCallPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.RecordCallPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _RecordCallPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *schedule.CallResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -4004,7 +4004,7 @@ func (ec *executionContext) fieldContext_SchedulePreview_days(_ context.Context,
 	return fc, nil
 }
 
-func (ec *executionContext) _SyncCustomerSchedulePayload_customer(ctx context.Context, field graphql.CollectedField, obj *model.SyncCustomerSchedulePayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _SyncCustomerSchedulePayload_customer(ctx context.Context, field graphql.CollectedField, obj *schedule.SyncResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -4036,7 +4036,7 @@ func (ec *executionContext) fieldContext_SyncCustomerSchedulePayload_customer(_ 
 	return fc, nil
 }
 
-func (ec *executionContext) _SyncCustomerSchedulePayload_schedule(ctx context.Context, field graphql.CollectedField, obj *model.SyncCustomerSchedulePayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _SyncCustomerSchedulePayload_schedule(ctx context.Context, field graphql.CollectedField, obj *schedule.SyncResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -4068,7 +4068,7 @@ func (ec *executionContext) fieldContext_SyncCustomerSchedulePayload_schedule(_ 
 	return fc, nil
 }
 
-func (ec *executionContext) _SyncCustomerSchedulePayload_taskType(ctx context.Context, field graphql.CollectedField, obj *model.SyncCustomerSchedulePayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _SyncCustomerSchedulePayload_taskType(ctx context.Context, field graphql.CollectedField, obj *schedule.SyncResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -4118,7 +4118,7 @@ func (ec *executionContext) fieldContext_SyncCustomerSchedulePayload_taskType(_ 
 	return fc, nil
 }
 
-func (ec *executionContext) _SyncCustomerSchedulePayload_scheduleCreated(ctx context.Context, field graphql.CollectedField, obj *model.SyncCustomerSchedulePayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _SyncCustomerSchedulePayload_scheduleCreated(ctx context.Context, field graphql.CollectedField, obj *schedule.SyncResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -4141,7 +4141,7 @@ func (ec *executionContext) fieldContext_SyncCustomerSchedulePayload_scheduleCre
 	return graphql.NewScalarFieldContext("SyncCustomerSchedulePayload", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
-func (ec *executionContext) _SyncCustomerSchedulePayload_notScheduledBecause(ctx context.Context, field graphql.CollectedField, obj *model.SyncCustomerSchedulePayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _SyncCustomerSchedulePayload_notScheduledBecause(ctx context.Context, field graphql.CollectedField, obj *schedule.SyncResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -4164,7 +4164,7 @@ func (ec *executionContext) fieldContext_SyncCustomerSchedulePayload_notSchedule
 	return graphql.NewScalarFieldContext("SyncCustomerSchedulePayload", field, false, false, errors.New("field of type CallRule does not have child fields"))
 }
 
-func (ec *executionContext) _SyncCustomerSchedulePayload_tasksCreated(ctx context.Context, field graphql.CollectedField, obj *model.SyncCustomerSchedulePayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _SyncCustomerSchedulePayload_tasksCreated(ctx context.Context, field graphql.CollectedField, obj *schedule.SyncResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -4176,8 +4176,8 @@ func (ec *executionContext) _SyncCustomerSchedulePayload_tasksCreated(ctx contex
 			return obj.TasksCreated, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int32) graphql.Marshaler {
-			return ec.marshalNInt2int32(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
 		},
 		true,
 		true,
@@ -4187,7 +4187,7 @@ func (ec *executionContext) fieldContext_SyncCustomerSchedulePayload_tasksCreate
 	return graphql.NewScalarFieldContext("SyncCustomerSchedulePayload", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _SyncCustomerSchedulePayload_existingTasksRemoved(ctx context.Context, field graphql.CollectedField, obj *model.SyncCustomerSchedulePayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _SyncCustomerSchedulePayload_existingTasksRemoved(ctx context.Context, field graphql.CollectedField, obj *schedule.SyncResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -4199,8 +4199,8 @@ func (ec *executionContext) _SyncCustomerSchedulePayload_existingTasksRemoved(ct
 			return obj.ExistingTasksRemoved, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int32) graphql.Marshaler {
-			return ec.marshalNInt2int32(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
 		},
 		true,
 		true,
@@ -4210,7 +4210,7 @@ func (ec *executionContext) fieldContext_SyncCustomerSchedulePayload_existingTas
 	return graphql.NewScalarFieldContext("SyncCustomerSchedulePayload", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _SyncCustomerSchedulePayload_loansImported(ctx context.Context, field graphql.CollectedField, obj *model.SyncCustomerSchedulePayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _SyncCustomerSchedulePayload_loansImported(ctx context.Context, field graphql.CollectedField, obj *schedule.SyncResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -4222,8 +4222,8 @@ func (ec *executionContext) _SyncCustomerSchedulePayload_loansImported(ctx conte
 			return obj.LoansImported, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int32) graphql.Marshaler {
-			return ec.marshalNInt2int32(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
 		},
 		true,
 		true,
@@ -4233,7 +4233,7 @@ func (ec *executionContext) fieldContext_SyncCustomerSchedulePayload_loansImport
 	return graphql.NewScalarFieldContext("SyncCustomerSchedulePayload", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _SyncCustomerSchedulePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.SyncCustomerSchedulePayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _SyncCustomerSchedulePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *schedule.SyncResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -6424,7 +6424,7 @@ func (ec *executionContext) unmarshalInputUpdateTaskTypeInput(ctx context.Contex
 
 var addInconvenientTimePayloadImplementors = []string{"AddInconvenientTimePayload"}
 
-func (ec *executionContext) _AddInconvenientTimePayload(ctx context.Context, sel ast.SelectionSet, obj *model.AddInconvenientTimePayload) graphql.Marshaler {
+func (ec *executionContext) _AddInconvenientTimePayload(ctx context.Context, sel ast.SelectionSet, obj *schedule.InconvenientTimeResult) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, addInconvenientTimePayloadImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -6472,7 +6472,7 @@ func (ec *executionContext) _AddInconvenientTimePayload(ctx context.Context, sel
 
 var bulkSyncCustomerScheduleResultImplementors = []string{"BulkSyncCustomerScheduleResult"}
 
-func (ec *executionContext) _BulkSyncCustomerScheduleResult(ctx context.Context, sel ast.SelectionSet, obj *model.BulkSyncCustomerScheduleResult) graphql.Marshaler {
+func (ec *executionContext) _BulkSyncCustomerScheduleResult(ctx context.Context, sel ast.SelectionSet, obj *schedule.SyncResult) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, bulkSyncCustomerScheduleResultImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -7466,7 +7466,7 @@ func (ec *executionContext) _CallingWindowPayload(ctx context.Context, sel ast.S
 
 var claimCallTaskPayloadImplementors = []string{"ClaimCallTaskPayload"}
 
-func (ec *executionContext) _ClaimCallTaskPayload(ctx context.Context, sel ast.SelectionSet, obj *model.ClaimCallTaskPayload) graphql.Marshaler {
+func (ec *executionContext) _ClaimCallTaskPayload(ctx context.Context, sel ast.SelectionSet, obj *schedule.ClaimCallTaskPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, claimCallTaskPayloadImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -7514,7 +7514,7 @@ func (ec *executionContext) _ClaimCallTaskPayload(ctx context.Context, sel ast.S
 
 var claimCallTasksPayloadImplementors = []string{"ClaimCallTasksPayload"}
 
-func (ec *executionContext) _ClaimCallTasksPayload(ctx context.Context, sel ast.SelectionSet, obj *model.ClaimCallTasksPayload) graphql.Marshaler {
+func (ec *executionContext) _ClaimCallTasksPayload(ctx context.Context, sel ast.SelectionSet, obj *schedule.ClaimResult) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, claimCallTasksPayloadImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -7567,7 +7567,7 @@ func (ec *executionContext) _ClaimCallTasksPayload(ctx context.Context, sel ast.
 
 var completeCallTaskPayloadImplementors = []string{"CompleteCallTaskPayload"}
 
-func (ec *executionContext) _CompleteCallTaskPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CompleteCallTaskPayload) graphql.Marshaler {
+func (ec *executionContext) _CompleteCallTaskPayload(ctx context.Context, sel ast.SelectionSet, obj *schedule.CallResult) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, completeCallTaskPayloadImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -7842,7 +7842,7 @@ func (ec *executionContext) _PreviewSlot(ctx context.Context, sel ast.SelectionS
 
 var recordCallPayloadImplementors = []string{"RecordCallPayload"}
 
-func (ec *executionContext) _RecordCallPayload(ctx context.Context, sel ast.SelectionSet, obj *model.RecordCallPayload) graphql.Marshaler {
+func (ec *executionContext) _RecordCallPayload(ctx context.Context, sel ast.SelectionSet, obj *schedule.CallResult) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, recordCallPayloadImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -8312,7 +8312,7 @@ func (ec *executionContext) _SchedulePreview(ctx context.Context, sel ast.Select
 
 var syncCustomerSchedulePayloadImplementors = []string{"SyncCustomerSchedulePayload"}
 
-func (ec *executionContext) _SyncCustomerSchedulePayload(ctx context.Context, sel ast.SelectionSet, obj *model.SyncCustomerSchedulePayload) graphql.Marshaler {
+func (ec *executionContext) _SyncCustomerSchedulePayload(ctx context.Context, sel ast.SelectionSet, obj *schedule.SyncResult) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, syncCustomerSchedulePayloadImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -8636,11 +8636,11 @@ func (ec *executionContext) unmarshalNAddInconvenientTimeInput2caseloadᚋintern
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNAddInconvenientTimePayload2caseloadᚋgraphᚋmodelᚐAddInconvenientTimePayload(ctx context.Context, sel ast.SelectionSet, v model.AddInconvenientTimePayload) graphql.Marshaler {
+func (ec *executionContext) marshalNAddInconvenientTimePayload2caseloadᚋinternalᚋscheduleᚐInconvenientTimeResult(ctx context.Context, sel ast.SelectionSet, v schedule.InconvenientTimeResult) graphql.Marshaler {
 	return ec._AddInconvenientTimePayload(ctx, sel, &v)
 }
 
-func (ec *executionContext) marshalNAddInconvenientTimePayload2ᚖcaseloadᚋgraphᚋmodelᚐAddInconvenientTimePayload(ctx context.Context, sel ast.SelectionSet, v *model.AddInconvenientTimePayload) graphql.Marshaler {
+func (ec *executionContext) marshalNAddInconvenientTimePayload2ᚖcaseloadᚋinternalᚋscheduleᚐInconvenientTimeResult(ctx context.Context, sel ast.SelectionSet, v *schedule.InconvenientTimeResult) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -8672,11 +8672,11 @@ func (ec *executionContext) marshalNBulkAction2caseloadᚋinternalᚋbatchᚐAct
 	return res
 }
 
-func (ec *executionContext) marshalNBulkSyncCustomerScheduleResult2ᚕᚖcaseloadᚋgraphᚋmodelᚐBulkSyncCustomerScheduleResultᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.BulkSyncCustomerScheduleResult) graphql.Marshaler {
+func (ec *executionContext) marshalNBulkSyncCustomerScheduleResult2ᚕᚖcaseloadᚋinternalᚋscheduleᚐSyncResultᚄ(ctx context.Context, sel ast.SelectionSet, v []*schedule.SyncResult) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 100, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNBulkSyncCustomerScheduleResult2ᚖcaseloadᚋgraphᚋmodelᚐBulkSyncCustomerScheduleResult(ctx, sel, v[i])
+		return ec.marshalNBulkSyncCustomerScheduleResult2ᚖcaseloadᚋinternalᚋscheduleᚐSyncResult(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -8688,7 +8688,7 @@ func (ec *executionContext) marshalNBulkSyncCustomerScheduleResult2ᚕᚖcaseloa
 	return ret
 }
 
-func (ec *executionContext) marshalNBulkSyncCustomerScheduleResult2ᚖcaseloadᚋgraphᚋmodelᚐBulkSyncCustomerScheduleResult(ctx context.Context, sel ast.SelectionSet, v *model.BulkSyncCustomerScheduleResult) graphql.Marshaler {
+func (ec *executionContext) marshalNBulkSyncCustomerScheduleResult2ᚖcaseloadᚋinternalᚋscheduleᚐSyncResult(ctx context.Context, sel ast.SelectionSet, v *schedule.SyncResult) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -8761,32 +8761,6 @@ func (ec *executionContext) marshalNCallDenial2ᚕcaseloadᚋinternalᚋcalling�
 	}
 
 	return ret
-}
-
-func (ec *executionContext) marshalNCallDenial2ᚕᚖcaseloadᚋinternalᚋcallingᚐCallDenialᚄ(ctx context.Context, sel ast.SelectionSet, v []*calling.CallDenial) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 100, false, func(ctx context.Context, i int) graphql.Marshaler {
-		fc := graphql.GetFieldContext(ctx)
-		fc.Result = &v[i]
-		return ec.marshalNCallDenial2ᚖcaseloadᚋinternalᚋcallingᚐCallDenial(ctx, sel, v[i])
-	})
-
-	for _, e := range ret {
-		if e == graphql.Null {
-			return graphql.Null
-		}
-	}
-
-	return ret
-}
-
-func (ec *executionContext) marshalNCallDenial2ᚖcaseloadᚋinternalᚋcallingᚐCallDenial(ctx context.Context, sel ast.SelectionSet, v *calling.CallDenial) graphql.Marshaler {
-	if v == nil {
-		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
-			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
-		}
-		return graphql.Null
-	}
-	return ec._CallDenial(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNCallDirection2caseloadᚋinternalᚋcallingᚐCallDirection(ctx context.Context, v any) (calling.CallDirection, error) {
@@ -9038,11 +9012,11 @@ func (ec *executionContext) unmarshalNClaimCallTaskInput2caseloadᚋinternalᚋs
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNClaimCallTaskPayload2caseloadᚋgraphᚋmodelᚐClaimCallTaskPayload(ctx context.Context, sel ast.SelectionSet, v model.ClaimCallTaskPayload) graphql.Marshaler {
+func (ec *executionContext) marshalNClaimCallTaskPayload2caseloadᚋinternalᚋscheduleᚐClaimCallTaskPayload(ctx context.Context, sel ast.SelectionSet, v schedule.ClaimCallTaskPayload) graphql.Marshaler {
 	return ec._ClaimCallTaskPayload(ctx, sel, &v)
 }
 
-func (ec *executionContext) marshalNClaimCallTaskPayload2ᚖcaseloadᚋgraphᚋmodelᚐClaimCallTaskPayload(ctx context.Context, sel ast.SelectionSet, v *model.ClaimCallTaskPayload) graphql.Marshaler {
+func (ec *executionContext) marshalNClaimCallTaskPayload2ᚖcaseloadᚋinternalᚋscheduleᚐClaimCallTaskPayload(ctx context.Context, sel ast.SelectionSet, v *schedule.ClaimCallTaskPayload) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -9057,11 +9031,11 @@ func (ec *executionContext) unmarshalNClaimCallTasksInput2caseloadᚋinternalᚋ
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNClaimCallTasksPayload2caseloadᚋgraphᚋmodelᚐClaimCallTasksPayload(ctx context.Context, sel ast.SelectionSet, v model.ClaimCallTasksPayload) graphql.Marshaler {
+func (ec *executionContext) marshalNClaimCallTasksPayload2caseloadᚋinternalᚋscheduleᚐClaimResult(ctx context.Context, sel ast.SelectionSet, v schedule.ClaimResult) graphql.Marshaler {
 	return ec._ClaimCallTasksPayload(ctx, sel, &v)
 }
 
-func (ec *executionContext) marshalNClaimCallTasksPayload2ᚖcaseloadᚋgraphᚋmodelᚐClaimCallTasksPayload(ctx context.Context, sel ast.SelectionSet, v *model.ClaimCallTasksPayload) graphql.Marshaler {
+func (ec *executionContext) marshalNClaimCallTasksPayload2ᚖcaseloadᚋinternalᚋscheduleᚐClaimResult(ctx context.Context, sel ast.SelectionSet, v *schedule.ClaimResult) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -9076,11 +9050,11 @@ func (ec *executionContext) unmarshalNCompleteCallTaskInput2caseloadᚋinternal�
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNCompleteCallTaskPayload2caseloadᚋgraphᚋmodelᚐCompleteCallTaskPayload(ctx context.Context, sel ast.SelectionSet, v model.CompleteCallTaskPayload) graphql.Marshaler {
+func (ec *executionContext) marshalNCompleteCallTaskPayload2caseloadᚋinternalᚋscheduleᚐCallResult(ctx context.Context, sel ast.SelectionSet, v schedule.CallResult) graphql.Marshaler {
 	return ec._CompleteCallTaskPayload(ctx, sel, &v)
 }
 
-func (ec *executionContext) marshalNCompleteCallTaskPayload2ᚖcaseloadᚋgraphᚋmodelᚐCompleteCallTaskPayload(ctx context.Context, sel ast.SelectionSet, v *model.CompleteCallTaskPayload) graphql.Marshaler {
+func (ec *executionContext) marshalNCompleteCallTaskPayload2ᚖcaseloadᚋinternalᚋscheduleᚐCallResult(ctx context.Context, sel ast.SelectionSet, v *schedule.CallResult) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -9212,11 +9186,11 @@ func (ec *executionContext) unmarshalNRecordCallInput2caseloadᚋinternalᚋsche
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNRecordCallPayload2caseloadᚋgraphᚋmodelᚐRecordCallPayload(ctx context.Context, sel ast.SelectionSet, v model.RecordCallPayload) graphql.Marshaler {
+func (ec *executionContext) marshalNRecordCallPayload2caseloadᚋinternalᚋscheduleᚐCallResult(ctx context.Context, sel ast.SelectionSet, v schedule.CallResult) graphql.Marshaler {
 	return ec._RecordCallPayload(ctx, sel, &v)
 }
 
-func (ec *executionContext) marshalNRecordCallPayload2ᚖcaseloadᚋgraphᚋmodelᚐRecordCallPayload(ctx context.Context, sel ast.SelectionSet, v *model.RecordCallPayload) graphql.Marshaler {
+func (ec *executionContext) marshalNRecordCallPayload2ᚖcaseloadᚋinternalᚋscheduleᚐCallResult(ctx context.Context, sel ast.SelectionSet, v *schedule.CallResult) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -9347,11 +9321,11 @@ func (ec *executionContext) unmarshalNSyncCustomerScheduleInput2ᚖcaseloadᚋin
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNSyncCustomerSchedulePayload2caseloadᚋgraphᚋmodelᚐSyncCustomerSchedulePayload(ctx context.Context, sel ast.SelectionSet, v model.SyncCustomerSchedulePayload) graphql.Marshaler {
+func (ec *executionContext) marshalNSyncCustomerSchedulePayload2caseloadᚋinternalᚋscheduleᚐSyncResult(ctx context.Context, sel ast.SelectionSet, v schedule.SyncResult) graphql.Marshaler {
 	return ec._SyncCustomerSchedulePayload(ctx, sel, &v)
 }
 
-func (ec *executionContext) marshalNSyncCustomerSchedulePayload2ᚖcaseloadᚋgraphᚋmodelᚐSyncCustomerSchedulePayload(ctx context.Context, sel ast.SelectionSet, v *model.SyncCustomerSchedulePayload) graphql.Marshaler {
+func (ec *executionContext) marshalNSyncCustomerSchedulePayload2ᚖcaseloadᚋinternalᚋscheduleᚐSyncResult(ctx context.Context, sel ast.SelectionSet, v *schedule.SyncResult) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")

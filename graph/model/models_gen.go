@@ -5,7 +5,6 @@ package model
 import (
 	"caseload/internal/batch"
 	"caseload/internal/bulk"
-	"caseload/internal/calling"
 	"caseload/internal/client"
 	"caseload/internal/customer"
 	"caseload/internal/customer/account"
@@ -19,16 +18,6 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 )
-
-// What addInconvenientTime answers.
-type AddInconvenientTimePayload struct {
-	// The inconvenient time.
-	InconvenientTime *schedule.InconvenientTime `json:"inconvenientTime,omitempty"`
-	// How many pending tasks fell into it and were removed.
-	TasksRemoved int32 `json:"tasksRemoved"`
-	// What was wrong; empty when it worked.
-	UserErrors []*fault.UserError `json:"userErrors"`
-}
 
 // What the mutations of API keys answer.
 type APIKeyPayload struct {
@@ -48,62 +37,16 @@ type BulkOperationPayload struct {
 	UserErrors []*fault.UserError `json:"userErrors"`
 }
 
-// What became of one row.
-type BulkSyncCustomerScheduleResult struct {
-	// The place of the row in the input, from 0.
-	Index int32 `json:"index"`
-	// What was done with the customer.
-	Action batch.Action `json:"action"`
-	// Whether the row was written.
-	Success bool `json:"success"`
-	// The customer as it is now; null when nothing was written.
-	Customer *customer.Customer `json:"customer,omitempty"`
-	// Whether a new plan was made.
-	ScheduleCreated bool `json:"scheduleCreated"`
-	// Why no plan was made although the customer was written; null when one was.
-	NotScheduledBecause *calling.CallRule `json:"notScheduledBecause,omitempty"`
-	// How many tasks the plan has.
-	TasksCreated int32 `json:"tasksCreated"`
-	// How many pending tasks were removed before.
-	ExistingTasksRemoved int32 `json:"existingTasksRemoved"`
-	// What was wrong with the row, with paths from the input.
-	UserErrors []*fault.UserError `json:"userErrors"`
-}
-
 // What bulkSyncCustomerSchedules answers.
 type BulkSyncCustomerSchedulesPayload struct {
 	// A result for each row, in the order sent.
-	Results []*BulkSyncCustomerScheduleResult `json:"results"`
+	Results []*schedule.SyncResult `json:"results"`
 	// How many rows were sent.
 	Total int32 `json:"total"`
 	// How many rows were written.
 	Succeeded int32 `json:"succeeded"`
 	// How many rows were not written.
 	Failed int32 `json:"failed"`
-	// What was wrong with the call as a whole; errors of rows stand in results.
-	UserErrors []*fault.UserError `json:"userErrors"`
-}
-
-// What bulkUpsertCustomers answers.
-type BulkUpsertCustomersPayload struct {
-	// A result for each row, in the order sent.
-	Results []*intake.UpsertResult `json:"results"`
-	// What happened, in words, such as Completed.
-	Messages []string `json:"messages"`
-	// How many rows were sent.
-	Total int32 `json:"total"`
-	// How many customers were created.
-	Created int32 `json:"created"`
-	// How many rows changed a customer.
-	Updated int32 `json:"updated"`
-	// How many rows were stored already.
-	Unchanged int32 `json:"unchanged"`
-	// How many rows were wrong.
-	Failed int32 `json:"failed"`
-	// How many rows were right but not written: older than what is stored, or left with the others.
-	Skipped int32 `json:"skipped"`
-	// Whether this was only a check.
-	DryRun bool `json:"dryRun"`
 	// What was wrong with the call as a whole; errors of rows stand in results.
 	UserErrors []*fault.UserError `json:"userErrors"`
 }
@@ -132,46 +75,6 @@ type CallingWindowPayload struct {
 	UserErrors []*fault.UserError `json:"userErrors"`
 }
 
-// What claimCallTask answers.
-type ClaimCallTaskPayload struct {
-	// The task with the phone to call; null when it was not given out.
-	Claim *schedule.CallTaskClaim `json:"claim,omitempty"`
-	// The rules that forbid the call at this moment; the task stays pending.
-	Denials []*calling.CallDenial `json:"denials"`
-	// What was wrong; empty when it worked.
-	UserErrors []*fault.UserError `json:"userErrors"`
-}
-
-// What claimCallTasks answers.
-type ClaimCallTasksPayload struct {
-	// The tasks, each with the phone to call. Empty when none is due and allowed.
-	Claims []*schedule.CallTaskClaim `json:"claims"`
-	// How many due tasks were skipped for good, since a rule forbade them.
-	Skipped int32 `json:"skipped"`
-	// How many due tasks were moved to a later time, since a rule forbade them now.
-	Postponed int32 `json:"postponed"`
-	// What was wrong; empty when it worked.
-	UserErrors []*fault.UserError `json:"userErrors"`
-}
-
-// What completeCallTask answers.
-type CompleteCallTaskPayload struct {
-	// The task as it is now; null when nothing was written.
-	CallTask *schedule.CallTask `json:"callTask,omitempty"`
-	// The attempt that counts for the rules.
-	Attempt *schedule.CallAttempt `json:"attempt,omitempty"`
-	// The customer as it is now.
-	Customer *customer.Customer `json:"customer,omitempty"`
-	// The callback that was planned, if any.
-	Callback *schedule.CallTask `json:"callback,omitempty"`
-	// How many pending tasks were removed.
-	TasksRemoved int32 `json:"tasksRemoved"`
-	// How many tasks were planned anew.
-	TasksCreated int32 `json:"tasksCreated"`
-	// What was wrong; empty when it worked.
-	UserErrors []*fault.UserError `json:"userErrors"`
-}
-
 // What createBulkOperation needs. The member that is called as the kind is for that kind alone.
 type CreateBulkOperationInput struct {
 	// What is done with each line. Not an export.
@@ -186,18 +89,6 @@ type CreateBulkOperationInput struct {
 	UpsertCustomers graphql.Omittable[*intake.UpsertCustomersOptions] `json:"upsertCustomers,omitempty"`
 	// The options of CREATE_CUSTOMERS.
 	CreateCustomers graphql.Omittable[*intake.CreateCustomersOptions] `json:"createCustomers,omitempty"`
-}
-
-// What createCustomers answers.
-type CreateCustomersPayload struct {
-	// The id of the call, for importRequest; null when the call as a whole was wrong.
-	RequestID *relay.ID `json:"requestId,omitempty"`
-	// The call as it is kept.
-	ImportRequest *intake.ImportRequest `json:"importRequest,omitempty"`
-	// A result for each customer, in the order sent.
-	Results []*intake.UpsertResult `json:"results"`
-	// What was wrong with the call as a whole; errors of customers stand in results.
-	UserErrors []*fault.UserError `json:"userErrors"`
 }
 
 // What createExport needs. The member that is called as the kind is for that kind alone.
@@ -256,36 +147,12 @@ type LendingSystemPayload struct {
 	UserErrors []*fault.UserError `json:"userErrors"`
 }
 
-// What mergeCustomers answers.
-type MergeCustomersPayload struct {
-	// The survivor as it is now.
-	Customer *customer.Customer `json:"customer,omitempty"`
-	// The duplicates as they are now.
-	Merged []*customer.Customer `json:"merged"`
-	// What was wrong; empty when it worked.
-	UserErrors []*fault.UserError `json:"userErrors"`
-}
-
 // The root of changing. Root fields run one after the other, each in a transaction of its own.
 type Mutation struct {
 }
 
 // The root of reading.
 type Query struct {
-}
-
-// What recordCall answers.
-type RecordCallPayload struct {
-	// The attempt that counts for the rules.
-	Attempt *schedule.CallAttempt `json:"attempt,omitempty"`
-	// The customer as it is now.
-	Customer *customer.Customer `json:"customer,omitempty"`
-	// How many pending tasks were removed.
-	TasksRemoved int32 `json:"tasksRemoved"`
-	// How many tasks were planned anew.
-	TasksCreated int32 `json:"tasksCreated"`
-	// What was wrong; empty when it worked.
-	UserErrors []*fault.UserError `json:"userErrors"`
 }
 
 // What revealPii answers.
@@ -298,28 +165,6 @@ type RevealPiiPayload struct {
 
 // The root of listening, by WebSocket (graphql-transport-ws) or server-sent events.
 type Subscription struct {
-}
-
-// What syncCustomerSchedule answers.
-type SyncCustomerSchedulePayload struct {
-	// The customer as it is now; null when nothing was written.
-	Customer *customer.Customer `json:"customer,omitempty"`
-	// The schedule that was made; null when none was.
-	Schedule *schedule.Schedule `json:"schedule,omitempty"`
-	// The task type that was asked for.
-	TaskType *schedule.TaskType `json:"taskType,omitempty"`
-	// Whether a new plan was made: the customer has a valid time zone and phone and may be called.
-	ScheduleCreated bool `json:"scheduleCreated"`
-	// Why no plan was made although the customer was written; null when one was.
-	NotScheduledBecause *calling.CallRule `json:"notScheduledBecause,omitempty"`
-	// How many tasks the plan has.
-	TasksCreated int32 `json:"tasksCreated"`
-	// How many pending tasks were removed before.
-	ExistingTasksRemoved int32 `json:"existingTasksRemoved"`
-	// How many loans came from the lending system.
-	LoansImported int32 `json:"loansImported"`
-	// What was wrong; empty when it worked. When there is any, nothing was written.
-	UserErrors []*fault.UserError `json:"userErrors"`
 }
 
 // What the mutations of task types answer.

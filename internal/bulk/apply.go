@@ -14,11 +14,11 @@ import (
 	"caseload/internal/fault"
 )
 
-// apply applies a chunk, after asking for what it needs.
+// apply prepares and applies a chunk.
 func (w *work) apply(ctx context.Context, kind Kind, c *chunk) error {
 	var prepared any
 	if p, ok := kind.(Preparer); ok {
-		if rows := c.right(); len(rows) > 0 {
+		if rows := c.applicable(); len(rows) > 0 {
 			err := w.interruptible(ctx, func(ctx context.Context) (err error) {
 				prepared, err = p.Prepare(ctx, w.o.actor(), w.o, rows)
 				return err
@@ -34,17 +34,17 @@ func (w *work) apply(ctx context.Context, kind Kind, c *chunk) error {
 	return nil
 }
 
-// applyRows applies a chunk whose rows are prepared. Where the database refuses one of them, the chunk is halved until
-// that row is alone, which then has failed: it must not keep the others from their outcomes.
+// applyRows applies a chunk whose rows are prepared. When the database refuses a row, the chunk is halved until that row is alone
+// and fails, so that the others are applied.
 func (w *work) applyRows(ctx context.Context, kind Kind, c *chunk, prepared any) error {
-	err := w.patiently(ctx, func() error { return w.transact(ctx, kind, c, prepared) })
+	err := w.retryLockTimeout(ctx, func() error { return w.transact(ctx, kind, c, prepared) })
 	if refused(err) == nil {
 		return err
 	}
-	rows := c.right()
+	rows := c.applicable()
 	if len(rows) == 1 {
-		// Once more as it is: another writer may have been in its way just then.
-		err := w.patiently(ctx, func() error { return w.transact(ctx, kind, c, prepared) })
+		// Once more, as the error may have been caused by another writer.
+		err := w.retryLockTimeout(ctx, func() error { return w.transact(ctx, kind, c, prepared) })
 		problem := refused(err)
 		if problem == nil {
 			return err
@@ -64,7 +64,7 @@ func (w *work) applyRows(ctx context.Context, kind Kind, c *chunk, prepared any)
 	return nil
 }
 
-// rowsError is an error of [Kind.Apply], which is about its rows.
+// rowsError is an error of [Kind.Apply].
 type rowsError struct{ error }
 
 func (e rowsError) Unwrap() error { return e.error }
@@ -75,12 +75,9 @@ const (
 	integrityViolation = "23"
 )
 
-// refused returns what is wrong with a row that the database does not take, or nil when that is not why its chunk has
-// failed.
+// refused returns what is wrong with a row that the database refuses, or nil when its chunk has failed for another reason.
 func refused(err error) fault.UserErrors {
-	var rows rowsError
-	var p *pq.Error
-	if !errors.As(err, &rows) {
+	if _, ok := errors.AsType[rowsError](err); !ok {
 		return nil
 	}
 	if errs, ok := fault.AsUserErrors(err); ok {
@@ -91,26 +88,24 @@ func refused(err error) fault.UserErrors {
 		}
 		return firstErrors(told)
 	}
-	if errors.As(err, &p) && (p.Code.Class() == dataException || p.Code.Class() == integrityViolation) {
+	if p, ok := errors.AsType[*pq.Error](err); ok && (p.Code.Class() == dataException || p.Code.Class() == integrityViolation) {
 		return fault.UserErrors{{Code: fault.Invalid, Message: "The database cannot hold a value of this line, or not together with what is stored.", Path: []string{}}}
 	}
 	return nil
 }
 
 const (
-	// lockTries is how often a chunk is tried that waits in vain for what another writer has locked: a client is told so
-	// at once, a file has more time.
+	// lockTries is how often a chunk is tried whose locks time out.
 	lockTries = 10
-	// lockNotAvailable is the SQLSTATE of a wait that has reached lock_timeout.
+	// lockNotAvailable is the SQLSTATE of a lock timeout.
 	lockNotAvailable = "55P03"
 )
 
-// patiently runs a transaction, and runs it again when it has waited for a lock in vain.
-func (w *work) patiently(ctx context.Context, f func() error) error {
+// retryLockTimeout runs a transaction, and again after a lock timeout.
+func (w *work) retryLockTimeout(ctx context.Context, f func() error) error {
 	for try := 1; ; try++ {
 		err := f()
-		var p *pq.Error
-		if try == lockTries || !errors.As(err, &p) || p.Code != lockNotAvailable {
+		if p, ok := errors.AsType[*pq.Error](err); !ok || p.Code != lockNotAvailable || try == lockTries {
 			return err
 		}
 		select {
@@ -125,7 +120,7 @@ func (w *work) patiently(ctx context.Context, f func() error) error {
 
 // transact applies a chunk in one transaction with its row, its results and the progress.
 func (w *work) transact(ctx context.Context, kind Kind, c *chunk, prepared any) error {
-	rows := c.right()
+	rows := c.applicable()
 	return w.pool.InTx(ctx, w.now(), func(tx *db.Tx) error {
 		var outcomes []Outcome
 		if len(rows) > 0 {
@@ -145,15 +140,15 @@ func (w *work) transact(ctx context.Context, kind Kind, c *chunk, prepared any) 
 	})
 }
 
-// longestPut is how long the writing of a part may take at most.
+// longestPut bounds the writing of a part.
 const longestPut = 8 * time.Second
 
-// choosePutTime bounds the writing of a part well below the time for which others wait for the rows that are locked
-// meanwhile: a slow object store must delay this operation, not fail the mutations of the organization.
+// choosePutTime bounds the writing of a part well below lock_timeout, as rows are locked meanwhile: a slow object store must delay
+// this operation, not fail the organization's mutations.
 func (w *work) choosePutTime(ctx context.Context) error {
 	var milliseconds int64
 	if err := w.pool.Get(ctx, &milliseconds, `SELECT CAST(setting AS bigint) FROM pg_settings WHERE name = 'lock_timeout'`); err != nil {
-		return fmt.Errorf("read for how long others wait for a lock: %w", err)
+		return fmt.Errorf("read lock_timeout: %w", err)
 	}
 	w.putTime = longestPut
 	if milliseconds > 0 {
@@ -162,8 +157,8 @@ func (w *work) choosePutTime(ctx context.Context) error {
 	return nil
 }
 
-// writeResults puts the outcomes of a chunk into the object store, and what they are into d. A try of the transaction
-// writes over what the try before has written.
+// writeResults puts the outcomes of a chunk into the object store, and their counts into d. It overwrites what an earlier try of the
+// transaction has put there.
 func (w *work) writeResults(ctx context.Context, c *chunk, outcomes []Outcome, d *done) error {
 	ctx, cancel := context.WithTimeout(ctx, w.putTime)
 	defer cancel()
@@ -198,12 +193,12 @@ type done struct {
 	key    string
 	// size is what the part takes in the object store, in bytes.
 	size int64
-	// next is where an export goes on.
+	// next is the cursor of an export.
 	next *string
 }
 
-// commit writes down a chunk, as the last of its transaction: the operation's row is the fence that nobody passes
-// who has lost the lease, and it is locked for no longer than the commit takes.
+// commit stores a chunk and the progress, at the end of its transaction. It returns errLost without the lease. As the last
+// statement, it locks the operation's row no longer than the commit takes.
 func (w *work) commit(ctx context.Context, tx *db.Tx, d done) error {
 	n := d.counts
 	if _, err := tx.Exec(ctx, `
@@ -212,7 +207,7 @@ func (w *work) commit(ctx context.Context, tx *db.Tx, d done) error {
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
 		w.o.OrganizationID, w.o.UUID, d.FirstLine, d.LineCount, d.from, d.ByteTo,
 		n.Created, n.Updated, n.Unchanged, n.Failed, n.Skipped, d.key, d.next, tx.Now); err != nil {
-		return fmt.Errorf("write down a chunk: %w", err)
+		return fmt.Errorf("store a chunk: %w", err)
 	}
 	var stored []struct {
 		Cancel bool
@@ -226,7 +221,7 @@ func (w *work) commit(ctx context.Context, tx *db.Tx, d done) error {
 		RETURNING cancel_requested_at IS NOT NULL AS cancel, results_bytes AS bytes`,
 		w.o.OrganizationID, w.o.UUID, w.o.LeaseToken, d.LineCount, n.Created, n.Updated, n.Unchanged, n.Failed, n.Skipped,
 		w.now().Add(leaseTime), tx.Now, d.size); err != nil {
-		return fmt.Errorf("write down progress: %w", err)
+		return fmt.Errorf("store progress: %w", err)
 	}
 	if len(stored) == 0 {
 		return errLost
@@ -242,10 +237,10 @@ func (w *work) commit(ctx context.Context, tx *db.Tx, d done) error {
 	return nil
 }
 
-// exported is the action of the rows of an export, for who counts them.
+// exported is the action of the rows of an export in metrics.
 const exported = "EXPORT"
 
-// count tells who observes the process of the rows of a chunk or page.
+// count reports the rows of a chunk or page to Observe.
 func (w *work) count(d done) {
 	if w.observe == nil {
 		return

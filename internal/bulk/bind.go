@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"strconv"
 	"strings"
 	"unicode"
 
@@ -17,9 +16,8 @@ import (
 	"caseload/internal/input"
 )
 
-// Binding reads the lines of a kind into T, the struct to which the schema's input of the same rows is bound: a file then has
-// the keys of the input, and a field that is added to the one is added to the other. It is made once for a kind, at
-// start, and is safe for concurrent use.
+// Binding reads the lines of a kind into T, the struct of the mutation's input for the same rows, so that a file has the same keys.
+// It is made once for a kind, at start, and is safe for concurrent use.
 type Binding[T any] struct{ object *object }
 
 // Bind makes a binding. A field's key is its name as the schema writes it: SSNLastFour is ssnLastFour. What T holds beside
@@ -45,7 +43,7 @@ func BindObject[T any]() BindOption {
 	return func(b *binder) {
 		b.types[reflect.TypeFor[graphql.Omittable[*T]]()] = func() boundField {
 			o := b.object(reflect.TypeFor[T]())
-			return boundField{Key: Key{Type: Object, Keys: o.keys()}, set: func(f Fields, key string, field any) {
+			return boundField{Key: Key{Type: Object, Keys: o.keys()}, set: func(f fields, key string, field any) {
 				below, isNull := f.below(key)
 				var v *T
 				if !isNull {
@@ -63,7 +61,7 @@ func BindList[T any]() BindOption {
 	return func(b *binder) {
 		b.types[reflect.TypeFor[graphql.Omittable[[]*T]]()] = func() boundField {
 			o := b.object(reflect.TypeFor[T]())
-			return boundField{Key: Key{Type: Array, Keys: o.keys()}, set: func(f Fields, key string, field any) {
+			return boundField{Key: Key{Type: Array, Keys: o.keys()}, set: func(f fields, key string, field any) {
 				objects := f.each(key)
 				list := make([]*T, len(objects))
 				for i, below := range objects {
@@ -82,9 +80,9 @@ func BindOnly[T any](key, list string) BindOption {
 	return func(b *binder) {
 		b.last = append(b.last, func(o *object) {
 			element, at := b.object(reflect.TypeFor[T]()), o.field(list)
-			o.add(boundField{Key: Key{Name: key, Type: Object, Keys: element.keys()}, index: at.index, set: func(f Fields, _ string, field any) {
-				if f.Has(list) {
-					f.At(key).Add(fault.DuplicateInputItem, "%s stands for %s with one element; send one of them.", key, list)
+			o.add(boundField{Key: Key{Name: key, Type: Object, Keys: element.keys()}, index: at.index, set: func(f fields, _ string, field any) {
+				if f.value(list) != nil {
+					f.c.At(key).Add(fault.DuplicateInputItem, "%s stands for %s with one element; send one of them.", key, list)
 				}
 				elements := []*T{}
 				if below, isNull := f.below(key); !isNull {
@@ -97,13 +95,13 @@ func BindOnly[T any](key, list string) BindOption {
 	}
 }
 
-// BindText declares that a text of type T, such as an enum, may be the value of a field. Which texts there are is looked at later.
+// BindText declares that a text of type T, such as an enum, may be the value of a field. The kind checks which it is.
 func BindText[T ~string]() BindOption {
 	return func(b *binder) {
 		b.types[reflect.TypeFor[graphql.Omittable[*T]]()] = func() boundField {
-			return boundField{set: func(f Fields, key string, field any) {
+			return boundField{set: func(f fields, key string, field any) {
 				var v *T
-				if text := f.Text(key).Value(); text != nil {
+				if text := f.text(key).Value(); text != nil {
 					v = new(T)
 					*v = T(*text)
 				}
@@ -118,12 +116,12 @@ func BindAlias(key, name string) BindOption {
 	return func(b *binder) {
 		b.last = append(b.last, func(o *object) {
 			same := o.field(name)
-			o.add(boundField{Key: Key{Name: key, Type: same.Type, Keys: same.Keys}, index: same.index, set: func(f Fields, key string, field any) {
+			o.add(boundField{Key: Key{Name: key, Type: same.Type, Keys: same.Keys}, index: same.index, set: func(f fields, key string, field any) {
 				before := reflect.ValueOf(field).Elem()
 				sent := reflect.New(before.Type())
 				same.set(f, key, sent.Interface())
-				if f.Has(name) && !alike(sent.Elem().Interface(), before.Interface()) {
-					f.At(key).Add(fault.DuplicateInputItem, "%s and %s are the same thing; send one of them, or both alike.", key, name)
+				if f.value(name) != nil && !alike(sent.Elem().Interface(), before.Interface()) {
+					f.c.At(key).Add(fault.DuplicateInputItem, "%s and %s are the same thing; send one of them, or both alike.", key, name)
 				}
 				before.Set(sent.Elem())
 			}})
@@ -143,8 +141,8 @@ func alike(a, b any) bool {
 // Keys are the keys that a line may have, at any depth.
 func (b *Binding[T]) Keys() []Key { return b.object.keys() }
 
-// Decode reads a line. What has the wrong type is among the user errors of the row, with paths below it, beside a T that must
-// not be applied; T is nil where there is no object. Everything else is the kind's to check.
+// Decode reads a line. Values of the wrong type are user errors of the row, with paths below it, and T must not be applied then; T
+// is nil when the line is no object. Everything else is checked by the kind.
 func (b *Binding[T]) Decode(text []byte) (*T, Row) {
 	c, unknown := fault.NewCheck(), []unknownKey(nil)
 	values, err := members(text, '{')
@@ -152,7 +150,7 @@ func (b *Binding[T]) Decode(text []byte) (*T, Row) {
 		return nil, Row{UserErrors: fault.UserErrors{problemOf(text, err)}}
 	}
 	v := new(T)
-	b.object.read(Fields{c: c, values: values, unknown: &unknown}, reflect.ValueOf(v).Elem())
+	b.object.read(fields{c: c, values: values, unknown: &unknown}, reflect.ValueOf(v).Elem())
 	return v, Row{UserErrors: c.Errors(), unknown: unknown}
 }
 
@@ -171,19 +169,19 @@ type boundField struct {
 	// index is the field's place in the struct.
 	index []int
 	// set reads the value of a key that is there into the field, given by its address.
-	set func(f Fields, key string, field any)
+	set func(f fields, key string, field any)
 }
 
-// fieldType makes what reads fields of a type.
+// fieldType makes the reader of fields of a type.
 type fieldType func() boundField
 
-// binder is the making of a binding. last are options that need the fields.
+// binder makes a binding. last are options that need the fields.
 type binder struct {
 	types map[reflect.Type]fieldType
 	last  []func(o *object)
 }
 
-// maxFields is how many keys an object may have: those that a line has are the bits of a number.
+// maxFields is how many keys an object may have: read keeps a bit for each.
 const maxFields = 64
 
 func (b *binder) object(t reflect.Type) *object {
@@ -217,28 +215,27 @@ func (o *object) keys() []Key {
 	return keys
 }
 
-// bound returns what reads fields of a type.
+// bound returns the reader of fields of a type.
 func (b *binder) bound(t reflect.Type) boundField {
-	of := func(typ Type, set func(f Fields, key string, field any)) boundField {
+	of := func(typ Type, set func(f fields, key string, field any)) boundField {
 		return boundField{Key: Key{Type: typ}, set: set}
 	}
 	switch reflect.Zero(reflect.PointerTo(t)).Interface().(type) {
 	case *string:
-		return of(Text, func(f Fields, key string, field any) { *field.(*string) = f.Plain(key) })
+		return of(Text, func(f fields, key string, field any) { *field.(*string) = input.Or(f.text(key), "") })
 	case *[]string:
-		return of(Array, func(f Fields, key string, field any) { *field.(*[]string) = f.Texts(key).Value() })
+		return of(Array, func(f fields, key string, field any) { *field.(*[]string) = f.texts(key).Value() })
 	case *graphql.Omittable[*string]:
-		return of(Text, func(f Fields, key string, field any) { *field.(*graphql.Omittable[*string]) = f.Text(key) })
+		return of(Text, func(f fields, key string, field any) { *field.(*graphql.Omittable[*string]) = f.text(key) })
 	case *graphql.Omittable[*bool]:
-		return of(Boolean, func(f Fields, key string, field any) { *field.(*graphql.Omittable[*bool]) = f.Boolean(key) })
+		return of(Boolean, func(f fields, key string, field any) { *field.(*graphql.Omittable[*bool]) = f.boolean(key) })
 	case *graphql.Omittable[[]string]:
-		return of(Array, func(f Fields, key string, field any) { *field.(*graphql.Omittable[[]string]) = f.Texts(key) })
+		return of(Array, func(f fields, key string, field any) { *field.(*graphql.Omittable[[]string]) = f.texts(key) })
 	case *graphql.Omittable[[]int64]:
-		return of(Array, func(f Fields, key string, field any) { *field.(*graphql.Omittable[[]int64]) = f.Integers(key) })
+		return of(Array, func(f fields, key string, field any) { *field.(*graphql.Omittable[[]int64]) = f.integers(key) })
 	case *graphql.Omittable[db.JSON]:
-		return of(Any, func(f Fields, key string, field any) {
-			value, _ := f.JSON(key)
-			*field.(*graphql.Omittable[db.JSON]) = graphql.OmittableOf(db.JSON(value))
+		return of(Any, func(f fields, key string, field any) {
+			*field.(*graphql.Omittable[db.JSON]) = graphql.OmittableOf(db.JSON(bytes.Clone(f.value(key))))
 		})
 	}
 	declared, ok := b.types[t]
@@ -248,8 +245,8 @@ func (b *binder) bound(t reflect.Type) boundField {
 	return declared()
 }
 
-// read reads the values that are there, in the order of the fields, so that errors come in one order.
-func (o *object) read(f Fields, v reflect.Value) {
+// read reads the members of an object, in the order of the fields, so that errors come in one order.
+func (o *object) read(f fields, v reflect.Value) {
 	var there uint64
 	for i := range f.values {
 		at, ok := o.index[f.values[i].key]
@@ -265,22 +262,6 @@ func (o *object) read(f Fields, v reflect.Value) {
 			field.set(f, field.Name, v.FieldByIndex(field.index).Addr().Interface())
 		}
 	}
-}
-
-// below reads the object of a key that is there.
-func (f Fields) below(key string) (below Fields, isNull bool) {
-	below, isNull, _ = f.Below(key)
-	below.unknown, below.pointer = f.unknown, f.pointer+"/"+escapePointer(key)
-	return below, isNull
-}
-
-// each reads the objects of a list that is there.
-func (f Fields) each(key string) []Fields {
-	objects, _ := f.Each(key)
-	for i := range objects {
-		objects[i].unknown, objects[i].pointer = f.unknown, f.pointer+"/"+escapePointer(key)+"/"+strconv.Itoa(i)
-	}
-	return objects
 }
 
 // keyName is the name of a struct's field as the schema writes it: the first word in small letters, the others with a

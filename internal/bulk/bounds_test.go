@@ -93,20 +93,20 @@ func TestErrorsOfARowAreBounded(t *testing.T) {
 // A line of a MiB may have half a million elements: of a list that is too long nothing is read.
 func TestListsAreBounded(t *testing.T) {
 	t.Parallel()
-	read := func(element string, n int) (Fields, *fault.Check) {
+	read := func(element string, n int) (fields, *fault.Check) {
 		c := fault.NewCheck()
 		values, err := members([]byte(`{"l":[`+strings.TrimSuffix(strings.Repeat(element+",", n), ",")+`]}`), '{')
 		require.NoError(t, err)
-		return Fields{c: c, values: values}, c
+		return fields{c: c, values: values}, c
 	}
-	for element, list := range map[string]func(f Fields) int{
-		`{}`:  func(f Fields) int { objects, _ := f.Each("l"); return len(objects) },
-		`""`:  func(f Fields) int { return len(f.Texts("l").Value()) },
-		`1`:   func(f Fields) int { return len(f.Integers("l").Value()) },
-		`0.5`: func(f Fields) int { return len(f.Texts("l").Value()) },
+	for element, list := range map[string]func(f fields) int{
+		`{}`:  func(f fields) int { return len(f.each("l")) },
+		`""`:  func(f fields) int { return len(f.texts("l").Value()) },
+		`1`:   func(f fields) int { return len(f.integers("l").Value()) },
+		`0.5`: func(f fields) int { return len(f.texts("l").Value()) },
 	} {
-		f, c := read(element, MaxElements)
-		require.Equal(t, MaxElements, list(f), element)
+		f, c := read(element, maxElements)
+		require.Equal(t, maxElements, list(f), element)
 		require.Equal(t, element != `0.5`, c.OK(), element)
 		f, c = read(element, maxLine/3)
 		require.Zero(t, list(f), element)

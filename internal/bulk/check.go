@@ -19,8 +19,8 @@ const (
 	maxReported = 100_000
 )
 
-// check is the first pass: every key that is not permitted is written to the report, and the file refused, with
-// nothing written to the database. A file without such keys goes on.
+// check is the first pass: a file with keys that are not permitted is refused, with a report of them, and nothing is written to the
+// database.
 func (w *work) check(ctx context.Context, kind Kind, file source) error {
 	rows, header, closer, err := file.open(ctx, 0, 0)
 	if err != nil {
@@ -34,7 +34,7 @@ func (w *work) check(ctx context.Context, kind Kind, file source) error {
 			r.add(ctx, nil, text)
 		}
 	}
-	// Also a CSV file's keys are not all in its header: a cell may hold an object, or a list of them.
+	// CSV too: a cell may hold an object, or a list of them.
 	lines, err := w.checkLines(ctx, kind, file.keys, rows, r)
 	if err != nil {
 		return err
@@ -48,7 +48,7 @@ func (w *work) check(ctx context.Context, kind Kind, file source) error {
 	})
 }
 
-// lookEvery is after how many lines it is looked whether the work must end.
+// lookEvery is after how many lines the check looks whether it must end.
 const lookEvery = 1000
 
 // checkLines reports what is wrong with the keys of a file and returns how many lines it has, or nil when they are too
@@ -89,8 +89,7 @@ func rowRefusal(kind Kind, line int32, pointer, key string) string {
 	return refusal(kind.Noun()+"/"+strconv.Itoa(int(line))+pointer, key)
 }
 
-// report gathers refusals: the first of them for the operation, the others for the object store, as far as somebody
-// may want to read them.
+// report collects refusals: the first of them for the operation, the others, up to maxReported, for the object store.
 type report struct {
 	w        *work
 	part     *part
@@ -127,7 +126,7 @@ func (r *report) abort() {
 	}
 }
 
-// refuse ends the operation with the report.
+// refuse ends the operation as refused, with the report.
 func (r *report) refuse(ctx context.Context, lines *int32) error {
 	if more := r.count - maxReported; more > 0 && r.err == nil {
 		r.write(nil, fmt.Sprintf("%d more.", more))

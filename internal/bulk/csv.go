@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -16,8 +18,8 @@ import (
 	"caseload/internal/input"
 )
 
-// clearCell is the cell that clears a value, as null does in JSON. An empty cell leaves it as it is. The text
-// itself, in just these letters, can be sent by JSON Lines only.
+// clearCell is the cell that clears a value, as null does in JSON; an empty cell leaves it as it is. The text null itself can be
+// sent by JSON Lines only.
 const clearCell = "null"
 
 // csvLines reads comma-separated values (RFC 4180): the first record names the columns. Each record becomes the
@@ -40,7 +42,7 @@ type cellReader struct {
 
 func newCellReader(comma byte) cellReader {
 	c := cellReader{buffer: bufio.NewReaderSize(nil, 4096)}
-	// A buffered reader is taken as it is, so that resetting it gives the parser its next text.
+	// csv.NewReader uses a *bufio.Reader as it is: resetting it gives the parser its next text.
 	c.csv = csv.NewReader(c.buffer)
 	c.csv.Comma, c.csv.FieldsPerRecord, c.csv.ReuseRecord = rune(comma), -1, true
 	return c
@@ -52,7 +54,7 @@ func (c *cellReader) read(text []byte) ([]string, error) {
 	return c.csv.Read()
 }
 
-// csvHeader is the first record of a file, understood.
+// csvHeader is what the first record of a file says.
 type csvHeader struct {
 	root  *column
 	width int
@@ -67,7 +69,7 @@ type csvHeader struct {
 func readHeader(r io.Reader, keys shape) (*csvHeader, error) {
 	in := newFileReader(r, 0, 0)
 	h := &csvHeader{root: &column{at: -1}}
-	// Which separator it is can be seen without knowing where the record ends: names hold none.
+	// The separator is known before the end of the record: names hold none.
 	h.comma = separator(in)
 	text, broken, err := in.record(h.comma)
 	for err == nil && broken == nil && len(bytes.TrimSpace(text)) == 0 {
@@ -191,9 +193,9 @@ const (
 	afterReturn
 )
 
-// step returns where the byte after c stands; ends tells that c ends the record, and wrong that it must not stand where
-// it does. Every quote opens or closes, or is wrong: so of the lines that leave a quoted cell open, no two can be read
-// both as its inside and as the beginning of another, and reading afresh after a broken line takes no more than two looks at any.
+// step returns the place after the byte c; ends says that c ends the record, and wrong that c is not allowed here. Every quote opens
+// or closes a cell, or is wrong: of the lines that leave a quoted cell open, no two can be read both as its inside and as the
+// beginning of another, so starting again after a broken line reads no line more than twice.
 func (p place) step(c, comma byte) (next place, ends, wrong bool) {
 	switch {
 	case p == quotedCell && c == '"':
@@ -371,27 +373,14 @@ func (c *column) child(name string, index int) *column {
 
 // insert keeps elements in the order of their indexes, whatever the order of the columns.
 func (c *column) insert(element *column) {
-	at := 0
-	for at < len(c.children) && c.children[at].index < element.index {
-		at++
-	}
-	c.children = append(c.children, nil)
-	copy(c.children[at+1:], c.children[at:])
-	c.children[at] = element
+	at, _ := slices.BinarySearchFunc(c.children, element, func(a, b *column) int { return a.index - b.index })
+	c.children = slices.Insert(c.children, at, element)
 }
 
 // listIndex reads an index of one or two digits without a leading zero.
 func listIndex(text string) (int, bool) {
-	n := 0
-	for _, c := range []byte(text) {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		if n = n*10 + int(c-'0'); n > maxIndex {
-			return 0, false
-		}
-	}
-	return n, text != "" && (text == "0" || text[0] != '0')
+	n, err := strconv.Atoi(text)
+	return n, err == nil && n >= 0 && n <= maxIndex && strconv.Itoa(n) == text
 }
 
 // write writes the value of a record's column, and reports whether there was one: empty cells are absent, and so is
@@ -434,26 +423,19 @@ func (c *column) write(out *bytes.Buffer, cells []string) bool {
 	return true
 }
 
-// cell writes a cell as its column's type wants it. What does not fit is written as text, for the kind to refuse.
+// cell writes a cell as a value of its column's type. One that does not fit is written as text, for the kind to refuse.
 func (c *column) cell(out *bytes.Buffer, text string) {
 	switch {
 	case text == clearCell:
 		out.WriteString("null")
-		return
-	case c.typ == Boolean && strings.EqualFold(text, "true"):
-		out.WriteString("true")
-		return
-	case c.typ == Boolean && strings.EqualFold(text, "false"):
-		out.WriteString("false")
-		return
-	case c.typ == Number && jsontext.Value(text).Kind() == '0' && jsontext.Value(text).IsValid():
+	case c.typ == Boolean && (strings.EqualFold(text, "true") || strings.EqualFold(text, "false")):
+		out.WriteString(strconv.FormatBool(strings.EqualFold(text, "true")))
+	case c.typ == Number && jsontext.Value(text).Kind() == '0' && jsontext.Value(text).IsValid(),
+		(c.typ == Any || c.typ == Object || c.typ == Array) && jsontext.Value(text).IsValid():
 		out.WriteString(text)
-		return
-	case (c.typ == Any || c.typ == Object || c.typ == Array) && jsontext.Value(text).IsValid():
-		out.WriteString(text)
-		return
+	default:
+		writeText(out, text)
 	}
-	writeText(out, text)
 }
 
 func writeText(out *bytes.Buffer, text string) {

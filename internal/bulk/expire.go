@@ -15,20 +15,19 @@ import (
 const (
 	// expireBatch is how many operations are looked up at a time.
 	expireBatch = 100
-	// transit is how long an upload may lie that no open operation has.
+	// transit is how long an upload is kept that no open operation has.
 	transit = 24 * time.Hour
 )
 
-// expiredSQL finds operations of all organizations whose results are due to go, after the last that was found.
+// expiredSQL finds operations of all organizations with expired results, after the last that was found.
 const expiredSQL = `
 	SELECT organization_id, id, expires_at FROM bulk_operations
 	WHERE finished_at IS NOT NULL AND files_removed_at IS NULL AND expires_at <= $1 AND (expires_at, id) > ($2, $3)
 	ORDER BY expires_at, id LIMIT $4`
 
-// Expire removes results whose time is over, with the rows of their chunks, and uploads that nobody took over: a
-// process may be killed between an upload and its operation, and a file that could not be removed is left too.
-// What cannot be removed is left for the next time, and keeps nothing else from being removed; the error is then the first
-// of them. Safe to run at once in several processes, and to stop at any point.
+// Expire removes expired results, with the rows of their chunks, and old uploads that no open operation has: those of a process that
+// was killed before it made the operation, and those whose removal failed. What cannot be removed is left for the next run and does
+// not stop this one; the error is then the first. Several processes may run it at once, and it may be stopped at any point.
 func (s *Service) Expire(ctx context.Context) error {
 	var failed failures
 	type due struct {
@@ -40,7 +39,7 @@ func (s *Service) Expire(ctx context.Context) error {
 	for now, more := s.now(), true; more; {
 		var rows []due
 		if err := s.pool.Select(ctx, &rows, expiredSQL, now, last.ExpiresAt, last.ID, expireBatch); err != nil {
-			return fmt.Errorf("find results whose time is over: %w", err)
+			return fmt.Errorf("find expired results: %w", err)
 		}
 		for _, r := range rows {
 			last = r
@@ -64,7 +63,7 @@ func (s *Service) Expire(ctx context.Context) error {
 	return failed.err()
 }
 
-// failures keep the first of many errors, and their number.
+// failures are the first of many errors, and their number.
 type failures struct {
 	first error
 	n     int
@@ -86,8 +85,7 @@ func (f *failures) err() error {
 	return f.first
 }
 
-// removeFiles removes what an operation has made. The files go first: when that fails, the row still says that
-// there are some.
+// removeFiles removes what an operation has made. The files go first: when that fails, the row still says that there are some.
 func (s *Service) removeFiles(ctx context.Context, o *Operation) error {
 	if err := s.store.DeleteAll(ctx, o.OrganizationID, o.folder()); err != nil {
 		return err

@@ -10,8 +10,8 @@ import (
 	"caseload/internal/db"
 )
 
-// export writes a list page by page. Each page is a part of the file and a row of its own, so that whoever resumes
-// goes on after the last.
+// export writes a list page by page. Each page is a part of the file and a row of bulk_chunks, so that another process can go on after
+// the last.
 func (w *work) export(ctx context.Context, e Exporter) error {
 	v := w.o.actor()
 	if w.o.LineCount == nil {
@@ -75,7 +75,7 @@ func (w *work) exportPage(ctx context.Context, e Exporter, after string, line in
 	}
 	page = span{line, int32(rows), at + p.size}
 	if rows == 0 {
-		// An empty list has no part; the first line of the next would be that of this one.
+		// An empty list has no part.
 		return page, "", nil
 	}
 	d := done{span: page, from: at, key: key, size: p.size}

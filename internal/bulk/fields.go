@@ -14,12 +14,12 @@ import (
 	"caseload/internal/fault"
 )
 
-// Fields are the values of a line's JSON object, or of one that stands in it, with the place where what is wrong with it is
-// recorded. Kinds read their rows by it: every value is judged, so that a line tells all that is wrong with it at once.
-// A list may have [MaxElements]. No message repeats a value. A key that is not asked for is passed over: a file with one is refused before.
-type Fields struct {
+// fields are the members of a line's JSON object, or of one in it. Every value is checked, so that a line reports all that is wrong
+// with it; no message repeats a value.
+type fields struct {
+	// c is where what is wrong is recorded.
 	c *fault.Check
-	// values are few: looking through them takes less than making a map of them.
+	// values are few: a linear search is cheaper than a map.
 	values []keyed
 	// pointer leads from the row to the object, and unknown gets the keys that are not permitted; see [Binding].
 	pointer string
@@ -32,7 +32,7 @@ type keyed struct {
 	value jsontext.Value
 }
 
-// walker reads one JSON text. Its decoder is worth keeping: it is made for each line and each object in it otherwise.
+// walker reads one JSON text. It is pooled: otherwise each line, and each object in it, would need a new decoder.
 type walker struct {
 	in  bytes.Reader
 	dec *jsontext.Decoder
@@ -44,19 +44,19 @@ var walkers = sync.Pool{New: func() any {
 	return w
 }}
 
-// MaxElements is how many elements a list of a row may have, as many as can be written as columns. A kind may take less.
-// Of a longer list nothing is read: a line of a MiB could hold half a million.
-const MaxElements = maxIndex + 1
+// maxElements is how many elements a list of a row may have, as many as can be written as columns. A kind may permit fewer. Nothing
+// is read of a longer list: a line of a MiB could hold half a million.
+const maxElements = maxIndex + 1
 
 var errManyElements = errors.New("a list with too many elements")
 
-// members returns what stands in an object or a list, keys being empty in a list, in its order.
+// members returns the members of an object, or the elements of a list, without keys, in their order.
 func members(text []byte, open jsontext.Kind) (list []keyed, err error) {
 	w := walkers.Get().(*walker)
 	defer walkers.Put(w)
 	w.in.Reset(text)
 	w.dec.Reset(&w.in)
-	// A line holds personal data: it is not kept with the walker.
+	// A line holds personal data: the pool must not keep it.
 	defer w.in.Reset(nil)
 	if t, err := w.dec.ReadToken(); err != nil || t.Kind() != open {
 		return nil, cmp.Or(err, errNotObject)
@@ -75,7 +75,7 @@ func members(text []byte, open jsontext.Kind) (list []keyed, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if open == '[' && len(list) == MaxElements {
+		if open == '[' && len(list) == maxElements {
 			return nil, errManyElements
 		}
 		// The decoder's own bytes are valid until the next call alone.
@@ -92,56 +92,30 @@ func members(text []byte, open jsontext.Kind) (list []keyed, err error) {
 	return list, nil
 }
 
-func (f Fields) value(key string) (v jsontext.Value, set bool) {
+// value returns the value of a key; nil when the object does not have it.
+func (f fields) value(key string) jsontext.Value {
 	for i := range f.values {
 		if f.values[i].key == key {
-			return f.values[i].value, true
+			return f.values[i].value
 		}
 	}
-	return nil, false
+	return nil
 }
 
-// Has reports whether the object has the key, be it with null.
-func (f Fields) Has(key string) bool {
-	_, ok := f.value(key)
-	return ok
-}
-
-// At returns where what is wrong with a key is recorded.
-func (f Fields) At(key string) *fault.Check { return f.c.At(key) }
-
-// Text reads a text; a whole number stands for its digits, since systems that number their records send numbers.
-// What is neither is recorded, and the empty text.
-func (f Fields) Text(key string) graphql.Omittable[*string] {
+// text reads a text; a whole number stands for its digits, as systems that number their records send numbers.
+func (f fields) text(key string) graphql.Omittable[*string] {
 	return valueOf(f, key, textOf, "Give a text, in quotes.")
 }
 
-// Plain reads a text that must be there; without it the row is refused for an empty one.
-func (f Fields) Plain(key string) string {
-	if s := f.Text(key).Value(); s != nil {
-		return *s
-	}
-	return ""
-}
-
-// Boolean reads a truth value.
-func (f Fields) Boolean(key string) graphql.Omittable[*bool] {
+func (f fields) boolean(key string) graphql.Omittable[*bool] {
 	return valueOf(f, key, func(v jsontext.Value) (bool, bool) { return v.Kind() == 't', v.Kind() == 't' || v.Kind() == 'f' }, "Give true or false.")
 }
 
-// JSON reads any value as it stands in the file, which the caller may keep; null is a value, too.
-func (f Fields) JSON(key string) (value []byte, set bool) {
-	v, set := f.value(key)
-	return bytes.Clone(v), set
-}
-
-// Texts reads a list of texts; null is one without elements.
-func (f Fields) Texts(key string) graphql.Omittable[[]string] {
+func (f fields) texts(key string) graphql.Omittable[[]string] {
 	return listOf(f, key, textOf, "Give a text, in quotes.")
 }
 
-// Integers reads a list of whole numbers; null is nil.
-func (f Fields) Integers(key string) graphql.Omittable[[]int64] {
+func (f fields) integers(key string) graphql.Omittable[[]int64] {
 	return listOf(f, key, func(v jsontext.Value) (int64, bool) {
 		s, ok := textOf(v)
 		n, err := strconv.ParseInt(s, 10, 64)
@@ -149,69 +123,63 @@ func (f Fields) Integers(key string) graphql.Omittable[[]int64] {
 	}, "Give a whole number.")
 }
 
-// Below reads an object that stands in this one; isNull tells that there is null in its place.
-func (f Fields) Below(key string) (below Fields, isNull, set bool) {
-	v, set := f.value(key)
-	if !set || v.Kind() == 'n' {
-		return Fields{c: f.At(key)}, set, set
+// below reads the object of a key.
+func (f fields) below(key string) (below fields, isNull bool) {
+	v := f.value(key)
+	if v.Kind() == 'n' {
+		return fields{}, true
 	}
-	return fieldsOf(v, f.At(key)), false, true
+	return f.object(v, f.c.At(key), "/"+escapePointer(key)), false
 }
 
-// Each reads a list of objects; null is one without elements.
-func (f Fields) Each(key string) (objects []Fields, set bool) {
-	elements, set := f.elements(key)
-	for i, e := range elements {
-		objects = append(objects, fieldsOf(e.value, f.At(key).Index(i)))
+// each reads the objects of a list; null is one without elements.
+func (f fields) each(key string) []fields {
+	var objects []fields
+	for i, e := range f.elements(key) {
+		objects = append(objects, f.object(e.value, f.c.At(key).Index(i), "/"+escapePointer(key)+"/"+strconv.Itoa(i)))
 	}
-	return objects, set
+	return objects
 }
 
-func fieldsOf(v jsontext.Value, c *fault.Check) Fields {
+func (f fields) object(v jsontext.Value, c *fault.Check, pointer string) fields {
 	values, err := members(v, '{')
 	if err != nil {
 		c.Add(fault.Invalid, "Give a JSON object.")
 	}
-	return Fields{c: c, values: values}
+	return fields{c: c, values: values, pointer: f.pointer + pointer, unknown: f.unknown}
 }
 
-// elements are those of a list.
-func (f Fields) elements(key string) (elements []keyed, set bool) {
-	v, set := f.value(key)
-	if !set || v.Kind() == 'n' {
-		return nil, set
+// elements returns the elements of a list; nil for null.
+func (f fields) elements(key string) []keyed {
+	v := f.value(key)
+	if v.Kind() == 'n' {
+		return nil
 	}
 	elements, err := members(v, '[')
 	switch {
 	case errors.Is(err, errManyElements):
-		f.At(key).Add(fault.LimitExceeded, "Give at most %d elements.", MaxElements)
+		f.c.At(key).Add(fault.LimitExceeded, "Give at most %d elements.", maxElements)
 	case err != nil:
-		f.At(key).Add(fault.Invalid, "Give a list, in square brackets.")
+		f.c.At(key).Add(fault.Invalid, "Give a list, in square brackets.")
 	}
-	return elements, true
+	return elements
 }
 
 // valueOf reads a value that may be null; wrong says what it should be.
-func valueOf[T any](f Fields, key string, as func(jsontext.Value) (T, bool), wrong string) graphql.Omittable[*T] {
-	v, set := f.value(key)
-	if !set {
-		return graphql.Omittable[*T]{}
-	}
+func valueOf[T any](f fields, key string, as func(jsontext.Value) (T, bool), wrong string) graphql.Omittable[*T] {
+	v := f.value(key)
 	if v.Kind() == 'n' {
 		return graphql.OmittableOf[*T](nil)
 	}
 	value, ok := as(v)
 	if !ok {
-		f.At(key).Add(fault.Invalid, "%s", wrong)
+		f.c.At(key).Add(fault.Invalid, "%s", wrong)
 	}
 	return graphql.OmittableOf(&value)
 }
 
-func listOf[T any](f Fields, key string, as func(jsontext.Value) (T, bool), wrong string) graphql.Omittable[[]T] {
-	elements, set := f.elements(key)
-	if !set {
-		return graphql.Omittable[[]T]{}
-	}
+func listOf[T any](f fields, key string, as func(jsontext.Value) (T, bool), wrong string) graphql.Omittable[[]T] {
+	elements := f.elements(key)
 	var list []T
 	if elements != nil {
 		list = make([]T, len(elements))
@@ -219,7 +187,7 @@ func listOf[T any](f Fields, key string, as func(jsontext.Value) (T, bool), wron
 	for i, e := range elements {
 		var ok bool
 		if list[i], ok = as(e.value); !ok {
-			f.At(key).Index(i).Add(fault.Invalid, "%s", wrong)
+			f.c.At(key).Index(i).Add(fault.Invalid, "%s", wrong)
 		}
 	}
 	return graphql.OmittableOf(list)

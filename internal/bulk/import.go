@@ -17,19 +17,19 @@ const (
 	chunkBytes = 4 << 20
 )
 
-// objectBytes is about what an object of a row takes in memory once it is read, be its text two bytes long.
+// objectBytes is about what an object of a row takes in memory, even if its text has two bytes.
 const objectBytes = 192
 
-// maxRowErrors bounds what is told of one row.
+// maxRowErrors bounds the errors of one row.
 const maxRowErrors = 100
 
-// firstErrors returns as many of a row's errors as are told.
+// firstErrors returns the first errors of a row, and how many more there are.
 func firstErrors(errs fault.UserErrors) fault.UserErrors {
 	if len(errs) <= maxRowErrors {
 		return errs
 	}
 	more := &fault.UserError{Code: fault.LimitExceeded, Message: fmt.Sprintf("%d more.", len(errs)-maxRowErrors), Path: []string{}}
-	// A list of its own: the long one is not kept.
+	// A copy, so that the long list is freed.
 	return append(slices.Clone(errs[:maxRowErrors]), more)
 }
 
@@ -47,8 +47,8 @@ type chunk struct {
 
 func (c *chunk) to() int64 { return c.ends[len(c.ends)-1] }
 
-// right are the rows that can be applied.
-func (c *chunk) right() (rows []*Row) {
+// applicable are the rows that can be applied.
+func (c *chunk) applicable() (rows []*Row) {
 	for _, row := range c.rows {
 		if row.Value != nil {
 			rows = append(rows, row)
@@ -59,8 +59,8 @@ func (c *chunk) right() (rows []*Row) {
 
 // halves divides a chunk of several rows that can be applied, so that each half has a part of them.
 func (c *chunk) halves() [2]*chunk {
-	right := c.right()
-	at := slices.Index(c.rows, right[len(right)/2])
+	rows := c.applicable()
+	at := slices.Index(c.rows, rows[len(rows)/2])
 	return [2]*chunk{
 		{first: c.first, from: c.from, rows: c.rows[:at], ends: c.ends[:at]},
 		{first: c.rows[at].Line, from: c.ends[at-1], rows: c.rows[at:], ends: c.ends[at:]},
@@ -82,7 +82,7 @@ func (w *work) importRows(ctx context.Context, kind Kind, file source) error {
 		w.o.OrganizationID, w.o.UUID); err != nil {
 		return fmt.Errorf("read what has been done: %w", err)
 	}
-	// Go on after the lines before which nothing is missing.
+	// Go on after the chunks before which nothing is missing.
 	var line int32
 	var offset int64
 	for len(done) > 0 && done[0].FirstLine == line {
@@ -156,7 +156,7 @@ func (c *chunks) next() (*chunk, error) {
 	}
 }
 
-// decode reads a row. Its text is tokenized once more after the first pass, by the kind's binding.
+// decode reads a row.
 func (c *chunks) decode(r record) *Row {
 	problem := r.problem
 	if problem == nil && holdsNUL(r.text) {
@@ -182,7 +182,7 @@ func (c *chunks) refusals(line int32, keys []unknownKey) fault.UserErrors {
 	return errs
 }
 
-// applyAll applies the chunks in order, some at a time, those that share a key one after the other.
+// applyAll applies the chunks in order, several at once, those that share a key one after the other.
 func (w *work) applyAll(ctx context.Context, kind Kind, from *chunks) error {
 	ended := make(chan finished, w.limits.Chunks)
 	running, locked := 0, map[string]struct{}{}

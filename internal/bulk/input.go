@@ -10,6 +10,7 @@ import (
 
 	"caseload/internal/batch"
 	"caseload/internal/fault"
+	"caseload/internal/input"
 	"caseload/internal/relay"
 )
 
@@ -50,10 +51,7 @@ type CancelInput struct {
 
 // check checks what does not depend on the kind, and returns the policy.
 func (in *CreateInput) check(c *fault.Check) batch.ErrorPolicy {
-	policy := batch.RejectFailedRows
-	if p := in.ErrorPolicy.Value(); p != nil {
-		policy = *p
-	}
+	policy := input.Or(in.ErrorPolicy, batch.RejectFailedRows)
 	switch policy {
 	case batch.RejectFailedRows, batch.IgnoreFailed:
 	case batch.RejectEverything:

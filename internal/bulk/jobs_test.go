@@ -160,9 +160,7 @@ func TestJobs(t *testing.T) {
 	w := newWorld(t)
 	finished := make(chan struct{}, 100)
 	workers := river.NewWorkers()
-	river.AddWorker(workers, &RunWorker{Runner: w.runner})
-	river.AddWorker(workers, &SweepWorker{Operations: w.Service})
-	river.AddWorker(workers, &ExpireWorker{Operations: w.Service})
+	periodic := w.runner.AddWorkers(workers)
 	runner, err := jobs.New(w.pool.SQL(), jobs.Options{Workers: 3, Log: slog.New(slog.DiscardHandler), Observe: func(kind, outcome string, _ time.Duration) {
 		if outcome != "done" {
 			t.Errorf("%s has failed", kind)
@@ -170,7 +168,7 @@ func TestJobs(t *testing.T) {
 		if kind == "bulk.run" {
 			finished <- struct{}{}
 		}
-	}}, workers, jobs.Every(SweepInterval, SweepArgs{}), jobs.Every(ExpireInterval, ExpireArgs{}))
+	}}, workers, periodic...)
 	require.NoError(t, err)
 	o := w.create(t, JSONL, `{"name":"a"}`)
 	require.NoError(t, runner.Start(context.Background()))
@@ -184,7 +182,6 @@ func TestJobs(t *testing.T) {
 	defer cancel()
 	require.NoError(t, runner.Stop(ctx))
 	require.Equal(t, Completed, w.stored(t, o).State)
-	require.Greater(t, (&RunWorker{}).Timeout(nil), longestTurn)
 }
 
 // Memory does not grow with the file: 200,000 lines, of more bytes than the heap may grow by.

@@ -42,7 +42,7 @@ type Key struct {
 	Keys []Key
 }
 
-// shape is the keys of an object, made to be looked up.
+// shape is the keys of an object, by name.
 type shape map[string]node
 
 type node struct {
@@ -67,7 +67,7 @@ func newShape(keys []Key) shape {
 type inspector struct {
 	in  bytes.Reader
 	dec *jsontext.Decoder
-	// extraneous is told of every key that is not permitted: the JSON pointer of its object below the row, and the key.
+	// extraneous is called for every key that is not permitted, with the JSON pointer of its object below the row.
 	extraneous func(pointer, key string)
 }
 
@@ -126,7 +126,7 @@ func (i *inspector) object(keys shape, pointer string) error {
 	return err
 }
 
-// value reads the value of a key. One that has not the declared type is not looked into: the kind refuses it.
+// value reads the value of a key. One of another type than declared is skipped: the kind refuses it.
 func (i *inspector) value(n node, pointer, key string) error {
 	switch kind := i.dec.PeekKind(); {
 	case n.keys == nil:
@@ -157,7 +157,7 @@ var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
 
 func escapePointer(key string) string { return pointerEscapes.Replace(key) }
 
-// nulProblem is what is wrong with a row that PostgreSQL would fail the whole chunk for, as it keeps no such character.
+// nulProblem refuses a row with U+0000, which PostgreSQL cannot store: the whole chunk would fail.
 func nulProblem(text []byte) *fault.UserError {
 	return &fault.UserError{Code: fault.Invalid, Message: "Text must not hold the character U+0000.", Path: pathOfNUL(text)}
 }
@@ -203,9 +203,8 @@ func holdsNUL(text []byte) bool {
 	}
 }
 
-// plainKey is what a key may look like that is repeated, and maxDigits how many digits it may have. A key is what
-// somebody made up: it may be a value that slipped into its place, and so a number or an address of a person, where
-// refusals are kept in clear and shown to whoever sees the operation.
+// plainKey is the form of keys that refusals repeat, and maxDigits how many digits they may have. An unknown key may be a value in the
+// wrong place, and so personal data, while refusals are stored in clear and shown to every viewer of the operation.
 var plainKey = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_.\-]{0,63})?$`)
 
 const maxDigits = 3
@@ -224,7 +223,7 @@ func shownKey(key string) (shown string, whole bool) {
 	return key, true
 }
 
-// refusal says in the words of the contract that a key is not permitted.
+// refusal returns the message for a key that is not permitted, as the contract words it.
 func refusal(place, key string) string {
 	shown, _ := shownKey(key)
 	return fmt.Sprintf("#/%s: extraneous key [%s] is not permitted", place, shown)

@@ -12,7 +12,7 @@ import (
 	"caseload/internal/viewer"
 )
 
-// Kind is what an import does with its lines. It is made once, at start, and used at once from many goroutines.
+// Kind is what an import does with its lines. It is made once, at start, and is safe for concurrent use.
 type Kind interface {
 	// Name is the wire name.
 	Name() KindName
@@ -22,19 +22,17 @@ type Kind interface {
 	Scopes() []viewer.Scope
 	// Keys are the keys that a line may have, at any depth.
 	Keys() []Key
-	// Check looks at the format and at the kind's own options, nil when none were sent, when the operation is created, and
-	// returns the options as they are kept, for [Operation.ReadOptions]. c stands at the mutation's input; the options are
-	// at [OptionsName] in it.
+	// Check checks the format and the kind's own options, nil when none were sent, when the operation is created, and returns the
+	// options to store, for [Operation.ReadOptions]. c stands at the mutation's input; the options are at [OptionsName] in it.
 	Check(format Format, options any, c *fault.Check) (kept any)
-	// Decoder returns what reads the lines of an operation, one after the other, by a [Binding] of the keys. The text is
-	// valid until the function returns. It reads and checks what can be checked without the database.
+	// Decoder returns the function that reads the lines of an operation, one after the other, by a [Binding], and checks what can be
+	// checked without the database. The text is valid until the function returns.
 	Decoder(o *Operation) func(text []byte) Row
-	// Apply writes rows in the caller's transaction, by a fixed number of statements, and says what became of
-	// each, in their order. Rows with the same key act in sequence. A wrong row is an outcome; an error undoes the
-	// chunk, which is then tried again. Where the database cannot hold a value, or the error is of
-	// [fault.UserErrors], the chunk is halved until the row is found, which then has failed. So Apply may run more than
-	// once for the same rows, or for a part of them, and keeps no state in them. prepared is what [Preparer.Prepare]
-	// returned for the chunk, nil for a kind without it.
+	// Apply writes rows in the caller's transaction, by a fixed number of statements, and returns their outcomes, in their order.
+	// Rows with the same key act in sequence. A wrong row is an outcome; an error rolls the chunk back, which is then tried
+	// again, or, when the database refuses a value or the error is [fault.UserErrors], halved until the wrong row is found and
+	// fails. So Apply may run more than once for the same rows, or for a part of them, and must not change them. prepared is
+	// what [Preparer.Prepare] returned for the chunk, nil for a kind without it.
 	Apply(ctx context.Context, tx *db.Tx, v *viewer.Viewer, o *Operation, rows []*Row, prepared any) ([]Outcome, error)
 }
 
@@ -42,8 +40,7 @@ type Kind interface {
 // for a chunk, whatever the tries of its transaction.
 type Preparer interface {
 	Kind
-	// Prepare returns what Apply needs for these rows. It must not write, and its context ends when the operation is to
-	// end: nothing is lost by it.
+	// Prepare returns what Apply needs for these rows. It must not write, as its context is cancelled with the operation.
 	Prepare(ctx context.Context, v *viewer.Viewer, o *Operation, rows []*Row) (prepared any, err error)
 }
 
@@ -56,14 +53,14 @@ type Row struct {
 	// Locks are the keys of everything that the row reads or writes and other rows may write, such as its own and
 	// its parent's. Rows that share one act in the order of the file. None stands for Key alone.
 	Locks []string
-	// Value is what the decoder made of the line; nil for a row that is not applied, since UserErrors says why.
+	// Value is the decoded line; nil for a row that is not applied, for the reasons in UserErrors.
 	Value any
-	// Weight is what the row takes in memory beside what its text says, in bytes, such as what Prepare will find for
-	// it. Chunks of heavy rows are shorter.
+	// Weight is the memory that the row takes beyond its text, in bytes, such as for what Prepare finds for it. Chunks of heavy
+	// rows are shorter.
 	Weight int
-	// UserErrors is what is wrong with the row; paths are below the row. Of very many only the first are told.
+	// UserErrors is what is wrong with the row; paths are below the row.
 	UserErrors fault.UserErrors
-	// unknown are keys that the first pass has not seen: the program that goes on permits less than the one that began.
+	// unknown are keys that are not permitted. The first pass refuses them, but another version of the program may have run it.
 	unknown []unknownKey
 }
 
@@ -76,14 +73,14 @@ type Outcome struct {
 	UserErrors fault.UserErrors
 }
 
-// Exporter is what an export writes. It is made once, at start, and used at once from many goroutines.
+// Exporter is what an export writes. It is made once, at start, and is safe for concurrent use.
 type Exporter interface {
 	// Name is the wire name.
 	Name() KindName
-	// Scopes are what the creator needs, and whoever downloads the file, beside the scope for bulk operations.
+	// Scopes are what creating the export and downloading the file need, beside the scope for bulk operations.
 	Scopes() []viewer.Scope
-	// Reveals are the scopes that make rows hold more. The creator need not have them; whoever downloads the file needs
-	// those that the creator had.
+	// Reveals are the scopes that add fields to the rows. The creator need not have them; downloading the file needs those that
+	// the creator had.
 	Reveals() []viewer.Scope
 	// Check looks at the filter when the operation is created; c stands at it.
 	Check(ctx context.Context, v *viewer.Viewer, filter json.RawMessage, c *fault.Check) error

@@ -13,19 +13,19 @@ import (
 	"caseload/internal/db"
 )
 
-// leaseTime is how long somebody who works on an operation is believed to live without another word, and
-// renewEvery how often the word is given. A killed process is replaced after that and one interval of the sweep.
+// leaseTime is how long a lease is valid, and renewEvery how often it is renewed. After a process is killed, another goes on when
+// the lease has run out and the next sweep has run.
 const (
 	leaseTime  = 15 * time.Second
 	renewEvery = 3 * time.Second
 )
 
-// errLost tells that somebody else works on the operation by now: nothing more may be written.
+// errLost says that another process has the lease: nothing more may be written.
 var errLost = errors.New("the lease of the bulk operation was lost")
 
-// acquireSQL takes an operation that nobody works on, unless the organization has its share already. $5 is the
-// state in which a new one begins. A lease that was not let go of is that of somebody who died over the operation, and
-// may have died of it: without counting that, it would take one process after the other with it.
+// acquireSQL leases an operation that is not leased, unless the organization has its limit of running ones. $5 is the first state
+// of a new one. An expired lease counts as a failure, as its process was killed, perhaps by the operation: otherwise it would kill
+// one process after the other.
 var acquireSQL = `
 	UPDATE bulk_operations c SET lease_token = $3, lease_until = $4, enqueued_at = NULL, version = version + 1, updated_at = $6,
 		failure_count = failure_count + CASE WHEN lease_token IS NULL THEN 0 ELSE 1 END,
@@ -34,11 +34,11 @@ var acquireSQL = `
 		AND (SELECT count(*) FROM bulk_operations o WHERE o.organization_id = $1 AND o.finished_at IS NULL AND o.lease_until >= $6) < $7
 	RETURNING ` + Operations.Select()
 
-// acquire takes an operation, or returns nil when it is somebody else's, not due, or over.
+// acquire leases an operation, or returns nil when it is leased, not due, or over.
 func (s *Service) acquire(ctx context.Context, organizationID, id uuid.UUID) (*Operation, error) {
 	var o *Operation
 	err := s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
-		// Without the lock two processes could each count one less than there are.
+		// Without the lock two processes could each miss the operation that the other leases.
 		if _, err := tx.Exec(ctx, lockSQL, organizationID); err != nil {
 			return err
 		}
@@ -67,7 +67,7 @@ func (s *Service) acquire(ctx context.Context, organizationID, id uuid.UUID) (*O
 	return o, nil
 }
 
-// renew gives the word that somebody still works on the operation, and learns whether it is to be cancelled.
+// renew renews the lease, and reports whether the operation is to be cancelled.
 func (s *Service) renew(ctx context.Context, o *Operation) (cancel bool, err error) {
 	err = s.pool.Get(ctx, &cancel, `
 		UPDATE bulk_operations SET lease_until = $4 WHERE organization_id = $1 AND id = $2 AND lease_token = $3
@@ -76,12 +76,12 @@ func (s *Service) renew(ctx context.Context, o *Operation) (cancel bool, err err
 		return false, errLost
 	}
 	if err != nil {
-		return false, fmt.Errorf("keep a bulk operation: %w", err)
+		return false, fmt.Errorf("renew the lease of a bulk operation: %w", err)
 	}
 	return cancel, nil
 }
 
-// held reads the operation in the caller's transaction and locks it, or returns errLost.
+// held locks the operation in the caller's transaction and returns it, or errLost.
 func held(ctx context.Context, tx *db.Tx, o *Operation) (*Operation, error) {
 	stored, err := Operations.Lock(ctx, tx, o.scope(), o.UUID)
 	if err != nil {
@@ -93,8 +93,8 @@ func held(ctx context.Context, tx *db.Tx, o *Operation) (*Operation, error) {
 	return stored, nil
 }
 
-// change changes the operation in a transaction of its own, as long as the lease is held, and leaves what is
-// stored then in o.
+// change changes the operation in a transaction of its own, as long as the lease is held, and sets o to what is stored then. An
+// upload that the operation needs no more is removed.
 func (s *Service) change(ctx context.Context, o *Operation, f func(tx *db.Tx, stored *Operation) error) error {
 	var stored *Operation
 	err := s.pool.InTx(ctx, s.now(), func(tx *db.Tx) (err error) {
@@ -114,15 +114,16 @@ func (s *Service) change(ctx context.Context, o *Operation, f func(tx *db.Tx, st
 	if err != nil {
 		return fmt.Errorf("change a bulk operation: %w", err)
 	}
+	if stored.FileKey == nil {
+		s.drop(ctx, o.OrganizationID, o.FileKey)
+	}
 	*o = *stored
 	return nil
 }
 
-// finish gives the operation its final state and lets go of its file. also changes what else there is; it may be nil.
+// finish gives the operation its final state. also changes further fields; it may be nil.
 func (s *Service) finish(ctx context.Context, o *Operation, state State, also func(stored *Operation), messages ...string) error {
-	file := ""
-	err := s.change(ctx, o, func(tx *db.Tx, stored *Operation) error {
-		file = stored.file()
+	return s.change(ctx, o, func(tx *db.Tx, stored *Operation) error {
 		if state == Cancelled {
 			messages = []string{cancelledMessage(stored)}
 		}
@@ -131,10 +132,6 @@ func (s *Service) finish(ctx context.Context, o *Operation, state State, also fu
 		}
 		return s.conclude(ctx, tx, stored, state, messages...)
 	})
-	if err == nil {
-		s.drop(ctx, o.OrganizationID, file)
-	}
-	return err
 }
 
 // conclude gives a locked operation its final state.
@@ -146,7 +143,7 @@ func (s *Service) conclude(ctx context.Context, tx *db.Tx, stored *Operation, st
 	}})
 }
 
-// How an operation is tried again that does not come further: after 5 s, doubled up to 5 minutes, ten times.
+// An operation that fails is tried again after 5 s, then after twice as long, up to 5 minutes, ten times.
 const (
 	firstWait   = 5 * time.Second
 	longestWait = 5 * time.Minute
@@ -154,16 +151,10 @@ const (
 )
 
 func wait(failures int32) time.Duration {
-	d := firstWait
-	for range failures - 1 {
-		if d *= 2; d > longestWait {
-			return longestWait
-		}
-	}
-	return d
+	return min(firstWait<<min(failures-1, maxFailures), longestWait)
 }
 
-// handBack lets go of the operation so that somebody goes on with it at once.
+// handBack releases the lease, and the operation is runnable at once.
 func (s *Service) handBack(ctx context.Context, o *Operation) error {
 	return s.change(ctx, o, func(tx *db.Tx, stored *Operation) error {
 		stored.LeaseToken, stored.LeaseUntil, stored.EnqueuedAt, stored.RunnableAt = nil, nil, nil, tx.Now
@@ -171,21 +162,14 @@ func (s *Service) handBack(ctx context.Context, o *Operation) error {
 	})
 }
 
-// failed lets go of the operation so that it is tried again later, or ends it after too many tries. What counts is what
-// is stored: a chunk that was committed in this turn has begun the count anew.
+// failed releases the lease and has the operation tried again later, or ends it after too many failures. It reads the stored
+// count, which a chunk that was committed in this turn has reset.
 func (s *Service) failed(ctx context.Context, o *Operation) error {
-	file := ""
-	err := s.change(ctx, o, func(tx *db.Tx, stored *Operation) error {
-		file = ""
+	return s.change(ctx, o, func(tx *db.Tx, stored *Operation) error {
 		if stored.FailureCount++; stored.FailureCount >= maxFailures {
-			file = stored.file()
 			return s.conclude(ctx, tx, stored, Failed, fmt.Sprintf("Given up after %d tries in which it came no further. What was done stays: see the results.", maxFailures))
 		}
 		stored.LeaseToken, stored.LeaseUntil, stored.EnqueuedAt, stored.RunnableAt = nil, nil, nil, tx.Now.Add(wait(stored.FailureCount))
 		return nil
 	})
-	if err == nil {
-		s.drop(ctx, o.OrganizationID, file)
-	}
-	return err
 }

@@ -18,7 +18,7 @@ type record struct {
 	line int32
 	// from and to are the row's place in the file, in bytes; to is where the next begins.
 	from, to int64
-	// text is a JSON object, valid until the next record is read. It has been read as JSON when the format is CSV only.
+	// text is a JSON object, valid until the next record is read. Of a JSON Lines file it may be anything.
 	text []byte
 	// problem is why there is no text.
 	problem *fault.UserError

@@ -35,13 +35,13 @@ var List = &relay.Spec[Operation]{
 // openStates are those of operations that are not over.
 var openStates = []State{Pending, Checking, Running}
 
-// backlogSQL counts what is left to do; waiting is since when nobody works on an operation whose turn it is.
+// backlogSQL counts open operations by state; since is since when the first of them has been runnable and not leased.
 const backlogSQL = `
 	SELECT state, count(*) AS n, min(CASE WHEN lease_until IS NULL OR lease_until < $1 THEN greatest(runnable_at, coalesce(lease_until, runnable_at)) END) AS since
 	FROM bulk_operations WHERE finished_at IS NULL GROUP BY state`
 
-// Backlog counts the operations of all organizations that are under way or waiting, by state, and tells for how long the
-// one has waited that has waited for longest though it could go on: 0 when nobody waits.
+// Backlog counts the open operations of all organizations by state, and returns the longest time for which one has been runnable and
+// not leased, 0 when there is none.
 func (s *Service) Backlog(ctx context.Context) (open map[string]int, waiting time.Duration, err error) {
 	var rows []struct {
 		State State

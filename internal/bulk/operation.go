@@ -53,10 +53,9 @@ const (
 	ExportCustomers KindName = "EXPORT_CUSTOMERS"
 )
 
-// kept is what the creator chose for the whole file, as the operation keeps it.
+// kept is what the creator chose for the whole file, as it is stored.
 type kept struct {
-	// ErrorPolicy is REJECT_FAILED_ROWS or IGNORE_FAILED: a file of any size is not one transaction, so one wrong
-	// line cannot undo the others.
+	// ErrorPolicy is REJECT_FAILED_ROWS or IGNORE_FAILED: a file is many transactions, so a wrong line cannot undo the others.
 	ErrorPolicy batch.ErrorPolicy `json:"errorPolicy,omitempty"`
 	// Kind are the options of the kind, in its own form.
 	Kind json.RawMessage `json:"kind,omitempty"`
@@ -170,7 +169,7 @@ func (*Operation) Computed(*pii.Sealer) map[string]db.Computed {
 	}
 }
 
-// Messages returns what there is to say about the whole.
+// Messages returns texts about the operation as a whole.
 func (o *Operation) Messages() []string { return o.MessageTexts }
 
 // Progress returns how much has been done, from 0 to 1; nil while that is not known.
@@ -190,7 +189,7 @@ func (o *Operation) Progress() *float64 {
 // CancelRequested reports whether the operation has been asked to end.
 func (o *Operation) CancelRequested() bool { return o.CancelRequestedAt != nil }
 
-// actor is on whose behalf the operation works: the credential as it was when it asked.
+// actor is the viewer who created the operation, as it was then.
 func (o *Operation) actor() *viewer.Viewer {
 	v := &viewer.Viewer{Kind: o.ActorKind, OrganizationID: o.OrganizationID, ActorID: o.ActorID, ActorName: o.ActorName, RequestID: o.RequestID, IP: o.IP}
 	for _, s := range o.ActorScopes {
@@ -201,8 +200,7 @@ func (o *Operation) actor() *viewer.Viewer {
 
 func (o *Operation) scope() db.Scope { return db.Scope{OrganizationID: o.OrganizationID} }
 
-// ResultsName is the name of the results for who saves them. An export is written as its format says; what became of
-// the lines of an import is always JSON Lines.
+// ResultsName is the file name of the results: of an export in its format, of an import as JSON Lines.
 func (o *Operation) ResultsName() string {
 	if o.isExport() && o.Format == CSV {
 		return o.ID().String() + ".csv"
@@ -220,14 +218,6 @@ func (o *Operation) ResultsType() string {
 
 // isExport reports whether the operation makes its file, rather than taking one.
 func (o *Operation) isExport() bool { return o.FileName == nil }
-
-// file is the key of the upload, "" when there is none.
-func (o *Operation) file() string {
-	if o.FileKey == nil {
-		return ""
-	}
-	return *o.FileKey
-}
 
 // folder is where the object store keeps what the operation makes.
 func (o *Operation) folder() string { return "bulk/" + o.UUID.String() + "/" }

@@ -52,8 +52,8 @@ type part struct {
 	size int64
 }
 
-// newPart begins a part. Its name ends with the token of the lease: whoever has lost the lease may still be
-// writing, and must not write over the part that counts.
+// newPart begins a part. Its name ends with the token of the lease: a process that has lost the lease may still be writing, and must
+// not overwrite the part that counts.
 func (w *work) newPart(ctx context.Context, name string) (*part, error) {
 	to, err := w.store.Create(ctx, w.o.OrganizationID, w.o.folder()+name+"-"+w.o.LeaseToken.String()+".jsonl")
 	if err != nil {
@@ -100,9 +100,9 @@ func (s *Service) Results(ctx context.Context, o *Operation) (io.ReadCloser, err
 	return r, nil
 }
 
-// Open is [Service.Results] by id, for links that were made after [Service.MayDownload] was asked: it asks for no
-// permission itself. That the rows of an export leave the house is written to the audit log first, by is who asked for
-// the link. NOT_FOUND when the organization has no such operation, or its results have been removed.
+// Open is [Service.Results] by id, for signed links: it checks no permission, as [Service.MayDownload] was checked when the link was
+// made. The download of an export is audited first; by is the viewer who asked for the link. NOT_FOUND when the organization has no
+// such operation, or its results have been removed.
 func (s *Service) Open(ctx context.Context, by *viewer.Viewer, id uuid.UUID) (*Operation, io.ReadCloser, error) {
 	o, err := Operations.ByID(ctx, s.pool, by.Scope(), id)
 	if err != nil {
@@ -120,9 +120,9 @@ func (s *Service) Open(ctx context.Context, by *viewer.Viewer, id uuid.UUID) (*O
 	return o, content, nil
 }
 
-// MayDownload returns nil when the viewer may have the results of an operation of its organization, else a FORBIDDEN
-// fault. An export needs the scopes of its making and those that made its rows hold more. Results of an import hold
-// no personal data: the scope for bulk operations, which is asked for where they are shown, is enough.
+// MayDownload returns nil when the viewer may download the results of an operation of its organization, else a FORBIDDEN fault. For an
+// export it needs the exporter's scopes, and those scopes of the creator that added fields. Results of an import hold no personal
+// data: the scope for bulk operations, which the fields that show them require, is enough.
 func (s *Service) MayDownload(v *viewer.Viewer, o *Operation) error {
 	e := s.exporters[o.Kind]
 	if e == nil {
@@ -149,7 +149,7 @@ type resultsReader struct {
 	part  io.ReadCloser
 }
 
-// partsAtOnce is how many parts are looked up by one statement.
+// partsAtOnce is how many parts one statement looks up.
 const partsAtOnce = 500
 
 func (r *resultsReader) Read(p []byte) (int, error) {
@@ -202,8 +202,7 @@ func (r *resultsReader) look() error {
 	}
 	r.whole = len(rows) < partsAtOnce
 	for _, c := range rows {
-		// Two chunks are written side by side: the second may be there before the first. When all is over, a gap is what
-		// will never be done.
+		// Chunks are written concurrently: the second may be committed before the first. After the end, a gap stays.
 		if c.FirstLine != r.line && !r.o.State.Final() {
 			r.whole = true
 			return nil

@@ -13,22 +13,22 @@ import (
 	"caseload/internal/blob"
 )
 
-// How long an operation is worked on before others get their turn: fairTurn when others wait, longestTurn
-// always, so that its job ends well before it is taken for dead. Whether others wait is asked every askEvery.
+// How long an operation runs before it is released for others: fairTurn when others wait, which is asked every askEvery, and longestTurn
+// always, so that its job ends well before its timeout.
 const (
 	fairTurn    = 30 * time.Second
 	longestTurn = 20 * time.Minute
 	askEvery    = 3 * time.Second
 )
 
-// Runner works on operations, in one process. It is safe for concurrent use.
+// Runner runs operations, in one process. It is safe for concurrent use.
 type Runner struct {
 	*Service
-	// Observe is told of rows that have got their outcome, by the wire names of the kind and the action; EXPORT is a
-	// row that was exported. It may be nil, and is set before the first Run.
+	// Observe is called with the number of rows that have their outcome, by the wire names of the kind and the action; EXPORT is
+	// that of exported rows. It may be nil, and is set before the first Run.
 	Observe func(kind, action string, rows int)
 	slots   chan struct{}
-	// renew is how often the lease is renewed; drained is closed when the process is to stop.
+	// drained is closed when the process is to stop.
 	renewEvery time.Duration
 	drained    chan struct{}
 	drain      sync.Once
@@ -39,26 +39,25 @@ func NewRunner(s *Service) *Runner {
 	return &Runner{Service: s, slots: make(chan struct{}, s.limits.PerProcess), renewEvery: renewEvery, drained: make(chan struct{})}
 }
 
-// Drain has the operations of this process handed back after the chunks that are being written, and takes no
-// more. Call it before the jobs are stopped. Safe to call twice.
+// Drain releases the operations of this process after the chunks that are being written, and starts no more. Call it before the jobs
+// are stopped. Safe to call twice.
 func (r *Runner) Drain() { r.drain.Do(func() { close(r.drained) }) }
 
-// errYield ends a turn: somebody goes on, perhaps the same process.
+// errYield ends a turn: another goes on, perhaps in the same process.
 var errYield = errors.New("the turn is over")
 
-// errCancelled ends an operation that was asked to end.
+// errCancelled ends an operation that was cancelled.
 var errCancelled = errors.New("the operation is cancelled")
 
-// errFull ends an operation whose results have become too large.
+// errFull ends an operation whose results are too large.
 var errFull = errors.New("the results are as large as the files of an organization may be")
 
-// errDied is why an operation is given up that nobody survives.
-var errDied = errors.New("whoever worked on it died")
+// errKilled ends an operation whose processes were killed too often.
+var errKilled = errors.New("the processes that ran it were killed")
 
-// Run works on an operation until it is finished, or until the turn is over. It does nothing when the operation is
-// somebody else's or this process has its hands full: the sweep comes back to it. A failure is written down in the
-// operation and logged, and is an error only when even that failed. When the context ends, what is being written is
-// rolled back and the operation is handed back.
+// Run runs an operation until it is finished, or until the turn is over. It does nothing when the operation is leased by another
+// process or this one has no free slot: the sweep enqueues it again. A failure is stored in the operation and logged; Run returns an
+// error only when that fails. When the context ends, what is being written is rolled back and the operation is released.
 func (r *Runner) Run(ctx context.Context, organizationID, id uuid.UUID) error {
 	select {
 	case <-r.drained:
@@ -76,7 +75,7 @@ func (r *Runner) Run(ctx context.Context, organizationID, id uuid.UUID) error {
 		return err
 	}
 	if o.FailureCount >= maxFailures {
-		return r.settle(ctx, o, errDied)
+		return r.settle(ctx, o, errKilled)
 	}
 	w := &work{Service: r.Service, o: o, begun: r.now(), drained: r.drained, cancelled: make(chan struct{}), observe: r.Observe}
 	ended, stop := context.WithCancelCause(ctx)
@@ -93,11 +92,11 @@ func (r *Runner) Run(ctx context.Context, organizationID, id uuid.UUID) error {
 	return r.settle(ctx, o, err)
 }
 
-// settle writes down how a turn ended.
+// settle stores how a turn ended.
 func (r *Runner) settle(ctx context.Context, o *Operation, err error) error {
-	// A turn that its job's deadline has ended was stuck; whoever goes on would be, too.
+	// A turn that ended by its job's deadline was stuck, which is a failure.
 	stopped := ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded)
-	// The last word must be written also when the context has ended: otherwise everybody waits for the lease.
+	// Also when the context has ended: otherwise others wait until the lease runs out.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	switch {
@@ -114,7 +113,7 @@ func (r *Runner) settle(ctx context.Context, o *Operation, err error) error {
 	default:
 		cause := err
 		err = r.failed(ctx, o)
-		r.log.Error("a bulk operation did not come further", "operation", o.ID().String(), "kind", o.Kind, "failures", o.FailureCount, "error", describe(cause))
+		r.log.Error("a bulk operation failed", "operation", o.ID().String(), "kind", o.Kind, "failures", o.FailureCount, "error", describe(cause))
 	}
 	if errors.Is(err, errLost) {
 		return nil
@@ -122,8 +121,8 @@ func (r *Runner) settle(ctx context.Context, o *Operation, err error) error {
 	if err != nil {
 		return err
 	}
-	// There is a place for one more now: do not leave it empty until the next sweep. The first that wait may be such as
-	// their organization has its share without.
+	// A slot is free now: fill it before the next sweep. One more than the limit of an organization, as the first ones may be those
+	// of an organization that is at its limit.
 	return r.sweep(ctx, 0, r.limits.PerOrganization+1)
 }
 
@@ -145,7 +144,7 @@ type work struct {
 	asked time.Time
 }
 
-// keep renews the lease until the work is done, and ends the work when the lease is lost.
+// keep renews the lease until the turn ends, and ends the turn when the lease is lost.
 func (w *work) keep(ctx context.Context, stop context.CancelCauseFunc, lease *Operation, every time.Duration) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -163,13 +162,13 @@ func (w *work) keep(ctx context.Context, stop context.CancelCauseFunc, lease *Op
 		case cancel:
 			w.cancelNow()
 		case err != nil && ctx.Err() == nil:
-			// The next tick tries again. If the database is gone for longer, the lease ends, and the fence keeps order.
+			// The next tick tries again. If the database is away for longer, the lease runs out, and the next commit fails.
 			w.log.Warn("the lease of a bulk operation could not be renewed", "error", describe(err))
 		}
 	}
 }
 
-// interrupted returns why the work must end here, or nil.
+// interrupted returns why the turn must end here, or nil.
 func (w *work) interrupted(ctx context.Context) error {
 	select {
 	case <-w.drained:
@@ -189,7 +188,7 @@ func (w *work) interrupted(ctx context.Context) error {
 
 func (w *work) cancelNow() { w.cancel.Do(func() { close(w.cancelled) }) }
 
-// interruptible runs what writes nothing, and ends its context as soon as the work must end.
+// interruptible runs a function that writes nothing, and cancels its context as soon as the turn must end.
 func (w *work) interruptible(ctx context.Context, f func(ctx context.Context) error) error {
 	asking, stop := context.WithCancelCause(ctx)
 	var watching sync.WaitGroup
@@ -212,8 +211,8 @@ func (w *work) interruptible(ctx context.Context, f func(ctx context.Context) er
 	return err
 }
 
-// pause returns why the turn must end here, between two chunks, or nil. The check of a file has no such places, as
-// whoever goes on begins it anew: two long checks that took turns would never end.
+// pause returns why the turn must end here, between two chunks, or nil. The check of a file does not call it, as it starts from the
+// beginning in every turn: two long checks that took turns would never end.
 func (w *work) pause(ctx context.Context) error {
 	if err := w.interrupted(ctx); err != nil {
 		return err

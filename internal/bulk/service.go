@@ -19,13 +19,13 @@ import (
 	"caseload/internal/blob"
 	"caseload/internal/db"
 	"caseload/internal/fault"
+	"caseload/internal/input"
 	"caseload/internal/jobs"
 	"caseload/internal/notify"
-	"caseload/internal/relay"
 	"caseload/internal/viewer"
 )
 
-// Topic is the bus topic of operations that came further; the subject is the operation.
+// Topic is the bus topic of changed operations; the subject is the operation.
 const Topic = "bulk"
 
 // ServiceOptions are what a [Service] is made of.
@@ -50,11 +50,11 @@ type Limits struct {
 	OrganizationBytes int64
 	// Open is how many operations of an organization may be under way or waiting.
 	Open int
-	// PerOrganization is how many of them are worked on at the same time, whatever the number of processes.
+	// PerOrganization is how many of them run at once, in all processes.
 	PerOrganization int
-	// PerProcess is how many operations, of whatever organization, this process works on at the same time.
+	// PerProcess is how many operations of all organizations this process runs at once.
 	PerProcess int
-	// Chunks is how many chunks of one operation are written at the same time, each on a connection.
+	// Chunks is how many chunks of one operation are written at once, each on a connection.
 	Chunks int
 	// Keep is how long results are kept after the end.
 	Keep time.Duration
@@ -79,7 +79,7 @@ type Service struct {
 	jobs *river.Client[*sql.Tx]
 }
 
-// New makes the service. Two kinds of one name are a mistake in the program, which it answers with an error.
+// New makes the service. It returns an error for two kinds of one name, a mistake in the program.
 func New(o ServiceOptions) (*Service, error) {
 	s := &Service{
 		pool: o.Pool, bus: o.Bus, store: o.Store, log: o.Log, now: o.Now, limits: o.Limits,
@@ -108,9 +108,9 @@ func (s *Service) known(name KindName) bool {
 	return s.kinds[name] != nil || s.exporters[name] != nil
 }
 
-// Create makes an import of an uploaded file and takes the file over: it is removed when the operation has
-// finished. The viewer needs the kind's scopes, now and not later: the operation acts on its behalf to the end.
-// Wrong input comes back as fault.UserErrors; the file is then still the caller's.
+// Create makes an import of an uploaded file, which it owns from then on and removes when the operation has finished. The
+// viewer needs the kind's scopes now, not later: the operation acts on its behalf to the end. Wrong input comes back as
+// fault.UserErrors; the file is then still the caller's.
 func (s *Service) Create(ctx context.Context, v *viewer.Viewer, in CreateInput, file File) (*Operation, error) {
 	c := fault.NewCheck("input")
 	policy := in.check(c)
@@ -169,15 +169,14 @@ func (s *Service) CreateExport(ctx context.Context, v *viewer.Viewer, in ExportI
 }
 
 func names[K any](kinds map[KindName]K) string {
-	all := slices.Sorted(maps.Keys(kinds))
-	texts := make([]string, len(all))
-	for i, n := range all {
-		texts[i] = string(n)
+	var names []string
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		names = append(names, string(kind))
 	}
-	return strings.Join(texts, ", ")
+	return strings.Join(names, ", ")
 }
 
-// lockSQL makes those wait for each other who count the operations of an organization.
+// lockSQL serializes the transactions that count the operations of an organization.
 const lockSQL = `SELECT pg_advisory_xact_lock(hashtextextended('bulk operations of ' || CAST($1 AS text), 0))`
 
 // keptSQL sums up what the files of an organization take, each half by the index that is made for it.
@@ -198,58 +197,49 @@ func (s *Service) create(ctx context.Context, v *viewer.Viewer, o *Operation, ch
 		o.ActorScopes = append(o.ActorScopes, string(scope))
 	}
 	o.CreatedBy, o.UpdatedBy = v.ActorText(), v.ActorText()
-	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+	return db.InTx(ctx, s.pool, s.now(), func(tx *db.Tx) (*Operation, error) {
 		o.RunnableAt, o.EnqueuedAt, o.CreatedAt, o.UpdatedAt = tx.Now, &tx.Now, tx.Now, tx.Now
 		if _, err := tx.Exec(ctx, lockSQL, v.OrganizationID); err != nil {
-			return fmt.Errorf("create a bulk operation: %w", err)
+			return nil, fmt.Errorf("create a bulk operation: %w", err)
 		}
 		open, err := Operations.Count(ctx, tx, v.Scope(), db.Where{}.And("c.finished_at IS NULL"))
 		if err != nil {
-			return fmt.Errorf("count open bulk operations: %w", err)
+			return nil, fmt.Errorf("count open bulk operations: %w", err)
 		}
 		if open >= s.limits.Open {
-			return fault.UserErrors{{Code: fault.LimitExceeded, Message: fmt.Sprintf("The organization has %d bulk operations under way or waiting, which is the most; wait for one to finish, or cancel it.", open), Path: []string{"input"}}}
+			return nil, fault.UserErrors{{Code: fault.LimitExceeded, Message: fmt.Sprintf("The organization has %d bulk operations under way or waiting, which is the most; wait for one to finish, or cancel it.", open), Path: []string{"input"}}}
 		}
 		var kept int64
 		if err := tx.Get(ctx, &kept, keptSQL, v.OrganizationID); err != nil {
-			return fmt.Errorf("sum up the files of bulk operations: %w", err)
+			return nil, fmt.Errorf("sum up the files of bulk operations: %w", err)
 		}
 		if kept+o.ByteSize > s.limits.OrganizationBytes {
-			return fault.UserErrors{{Code: fault.LimitExceeded, Message: fmt.Sprintf("With this file the organization would have more than the %d bytes that the files of its bulk operations and their results may take; wait until some have finished, or results have been removed.", s.limits.OrganizationBytes), Path: []string{"input"}}}
+			return nil, fault.UserErrors{{Code: fault.LimitExceeded, Message: fmt.Sprintf("With this file the organization would have more than the %d bytes that the files of its bulk operations and their results may take; wait until some have finished, or results have been removed.", s.limits.OrganizationBytes), Path: []string{"input"}}}
 		}
 		if err := Operations.Insert(ctx, tx, v.Scope(), o); err != nil {
-			return db.Refused(err, "input")
+			return nil, db.Refused(err, "input")
 		}
 		if err := s.enqueue(ctx, tx, RunArgs{o.OrganizationID, o.UUID}); err != nil {
-			return err
+			return nil, err
 		}
 		s.changed(tx, o)
-		tx.Keep(&o)
-		return audit.Write(ctx, tx, v, audit.Change{Action: "bulk_operation.created", Target: o.ID(), Fields: map[string]any{"kind": o.Kind, "format": o.Format, "bytes": o.ByteSize}})
+		return o, audit.Write(ctx, tx, v, audit.Change{Action: "bulk_operation.created", Target: o.ID(), Fields: map[string]any{"kind": o.Kind, "format": o.Format, "bytes": o.ByteSize}})
 	})
-	if err != nil {
-		return nil, err
-	}
-	return o, nil
 }
 
-// Cancel asks an operation to end. One that nobody works on has ended when Cancel returns; one that is worked on ends after
-// the chunks that are being written. What was done stays, and the results end with it. Safe to repeat; one that
-// has finished is left as it is.
+// Cancel cancels an operation: at once when it is not leased, else after the chunks that are being written. What was done stays,
+// and the results end with it. Safe to repeat; one that has finished is left as it is.
 func (s *Service) Cancel(ctx context.Context, v *viewer.Viewer, in CancelInput) (*Operation, error) {
 	id, err := in.ID.As(Operations.Prefix())
 	if err != nil {
 		return nil, err
 	}
 	var o *Operation
-	var file string
+	var file *string
 	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
-		file = ""
+		file = nil
 		if o, err = Operations.Lock(ctx, tx, v.Scope(), id); err != nil {
-			if fault.CodeOf(err) == fault.NotFound {
-				return fault.UserErrors{{Code: fault.Missing, Message: "There is no such bulk operation in this organization.", Path: []string{"input", "id"}}}
-			}
-			return err
+			return input.NoSuch(err, "bulk operation", "input", "id")
 		}
 		tx.Keep(&o)
 		if o.State.Final() || o.CancelRequested() {
@@ -257,8 +247,8 @@ func (s *Service) Cancel(ctx context.Context, v *viewer.Viewer, in CancelInput) 
 		}
 		o.CancelRequestedAt, o.UpdatedAt, o.UpdatedBy = &tx.Now, tx.Now, v.ActorText()
 		if o.LeaseToken == nil || o.LeaseUntil.Before(tx.Now) {
-			// Nobody works on it. One who was only thought dead finds the lease gone and commits nothing.
-			file = o.file()
+			// It is not leased. A process whose lease has run out commits nothing more.
+			file = o.FileKey
 			o.end(Cancelled, tx.Now, s.limits.Keep, cancelledMessage(o))
 		}
 		if err := Operations.Update(ctx, tx, v.Scope(), o); err != nil {
@@ -276,8 +266,7 @@ func (s *Service) Cancel(ctx context.Context, v *viewer.Viewer, in CancelInput) 
 
 // end gives an operation its final state.
 func (o *Operation) end(state State, now time.Time, keep time.Duration, messages ...string) {
-	expires := now.Add(keep)
-	o.State, o.FinishedAt, o.ExpiresAt, o.UpdatedAt = state, &now, &expires, now
+	o.State, o.FinishedAt, o.ExpiresAt, o.UpdatedAt = state, &now, new(now.Add(keep)), now
 	o.LeaseToken, o.LeaseUntil, o.FileKey = nil, nil, nil
 	o.MessageTexts = messages
 }
@@ -289,23 +278,23 @@ func cancelledMessage(o *Operation) string {
 	return fmt.Sprintf("Cancelled after %d of %d lines.", o.ProcessedCount, *o.LineCount)
 }
 
-// drop removes a file that no operation needs. When that fails, the removal of leftovers finds it.
-func (s *Service) drop(ctx context.Context, organizationID uuid.UUID, key string) {
-	if key == "" {
+// drop removes the upload of an operation that has ended. After an error, [Service.Expire] removes it.
+func (s *Service) drop(ctx context.Context, organizationID uuid.UUID, key *string) {
+	if key == nil {
 		return
 	}
-	if err := s.store.Delete(context.WithoutCancel(ctx), organizationID, key); err != nil {
+	if err := s.store.Delete(context.WithoutCancel(ctx), organizationID, *key); err != nil {
 		s.log.Warn("the file of a bulk operation could not be removed yet", "error", err)
 	}
 }
 
-// changed tells subscribers after the commit.
+// changed notifies subscribers after the commit.
 func (s *Service) changed(tx *db.Tx, o *Operation) {
 	m := notify.Message{Topic: Topic, OrganizationID: o.OrganizationID, Subject: o.UUID, Kind: string(o.State), At: tx.Now}
 	tx.AfterCommit(func() { s.bus.Publish(m) })
 }
 
-// Change is a hint that an operation came further.
+// Change says that an operation changed, not what it is now.
 type Change struct {
 	State      State
 	OccurredAt time.Time
@@ -317,13 +306,4 @@ type Change struct {
 // channel is closed when some may have been missed.
 func (s *Service) Changes(ctx context.Context, v *viewer.Viewer, operationID *uuid.UUID) <-chan *Change {
 	return notify.Changes(ctx, s.bus, Topic, v.OrganizationID, operationID, func(m notify.Message) *Change { return &Change{State(m.Kind), m.At, m.Subject} })
-}
-
-// Get returns an operation of the viewer's organization, or a NOT_FOUND fault.
-func (s *Service) Get(ctx context.Context, v *viewer.Viewer, id relay.ID) (*Operation, error) {
-	u, err := id.As(Operations.Prefix())
-	if err != nil {
-		return nil, err
-	}
-	return Operations.ByID(ctx, s.pool, v.Scope(), u)
 }

@@ -15,9 +15,8 @@ type source struct {
 	keys  shape
 }
 
-// open returns the rows of the file from a place on, which is the beginning of the row with the given number; 0 is
-// the file's beginning, whatever the header. The header is nil for JSON Lines, and without rows where it is not
-// usable. The caller closes what it got.
+// open returns the rows of the file from an offset on, where the row with the given number begins; 0 is the beginning of the file. The
+// header is nil for JSON Lines; rows are not usable when it has refusals. The caller closes the closer.
 func (s source) open(ctx context.Context, offset int64, line int32) (records, *csvHeader, io.Closer, error) {
 	var header *csvHeader
 	if s.o.Format == CSV {

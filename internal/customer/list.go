@@ -67,9 +67,9 @@ func NewLists(sealer *pii.Sealer) Lists {
 				v := viewer.From(ctx)
 				return relay.FilterBy(func(f *Filter) (db.Where, error) { return f.special(v, sealer) })(ctx, raw)
 			},
-			Search:   relay.Contains("search_text"),
-			Always:   liveUnlessAsked,
-			Personal: []string{"ssn", "ssnLastFour", "mbi"},
+			Search:     relay.Contains("search_text"),
+			BaseFilter: liveUnlessAsked,
+			Personal:   []string{"ssn", "ssnLastFour", "mbi"},
 		},
 		Identifiers: &relay.Spec[Identifier]{Table: Identifiers, Default: db.By("created_at")},
 		Phones:      &relay.Spec[Phone]{Table: Phones, Default: db.By("created_at")},

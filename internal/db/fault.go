@@ -25,7 +25,7 @@ func Fault(err error) *fault.Error {
 	var p *pq.Error
 	switch {
 	case errors.Is(err, ErrUnknown):
-		// Before the causes below, whose texts say that nothing was changed.
+		// First: the texts of its causes, below, say that nothing was changed.
 		return fault.Wrap(fault.Unavailable, err, "The connection to the database broke off at the end: the change may have been made. Look, or send it again with its Idempotency-Key.").After(time.Second)
 	case errors.Is(err, ErrRetry):
 		return fault.Wrap(fault.Conflict, err, "Other writers kept changing the same rows. Nothing was changed; send it again.").After(200 * time.Millisecond)

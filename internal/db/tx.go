@@ -14,15 +14,13 @@ import (
 	"github.com/lib/pq"
 )
 
-// ErrRetry tells [Pool.InTx] to roll back and run the function again: another writer inserted the
-// same key first. It never leaves InTx; after the last try InTx returns it wrapped, and [Fault]
-// makes a CONFLICT of it.
-var ErrRetry = errors.New("another writer was first")
+// ErrRetry makes [Pool.InTx] roll back and run the function again, for a concurrent insert of the same key. After the last
+// try InTx returns it wrapped, and [Fault] makes a CONFLICT of it.
+var ErrRetry = errors.New("concurrent insert of the same key")
 
-// ErrUnknown says that nobody knows whether a transaction was committed: the connection broke off when it was to be.
-// [Pool.InTx] wraps it; every other error of InTx means that nothing was changed. What lies outside of the database and a
-// committed row may name is then left alone.
-var ErrUnknown = errors.New("whether the transaction was committed is not known")
+// ErrUnknown says that the connection was lost during the commit. [Pool.InTx] wraps it; every other error of InTx means that
+// nothing was changed. Keep what is outside of the database if a committed row may refer to it, such as a file.
+var ErrUnknown = errors.New("commit outcome unknown")
 
 // txTries bounds how often a transaction is run. Fifty writers of one new key need two tries each,
 // since the second finds the row; only deadlocks and serialization failures may need more.
@@ -38,12 +36,12 @@ type Tx struct {
 	kept       any
 	// Now is the time of the transaction, the same for all its rows: in milliseconds, as moments are shown and stored.
 	Now time.Time
-	// Try counts how often [Pool.InTx] has run it before: a batch that was beaten once may queue up for its next try.
+	// Try is how often [Pool.InTx] has run the function before: a batch may take a lock before its second try.
 	Try int
 }
 
-// AfterCommit registers an effect that must not happen when the transaction rolls back, such as
-// telling listeners. Effects run in order, in the caller's goroutine, and must not block.
+// AfterCommit registers a function to run after the commit, such as one that notifies listeners; after a rollback it does
+// not run. The functions run in order, in the caller's goroutine, and must not block.
 func (t *Tx) AfterCommit(f func()) { t.after = append(t.after, f) }
 
 // Keep registers the result of the transaction for the [Guard] of its context: a pointer to the variable
@@ -53,8 +51,7 @@ func (t *Tx) AfterCommit(f func()) { t.after = append(t.after, f) }
 // The result is written as JSON and read again, so all that is to be answered from it must stand in exported fields.
 func (t *Tx) Keep(result any) { t.kept = result }
 
-// Guard watches over the transactions that run under a context; see [WithGuard]. Its methods are called in the
-// goroutine of the transaction.
+// Guard is called by the transactions of a context, in their goroutine; see [WithGuard].
 type Guard interface {
 	// Begin runs first in every try of a transaction; an error rolls it back and is InTx's own.
 	Begin(ctx context.Context, tx *Tx) error
@@ -64,7 +61,7 @@ type Guard interface {
 
 type guardKey struct{}
 
-// WithGuard returns a context under which [Pool.InTx] asks the guard.
+// WithGuard returns a context whose transactions call the guard.
 func WithGuard(ctx context.Context, g Guard) context.Context {
 	return context.WithValue(ctx, guardKey{}, g)
 }
@@ -98,14 +95,14 @@ func (p *Pool) InTx(ctx context.Context, now time.Time, f func(tx *Tx) error) er
 	var err error
 	for try := range txTries {
 		if try > 0 {
-			// Jitter parts writers that collided; the bound keeps a retry well under a client's patience.
+			// Jitter separates writers that collided.
 			select {
 			case <-time.After(time.Duration(rand.Int64N(int64(5*time.Millisecond) << try))):
 			case <-ctx.Done():
 				return ctx.Err()
 			}
 		}
-		err = p.once(ctx, now, try, f)
+		err = p.tryTx(ctx, now, try, f)
 		if err == nil || !retryable(err) {
 			return err
 		}
@@ -113,7 +110,21 @@ func (p *Pool) InTx(ctx context.Context, now time.Time, f func(tx *Tx) error) er
 	return fmt.Errorf("transaction given up after %d tries: %w", txTries, err)
 }
 
-func (p *Pool) once(ctx context.Context, now time.Time, try int, f func(tx *Tx) error) (err error) {
+// InTx is [Pool.InTx] for a function with a result, which is kept for a replay of the request; see [Tx.Keep].
+func InTx[T any](ctx context.Context, p *Pool, now time.Time, f func(tx *Tx) (T, error)) (result T, err error) {
+	err = p.InTx(ctx, now, func(tx *Tx) (err error) {
+		tx.Keep(&result)
+		result, err = f(tx)
+		return err
+	})
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return result, nil
+}
+
+func (p *Pool) tryTx(ctx context.Context, now time.Time, try int, f func(tx *Tx) error) (err error) {
 	x, err := p.x.BeginTxx(ctx, nil)
 	if err != nil {
 		return err
@@ -126,15 +137,14 @@ func (p *Pool) once(ctx context.Context, now time.Time, try int, f func(tx *Tx) 
 		err = commit(ctx, x)
 	}
 	if err != nil {
-		// database/sql rolls back by itself when the context ends; what fails after that says only that
-		// the transaction is over.
+		// database/sql rolls back when the context ends; statements then fail with an error about the transaction.
 		if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
 			return fmt.Errorf("%w: %w", ended, err)
 		}
 		return err
 	}
 	for _, text := range tx.unprepared {
-		// The connection is free again, and an error here would be met again by whoever runs the text next.
+		// The connection is free again. An error is not lost: the next caller of the text gets it again.
 		if st, err := p.statement(ctx, p.declared, text); err == nil {
 			p.declared.giveBack(st)
 		}
@@ -146,7 +156,7 @@ func (p *Pool) once(ctx context.Context, now time.Time, try int, f func(tx *Tx) 
 }
 
 func commit(ctx context.Context, x *sqlx.Tx) error {
-	// Once it has ended the transaction is rolled back by itself, and a commit says no more than that.
+	// database/sql has rolled back then; Commit would not say why.
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -154,7 +164,7 @@ func commit(ctx context.Context, x *sqlx.Tx) error {
 	if err == nil || errors.Is(err, sql.ErrTxDone) {
 		return err
 	}
-	// A server that refuses says so. One that ends the connection (57P) may have committed before.
+	// An error of the server means that it did not commit, unless it ended the connection (57P).
 	var p *pq.Error
 	if errors.As(err, &p) && !strings.HasPrefix(string(p.Code), "08") && !strings.HasPrefix(string(p.Code), "57P") {
 		return err
@@ -173,7 +183,7 @@ func (t *Tx) statement(ctx context.Context, query string) *sqlx.Stmt {
 		}
 		return nil
 	}
-	// Whatever is made of it for the transaction holds on to it: it can be given back right away.
+	// The transaction's own statement keeps it open.
 	defer t.pool.declared.giveBack(st)
 	return t.x.StmtxContext(ctx, st.Stmt)
 }

@@ -29,7 +29,7 @@ const (
 	Deleted  Verb = "deleted"
 )
 
-// Event tells of a change of a row, without its values.
+// Event is a change of a row, without its values.
 type Event struct {
 	// Type is a noun and a verb, such as "goal.created".
 	Type string
@@ -40,12 +40,12 @@ type Event struct {
 	Changed []string
 }
 
-// Outbox takes events in the transaction of the change that they tell of.
+// Outbox stores events in the transaction of the change.
 type Outbox interface {
 	Emit(ctx context.Context, tx *db.Tx, v *viewer.Viewer, e Event) error
 }
 
-// Env is where a change is made, when, and by whom.
+// Env is the context of a change: the database, the time and the viewer.
 type Env struct {
 	Pool   *db.Pool
 	Now    time.Time
@@ -70,7 +70,7 @@ type Kind[T any, P Plain[T]] struct {
 }
 
 // New declares a plain entity: its table, the prefix of its typed ids, what one is called ("claim code"), and the verbs
-// that are told of by events. It panics when T is not a table's struct, as that is a mistake in the program.
+// that emit events. It panics when T is not a table's struct, as that is a mistake in the program.
 func New[T any, P Plain[T]](table, prefix, noun string, events ...Verb) *Kind[T, P] {
 	k := &Kind[T, P]{Table: db.NewTable[T](table, prefix), noun: noun, events: events, shown: map[string]string{}}
 	for _, c := range k.Columns() {
@@ -97,19 +97,19 @@ func (k *Kind[T, P]) Create(ctx context.Context, e Env, fill func(row *T, c *fau
 	if err != nil {
 		return nil, err
 	}
-	return k.keep(ctx, e, func(tx *db.Tx) (*T, error) { return row, k.Add(ctx, tx, e, row) })
+	return db.InTx(ctx, e.Pool, e.Now, func(tx *db.Tx) (*T, error) { return row, k.Add(ctx, tx, e, row) })
 }
 
 // Update changes the row with an id, in a transaction of its own. A version other than the one that was read, where one
 // is given, is STALE_VERSION; an id that nobody or another organization has is NOT_FOUND, at input.id. What merge records
 // in its check comes back beside them. A merge that changes nothing writes nothing.
 func (k *Kind[T, P]) Update(ctx context.Context, e Env, id relay.ID, read *int32, merge func(row *T, c *fault.Check)) (*T, error) {
-	return k.keep(ctx, e, func(tx *db.Tx) (*T, error) { return k.Change(ctx, tx, e, Updated, id, read, merge) })
+	return db.InTx(ctx, e.Pool, e.Now, func(tx *db.Tx) (*T, error) { return k.Change(ctx, tx, e, Updated, id, read, merge) })
 }
 
 // Archive gives the row its archived_at, a column that the struct must have. One that is archived already stays as it is.
 func (k *Kind[T, P]) Archive(ctx context.Context, e Env, id relay.ID) (*T, error) {
-	return k.keep(ctx, e, func(tx *db.Tx) (*T, error) {
+	return db.InTx(ctx, e.Pool, e.Now, func(tx *db.Tx) (*T, error) {
 		return k.Change(ctx, tx, e, Archived, id, nil, func(row *T, _ *fault.Check) {
 			if at := k.archivedAt(row); *at == nil {
 				*at = &tx.Now
@@ -120,7 +120,7 @@ func (k *Kind[T, P]) Archive(ctx context.Context, e Env, id relay.ID) (*T, error
 
 // Restore takes the row's archived_at away. One that is not archived stays as it is.
 func (k *Kind[T, P]) Restore(ctx context.Context, e Env, id relay.ID) (*T, error) {
-	return k.keep(ctx, e, func(tx *db.Tx) (*T, error) {
+	return db.InTx(ctx, e.Pool, e.Now, func(tx *db.Tx) (*T, error) {
 		return k.Change(ctx, tx, e, Restored, id, nil, func(row *T, _ *fault.Check) { *k.archivedAt(row) = nil })
 	})
 }
@@ -128,7 +128,7 @@ func (k *Kind[T, P]) Restore(ctx context.Context, e Env, id relay.ID) (*T, error
 // Delete removes the row, in a transaction of its own, and returns it as it was. One that others point at is
 // INVALID_STATE.
 func (k *Kind[T, P]) Delete(ctx context.Context, e Env, id relay.ID) (*T, error) {
-	return k.keep(ctx, e, func(tx *db.Tx) (*T, error) { return k.Remove(ctx, tx, e, id) })
+	return db.InTx(ctx, e.Pool, e.Now, func(tx *db.Tx) (*T, error) { return k.Remove(ctx, tx, e, id) })
 }
 
 // Make returns a new row as fill fills it, to be written by [Kind.Add], or what is wrong with it.
@@ -192,19 +192,6 @@ func (k *Kind[T, P]) Remove(ctx context.Context, tx *db.Tx, e Env, id relay.ID) 
 	return row, k.tell(ctx, tx, e, Deleted, row, nil)
 }
 
-// keep runs f in a transaction whose outcome is the row, for a repetition of the request.
-func (k *Kind[T, P]) keep(ctx context.Context, e Env, f func(tx *db.Tx) (*T, error)) (row *T, err error) {
-	err = e.Pool.InTx(ctx, e.Now, func(tx *db.Tx) (err error) {
-		tx.Keep(&row)
-		row, err = f(tx)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return row, nil
-}
-
 func (k *Kind[T, P]) lock(ctx context.Context, tx *db.Tx, e Env, id relay.ID) (*T, error) {
 	u, err := id.As(k.Prefix())
 	if err != nil {
@@ -217,8 +204,8 @@ func (k *Kind[T, P]) lock(ctx context.Context, tx *db.Tx, e Env, id relay.ID) (*
 	return row, nil
 }
 
-// tell writes the audit entry of a change and emits its event, if one is declared: last, as an outbox locks what others
-// must not wait for.
+// tell writes the audit entry of a change and emits its event, if one is declared: last, as an outbox takes locks that must be
+// short.
 func (k *Kind[T, P]) tell(ctx context.Context, tx *db.Tx, e Env, verb Verb, row *T, changed []string) error {
 	changed = slices.DeleteFunc(changed, func(column string) bool { return slices.Contains(k.hidden, column) })
 	fields := map[string]any{}

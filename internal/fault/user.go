@@ -29,6 +29,14 @@ func (u UserErrors) Error() string {
 	return "input refused: " + strings.Join(parts, ", ")
 }
 
+// Payload is embedded by what a mutation returns where that is its GraphQL payload as it is.
+type Payload struct {
+	UserErrors []*UserError
+}
+
+// Refuse says what was wrong.
+func (p *Payload) Refuse(errs []*UserError) { p.UserErrors = errs }
+
 // AsUserErrors returns the user errors in the chain of err, and whether there were any.
 func AsUserErrors(err error) (UserErrors, bool) {
 	var u UserErrors

@@ -9,10 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"caseload/internal/bulk"
-	"caseload/internal/idempotency"
 	"caseload/internal/jobs"
 	"caseload/internal/observe"
-	"caseload/internal/schedule"
 	"caseload/internal/webhook"
 )
 
@@ -39,12 +37,10 @@ func (w *World) Employ(t testing.TB, s *Server, metrics *observe.Metrics) *Workf
 	t.Helper()
 	f := w.Hire(t, s, metrics)
 	workers := river.NewWorkers()
-	river.AddWorker(workers, &schedule.ReapWorker{Schedules: s.Schedules})
-	river.AddWorker(workers, &idempotency.ExpireWorker{Outcomes: s.Outcomes})
-	river.AddWorker(workers, &bulk.RunWorker{Runner: f.Operations})
-	river.AddWorker(workers, &bulk.SweepWorker{Operations: s.Bulk})
-	river.AddWorker(workers, &bulk.ExpireWorker{Operations: s.Bulk})
-	webhook.AddWorkers(workers, f.Deliverer)
+	// The schedules of their jobs are left out.
+	for _, add := range []func(*river.Workers) []*river.PeriodicJob{s.Schedules.AddWorkers, s.Outcomes.AddWorkers, f.Operations.AddWorkers, f.Deliverer.AddWorkers} {
+		add(workers)
+	}
 	runner, err := jobs.New(s.Pool.SQL(), jobs.Options{Workers: 4, Queues: webhook.Queues(2), Log: slog.New(s.Log), Observe: metrics.Job}, workers)
 	require.NoError(t, err)
 	require.NoError(t, runner.Start(context.WithoutCancel(t.Context())))

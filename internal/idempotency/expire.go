@@ -6,34 +6,27 @@ import (
 	"time"
 
 	"github.com/riverqueue/river"
-)
 
-// ExpireInterval is how often outcomes that have expired are removed. They answer for nothing from the moment at
-// which they expire, removed or not.
-const ExpireInterval = 15 * time.Minute
+	"caseload/internal/jobs"
+)
 
 // expireBatch is how many rows one statement removes, so that none holds its locks for long.
 const expireBatch = 1000
 
-// ExpireArgs is the job that removes outcomes that have expired.
+// ExpireArgs is the job of [Outcomes.Expire].
 type ExpireArgs struct{}
 
 // Kind names the job.
 func (ExpireArgs) Kind() string { return "idempotency.expire" }
 
-// ExpireWorker runs [Outcomes.Expire].
-type ExpireWorker struct {
-	river.WorkerDefaults[ExpireArgs]
-	Outcomes *Outcomes
+// AddWorkers registers the worker of outcomes, and returns the schedule of its job.
+func (o *Outcomes) AddWorkers(workers *river.Workers) []*river.PeriodicJob {
+	jobs.Add(workers, 0, func(ctx context.Context, _ *river.Job[ExpireArgs]) error { return o.Expire(ctx) })
+	return []*river.PeriodicJob{jobs.Every(15*time.Minute, ExpireArgs{})}
 }
 
-// Work implements river.Worker.
-func (w *ExpireWorker) Work(ctx context.Context, _ *river.Job[ExpireArgs]) error {
-	return w.Outcomes.Expire(ctx)
-}
-
-// The organizations lead: each costs one step into its index, however many outcomes are kept. A row that was replaced
-// since it was found is not old any more.
+// The statement goes organization by organization, one step into the index of each, however many outcomes are stored. It looks
+// at expires_at again, as a row may have been replaced since it was found.
 const expireSQL = `
 	WITH old AS MATERIALIZED (
 		SELECT k.organization_id, k.id, k.field FROM organizations o CROSS JOIN LATERAL (
@@ -44,10 +37,10 @@ const expireSQL = `
 	DELETE FROM idempotency_keys k USING old
 	WHERE k.organization_id = old.organization_id AND k.id = old.id AND k.field = old.field AND k.expires_at <= $1`
 
-// Expire removes the outcomes that have expired, of all organizations and in batches. What is left when the time of a
-// job is over goes the next time. Running it twice at once is safe; what one has locked the other passes over.
+// Expire removes the expired outcomes of all organizations, in batches; the next run removes what is left. Several processes
+// may run it at once. An outcome is not replayed from the moment it expires, removed or not.
 func (o *Outcomes) Expire(ctx context.Context) error {
-	if _, err := o.pool.InRounds(ctx, expireBatch, expireSQL, o.now()); err != nil {
+	if _, err := o.pool.ExecInBatches(ctx, expireBatch, expireSQL, o.now()); err != nil {
 		return fmt.Errorf("remove expired idempotency keys: %w", err)
 	}
 	return nil

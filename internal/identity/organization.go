@@ -1,4 +1,4 @@
-// Package identity holds who may come in: organizations and API keys.
+// Package identity has organizations and API keys.
 package identity
 
 import (
@@ -44,8 +44,7 @@ func CreateOrganization(ctx context.Context, pool *db.Pool, id uuid.UUID, name, 
 	return o, nil
 }
 
-// ListOrganizations returns all tenants by creation, for the command line and start-up only: it is the one
-// read that crosses tenants.
+// ListOrganizations returns all tenants by creation, for the command line only: it reads across tenants.
 func ListOrganizations(ctx context.Context, pool *db.Pool) ([]*Organization, error) {
 	var rows []*Organization
 	err := pool.Select(ctx, &rows, "SELECT "+Organizations.Select()+" FROM organizations c ORDER BY c.created_at, c.id")

@@ -26,7 +26,7 @@ type Keys struct {
 	uses  uses
 }
 
-// NewKeys makes the one Keys of a server process. The bus tells it of keys revoked elsewhere.
+// NewKeys makes the Keys of a server process. The bus brings the revocations of other processes.
 func NewKeys(pool *db.Pool, bus *notify.Bus, now func() time.Time) *Keys {
 	return &Keys{pool: pool, bus: bus, now: now, cache: notify.NewCache[*APIKey](bus, topic, cacheSize, cacheTTL, now)}
 }
@@ -47,32 +47,25 @@ func (k *Keys) Create(ctx context.Context, v *viewer.Viewer, in CreateAPIKeyInpu
 }
 
 // Revoke ends a key at once on every server process. Revoking again changes nothing.
-func (k *Keys) Revoke(ctx context.Context, v *viewer.Viewer, in RevokeAPIKeyInput) (key *APIKey, err error) {
+func (k *Keys) Revoke(ctx context.Context, v *viewer.Viewer, in RevokeAPIKeyInput) (*APIKey, error) {
 	e := k.env(v)
-	err = k.pool.InTx(ctx, e.Now, func(tx *db.Tx) (err error) {
-		tx.Keep(&key)
-		key, err = APIKeys.Change(ctx, tx, e, "revoked", in.ID, nil, func(key *APIKey, _ *fault.Check) {
+	return db.InTx(ctx, k.pool, e.Now, func(tx *db.Tx) (*APIKey, error) {
+		return APIKeys.Change(ctx, tx, e, "revoked", in.ID, nil, func(key *APIKey, _ *fault.Check) {
 			if key.RevokedAt != nil {
 				return
 			}
 			key.RevokedAt = &tx.Now
 			tx.AfterCommit(func() { k.cache.Changed(key.OrganizationID, key.UUID, "REVOKED", tx.Now) })
 		})
-		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	return key, nil
 }
 
-// env is where the viewer changes keys.
+// env is the context of the viewer's changes.
 func (k *Keys) env(v *viewer.Viewer) entity.Env {
 	return entity.Env{Pool: k.pool, Now: k.now(), Viewer: v}
 }
 
-// Authenticate returns the viewer of a key, or an UNAUTHENTICATED fault that does not tell whether the
-// key is unknown, expired or revoked.
+// Authenticate returns the viewer of a key, or an UNAUTHENTICATED fault, the same for a key that is unknown, expired or revoked.
 func (k *Keys) Authenticate(ctx context.Context, text string) (*viewer.Viewer, error) {
 	organizationID, id, err := parseSecret(text)
 	if err != nil {
@@ -120,14 +113,15 @@ func (k *Keys) Revoked(ctx context.Context, v *viewer.Viewer) <-chan struct{} {
 	return ended
 }
 
-// recheckAgain is how soon a key is looked at again when its row could not be read.
+// recheckAgain is how soon a key is read again after an error.
 const recheckAgain = time.Second
 
-// works tells, after waiting as long as nothing says otherwise, whether the viewer's key may still work.
+// works waits until the viewer's key is revoked, messages may have been missed, or it is time to read the key again, and
+// reports whether the key may still work.
 func (k *Keys) works(ctx context.Context, v *viewer.Viewer) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	// Subscribed first and read then: a revocation falls before the reading or after the subscribing.
+	// Subscribe before reading: a revocation is then read or received.
 	messages := k.bus.Subscribe(ctx, func(m notify.Message) bool { return m.Topic == topic && m.Subject == v.ActorID })
 	var again <-chan time.Time
 	if err := k.Recheck(ctx, v); err != nil {
@@ -144,14 +138,14 @@ func (k *Keys) works(ctx context.Context, v *viewer.Viewer) bool {
 	}
 }
 
-// Run writes down when keys were last used, until the context ends.
+// Run stores the times of last use until the context ends.
 func (k *Keys) Run(ctx context.Context) {
 	tick := time.NewTicker(flushInterval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-			// A lost time of last use is no loss; the next use writes it.
+			// After an error the next use of the key stores it.
 			_ = k.Flush(ctx)
 		case <-ctx.Done():
 			return
@@ -159,14 +153,14 @@ func (k *Keys) Run(ctx context.Context) {
 	}
 }
 
-// Flush writes down the times of last use, to the minute, one statement for each key.
+// Flush stores the times of last use, to the minute, one statement for each key.
 func (k *Keys) Flush(ctx context.Context) error {
 	for _, u := range k.uses.take() {
 		if _, err := k.pool.Exec(ctx, `
 			UPDATE api_keys SET last_used_at = $3
 			WHERE organization_id = $1 AND id = $2 AND (last_used_at IS NULL OR last_used_at < $3)`,
 			u.organizationID, u.id, u.at); err != nil {
-			return fmt.Errorf("write down the use of API keys: %w", err)
+			return fmt.Errorf("store the use of API keys: %w", err)
 		}
 	}
 	return nil

@@ -8,16 +8,15 @@ import (
 )
 
 const (
-	// cacheSize bounds the keys that a process remembers, so that a request costs no statement for its key.
+	// cacheSize bounds the keys that a process caches, so that a request costs no statement for its key.
 	cacheSize = 10_000
-	// cacheTTL is how long a key is trusted without a look at its row.
+	// cacheTTL is how long a cached key is used.
 	cacheTTL = 30 * time.Second
 	// flushInterval is how often times of last use are written.
 	flushInterval = 10 * time.Second
 )
 
-// uses gathers when keys were last used, to the minute. The zero value is ready; it is safe for
-// concurrent use.
+// uses collects when keys were last used, to the minute. The zero value is ready; it is safe for concurrent use.
 type uses struct {
 	mu   sync.Mutex
 	last map[uuid.UUID]use

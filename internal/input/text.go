@@ -78,6 +78,14 @@ func Optional[S, T any](in graphql.Omittable[*S], to **T, read func(S) (T, bool)
 	return ok
 }
 
+// Or returns an optional value, or another where it is absent or null.
+func Or[T any](in graphql.Omittable[*T], other T) T {
+	if v := in.Value(); v != nil {
+		return *v
+	}
+	return other
+}
+
 func given(text string) (string, bool) { return text, text != "" }
 
 // judge brings a text into its form and records the first thing that is wrong with it.

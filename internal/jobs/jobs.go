@@ -1,5 +1,5 @@
-// Package jobs runs what is slow, retried or scheduled, by River on the same database: jobs are enqueued
-// in the transaction of the change that asks for them, and run by any process that has workers.
+// Package jobs runs work that is slow, retried or scheduled, by River on the same database: a job is enqueued in the
+// transaction of the change that needs it, and run by any process that has workers.
 package jobs
 
 import (
@@ -18,7 +18,7 @@ import (
 type Options struct {
 	// Workers is how many jobs run at once in this process.
 	Workers int
-	// Queues are queues beside the usual one, with how many of their jobs run at once.
+	// Queues are further queues, with how many of their jobs run at once.
 	Queues map[string]int
 	Log    *slog.Logger
 	// Observe is called after every run; it may be nil.
@@ -38,7 +38,7 @@ func New(db *sql.DB, o Options, workers *river.Workers, periodic ...*river.Perio
 		// database/sql has no LISTEN; polling once a second is what River does then.
 		PollOnly:   true,
 		JobTimeout: time.Minute,
-		// A job that goes on after its context ended must not occupy its worker for ever. River logs it.
+		// A job that does not end with its context must not block its worker for ever. River logs it.
 		JobStuckHandler: func(context.Context, river.JobStuckHandlerParams) river.JobStuckHandlerResult {
 			return river.JobStuckHandlerResult{AddWorkerSlot: true}
 		},
@@ -56,8 +56,7 @@ func New(db *sql.DB, o Options, workers *river.Workers, periodic ...*river.Perio
 	return &Runner{client}, nil
 }
 
-// Inserter makes a client that enqueues jobs in the transactions of others and runs none. It is safe for concurrent
-// use.
+// Inserter makes a client that enqueues jobs and runs none. It is safe for concurrent use.
 func Inserter(db *sql.DB) (*river.Client[*sql.Tx], error) {
 	// River sends a NOTIFY with an insertion once in FetchCooldown, and a transaction with a NOTIFY makes all others
 	// wait for its commit (ADR 3); nobody listens, since workers poll.
@@ -68,14 +67,29 @@ func Inserter(db *sql.DB) (*river.Client[*sql.Tx], error) {
 	return client, nil
 }
 
-// Every makes a schedule that enqueues a job each interval, once whatever the number of processes.
+// Every enqueues a job at each interval, once for all processes together.
 func Every(interval time.Duration, args river.JobArgs) *river.PeriodicJob {
 	return river.NewPeriodicJob(river.PeriodicInterval(interval), func() (river.JobArgs, *river.InsertOpts) {
 		return args, &river.InsertOpts{UniqueOpts: river.UniqueOpts{ByArgs: true, ByPeriod: interval}, MaxAttempts: 1}
 	}, &river.PeriodicJobOpts{RunOnStart: true})
 }
 
-// Start begins to run jobs. The context bounds the running, not the start.
+// worker is a [river.Worker] made of a function.
+type worker[A river.JobArgs] struct {
+	river.WorkerDefaults[A]
+	timeout time.Duration
+	run     func(ctx context.Context, job *river.Job[A]) error
+}
+
+func (w *worker[A]) Timeout(*river.Job[A]) time.Duration               { return w.timeout }
+func (w *worker[A]) Work(ctx context.Context, job *river.Job[A]) error { return w.run(ctx, job) }
+
+// Add registers the function that runs the jobs of a kind, each for at most timeout; zero stands for a minute.
+func Add[A river.JobArgs](workers *river.Workers, timeout time.Duration, run func(ctx context.Context, job *river.Job[A]) error) {
+	river.AddWorker(workers, &worker[A]{timeout: timeout, run: run})
+}
+
+// Start starts to run jobs. They run until the context ends.
 func (r *Runner) Start(ctx context.Context) error {
 	if err := r.client.Start(ctx); err != nil {
 		return fmt.Errorf("start jobs: %w", err)

@@ -41,15 +41,15 @@ type Loaders struct {
 	// Batch, when set, is told the size of every batch that a wait gathered.
 	batch func(n int)
 
-	room Room
+	memory Memory
 
 	mu     sync.Mutex
 	loader map[instance]any
 }
 
-// Room counts the bytes of rows and of answers that compiled reads hold for the root fields of one operation, which
-// run beside each other and have one limit.
-type Room struct{ Rows, Answers atomic.Int64 }
+// Memory counts the bytes of rows and of answers that compiled reads hold for all root fields of one operation, which run
+// concurrently under one limit.
+type Memory struct{ Rows, Answers atomic.Int64 }
 
 // instance is one edge with one set of arguments; what tells the page from its count.
 type instance struct {
@@ -78,8 +78,8 @@ func From(ctx context.Context) *Loaders {
 // Scope returns whose rows the loaders see.
 func (l *Loaders) Scope() db.Scope { return l.scope }
 
-// Room returns the counts of the operation.
-func (l *Loaders) Room() *Room { return &l.room }
+// Memory returns the counts of the operation.
+func (l *Loaders) Memory() *Memory { return &l.memory }
 
 // Pool returns the connections that the loaders read from.
 func (l *Loaders) Pool() *db.Pool { return l.pool }

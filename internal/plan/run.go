@@ -63,7 +63,7 @@ const (
 
 // hold counts bytes of rows, together with those of the other root fields.
 func (r *run) hold(n int) error {
-	if r.limit > 0 && r.loaders.Room().Rows.Add(int64(n)) > int64(r.limit)*rowsFactor+rowsSlack {
+	if r.limit > 0 && r.loaders.Memory().Rows.Add(int64(n)) > int64(r.limit)*rowsFactor+rowsSlack {
 		return ErrTooLarge
 	}
 	return nil
@@ -79,7 +79,7 @@ func (r *run) note(written int) error {
 		return nil
 	}
 	r.noted = written
-	if r.loaders.Room().Answers.Add(int64(n)) > int64(r.limit) {
+	if r.loaders.Memory().Answers.Add(int64(n)) > int64(r.limit) {
 		return ErrTooLarge
 	}
 	return nil

@@ -48,7 +48,7 @@ func (p *Plan) Run(ctx context.Context, variables map[string]any) (*Answer, erro
 		return err
 	})
 	if err != nil {
-		r.loaders.Room().Answers.Add(-int64(r.noted))
+		r.loaders.Memory().Answers.Add(-int64(r.noted))
 		giveBack(buffer)
 		return nil, err
 	}

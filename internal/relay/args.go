@@ -46,8 +46,8 @@ type Spec[T any] struct {
 	Search func(text string) (db.Where, error)
 	// Personal are the members of the filter that compare personal numbers: where a filter is kept, they are refused.
 	Personal []string
-	// Always narrows the list whatever was asked, by further arguments of the field or none.
-	Always func(raw map[string]any) db.Where
+	// BaseFilter is a condition that every query of the list has, made of the field's raw arguments.
+	BaseFilter func(raw map[string]any) db.Where
 }
 
 // Args are the checked arguments of one list field.
@@ -90,8 +90,8 @@ func (s *Spec[T]) Parse(ctx context.Context, cursors *Cursors, scope db.Scope, c
 		}
 		a.Where = a.Where.All(w)
 	}
-	if s.Always != nil {
-		a.Where = a.Where.All(s.Always(raw))
+	if s.BaseFilter != nil {
+		a.Where = a.Where.All(s.BaseFilter(raw))
 	}
 	a.list.scope, a.list.coordinate, a.list.raw, a.list.order = scope, coordinate, raw, a.Page.Order
 	after, isAfter, err := text(raw, "after")

@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -22,22 +23,48 @@ import (
 // everywhere is how clients and tables name the whole country; the rules name it "".
 const everywhere = "US"
 
-// CallingWindow is a window of the law or of the organization, as clients see it.
+// CallingWindow is a row of state_windows, the law, or of organization_windows.
 type CallingWindow struct {
-	State      string
-	DaySet     calling.Weekdays
-	OnHolidays bool
-	IsClosed   bool
-	OpensAt    *civil.LocalTime
-	ClosesAt   *civil.LocalTime
-	Purposes   []calling.CallPurpose
-	IsOwn      bool
-	Source     string
-	AsOf       civil.Date
+	State      string           `db:"state"`
+	DaySet     calling.Weekdays `db:"days"`
+	OnHolidays bool             `db:"on_holidays"`
+	IsClosed   bool             `db:"is_closed"`
+	OpensAt    *civil.LocalTime `db:"opens_at"`
+	ClosesAt   *civil.LocalTime `db:"closes_at"`
+	// PurposeNames are empty when the window is for all purposes.
+	PurposeNames pq.StringArray `db:"purposes"`
+	IsOwn        bool           `db:"is_own"`
+	Source       string         `db:"source"`
+	AsOf         civil.Date     `db:"as_of"`
 }
 
 // Days returns the days of the week, Monday first.
 func (w *CallingWindow) Days() []calling.Weekday { return w.DaySet.List() }
+
+// Purposes returns the purposes of the calls that the window is for.
+func (w *CallingWindow) Purposes() []calling.CallPurpose {
+	if len(w.PurposeNames) == 0 {
+		return calling.CallPurposes
+	}
+	return w.appliesTo()
+}
+
+func (w *CallingWindow) appliesTo() []calling.CallPurpose {
+	out := make([]calling.CallPurpose, len(w.PurposeNames))
+	for i, name := range w.PurposeNames {
+		out[i] = calling.CallPurpose(name)
+	}
+	return out
+}
+
+// rule returns the window as the rules take it.
+func (w *CallingWindow) rule() calling.StateWindow {
+	out := calling.StateWindow{State: ruleState(w.State), Weekdays: w.DaySet, Holiday: w.OnHolidays, Closed: w.IsClosed, AppliesTo: w.appliesTo(), Source: w.Source, AsOf: w.AsOf}
+	if w.OpensAt != nil && w.ClosesAt != nil {
+		out.From, out.To = *w.OpensAt, *w.ClosesAt
+	}
+	return out
+}
 
 // CallingHoliday is a holiday of the law or of the organization, as clients see it.
 type CallingHoliday struct {
@@ -48,37 +75,6 @@ type CallingHoliday struct {
 	IsOwn       bool       `db:"is_own"`
 	Source      string     `db:"source"`
 	AsOf        civil.Date `db:"as_of"`
-}
-
-// windowRow is a row of state_windows or organization_windows.
-type windowRow struct {
-	State      string           `db:"state"`
-	Days       calling.Weekdays `db:"days"`
-	OnHolidays bool             `db:"on_holidays"`
-	IsClosed   bool             `db:"is_closed"`
-	OpensAt    *civil.LocalTime `db:"opens_at"`
-	ClosesAt   *civil.LocalTime `db:"closes_at"`
-	Purposes   pq.StringArray   `db:"purposes"`
-	IsOwn      bool             `db:"is_own"`
-	Source     string           `db:"source"`
-	AsOf       civil.Date       `db:"as_of"`
-}
-
-func (r *windowRow) purposes() []calling.CallPurpose {
-	out := make([]calling.CallPurpose, len(r.Purposes))
-	for i, p := range r.Purposes {
-		out[i] = calling.CallPurpose(p)
-	}
-	return out
-}
-
-// window returns the row as the rules take it.
-func (r *windowRow) window() calling.StateWindow {
-	w := calling.StateWindow{State: ruleState(r.State), Weekdays: r.Days, Holiday: r.OnHolidays, Closed: r.IsClosed, AppliesTo: r.purposes(), Source: r.Source, AsOf: r.AsOf}
-	if r.OpensAt != nil && r.ClosesAt != nil {
-		w.From, w.To = *r.OpensAt, *r.ClosesAt
-	}
-	return w
 }
 
 // windowsSQL reads the law and what the organization adds to it.
@@ -100,13 +96,13 @@ const calendarYears = 2
 // calendar returns the compiled law with the organization's own tightening.
 func (s *Service) calendar(ctx context.Context, organizationID uuid.UUID) (*calling.Calendar, error) {
 	return s.calendars.Get(ctx, organizationID, func(ctx context.Context) (*calling.Calendar, error) {
-		var rows []*windowRow
-		if err := s.pool.Select(ctx, &rows, windowsSQL, organizationID); err != nil {
-			return nil, fmt.Errorf("read calling windows: %w", err)
+		rows, err := readWindows(ctx, s.pool, organizationID)
+		if err != nil {
+			return nil, err
 		}
 		windows := make([]calling.StateWindow, len(rows))
-		for i, r := range rows {
-			windows[i] = r.window()
+		for i, w := range rows {
+			windows[i] = w.rule()
 		}
 		today := civil.DateIn(s.now(), time.UTC)
 		found, err := readHolidays(ctx, s.pool, organizationID, today.AddDays(-calendarYears*366), today.AddDays(calendarYears*366))
@@ -121,8 +117,17 @@ func (s *Service) calendar(ctx context.Context, organizationID uuid.UUID) (*call
 	})
 }
 
+func readWindows(ctx context.Context, q db.Querier, organizationID uuid.UUID) ([]*CallingWindow, error) {
+	// Not nil, which clients would see as null.
+	rows := []*CallingWindow{}
+	if err := q.Select(ctx, &rows, windowsSQL, organizationID); err != nil {
+		return nil, fmt.Errorf("read calling windows: %w", err)
+	}
+	return rows, nil
+}
+
 func readHolidays(ctx context.Context, q db.Querier, organizationID uuid.UUID, from, to civil.Date) ([]*CallingHoliday, error) {
-	// Not nil, which clients would see as null: no holidays are an empty list.
+	// Not nil, which clients would see as null.
 	rows := []*CallingHoliday{}
 	if err := q.Select(ctx, &rows, holidaysSQL, organizationID, from, to); err != nil {
 		return nil, fmt.Errorf("read holidays: %w", err)
@@ -132,27 +137,12 @@ func readHolidays(ctx context.Context, q db.Querier, organizationID uuid.UUID, f
 
 // CallingWindows returns the law and the organization's own windows, of one state or of all.
 func (s *Service) CallingWindows(ctx context.Context, v *viewer.Viewer, state *string) ([]*CallingWindow, error) {
-	var rows []*windowRow
-	if err := s.pool.Select(ctx, &rows, windowsSQL, v.OrganizationID); err != nil {
-		return nil, fmt.Errorf("read calling windows: %w", err)
-	}
-	out := []*CallingWindow{}
-	for _, r := range rows {
-		if state == nil || r.State == *state || r.State == everywhere {
-			out = append(out, clientWindow(r))
-		}
-	}
-	return out, nil
+	rows, err := readWindows(ctx, s.pool, v.OrganizationID)
+	return slices.DeleteFunc(rows, func(w *CallingWindow) bool { return !concerns(w.State, state) }), err
 }
 
-func clientWindow(r *windowRow) *CallingWindow {
-	w := &CallingWindow{State: r.State, DaySet: r.Days, OnHolidays: r.OnHolidays, IsClosed: r.IsClosed, OpensAt: r.OpensAt, ClosesAt: r.ClosesAt,
-		Purposes: r.purposes(), IsOwn: r.IsOwn, Source: r.Source, AsOf: r.AsOf}
-	if len(w.Purposes) == 0 {
-		w.Purposes = calling.CallPurposes
-	}
-	return w
-}
+// concerns reports whether a window or holiday is one of a state; nil stands for all of them.
+func concerns(of string, state *string) bool { return state == nil || of == *state || of == everywhere }
 
 // holidaySpan bounds the days that one question about holidays may cover.
 const holidaySpan = 5 * 366
@@ -171,12 +161,7 @@ func (s *Service) CallingHolidays(ctx context.Context, v *viewer.Viewer, state *
 		return nil, fault.New(fault.BadUserInput, "to must not be before from, nor more than five years after it.")
 	}
 	rows, err := readHolidays(ctx, s.pool, v.OrganizationID, first, last)
-	if err != nil {
-		return nil, err
-	}
-	return slices.DeleteFunc(rows, func(h *CallingHoliday) bool {
-		return state != nil && h.State != *state && h.State != everywhere
-	}), nil
+	return slices.DeleteFunc(rows, func(h *CallingHoliday) bool { return !concerns(h.State, state) }), err
 }
 
 // readState returns the code of a state, or of all of them; what is wrong is recorded at state.
@@ -189,33 +174,29 @@ func readState(c *fault.Check, text string) string {
 	return state
 }
 
-// TightenCallingWindow sets the organization's own hours for a state and days. Hours that would loosen
-// the law are refused, although the law would hold all the same. Safe to repeat.
+// readDays returns the set of at least one day; what is wrong is recorded at days.
+func readDays(c *fault.Check, days []calling.Weekday) calling.Weekdays {
+	set, err := calling.WeekdaysOf(days...)
+	if err != nil || set == calling.NoDays {
+		c.At("days").Add(fault.Required, "Name at least one day of the week.")
+	}
+	return set
+}
+
+// TightenCallingWindow sets the organization's own hours for a state and days. Hours that would loosen the law are refused,
+// although the law would be applied anyway. Safe to repeat.
 func (s *Service) TightenCallingWindow(ctx context.Context, v *viewer.Viewer, in TightenCallingWindowInput) (*CallingWindow, error) {
 	c := fault.NewCheck("input")
-	row := &windowRow{State: readState(c, in.State), OpensAt: in.OpensAt.Value(), ClosesAt: in.ClosesAt.Value(), IsOwn: true, Source: "the organization's own rule", AsOf: civil.DateIn(s.now(), time.UTC)}
-	if p := in.OnHolidays.Value(); p != nil {
-		row.OnHolidays = *p
-	}
-	if p := in.IsClosed.Value(); p != nil {
-		row.IsClosed = *p
-	}
+	row := &CallingWindow{State: readState(c, in.State), DaySet: readDays(c, in.Days), OnHolidays: input.Or(in.OnHolidays, false), IsClosed: input.Or(in.IsClosed, false),
+		OpensAt: in.OpensAt.Value(), ClosesAt: in.ClosesAt.Value(), PurposeNames: pq.StringArray{}, IsOwn: true, Source: "the organization's own rule", AsOf: civil.DateIn(s.now(), time.UTC)}
 	for _, p := range in.Purposes.Value() {
-		row.Purposes = append(row.Purposes, string(p))
-	}
-	if row.Purposes == nil {
-		row.Purposes = pq.StringArray{}
+		row.PurposeNames = append(row.PurposeNames, string(p))
 	}
 	note := &row.Source
 	input.ClearNote(c.At("note"), in.Note, 500, &note)
 	if note != nil {
 		row.Source = *note
 	}
-	days, err := calling.WeekdaysOf(in.Days...)
-	if err != nil || days == calling.NoDays {
-		c.At("days").Add(fault.Required, "Name at least one day of the week.")
-	}
-	row.Days = days
 	switch {
 	case row.IsClosed && (row.OpensAt != nil || row.ClosesAt != nil):
 		c.At("isClosed").Add(fault.Invalid, "A closed day has no hours: leave opensAt and closesAt out.")
@@ -225,18 +206,19 @@ func (s *Service) TightenCallingWindow(ctx context.Context, v *viewer.Viewer, in
 	if err := c.Err(); err != nil {
 		return nil, err
 	}
-	var law []*windowRow
-	if err := s.pool.Select(ctx, &law, windowsSQL, uuid.Nil); err != nil {
-		return nil, fmt.Errorf("read calling windows: %w", err)
+	law, err := readWindows(ctx, s.pool, uuid.Nil)
+	if err != nil {
+		return nil, err
 	}
-	own := row.window()
+	own := row.rule()
 	if err := own.Validate(); err != nil {
 		c.At("opensAt").Add(fault.Invalid, "%v.", err)
 		return nil, c.Err()
 	}
-	base := []calling.StateWindow{{Weekdays: calling.EveryDay, Holiday: own.Holiday, From: calling.FederalLimits().Window.From, To: calling.FederalLimits().Window.To, Source: calling.FederalLimits().WindowCitation.Source}}
-	for _, l := range law {
-		base = append(base, l.window())
+	federal := calling.FederalLimits()
+	base := []calling.StateWindow{{Weekdays: calling.EveryDay, Holiday: own.Holiday, From: federal.Window.From, To: federal.Window.To, Source: federal.WindowCitation.Source}}
+	for _, w := range law {
+		base = append(base, w.rule())
 	}
 	for _, b := range base {
 		if err := calling.Stricter(b, own); err != nil {
@@ -244,24 +226,18 @@ func (s *Service) TightenCallingWindow(ctx context.Context, v *viewer.Viewer, in
 			return nil, c.Err()
 		}
 	}
-	window := clientWindow(row)
-	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
-		tx.Keep(&window)
+	return db.InTx(ctx, s.pool, s.now(), func(tx *db.Tx) (*CallingWindow, error) {
 		if _, err := tx.Exec(ctx, `
 			INSERT INTO organization_windows AS w (organization_id, id, state, days, on_holidays, is_closed, opens_at, closes_at, purposes, source, as_of, created_at, created_by)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 			ON CONFLICT (organization_id, state, days, on_holidays) DO UPDATE SET
 				is_closed = excluded.is_closed, opens_at = excluded.opens_at, closes_at = excluded.closes_at,
 				purposes = excluded.purposes, source = excluded.source, as_of = excluded.as_of`,
-			v.OrganizationID, db.NewID(), row.State, row.Days, row.OnHolidays, row.IsClosed, row.OpensAt, row.ClosesAt, row.Purposes, row.Source, row.AsOf, tx.Now, v.ActorText()); err != nil {
-			return db.Refused(err, "input")
+			v.OrganizationID, db.NewID(), row.State, row.DaySet, row.OnHolidays, row.IsClosed, row.OpensAt, row.ClosesAt, row.PurposeNames, row.Source, row.AsOf, tx.Now, v.ActorText()); err != nil {
+			return nil, db.Refused(err, "input")
 		}
-		return s.lawChanged(ctx, tx, v, "calling_window.tightened", map[string]any{"state": row.State, "days": row.Days.String(), "opensAt": row.OpensAt, "closesAt": row.ClosesAt, "isClosed": row.IsClosed})
+		return row, s.lawChanged(ctx, tx, v, "calling_window.tightened", map[string]any{"state": row.State, "days": row.DaySet.String(), "opensAt": row.OpensAt, "closesAt": row.ClosesAt, "isClosed": row.IsClosed})
 	})
-	if err != nil {
-		return nil, err
-	}
-	return window, nil
 }
 
 // AddCallingHoliday adds a day off for the organization. Safe to repeat.
@@ -272,25 +248,17 @@ func (s *Service) AddCallingHoliday(ctx context.Context, v *viewer.Viewer, in Ad
 	if err := c.Err(); err != nil {
 		return nil, err
 	}
-	h := &CallingHoliday{State: state, Date: in.Date, Name: name, ClosesCalls: true, IsOwn: true, Source: "the organization's own rule", AsOf: civil.DateIn(s.now(), time.UTC)}
-	if p := in.ClosesCalls.Value(); p != nil {
-		h.ClosesCalls = *p
-	}
-	err := s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
-		tx.Keep(&h)
+	h := &CallingHoliday{State: state, Date: in.Date, Name: name, ClosesCalls: input.Or(in.ClosesCalls, true), IsOwn: true, Source: "the organization's own rule", AsOf: civil.DateIn(s.now(), time.UTC)}
+	return db.InTx(ctx, s.pool, s.now(), func(tx *db.Tx) (*CallingHoliday, error) {
 		if _, err := tx.Exec(ctx, `
 			INSERT INTO organization_holidays (organization_id, id, state, on_date, name, closes_calls, source, as_of, created_at, created_by)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 			ON CONFLICT (organization_id, state, on_date) DO UPDATE SET name = excluded.name, closes_calls = excluded.closes_calls`,
 			v.OrganizationID, db.NewID(), h.State, h.Date, h.Name, h.ClosesCalls, h.Source, h.AsOf, tx.Now, v.ActorText()); err != nil {
-			return db.Refused(err, "input")
+			return nil, db.Refused(err, "input")
 		}
-		return s.lawChanged(ctx, tx, v, "calling_holiday.added", map[string]any{"state": h.State, "date": h.Date, "name": h.Name, "closesCalls": h.ClosesCalls})
+		return h, s.lawChanged(ctx, tx, v, "calling_holiday.added", map[string]any{"state": h.State, "date": h.Date, "name": h.Name, "closesCalls": h.ClosesCalls})
 	})
-	if err != nil {
-		return nil, err
-	}
-	return h, nil
 }
 
 // lawChanged audits a change of the organization's rules and makes every process read them again.
@@ -314,7 +282,7 @@ func LoadLaw(ctx context.Context, pool *db.Pool, now time.Time) error {
 		if _, err := pool.Exec(ctx, `
 			INSERT INTO state_windows (state, days, on_holidays, is_closed, opens_at, closes_at, purposes, source, as_of)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
-			lawState(w.State), w.Weekdays, w.Holiday, w.Closed, from, to, purposes, w.Source, w.AsOf); err != nil {
+			cmp.Or(w.State, everywhere), w.Weekdays, w.Holiday, w.Closed, from, to, purposes, w.Source, w.AsOf); err != nil {
 			return fmt.Errorf("load state windows: %w", err)
 		}
 	}
@@ -322,21 +290,14 @@ func LoadLaw(ctx context.Context, pool *db.Pool, now time.Time) error {
 		if _, err := pool.Exec(ctx, `
 			INSERT INTO state_holidays (state, on_date, name, closes_calls, source, as_of)
 			VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`,
-			lawState(h.State), h.Date, h.Name, h.ClosesCalls, h.Source, h.AsOf); err != nil {
+			cmp.Or(h.State, everywhere), h.Date, h.Name, h.ClosesCalls, h.Source, h.AsOf); err != nil {
 			return fmt.Errorf("load holidays: %w", err)
 		}
 	}
 	return nil
 }
 
-func lawState(state string) string {
-	if state == "" {
-		return everywhere
-	}
-	return state
-}
-
-// ruleState is the opposite of lawState.
+// ruleState returns the state of a row as the rules name it.
 func ruleState(state string) string {
 	if state == everywhere {
 		return ""

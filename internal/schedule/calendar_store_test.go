@@ -95,7 +95,7 @@ func TestHoursCanOnlyBeTightened(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, got.IsOwn)
 		require.Equal(t, "our choice", got.Source)
-		require.Equal(t, calling.CallPurposes, got.Purposes)
+		require.Equal(t, calling.CallPurposes, got.Purposes())
 	}
 	require.Equal(t, 2, get[int](t, w, "SELECT count(*) FROM organization_windows"))
 	require.Equal(t, 3, get[int](t, w, "SELECT count(*) FROM audit_entries WHERE action = 'calling_window.tightened'"))

@@ -24,19 +24,19 @@ type CallTaskClaim struct {
 	Task        *CallTask
 	PhoneNumber string
 	CallBefore  time.Time
-	Warnings    []*calling.CallDenial
+	Warnings    []calling.CallDenial
 }
 
 // ClaimResult is what a dialer got.
 type ClaimResult struct {
+	fault.Payload
 	Claims    []*CallTaskClaim
 	Skipped   int
 	Postponed int
 }
 
-// dueSQL finds due tasks, most urgent first, and locks them together with their customers; rows that another
-// dialer or a sync has locked are skipped. Locking the customer keeps two dialers from calling one person at
-// once by two tasks; a customer with a call under way is left out until it ends.
+// dueSQL finds due tasks, most urgent first, and locks them with their customers; locked rows are skipped. Locking the customer
+// keeps two dialers from calling one person at the same time by two tasks. A customer with an open call is left out.
 var dueSQL = "SELECT " + CallTasks.Select() + `
 	FROM call_tasks c
 	JOIN customers u ON u.organization_id = c.organization_id AND u.id = c.customer_id
@@ -48,18 +48,14 @@ var dueSQL = "SELECT " + CallTasks.Select() + `
 	LIMIT $4
 	FOR NO KEY UPDATE OF c, u SKIP LOCKED`
 
-// claimRounds bounds how often a claim looks for more tasks when rules forbid those that it found.
+// claimRounds bounds how often a claim looks for more tasks after rules forbade those that it found.
 const claimRounds = 5
 
-// ClaimTasks gives the dialer due tasks under a lease. Every rule is checked again, in the transaction that claims: a
-// plan may be out of date. A task that a rule forbids is moved to
-// the next allowed time of its plan, or skipped.
+// ClaimTasks gives the viewer due tasks, with a lease. Every rule is checked again in the transaction of the claim, as a plan may
+// be out of date. A task that a rule forbids is moved to the next allowed time of its plan, or skipped.
 func (s *Service) ClaimTasks(ctx context.Context, v *viewer.Viewer, in ClaimCallTasksInput) (*ClaimResult, error) {
 	c := fault.NewCheck("input")
-	limit := int32(defaultClaim)
-	if p := in.Limit.Value(); p != nil {
-		limit = *p
-	}
+	limit := input.Or(in.Limit, defaultClaim)
 	if limit < 1 || limit > maxClaim {
 		c.At("limit").Add(fault.OutOfRange, "Claim 1 to %d tasks.", maxClaim)
 	}
@@ -83,17 +79,15 @@ func (s *Service) ClaimTasks(ctx context.Context, v *viewer.Viewer, in ClaimCall
 	if err := c.Err(); err != nil {
 		return nil, err
 	}
-	var result *ClaimResult
-	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
-		tx.Keep(&result)
-		result = &ClaimResult{Claims: []*CallTaskClaim{}}
+	return db.InTx(ctx, s.pool, s.now(), func(tx *db.Tx) (*ClaimResult, error) {
+		result := &ClaimResult{Claims: []*CallTaskClaim{}}
 		d := &dispatch{s: s, v: v, cal: cal, lease: lease, result: result}
-		lapsed, err := returnExpired(ctx, tx, v.OrganizationID)
+		expired, err := returnExpired(ctx, tx, v.OrganizationID)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		for _, l := range lapsed {
-			s.changed(tx, l.OrganizationID, l.CustomerID, ChangeTaskFinished)
+		for _, t := range expired {
+			s.changed(tx, t.OrganizationID, t.CustomerID, ChangeTaskFinished)
 		}
 		names := any(nil)
 		if in.TaskTypes.Value() != nil {
@@ -106,21 +100,17 @@ func (s *Service) ClaimTasks(ctx context.Context, v *viewer.Viewer, in ClaimCall
 			}
 			var due []*CallTask
 			if err := tx.Select(ctx, &due, dueSQL, v.OrganizationID, tx.Now, names, missing); err != nil {
-				return fmt.Errorf("find due tasks: %w", err)
+				return nil, fmt.Errorf("find due tasks: %w", err)
 			}
 			if len(due) == 0 {
 				break
 			}
 			if err := d.decide(ctx, tx, due); err != nil {
-				return err
+				return nil, err
 			}
 		}
-		return d.write(ctx, tx)
+		return result, audit.Write(ctx, tx, v, d.audit...)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return result, nil
 }
 
 // dispatch is one run of a claim.
@@ -166,47 +156,32 @@ func (d *dispatch) decide(ctx context.Context, tx *db.Tx, due []*CallTask) error
 			horizon[sch.UUID] = *sch.PlannedUntil
 		}
 	}
-	actor := d.v.ActorText()
 	for _, t := range due {
 		r, typ := records[t.CustomerID], types[t.TaskTypeID]
-		input := calling.EligibilityInput{Case: caseOf(r, typ, t.LoanID, d.cal, f, tx.Now), At: tx.Now}
-		input.OverrideRegF = t.OverrideReason != nil
-		decision := calling.Eligibility(input)
+		decision, subject := t.decide(r, typ, d.cal, f, tx.Now)
 		t.UpdatedAt = tx.Now
 		switch {
 		case over(horizon, t.ScheduleID, tx.Now):
 			// The job that ends such tasks has not run yet.
-			reason := planOver
-			t.State, t.FinishedAt, t.SkipReason = calling.Expired, &tx.Now, &reason
+			t.finish(calling.Expired, planOver, tx.Now)
 			d.result.Skipped++
 			d.s.changed(tx, d.v.OrganizationID, t.CustomerID, ChangeTaskFinished)
 		case decision.Allowed && (t.WindowEndsAt.After(tx.Now) || typ.QuietBehavior == calling.QuietNextAvailable):
-			expires := tx.Now.Add(d.lease)
-			t.State, t.ClaimedBy, t.ClaimedAt, t.LeaseExpiresAt, t.DialedNumber = calling.Claimed, &actor, &tx.Now, &expires, &r.Phone.Number
+			d.result.Claims = append(d.result.Claims, t.claim(d.v, r, decision, tx.Now, d.lease))
 			// From now on this call counts, for the next task of the same customer too.
-			given := calling.Attempt{At: tx.Now, Direction: calling.Outbound, Phone: r.Phone.Number}
-			if t.LoanID != nil {
-				given.Debts = []uuid.UUID{*t.LoanID}
-			}
-			f.attempts[t.CustomerID] = append(f.attempts[t.CustomerID], given)
-			claim := &CallTaskClaim{Task: t, PhoneNumber: r.Phone.Number, CallBefore: t.WindowEndsAt, Warnings: pointers(decision.Warnings)}
-			if decision.AllowedUntil != nil {
-				claim.CallBefore = *decision.AllowedUntil
-			}
-			d.result.Claims = append(d.result.Claims, claim)
+			f.attempts[t.CustomerID] = append(f.attempts[t.CustomerID], openCall(tx.Now, r.Phone.Number, t.LoanID))
 			d.s.changed(tx, d.v.OrganizationID, t.CustomerID, ChangeTaskClaimed)
 			d.audit = append(d.audit, audit.Change{Action: "call_task.claimed", Target: t.ID(), CustomerID: t.CustomerID})
 		case typ.QuietBehavior == calling.QuietNextAvailable && decision.EarliestNext != nil && decision.EarliestNext.Before(horizon[t.ScheduleID]):
-			t.moveTo(calling.WholeMinute(input.Case, *decision.EarliestNext))
+			t.moveTo(calling.WholeMinute(subject, *decision.EarliestNext))
 			d.result.Postponed++
 			d.s.changed(tx, d.v.OrganizationID, t.CustomerID, ChangeSynced)
 		default:
-			t.State, t.FinishedAt = calling.Skipped, &tx.Now
 			reason := "the time of the call passed"
 			if len(decision.Denials) > 0 {
 				reason = string(decision.Denials[0].Rule)
 			}
-			t.SkipReason = &reason
+			t.finish(calling.Skipped, reason, tx.Now)
 			d.result.Skipped++
 			d.s.changed(tx, d.v.OrganizationID, t.CustomerID, ChangeTaskFinished)
 			d.audit = append(d.audit, audit.Change{Action: "call_task.skipped", Target: t.ID(), CustomerID: t.CustomerID, Reason: reason})
@@ -222,22 +197,32 @@ func (d *dispatch) decide(ctx context.Context, tx *db.Tx, due []*CallTask) error
 	return nil
 }
 
-func (d *dispatch) write(ctx context.Context, tx *db.Tx) error {
-	return audit.Write(ctx, tx, d.v, d.audit...)
+// decide applies every rule to a call of the task at this moment; subject is what they looked at.
+func (t *CallTask) decide(r *customer.Record, typ *TaskType, cal *calling.Calendar, f *facts, now time.Time) (decision calling.CallEligibility, subject calling.Case) {
+	subject = caseOf(r, typ, t.LoanID, cal, f, now)
+	subject.OverrideRegF = t.OverrideReason != nil
+	return calling.Eligibility(calling.EligibilityInput{Case: subject, At: now}), subject
 }
 
-// over reports whether a schedule's plan has an end and it has come.
+// claim gives the task to the viewer, with a lease.
+func (t *CallTask) claim(v *viewer.Viewer, r *customer.Record, decision calling.CallEligibility, now time.Time, lease time.Duration) *CallTaskClaim {
+	t.State, t.ClaimedBy, t.ClaimedAt, t.LeaseExpiresAt, t.DialedNumber, t.UpdatedAt = calling.Claimed, new(v.ActorText()), &now, new(now.Add(lease)), &r.Phone.Number, now
+	claim := &CallTaskClaim{Task: t, PhoneNumber: r.Phone.Number, CallBefore: t.WindowEndsAt, Warnings: decision.Warnings}
+	if decision.AllowedUntil != nil {
+		claim.CallBefore = *decision.AllowedUntil
+	}
+	return claim
+}
+
+// finish ends the task without a call.
+func (t *CallTask) finish(state calling.CallTaskState, reason string, now time.Time) {
+	t.State, t.FinishedAt, t.LeaseExpiresAt, t.SkipReason, t.UpdatedAt = state, &now, nil, &reason, now
+}
+
+// over reports whether a schedule's plan has an end that has passed.
 func over(horizon map[uuid.UUID]time.Time, schedule uuid.UUID, now time.Time) bool {
 	end, known := horizon[schedule]
 	return known && !now.Before(end)
-}
-
-func pointers(ds []calling.CallDenial) []*calling.CallDenial {
-	out := make([]*calling.CallDenial, len(ds))
-	for i := range ds {
-		out[i] = &ds[i]
-	}
-	return out
 }
 
 // customerDeleted is why a claimed call must not begin.
@@ -249,9 +234,9 @@ type RenewResult struct {
 	UserErrors fault.UserErrors
 }
 
-// Renew extends the lease of a task. The first renewal with callStarted checks the rules once more: between claim and call the customer may have opted out. A task that may no longer be called is
-// skipped, which is written, so the result holds the user error. Wrong input comes back as fault.UserErrors
-// with nothing written.
+// Renew extends the lease of a task. The first renewal with callStarted checks the rules once more: between claim and call
+// the customer may have opted out. A task that may no longer be called is skipped, which is written, so the user error is in the
+// result. Wrong input comes back as fault.UserErrors with nothing written.
 func (s *Service) Renew(ctx context.Context, v *viewer.Viewer, in RenewCallTaskInput) (*RenewResult, error) {
 	c := fault.NewCheck("input")
 	lease := checkLease(c, in.LeaseSeconds)
@@ -262,29 +247,24 @@ func (s *Service) Renew(ctx context.Context, v *viewer.Viewer, in RenewCallTaskI
 	if err != nil {
 		return nil, err
 	}
-	var result *RenewResult
-	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
-		tx.Keep(&result)
+	return db.InTx(ctx, s.pool, s.now(), func(tx *db.Tx) (*RenewResult, error) {
 		t, r, err := s.lockHeld(ctx, tx, v, in.ID)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		result = &RenewResult{Task: t}
-		expires := tx.Now.Add(lease)
-		t.LeaseExpiresAt, t.UpdatedAt = &expires, tx.Now
-		if p := in.CallStarted.Value(); p != nil && *p && t.State == calling.Claimed {
+		result := &RenewResult{Task: t}
+		t.LeaseExpiresAt, t.UpdatedAt = new(tx.Now.Add(lease)), tx.Now
+		if input.Or(in.CallStarted, false) && t.State == calling.Claimed {
 			typ, err := TaskTypes.ByID(ctx, tx, v.Scope(), t.TaskTypeID)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			f, err := readFacts(ctx, tx, v.Scope(), []uuid.UUID{t.CustomerID}, tx.Now, []uuid.UUID{t.UUID})
 			if err != nil {
-				return err
+				return nil, err
 			}
 			t.State = calling.InProgress
-			input := calling.EligibilityInput{Case: caseOf(r, typ, t.LoanID, cal, f, tx.Now), At: tx.Now}
-			input.OverrideRegF = t.OverrideReason != nil
-			decision := calling.Eligibility(input)
+			decision, _ := t.decide(r, typ, cal, f, tx.Now)
 			reason, message := "", ""
 			if r.Customer.IsDeleted() {
 				reason, message = customerDeleted, customerDeleted
@@ -292,24 +272,19 @@ func (s *Service) Renew(ctx context.Context, v *viewer.Viewer, in RenewCallTaskI
 				reason, message = string(decision.Denials[0].Rule), decision.Denials[0].Message
 			}
 			if reason != "" {
-				t.State, t.LeaseExpiresAt, t.FinishedAt, t.SkipReason = calling.Skipped, nil, &tx.Now, &reason
+				t.finish(calling.Skipped, reason, tx.Now)
 				result.UserErrors = fault.UserErrors{{Code: fault.CallNotAllowed, Message: "Do not call: " + message + ".", Path: []string{"input", "callStarted"}}}
 				s.changed(tx, v.OrganizationID, t.CustomerID, ChangeTaskFinished)
 				if err := audit.Write(ctx, tx, v, audit.Change{Action: "call_task.skipped", Target: t.ID(), CustomerID: t.CustomerID, Reason: reason}); err != nil {
-					return err
+					return nil, err
 				}
 			}
 		}
-		return CallTasks.Update(ctx, tx, v.Scope(), t)
+		return result, CallTasks.Update(ctx, tx, v.Scope(), t)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return result, nil
 }
 
-// lockHeld locks the customer and then the task that the viewer holds, in the order that every writer of
-// tasks keeps, and returns both.
+// lockHeld is [lockTask] for a task that the viewer holds.
 func (s *Service) lockHeld(ctx context.Context, tx *db.Tx, v *viewer.Viewer, id relay.ID) (*CallTask, *customer.Record, error) {
 	t, r, err := lockTask(ctx, tx, v, id)
 	if err != nil {
@@ -324,6 +299,7 @@ func (s *Service) lockHeld(ctx context.Context, tx *db.Tx, v *viewer.Viewer, id 
 	return t, r, nil
 }
 
+// lockTask locks a task's customer and then the task: every writer of tasks locks in this order.
 func lockTask(ctx context.Context, tx *db.Tx, v *viewer.Viewer, id relay.ID) (*CallTask, *customer.Record, error) {
 	u, err := id.As(CallTasks.Prefix())
 	if err != nil {
@@ -337,7 +313,7 @@ func lockTask(ctx context.Context, tx *db.Tx, v *viewer.Viewer, id relay.ID) (*C
 	if err != nil {
 		return nil, nil, err
 	}
-	// Read again: the state seen before the lock may be old, and a sync may have removed the task.
+	// Read again: another writer may have changed the task before the lock, and a sync may have removed it.
 	t, err := CallTasks.Lock(ctx, tx, v.Scope(), u)
 	if err != nil {
 		return nil, nil, input.NoSuch(err, "call task", "input", "id")
@@ -352,37 +328,29 @@ func (s *Service) Cancel(ctx context.Context, v *viewer.Viewer, in CancelCallTas
 	if err := c.Err(); err != nil {
 		return nil, err
 	}
-	var task *CallTask
-	err := s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
-		tx.Keep(&task)
+	return db.InTx(ctx, s.pool, s.now(), func(tx *db.Tx) (*CallTask, error) {
 		t, _, err := lockTask(ctx, tx, v, in.ID)
-		if err != nil {
-			return err
-		}
-		task = t
-		if t.State == calling.Cancelled {
-			return nil
+		if err != nil || t.State == calling.Cancelled {
+			return t, err
 		}
 		if !t.State.MayBecome(calling.Cancelled) {
-			return fault.UserErrors{{Code: fault.InvalidState, Message: fmt.Sprintf("The task is %s and can no longer be cancelled.", t.State), Path: []string{"input", "id"}}}
+			return nil, fault.UserErrors{{Code: fault.InvalidState, Message: fmt.Sprintf("The task is %s and can no longer be cancelled.", t.State), Path: []string{"input", "id"}}}
 		}
-		t.State, t.FinishedAt, t.LeaseExpiresAt, t.SkipReason, t.UpdatedAt = calling.Cancelled, &tx.Now, nil, &reason, tx.Now
+		t.finish(calling.Cancelled, reason, tx.Now)
 		if err := CallTasks.Update(ctx, tx, v.Scope(), t); err != nil {
-			return err
+			return nil, err
 		}
 		s.changed(tx, v.OrganizationID, t.CustomerID, ChangeTaskFinished)
-		return audit.Write(ctx, tx, v, audit.Change{Action: "call_task.cancelled", Target: t.ID(), CustomerID: t.CustomerID, Reason: reason})
+		return t, audit.Write(ctx, tx, v, audit.Change{Action: "call_task.cancelled", Target: t.ID(), CustomerID: t.CustomerID, Reason: reason})
 	})
-	return task, err
 }
 
-// expiredSQL ends leases that ran out. A call that had not begun returns to the queue if its plan is still
-// the one in force; one that had begun may have reached the consumer, so it never returns and counts
-// as an attempt.
+// expiredSQL ends leases that ran out. A call that had not begun returns to the queue if its plan is still active; one that
+// had begun may have reached the consumer, so it never returns and counts as an attempt.
 //
-// The customer is locked as every writer of tasks locks it: without that, a sync that makes a new plan at the
-// same time would leave this task of the old plan in the queue. The schedule is locked so that the newest
-// version of it is looked at, not the one of the statement's snapshot. What is locked waits for the next run.
+// The customer is locked, as by every writer of tasks: otherwise a sync that makes a new plan at the same time would leave this
+// task of the old plan in the queue. The schedule is locked so that its newest version is read, not that of the statement's
+// snapshot. Locked rows are left for the next run.
 var expiredSQL = `
 	WITH due AS (
 		-- The bound is a literal: without it PostgreSQL plans for a third of all tasks, and reads whole tables to end a few leases.
@@ -420,8 +388,8 @@ var expiredSQL = `
 	)
 	SELECT organization_id, customer_id FROM ended`
 
-// lapsed is a task whose lease ran out.
-type lapsed struct {
+// endedTask is a task that was ended by the clock.
+type endedTask struct {
 	OrganizationID uuid.UUID `db:"organization_id"`
 	CustomerID     uuid.UUID `db:"customer_id"`
 }
@@ -430,19 +398,19 @@ type lapsed struct {
 const leasesAtOnce = 500
 
 // returnExpired ends up to leasesAtOnce of the leases that ran out, of one organization or, with the zero id, of all.
-func returnExpired(ctx context.Context, tx *db.Tx, organizationID uuid.UUID) ([]lapsed, error) {
-	var rows []lapsed
+func returnExpired(ctx context.Context, tx *db.Tx, organizationID uuid.UUID) ([]endedTask, error) {
+	var rows []endedTask
 	if err := tx.Select(ctx, &rows, expiredSQL, tx.Now, uuid.NullUUID{UUID: organizationID, Valid: organizationID != uuid.Nil}); err != nil {
 		return nil, fmt.Errorf("end expired leases: %w", err)
 	}
 	return rows, nil
 }
 
-// planOver is why a task that was never claimed ends.
+// planOver is the skip reason of a task that was never claimed.
 const planOver = "the plan is over"
 
-// overdueSQL ends pending tasks whose plan is over. What is locked waits for the next run: to wait here, with
-// other tasks locked already, could deadlock with a sync.
+// overdueSQL ends pending tasks whose plan is over. Locked rows are left for the next run: waiting for them, with other tasks
+// locked already, could deadlock with a sync.
 const overdueSQL = `
 	WITH over AS (
 		SELECT t.organization_id, t.id
@@ -456,8 +424,7 @@ const overdueSQL = `
 	FROM over o WHERE t.organization_id = o.organization_id AND t.id = o.id
 	RETURNING t.organization_id, t.customer_id`
 
-// Reap ends leases that ran out and tasks whose plan is over, in all organizations. A job runs it
-// every half minute; running it twice at once is safe.
+// Reap ends leases that ran out and tasks whose plan is over, in all organizations. Several processes may run it at once.
 func (s *Service) Reap(ctx context.Context) error {
 	for ended := leasesAtOnce; ended == leasesAtOnce; {
 		if err := s.reap(ctx, &ended); err != nil {
@@ -474,7 +441,7 @@ func (s *Service) reap(ctx context.Context, ended *int) error {
 			return err
 		}
 		*ended = len(rows)
-		var overdue []lapsed
+		var overdue []endedTask
 		if err := tx.Select(ctx, &overdue, overdueSQL, tx.Now); err != nil {
 			return fmt.Errorf("end overdue tasks: %w", err)
 		}

@@ -15,10 +15,17 @@ import (
 	"caseload/internal/viewer"
 )
 
+// ClaimCallTaskPayload is a claim, or the rules that deny the call.
+type ClaimCallTaskPayload struct {
+	fault.Payload
+	Claim   *CallTaskClaim
+	Denials []calling.CallDenial
+}
+
 // ClaimOne gives the caller one pending task, due or not, if every rule allows a call at this moment. With
 // a reason and the permission, the frequencies of Regulation F become warnings for this task: they are
 // presumptions that a supervisor may rebut; the reason is audited. Denials leave the task pending.
-func (s *Service) ClaimOne(ctx context.Context, v *viewer.Viewer, in ClaimCallTaskInput) (*CallTaskClaim, []*calling.CallDenial, error) {
+func (s *Service) ClaimOne(ctx context.Context, v *viewer.Viewer, in ClaimCallTaskInput) (*CallTaskClaim, []calling.CallDenial, error) {
 	c := fault.NewCheck("input")
 	lease := checkLease(c, in.LeaseSeconds)
 	reason := in.OverrideReason.Value()
@@ -37,9 +44,9 @@ func (s *Service) ClaimOne(ctx context.Context, v *viewer.Viewer, in ClaimCallTa
 		return nil, nil, err
 	}
 	var claim *CallTaskClaim
-	var denials []*calling.CallDenial
+	var denials []calling.CallDenial
 	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
-		claim, denials = nil, []*calling.CallDenial{}
+		claim, denials = nil, nil
 		t, r, err := lockTask(ctx, tx, v, in.ID)
 		if err != nil {
 			return err
@@ -58,24 +65,17 @@ func (s *Service) ClaimOne(ctx context.Context, v *viewer.Viewer, in ClaimCallTa
 		if err != nil {
 			return err
 		}
-		input := calling.EligibilityInput{Case: caseOf(r, typ, t.LoanID, cal, f, tx.Now), At: tx.Now}
-		input.OverrideRegF = reason != nil
-		decision := calling.Eligibility(input)
+		t.OverrideReason = reason
+		decision, _ := t.decide(r, typ, cal, f, tx.Now)
 		if !decision.Allowed {
-			denials = pointers(decision.Denials)
+			// It changes nothing and is not kept: the same request may be allowed later.
+			denials = decision.Denials
 			return nil
 		}
-		actor, expires := v.ActorText(), tx.Now.Add(lease)
-		t.State, t.ClaimedBy, t.ClaimedAt, t.LeaseExpiresAt, t.OverrideReason, t.UpdatedAt = calling.Claimed, &actor, &tx.Now, &expires, reason, tx.Now
-		t.DialedNumber = &r.Phone.Number
+		tx.Keep(&claim)
+		claim = t.claim(v, r, decision, tx.Now, lease)
 		if err := CallTasks.Update(ctx, tx, v.Scope(), t); err != nil {
 			return err
-		}
-		// A denial changes nothing and is not kept: the same request may be allowed later.
-		tx.Keep(&claim)
-		claim = &CallTaskClaim{Task: t, PhoneNumber: r.Phone.Number, CallBefore: t.WindowEndsAt, Warnings: pointers(decision.Warnings)}
-		if decision.AllowedUntil != nil {
-			claim.CallBefore = *decision.AllowedUntil
 		}
 		s.changed(tx, v.OrganizationID, t.CustomerID, ChangeTaskClaimed)
 		change := audit.Change{Action: "call_task.claimed", Target: t.ID(), CustomerID: t.CustomerID}

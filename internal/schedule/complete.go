@@ -20,6 +20,7 @@ import (
 
 // CallResult is a recorded call with its consequences.
 type CallResult struct {
+	fault.Payload
 	CallTask     *CallTask
 	Attempt      *CallAttempt
 	Customer     *customer.Customer
@@ -35,23 +36,20 @@ func (s *Service) Complete(ctx context.Context, v *viewer.Viewer, in CompleteCal
 	if err != nil {
 		return nil, err
 	}
-	var result *CallResult
-	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
-		tx.Keep(&result)
+	return db.InTx(ctx, s.pool, s.now(), func(tx *db.Tx) (*CallResult, error) {
 		t, r, err := lockTask(ctx, tx, v, in.ID)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if t.State.IsFinal() && t.Outcome != nil && *t.Outcome == in.Outcome && t.ClaimedBy != nil && *t.ClaimedBy == v.ActorText() {
-			result, err = completedBefore(ctx, tx, v, t, r)
-			return err
+			return completedBefore(ctx, tx, v, t, r)
 		}
 		if t, r, err = s.lockHeld(ctx, tx, v, in.ID); err != nil {
-			return err
+			return nil, err
 		}
 		call, err := in.call(ctx, tx, v, t)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if t.DialedNumber != nil {
 			call.attempt.PhoneNumber = *t.DialedNumber
@@ -62,22 +60,18 @@ func (s *Service) Complete(ctx context.Context, v *viewer.Viewer, in CompleteCal
 			t.Note = in.Note.Value()
 		}
 		if err := CallTasks.Update(ctx, tx, v.Scope(), t); err != nil {
-			return err
+			return nil, err
 		}
-		result = &CallResult{CallTask: t, Attempt: call.attempt}
+		result := &CallResult{CallTask: t, Attempt: call.attempt}
 		s.changed(tx, v.OrganizationID, t.CustomerID, ChangeTaskFinished)
 		if err := audit.Write(ctx, tx, v, audit.Change{Action: "call_task.completed", Target: t.ID(), CustomerID: t.CustomerID, Fields: map[string]any{"outcome": in.Outcome}}); err != nil {
-			return err
+			return nil, err
 		}
-		return s.consequences(ctx, tx, v, cal, r, call, result)
+		return result, s.consequences(ctx, tx, v, cal, r, call, result)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return result, nil
 }
 
-// completedBefore answers a repeated completion with what is stored.
+// completedBefore returns the stored result of a completion that is repeated.
 func completedBefore(ctx context.Context, tx *db.Tx, v *viewer.Viewer, t *CallTask, r *customer.Record) (*CallResult, error) {
 	a, err := CallAttempts.One(ctx, tx, v.Scope(), db.Where{}.And("c.task_id = ?", t.UUID).And("c.customer_id = ?", t.CustomerID))
 	if err != nil && fault.CodeOf(err) != fault.NotFound {
@@ -96,12 +90,9 @@ type call struct {
 
 func (in *CompleteCallTaskInput) call(ctx context.Context, tx *db.Tx, v *viewer.Viewer, t *CallTask) (*call, error) {
 	c := fault.NewCheck("input")
-	at := tx.Now
-	if p := in.StartedAt.Value(); p != nil {
-		at = input.Milliseconds(*p)
-		if at.After(tx.Now) || t.ClaimedAt != nil && at.Before(*t.ClaimedAt) {
-			c.At("startedAt").Add(fault.OutOfRange, "The call began between the claim and now.")
-		}
+	at := input.Milliseconds(input.Or(in.StartedAt, tx.Now))
+	if in.StartedAt.Value() != nil && (at.After(tx.Now) || t.ClaimedAt != nil && at.Before(*t.ClaimedAt)) {
+		c.At("startedAt").Add(fault.OutOfRange, "The call began between the claim and now.")
 	}
 	var note *string
 	input.ClearNote(c.At("note"), in.Note, 2000, &note)
@@ -111,7 +102,7 @@ func (in *CompleteCallTaskInput) call(ctx context.Context, tx *db.Tx, v *viewer.
 	if t.LoanID != nil {
 		loans = append(loans, *t.LoanID)
 	}
-	if in.LoanIDs.IsSet() && in.LoanIDs.Value() != nil {
+	if in.LoanIDs.Value() != nil {
 		var err error
 		if loans, err = loansOf(ctx, tx, v, t.CustomerID, in.LoanIDs.Value(), c.At("loanIds")); err != nil {
 			return nil, err
@@ -163,27 +154,23 @@ func loansOf(ctx context.Context, q db.Querier, v *viewer.Viewer, customerID uui
 	return keys, nil
 }
 
-// RecordCall writes down a call that no task asked for, with the same consequences as any other. A call
-// that the customer made does not count for the frequency, but a conversation is one (12 CFR 1006.14(b)(2)).
+// RecordCall stores a call without a task, with the same consequences as any other. A call by the customer does not count for
+// the frequency of attempts, but a conversation is one (12 CFR 1006.14(b)(2)).
 func (s *Service) RecordCall(ctx context.Context, v *viewer.Viewer, in RecordCallInput) (*CallResult, error) {
 	cal, err := s.calendar(ctx, v.OrganizationID)
 	if err != nil {
 		return nil, err
 	}
-	var result *CallResult
-	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
-		tx.Keep(&result)
+	return db.InTx(ctx, s.pool, s.now(), func(tx *db.Tx) (*CallResult, error) {
 		r, err := in.lock(ctx, tx, v.Scope(), "input")
 		if err != nil {
-			return err
+			return nil, err
 		}
 		id := r.Customer.UUID
 		c := fault.NewCheck("input")
-		at := tx.Now
-		if p := in.OccurredAt.Value(); p != nil {
-			if at = input.Milliseconds(*p); at.After(tx.Now) {
-				c.At("occurredAt").Add(fault.OutOfRange, "A call that was made lies in the past.")
-			}
+		at := input.Milliseconds(input.Or(in.OccurredAt, tx.Now))
+		if at.After(tx.Now) {
+			c.At("occurredAt").Add(fault.OutOfRange, "A call that was made lies in the past.")
 		}
 		number := ""
 		if r.Phone != nil {
@@ -197,24 +184,20 @@ func (s *Service) RecordCall(ctx context.Context, v *viewer.Viewer, in RecordCal
 		}
 		loans, err := loansOf(ctx, tx, v, id, in.LoanIDs.Value(), c.At("loanIds"))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if err := c.Err(); err != nil {
-			return err
+			return nil, err
 		}
 		a := newAttempt(tx, v, id, nil, in.Direction, loans, in.Outcome, at)
 		a.PhoneNumber = number
-		result = &CallResult{Attempt: a}
+		result := &CallResult{Attempt: a}
 		s.changed(tx, v.OrganizationID, id, ChangeTaskFinished)
 		if err := audit.Write(ctx, tx, v, audit.Change{Action: "call.recorded", Target: a.ID(), CustomerID: id, Fields: map[string]any{"outcome": in.Outcome, "direction": in.Direction}}); err != nil {
-			return err
+			return nil, err
 		}
-		return s.consequences(ctx, tx, v, cal, r, &call{attempt: a, outcome: in.Outcome}, result)
+		return result, s.consequences(ctx, tx, v, cal, r, &call{attempt: a, outcome: in.Outcome}, result)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return result, nil
 }
 
 // consequences applies the consequences of an outcome. The caller holds the customer's lock.
@@ -279,8 +262,7 @@ func (s *Service) consequences(ctx context.Context, tx *db.Tx, v *viewer.Viewer,
 	return s.emit(ctx, tx, v, events, synced)
 }
 
-// replan replaces the rest of the customer's active plan, since the rules now allow other times, and returns the events
-// to emit.
+// replan replaces the rest of the customer's active plan, as the rules now allow other times, and returns the events to emit.
 func (s *Service) replan(ctx context.Context, tx *db.Tx, v *viewer.Viewer, cal *calling.Calendar, r *customer.Record, c *call, result *CallResult) ([]Synced, error) {
 	sch, typ, err := activePlan(ctx, tx, v.Scope(), r.Customer.UUID)
 	if err != nil || sch == nil {
@@ -364,7 +346,7 @@ func (s *Service) exhaust(ctx context.Context, tx *db.Tx, v *viewer.Viewer, cal 
 	}
 	sch, typ, err := activePlan(ctx, tx, sc, id)
 	if err != nil || sch == nil || sch.UUID != result.CallTask.ScheduleID || sch.PlanNumber != result.CallTask.PlanNumber {
-		// A sync has made another plan since this call was given out.
+		// A sync has made another plan since the claim of this call.
 		return nil, err
 	}
 	if typ.OnExhausted == calling.ExhaustedCreateTask && sch.PlannedUntil != nil {

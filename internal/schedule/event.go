@@ -22,7 +22,7 @@ type Events interface {
 	Synced(ctx context.Context, tx *db.Tx, v *viewer.Viewer, synced ...Synced) error
 }
 
-// tell emits the events of a sync, after all rows are locked and written.
+// emit emits the events of a sync, after all rows are locked and written.
 func (s *Service) emit(ctx context.Context, tx *db.Tx, v *viewer.Viewer, events []customer.Event, synced []Synced) error {
 	if err := s.customers.Emit(ctx, tx, v, events...); err != nil {
 		return err

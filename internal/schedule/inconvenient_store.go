@@ -18,6 +18,7 @@ import (
 
 // InconvenientTimeResult is an inconvenient time that was added, with what followed.
 type InconvenientTimeResult struct {
+	fault.Payload
 	InconvenientTime *InconvenientTime
 	TasksRemoved     int
 }
@@ -26,39 +27,30 @@ type InconvenientTimeResult struct {
 // in it are removed.
 func (s *Service) AddInconvenientTime(ctx context.Context, v *viewer.Viewer, in AddInconvenientTimeInput) (*InconvenientTimeResult, error) {
 	c := fault.NewCheck("input")
-	days, err := calling.WeekdaysOf(in.Days...)
-	if err != nil || days == calling.NoDays {
-		c.At("days").Add(fault.Required, "Name at least one day of the week.")
-	}
+	days := readDays(c, in.Days)
 	row := &InconvenientTime{Row: db.Row{OrganizationID: v.OrganizationID, UUID: db.NewID()}, DaySet: days, StartsAt: in.StartsAt, EndsAt: in.EndsAt, CreatedBy: v.ActorText()}
 	input.ClearNote(c.At("note"), in.Note, 500, &row.Note)
 	if err := c.Err(); err != nil {
 		return nil, err
 	}
-	var result *InconvenientTimeResult
-	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
-		tx.Keep(&result)
+	return db.InTx(ctx, s.pool, s.now(), func(tx *db.Tx) (*InconvenientTimeResult, error) {
 		r, err := in.lock(ctx, tx, v.Scope(), "input")
 		if err != nil {
-			return err
+			return nil, err
 		}
 		id := r.Customer.UUID
 		row.CustomerID, row.CreatedAt = id, tx.Now
 		if err := InconvenientTimes.Insert(ctx, tx, v.Scope(), row); err != nil {
-			return db.Refused(err, "input")
+			return nil, db.Refused(err, "input")
 		}
 		removed, err := removeInside(ctx, tx, v.Scope(), id, row)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		result = &InconvenientTimeResult{InconvenientTime: row, TasksRemoved: removed}
+		result := &InconvenientTimeResult{InconvenientTime: row, TasksRemoved: removed}
 		s.changed(tx, v.OrganizationID, id, ChangeSynced)
-		return audit.Write(ctx, tx, v, audit.Change{Action: "inconvenient_time.added", Target: row.ID(), CustomerID: id, Fields: map[string]any{"days": days.String(), "tasksRemoved": removed}})
+		return result, audit.Write(ctx, tx, v, audit.Change{Action: "inconvenient_time.added", Target: row.ID(), CustomerID: id, Fields: map[string]any{"days": days.String(), "tasksRemoved": removed}})
 	})
-	if err != nil {
-		return nil, err
-	}
-	return result, nil
 }
 
 // removeInside deletes the pending tasks of a customer that an inconvenient time forbids.
@@ -95,20 +87,15 @@ func (s *Service) RemoveInconvenientTime(ctx context.Context, v *viewer.Viewer, 
 	if err != nil {
 		return nil, err
 	}
-	var row *InconvenientTime
-	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) (err error) {
-		tx.Keep(&row)
-		if row, err = InconvenientTimes.Lock(ctx, tx, v.Scope(), id); err != nil {
-			return input.NoSuch(err, "inconvenient time", "input", "id")
+	return db.InTx(ctx, s.pool, s.now(), func(tx *db.Tx) (*InconvenientTime, error) {
+		row, err := InconvenientTimes.Lock(ctx, tx, v.Scope(), id)
+		if err != nil {
+			return nil, input.NoSuch(err, "inconvenient time", "input", "id")
 		}
 		if _, err := tx.Exec(ctx, "DELETE FROM inconvenient_times WHERE organization_id = $1 AND id = $2", v.OrganizationID, id); err != nil {
-			return fmt.Errorf("remove inconvenient time: %w", err)
+			return nil, fmt.Errorf("remove inconvenient time: %w", err)
 		}
 		s.changed(tx, v.OrganizationID, row.CustomerID, ChangeSynced)
-		return audit.Write(ctx, tx, v, audit.Change{Action: "inconvenient_time.removed", Target: row.ID(), CustomerID: row.CustomerID})
+		return row, audit.Write(ctx, tx, v, audit.Change{Action: "inconvenient_time.removed", Target: row.ID(), CustomerID: row.CustomerID})
 	})
-	if err != nil {
-		return nil, err
-	}
-	return row, nil
 }

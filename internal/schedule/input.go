@@ -11,6 +11,7 @@ import (
 	"caseload/internal/civil"
 	"caseload/internal/customer"
 	"caseload/internal/fault"
+	"caseload/internal/input"
 	"caseload/internal/relay"
 )
 
@@ -25,7 +26,7 @@ type SyncCustomerScheduleInput struct {
 }
 
 // wantsLending reports whether the lending system is asked.
-func (in *SyncCustomerScheduleInput) wantsLending() bool { b := in.Sync.Value(); return b != nil && *b }
+func (in *SyncCustomerScheduleInput) wantsLending() bool { return input.Or(in.Sync, false) }
 
 // BulkSyncCustomerSchedulesInput is what bulkSyncCustomerSchedules needs.
 type BulkSyncCustomerSchedulesInput struct {
@@ -196,10 +197,7 @@ const (
 )
 
 func checkLease(c *fault.Check, in graphql.Omittable[*int32]) time.Duration {
-	n := int32(defaultLease)
-	if p := in.Value(); p != nil {
-		n = *p
-	}
+	n := input.Or(in, defaultLease)
 	if n < minLease || n > maxLease {
 		c.At("leaseSeconds").Add(fault.OutOfRange, "A lease has %d to %d seconds.", minLease, maxLease)
 	}

@@ -5,24 +5,18 @@ import (
 	"time"
 
 	"github.com/riverqueue/river"
+
+	"caseload/internal/jobs"
 )
 
-// ReapInterval is how often leases that ran out are looked for.
-const ReapInterval = 30 * time.Second
-
-// ReapArgs is the job that ends leases that ran out and tasks whose plan is over.
+// ReapArgs is the job of [Service.Reap].
 type ReapArgs struct{}
 
 // Kind names the job.
 func (ReapArgs) Kind() string { return "schedule.reap" }
 
-// ReapWorker runs [Service.Reap].
-type ReapWorker struct {
-	river.WorkerDefaults[ReapArgs]
-	Schedules *Service
-}
-
-// Work implements river.Worker.
-func (w *ReapWorker) Work(ctx context.Context, _ *river.Job[ReapArgs]) error {
-	return w.Schedules.Reap(ctx)
+// AddWorkers registers the worker of call tasks, and returns the schedule of its job.
+func (s *Service) AddWorkers(workers *river.Workers) []*river.PeriodicJob {
+	jobs.Add(workers, 0, func(ctx context.Context, _ *river.Job[ReapArgs]) error { return s.Reap(ctx) })
+	return []*river.PeriodicJob{jobs.Every(30*time.Second, ReapArgs{})}
 }

@@ -48,7 +48,7 @@ func NewLists() Lists {
 	return Lists{
 		TaskTypes: &relay.Spec[TaskType]{
 			Table: TaskTypes.Table, Default: db.By("created_at"),
-			Always: func(raw map[string]any) db.Where {
+			BaseFilter: func(raw map[string]any) db.Where {
 				if raw["includeArchived"] == true {
 					return db.Where{}
 				}

@@ -139,18 +139,22 @@ func (t *CallTask) moveTo(at, windowEnds time.Time) {
 
 // stopActive ends the customer's active schedule and removes its pending tasks, and returns how many.
 func stopActive(ctx context.Context, tx *db.Tx, v *viewer.Viewer, customerID uuid.UUID, status ScheduleStatus) (int, error) {
-	sc := v.Scope()
-	removed, err := removePending(ctx, tx, sc, []uuid.UUID{customerID})
+	removed, err := removePending(ctx, tx, v.Scope(), []uuid.UUID{customerID})
 	if err != nil {
 		return 0, err
 	}
+	return removed[customerID], stopSchedules(ctx, tx, v, []uuid.UUID{customerID}, status)
+}
+
+// stopSchedules ends the active schedules of customers.
+func stopSchedules(ctx context.Context, tx *db.Tx, v *viewer.Viewer, customers []uuid.UUID, status ScheduleStatus) error {
 	if _, err := tx.Exec(ctx, `
 		UPDATE schedules SET status = $3, version = version + 1, updated_at = $4, updated_by = $5
 		WHERE organization_id = $1 AND customer_id = ANY($2) AND status = 'ACTIVE'`,
-		sc.OrganizationID, pq.Array([]uuid.UUID{customerID}), status, tx.Now, v.ActorText()); err != nil {
-		return 0, fmt.Errorf("stop schedule: %w", err)
+		v.OrganizationID, pq.Array(customers), status, tx.Now, v.ActorText()); err != nil {
+		return fmt.Errorf("stop schedules: %w", err)
 	}
-	return removed[customerID], nil
+	return nil
 }
 
 const removePendingSQL = `

@@ -49,17 +49,13 @@ type PreviewDay struct {
 	Reason    *string
 }
 
-// SchedulePreview returns what the rules would allow a customer, day by day, and why a day has no call. It
-// writes nothing.
+// Preview returns the plan that the rules would allow a customer, day by day, and why a day has no call. It writes nothing.
 func (s *Service) Preview(ctx context.Context, v *viewer.Viewer, in SchedulePreviewInput) (*SchedulePreview, error) {
 	subject, r, typ, err := s.subject(ctx, v, &in.CustomerRef, in.TaskType)
 	if err != nil {
 		return nil, err
 	}
-	now := s.now()
-	if p := in.At.Value(); p != nil {
-		now = *p
-	}
+	now := input.Or(in.At, s.now())
 	subject.Zones = zonesOf(r, subject, now)
 	plan := calling.Plan(calling.PlanInput{Case: *subject, Now: now, Seed: calling.SeedOf(r.Customer.UUID, typ.UUID)})
 	out := &SchedulePreview{CustomerID: r.Customer.UUID, Customer: &r.Customer, TimeZones: []string{}, Slots: []*PreviewSlot{}, Days: []*PreviewDay{}}
@@ -89,10 +85,7 @@ func (s *Service) CallEligibility(ctx context.Context, v *viewer.Viewer, in Call
 	if err != nil {
 		return nil, err
 	}
-	at := s.now()
-	if p := in.At.Value(); p != nil {
-		at = *p
-	}
+	at := input.Or(in.At, s.now())
 	subject.Zones = zonesOf(r, subject, at)
 	d := calling.Eligibility(calling.EligibilityInput{Case: *subject, At: at})
 	return &d, nil

@@ -14,26 +14,19 @@ import (
 	"caseload/internal/viewer"
 )
 
-// cancelPlannedSQL cancels the calls that nobody has begun, and keeps them to be seen.
+// cancelPlannedSQL cancels pending tasks; they stay visible.
 const cancelPlannedSQL = `
 	UPDATE call_tasks SET state = 'CANCELLED', finished_at = $3, skip_reason = $4, version = version + 1, updated_at = $3
 	WHERE organization_id = $1 AND customer_id = ANY($2) AND state = 'PENDING'`
 
-// stopSchedulesSQL ends the schedules in force.
-const stopSchedulesSQL = `
-	UPDATE schedules SET status = 'STOPPED', version = version + 1, updated_at = $3, updated_by = $4
-	WHERE organization_id = $1 AND customer_id = ANY($2) AND status = 'ACTIVE'`
-
-// retire ends what is planned for customers who are not to be called any more, in two statements. A call that a
-// dialer holds is checked again when it begins, and does not return to the queue, since its schedule is stopped.
-// The caller holds the customers' locks. Safe to repeat.
+// retire ends the plans of customers that are deleted or merged, in two statements. A claimed call is checked again when it begins,
+// and does not return to the queue, as its schedule is stopped. The caller holds the customers' locks. Safe to repeat.
 func (s *Service) retire(ctx context.Context, tx *db.Tx, v *viewer.Viewer, customers []uuid.UUID, why string) error {
-	ids := pq.Array(customers)
-	if _, err := tx.Exec(ctx, cancelPlannedSQL, v.OrganizationID, ids, tx.Now, why); err != nil {
+	if _, err := tx.Exec(ctx, cancelPlannedSQL, v.OrganizationID, pq.Array(customers), tx.Now, why); err != nil {
 		return fmt.Errorf("cancel planned calls: %w", err)
 	}
-	if _, err := tx.Exec(ctx, stopSchedulesSQL, v.OrganizationID, ids, tx.Now, v.ActorText()); err != nil {
-		return fmt.Errorf("stop schedules: %w", err)
+	if err := stopSchedules(ctx, tx, v, customers, Stopped); err != nil {
+		return err
 	}
 	for _, id := range customers {
 		s.changed(tx, v.OrganizationID, id, ChangeStopped)
@@ -41,7 +34,7 @@ func (s *Service) retire(ctx context.Context, tx *db.Tx, v *viewer.Viewer, custo
 	return nil
 }
 
-// The statements that let what is about a duplicate's loan be about the survivor's of the same number.
+// The statements that replace a duplicate's loan by the survivor's of the same number.
 var sameLoanSQL = []string{
 	`UPDATE schedules s SET loan_id = k.id` + sameLoans + ` WHERE s.organization_id = $1 AND s.customer_id = ANY($4) AND s.loan_id = d.id`,
 	`UPDATE call_tasks s SET loan_id = k.id` + sameLoans + ` WHERE s.organization_id = $1 AND s.customer_id = ANY($4) AND s.loan_id = d.id`,
@@ -58,7 +51,7 @@ var sameLoanSQL = []string{
 const sameLoans = `
 	FROM loans d JOIN loans k ON k.organization_id = d.organization_id AND k.customer_id = $3 AND k.external_id = d.external_id AND d.organization_id = $1 AND d.customer_id = ANY($2)`
 
-// moveToSQL are the statements that give what a duplicate has to the survivor as it is.
+// moveToSQL are the statements that move a duplicate's rows to the survivor.
 var moveToSQL = []struct{ name, statement string }{
 	{"call_tasks", "UPDATE call_tasks SET customer_id = $3 WHERE organization_id = $1 AND customer_id = ANY($2)"},
 	{"call_attempts", "UPDATE call_attempts SET customer_id = $3 WHERE organization_id = $1 AND customer_id = ANY($2)"},

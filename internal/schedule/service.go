@@ -96,13 +96,12 @@ type facts struct {
 	inconvenient map[uuid.UUID][]calling.InconvenientTime
 }
 
-// openCallSQL finds calls that are under way: they count as attempts until their outcome is known.
+// openCallSQL finds open calls: they count as attempts until their outcome is known.
 const openCallSQL = `
 	SELECT customer_id, claimed_at, loan_id, coalesce(dialed_number, '') AS dialed_number FROM call_tasks
 	WHERE organization_id = $1 AND customer_id = ANY($2) AND state IN ('CLAIMED', 'IN_PROGRESS') AND id <> ALL($3)`
 
-// readFacts reads the facts of customers in three statements, whatever their number. except are tasks
-// that are being decided themselves.
+// readFacts reads the facts of customers in three statements, whatever their number. Open calls of the tasks in except are left out.
 func readFacts(ctx context.Context, q db.Querier, sc db.Scope, ids []uuid.UUID, now time.Time, except []uuid.UUID) (*facts, error) {
 	f := &facts{attempts: map[uuid.UUID][]calling.Attempt{}, consents: map[uuid.UUID][]calling.Consent{}, inconvenient: map[uuid.UUID][]calling.InconvenientTime{}}
 	if len(ids) == 0 {
@@ -126,17 +125,13 @@ func readFacts(ctx context.Context, q db.Querier, sc db.Scope, ids []uuid.UUID, 
 		LoanID     *uuid.UUID `db:"loan_id"`
 		Number     string     `db:"dialed_number"`
 	}
-	// A nil slice would be NULL, and nothing differs from NULL: no call would be found at all.
+	// Never NULL: id <> ALL(NULL) is true for no row.
 	except = append([]uuid.UUID{}, except...)
 	if err := q.Select(ctx, &open, openCallSQL, sc.OrganizationID, pq.Array(ids), pq.Array(except)); err != nil {
 		return nil, fmt.Errorf("read open calls: %w", err)
 	}
 	for _, o := range open {
-		a := calling.Attempt{At: o.ClaimedAt, Direction: calling.Outbound, Phone: o.Number}
-		if o.LoanID != nil {
-			a.Debts = []uuid.UUID{*o.LoanID}
-		}
-		f.attempts[o.CustomerID] = append(f.attempts[o.CustomerID], a)
+		f.attempts[o.CustomerID] = append(f.attempts[o.CustomerID], openCall(o.ClaimedAt, o.Number, o.LoanID))
 	}
 	inconvenient, err := InconvenientTimes.ByKeys(ctx, q, sc, "customer_id", ids)
 	if err != nil {
@@ -148,12 +143,25 @@ func readFacts(ctx context.Context, q db.Querier, sc db.Scope, ids []uuid.UUID, 
 	return f, nil
 }
 
-// caseOf puts together what the rules look at.
+// openCall is an attempt without an outcome yet.
+func openCall(at time.Time, number string, loan *uuid.UUID) calling.Attempt {
+	return calling.Attempt{At: at, Direction: calling.Outbound, Phone: number, Debts: debts(loan)}
+}
+
+// debts returns the loan of a call as the rules take it; nil is all debts of the customer.
+func debts(loan *uuid.UUID) []uuid.UUID {
+	if loan == nil {
+		return nil
+	}
+	return []uuid.UUID{*loan}
+}
+
+// caseOf returns what the rules look at.
 func caseOf(r *customer.Record, t *TaskType, loan *uuid.UUID, cal *calling.Calendar, f *facts, at time.Time) calling.Case {
 	id := r.Customer.UUID
 	c := calling.Case{
 		DoNotCall: r.Customer.DoNotCall, Policy: t.Policy(), Calendar: cal, Inconvenient: f.inconvenient[id],
-		History: calling.History{Attempts: f.attempts[id], Consents: f.consents[id]},
+		History: calling.History{Attempts: f.attempts[id], Consents: f.consents[id]}, Debts: debts(loan),
 	}
 	if r.Address != nil && r.Address.State != nil {
 		c.State = *r.Address.State
@@ -162,13 +170,10 @@ func caseOf(r *customer.Record, t *TaskType, loan *uuid.UUID, cal *calling.Calen
 		c.Phone, c.PhoneBlocked, c.Place = r.Phone.Number, r.Phone.BlockedAt != nil, placeOf(r.Phone)
 	}
 	if r.Customer.TimeZone != nil {
-		// A stored zone was canonical when it was stored; one that has left the database since is no zone.
+		// A stored zone may have been removed from the zone database since.
 		if z, err := civil.ParseZone(*r.Customer.TimeZone); err == nil {
 			c.Zones = calling.CandidateZones(z, c.Phone, c.State, at)
 		}
-	}
-	if loan != nil {
-		c.Debts = []uuid.UUID{*loan}
 	}
 	return c
 }
@@ -216,8 +221,8 @@ func (w *CustomerRef) find(ctx context.Context, q db.Querier, sc db.Scope, path 
 	return c, input.NoSuch(err, "customer", append(path, "referenceId")...)
 }
 
-// lock locks the customer that an input names, for what has happened already: what is recorded for a duplicate that
-// was merged is recorded for the survivor. A deleted customer is accepted, as its marks count again once it is restored.
+// lock locks the customer that an input names, or the survivor of a duplicate that was merged. A deleted customer is accepted, as
+// its calls and inconvenient times count again once it is restored.
 func (w *CustomerRef) lock(ctx context.Context, tx *db.Tx, sc db.Scope, path ...string) (*customer.Record, error) {
 	named, err := w.find(ctx, tx, sc, path...)
 	if err != nil {
@@ -232,7 +237,7 @@ func (w *CustomerRef) lock(ctx context.Context, tx *db.Tx, sc db.Scope, path ...
 		return nil, err
 	}
 	if r.Customer.MergedIntoID != nil {
-		// Merged in this moment. Locking the survivor beside it could deadlock with the next merge.
+		// Merged since it was read. Locking the survivor as well could deadlock with the next merge.
 		return nil, db.ErrRetry
 	}
 	return r, nil

@@ -34,8 +34,20 @@ type SyncResult struct {
 	TasksCreated         int
 	ExistingTasksRemoved int
 	LoansImported        int
-	UserErrors           fault.UserErrors
+	// Index is the place of the row in the input.
+	Index int
+	fault.Payload
 }
+
+// The payloads, named for GraphQL.
+type (
+	SyncCustomerSchedulePayload    = SyncResult
+	BulkSyncCustomerScheduleResult = SyncResult
+	ClaimCallTasksPayload          = ClaimResult
+	CompleteCallTaskPayload        = CallResult
+	RecordCallPayload              = CallResult
+	AddInconvenientTimePayload     = InconvenientTimeResult
+)
 
 // Success reports whether the row was written.
 func (r *SyncResult) Success() bool {
@@ -52,7 +64,7 @@ func (s *Service) Sync(ctx context.Context, v *viewer.Viewer, in SyncCustomerSch
 		return nil, err
 	}
 	if errs := results[0].UserErrors; len(errs) > 0 {
-		return nil, errs
+		return nil, fault.UserErrors(errs)
 	}
 	return results[0], nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"caseload/internal/batch"
+	"caseload/internal/fault"
 	"caseload/internal/schedule"
 )
 
@@ -89,7 +90,7 @@ func TestBulkSyncsOfTheSameCustomersAtOnce(t *testing.T) {
 			}
 			for _, r := range results {
 				if !r.Success() {
-					failures <- r.UserErrors
+					failures <- fault.UserErrors(r.UserErrors)
 				}
 			}
 			// Dialers and the job that ends leases are at work meanwhile.

@@ -103,7 +103,7 @@ func (t *TaskType) Policy() calling.Policy {
 	}
 }
 
-// put takes the cadence over from a policy.
+// setPolicy stores a policy in the task type.
 func (t *TaskType) setPolicy(p calling.Policy) {
 	t.Purpose, t.MaxAttempts, t.MaxAttemptsPerDay = p.Purpose, int32(p.MaxAttempts), int32(p.MaxAttemptsPerDay)
 	t.MinIntervalMinutes, t.HorizonDays, t.DaySet = int32(p.MinIntervalMinutes), int32(p.HorizonDays), p.Days

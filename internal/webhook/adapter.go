@@ -103,8 +103,7 @@ func customerOf(c *customer.Customer) Customer {
 	return out
 }
 
-// emitAbout completes events with the names that source systems have for their customers, and emits them. It costs
-// nothing where nobody wants them.
+// emitWithIdentifiers emits events with the identifiers of their customers. Where no endpoint wants them it runs no statement.
 func (o *Outbox) emitWithIdentifiers(ctx context.Context, tx *db.Tx, v *viewer.Viewer, events []Event) error {
 	wanted, err := o.wanted(ctx, tx, v, events)
 	if err != nil || !wanted {

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"database/sql"
@@ -81,20 +82,10 @@ type Deliverer struct {
 
 // NewDeliverer returns a deliverer; it opens no connection.
 func NewDeliverer(pool *db.Pool, sealer *pii.Sealer, outbox *Outbox, o Options, now func() time.Time) *Deliverer {
-	if o.Timeout == 0 {
-		o.Timeout = 10 * time.Second
-	}
-	if o.Concurrency == 0 {
-		o.Concurrency = 8
-	}
-	if o.PerOrganization == 0 {
-		o.PerOrganization = 8
-	}
+	o.Timeout, o.Concurrency, o.PerOrganization = cmp.Or(o.Timeout, 10*time.Second), cmp.Or(o.Concurrency, 8), cmp.Or(o.PerOrganization, 8)
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	if o.Observe == nil {
 		o.Observe = func(string, time.Duration) {}
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
 	}
 	client := outbound.NewClient(outbound.Options{AllowPrivate: o.AllowPrivate, DialTimeout: o.Timeout, Resolver: o.Resolver, RootCAs: o.RootCAs})
 	return &Deliverer{
@@ -111,7 +102,7 @@ func (c *Deliverer) Close() { c.http.CloseIdleConnections() }
 // attempted are released.
 func (c *Deliverer) Stop() { c.stopped.Store(true) }
 
-// mayBegin reports whether attempts may be started.
+// mayStart reports whether attempts may be started.
 func (c *Deliverer) mayStart(ctx context.Context) bool { return ctx.Err() == nil && !c.stopped.Load() }
 
 // Drain delivers what is due at one endpoint, the oldest first, and enqueues a job for what is due later. It
@@ -225,11 +216,7 @@ func (c *Deliverer) deliverBatch(ctx context.Context, sc db.Scope, e *Endpoint, 
 	t := c.attempt(ctx, e, rows, secrets)
 	now := c.now()
 	if t.allFailed() {
-		since := now
-		if e.FailingSince != nil {
-			since = *e.FailingSince
-		}
-		pauseFor = pause(since, now)
+		pauseFor = pause(*cmp.Or(e.FailingSince, &now), now)
 	}
 	// What was sent is stored even when the job is cancelled: otherwise it would be sent again.
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -290,18 +277,12 @@ func (c *Deliverer) attempt(ctx context.Context, e *Endpoint, rows []*Delivery, 
 // audited.
 func (c *Deliverer) disable(ctx context.Context, tx *db.Tx, sc db.Scope, tried *Endpoint, reason DisabledReason) error {
 	e, err := Endpoints.Lock(ctx, tx, sc, tried.UUID)
-	if err != nil {
-		if fault.CodeOf(err) == fault.NotFound {
-			return nil
-		}
+	if err != nil && fault.CodeOf(err) == fault.NotFound {
+		return nil
+	}
+	// An endpoint that was enabled again is not hopeless: earlier failures do not count.
+	if err != nil || !e.IsEnabled || e.URL != tried.URL || reason == DisabledFailing && !e.isHopeless(tx.Now) {
 		return err
-	}
-	if !e.IsEnabled || e.URL != tried.URL {
-		return nil
-	}
-	// It was enabled again meanwhile: earlier failures do not count.
-	if reason == DisabledFailing && !e.isHopeless(tx.Now) {
-		return nil
 	}
 	v := &viewer.Viewer{Kind: viewer.System, OrganizationID: sc.OrganizationID, ActorName: "webhook deliveries"}
 	e.disable(reason, tx.Now)
@@ -319,7 +300,7 @@ func (c *Deliverer) disable(ctx context.Context, tx *db.Tx, sc db.Scope, tried *
 // abandon fails what is pending at an endpoint that is disabled. What is left when the time of a job is over is found
 // by a sweep.
 func (c *Deliverer) abandon(ctx context.Context, sc db.Scope, endpointID uuid.UUID) error {
-	if _, err := c.pool.InRounds(ctx, abandonBatch, abandonSQL, sc.OrganizationID, endpointID, FailureDisabled); err != nil {
+	if _, err := c.pool.ExecInBatches(ctx, abandonBatch, abandonSQL, sc.OrganizationID, endpointID, FailureDisabled); err != nil {
 		return fmt.Errorf("end webhook deliveries: %w", err)
 	}
 	return nil
@@ -331,8 +312,7 @@ func (c *Deliverer) release(ctx context.Context, sc db.Scope, endpointID uuid.UU
 	err := c.pool.InTx(ctx, c.now(), func(tx *db.Tx) error {
 		var until *time.Time
 		if pauseFor > 0 {
-			end := tx.Now.Add(pauseFor)
-			until = &end
+			until = new(tx.Now.Add(pauseFor))
 		}
 		var left struct {
 			WakeAt  *time.Time `db:"wake_at"`

@@ -31,7 +31,7 @@ const (
 // EventTypes lists the kinds of event in the order of the documentation.
 var EventTypes = []EventType{CustomerCreated, CustomerUpdated, CustomerDeleted, CustomerMerged, ScheduleSynced, Ping}
 
-// Wire is the name that receivers see, such as customer.created.
+// Name is the name that receivers see, such as customer.created.
 func (e EventType) Name() string { return strings.ToLower(strings.ReplaceAll(string(e), "_", ".")) }
 
 // IsValid reports whether e is a kind of event.

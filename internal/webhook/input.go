@@ -117,12 +117,9 @@ func (in *UpdateEndpointInput) apply(c *fault.Check, e *Endpoint, allowPrivate b
 
 // overlapHours checks the overlap of a rotation.
 func (in *RotateSecretInput) overlapHours(c *fault.Check) int32 {
-	hours := in.OverlapHours.Value()
-	if hours == nil {
-		return usualOverlap
-	}
-	if *hours < 0 || *hours > maxOverlap {
+	hours := input.Or(in.OverlapHours, usualOverlap)
+	if hours < 0 || hours > maxOverlap {
 		c.At("overlapHours").Add(fault.OutOfRange, "The overlap is 0 to %d hours.", maxOverlap)
 	}
-	return *hours
+	return hours
 }

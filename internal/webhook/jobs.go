@@ -6,26 +6,22 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/riverqueue/river"
+
+	"caseload/internal/jobs"
 )
 
-// The queues of the jobs that talk to receivers. They are their own, so that receivers that do not answer delay no
-// other job; and those that have been failing have a second one, so that they do not delay receivers that work.
+// The queues of deliveries: their own, so that receivers which do not answer delay no other job, and one for receivers that
+// have been failing, so that they do not delay those that work.
 const (
 	Queue        = "webhooks"
 	FailingQueue = "webhooks_failing"
 )
 
-// How often the periodic jobs run.
-const (
-	SweepInterval = 30 * time.Second
-	PurgeInterval = time.Hour
-)
-
-// Queues are both queues, with the jobs of each that run at once in a process that delivers to n endpoints at a time.
-// A job holds no connection to the database while it waits for a response.
+// Queues returns how many jobs of each queue run at once in a process that delivers to n endpoints at a time. A job holds no
+// database connection while it waits for a response.
 func Queues(n int) map[string]int { return map[string]int{Queue: n, FailingQueue: max(1, n/2)} }
 
-// PerOrganization is how many of n one organization may take, so that there is room for others; see [Options].
+// PerOrganization is how many of n endpoints may be one organization's; see [Options].
 func PerOrganization(n int) int { return max(1, n/4) }
 
 // turn is an endpoint that is to be delivered to.
@@ -45,7 +41,7 @@ func (t turn) job(at time.Time) river.InsertManyParams {
 	return river.InsertManyParams{Args: DrainArgs{t.OrganizationID, t.EndpointID}, InsertOpts: &river.InsertOpts{Queue: queue, ScheduledAt: at}}
 }
 
-// DrainArgs is the job that delivers what is due at one endpoint.
+// DrainArgs is the job of [Deliverer.Drain], where the organization is within its limit.
 type DrainArgs struct {
 	OrganizationID uuid.UUID `json:"organizationId"`
 	EndpointID     uuid.UUID `json:"endpointId"`
@@ -54,18 +50,7 @@ type DrainArgs struct {
 // Kind names the job.
 func (DrainArgs) Kind() string { return "webhook.drain" }
 
-// DrainWorker runs [Deliverer.Drain] where the organization has a turn left.
-type DrainWorker struct {
-	river.WorkerDefaults[DrainArgs]
-	Deliverer *Deliverer
-}
-
-// Work implements river.Worker.
-func (w *DrainWorker) Work(ctx context.Context, job *river.Job[DrainArgs]) error {
-	return w.Deliverer.drainWithinLimit(ctx, turn{job.Args.OrganizationID, job.Args.EndpointID, job.Queue == FailingQueue})
-}
-
-// ForgetArgs is the job that removes the log of an endpoint that was deleted.
+// ForgetArgs is the job of [Deliverer.Forget].
 type ForgetArgs struct {
 	OrganizationID uuid.UUID `json:"organizationId"`
 	EndpointID     uuid.UUID `json:"endpointId"`
@@ -74,61 +59,33 @@ type ForgetArgs struct {
 // Kind names the job.
 func (ForgetArgs) Kind() string { return "webhook.forget" }
 
-// ForgetWorker runs [Deliverer.Forget].
-type ForgetWorker struct {
-	river.WorkerDefaults[ForgetArgs]
-	Deliverer *Deliverer
-}
-
-// Work implements river.Worker.
-func (w *ForgetWorker) Work(ctx context.Context, job *river.Job[ForgetArgs]) error {
-	done, err := w.Deliverer.Forget(ctx, job.Args.OrganizationID, job.Args.EndpointID)
-	if err == nil && !done {
-		// A long log takes longer than a job may run.
-		return river.JobSnooze(time.Second)
-	}
-	return err
-}
-
-// SweepArgs is the job that enqueues jobs for deliveries that are late.
+// SweepArgs is the job of [Deliverer.Sweep].
 type SweepArgs struct{}
 
 // Kind names the job.
 func (SweepArgs) Kind() string { return "webhook.sweep" }
 
-// SweepWorker runs [Deliverer.Sweep].
-type SweepWorker struct {
-	river.WorkerDefaults[SweepArgs]
-	Deliverer *Deliverer
-}
-
-// Work implements river.Worker.
-func (w *SweepWorker) Work(ctx context.Context, _ *river.Job[SweepArgs]) error {
-	return w.Deliverer.Sweep(ctx)
-}
-
-// PurgeArgs is the job that removes old deliveries.
+// PurgeArgs is the job of [Deliverer.Purge].
 type PurgeArgs struct{}
 
 // Kind names the job.
 func (PurgeArgs) Kind() string { return "webhook.purge" }
 
-// PurgeWorker runs [Deliverer.Purge].
-type PurgeWorker struct {
-	river.WorkerDefaults[PurgeArgs]
-	Deliverer *Deliverer
-}
-
-// Work implements river.Worker.
-func (w *PurgeWorker) Work(ctx context.Context, _ *river.Job[PurgeArgs]) error {
-	return w.Deliverer.Purge(ctx)
-}
-
-// AddWorkers registers the workers of webhooks. The process must work on [Queue] and [FailingQueue] too, and run
-// [SweepArgs] every [SweepInterval] and [PurgeArgs] every [PurgeInterval].
-func AddWorkers(workers *river.Workers, c *Deliverer) {
-	river.AddWorker(workers, &DrainWorker{Deliverer: c})
-	river.AddWorker(workers, &ForgetWorker{Deliverer: c})
-	river.AddWorker(workers, &SweepWorker{Deliverer: c})
-	river.AddWorker(workers, &PurgeWorker{Deliverer: c})
+// AddWorkers registers the workers of webhooks, and returns the schedules of their jobs. The process must work on [Queue] and
+// [FailingQueue] too.
+func (c *Deliverer) AddWorkers(workers *river.Workers) []*river.PeriodicJob {
+	jobs.Add(workers, 0, func(ctx context.Context, job *river.Job[DrainArgs]) error {
+		return c.drainWithinLimit(ctx, turn{job.Args.OrganizationID, job.Args.EndpointID, job.Queue == FailingQueue})
+	})
+	jobs.Add(workers, 0, func(ctx context.Context, job *river.Job[ForgetArgs]) error {
+		done, err := c.Forget(ctx, job.Args.OrganizationID, job.Args.EndpointID)
+		if err == nil && !done {
+			// A long log takes longer than a job may run.
+			return river.JobSnooze(time.Second)
+		}
+		return err
+	})
+	jobs.Add(workers, 0, func(ctx context.Context, _ *river.Job[SweepArgs]) error { return c.Sweep(ctx) })
+	jobs.Add(workers, 0, func(ctx context.Context, _ *river.Job[PurgeArgs]) error { return c.Purge(ctx) })
+	return []*river.PeriodicJob{jobs.Every(30*time.Second, SweepArgs{}), jobs.Every(time.Hour, PurgeArgs{})}
 }

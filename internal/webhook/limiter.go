@@ -49,7 +49,7 @@ func (s *limiter) acquire(t turn) bool {
 	return false
 }
 
-// leave frees a place, and returns the endpoint that waits longest, if any.
+// release frees a place, and returns the endpoint that has waited longest, if any.
 func (s *limiter) release(t turn) (next []turn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -29,7 +29,7 @@ func (c *Deliverer) Purge(ctx context.Context) error {
 	if _, err := c.pool.Exec(ctx, expireSecretsSQL, now); err != nil {
 		return fmt.Errorf("remove webhook secrets: %w", err)
 	}
-	if _, err := c.pool.InRounds(ctx, purgeBatch, purgeSQL, now.Add(-keepFor)); err != nil {
+	if _, err := c.pool.ExecInBatches(ctx, purgeBatch, purgeSQL, now.Add(-keepFor)); err != nil {
 		return fmt.Errorf("remove webhook deliveries: %w", err)
 	}
 	return nil
@@ -37,7 +37,7 @@ func (c *Deliverer) Purge(ctx context.Context) error {
 
 // Forget removes the log of an endpoint that was deleted, and reports whether all of it is removed.
 func (c *Deliverer) Forget(ctx context.Context, organizationID, endpointID uuid.UUID) (bool, error) {
-	done, err := c.pool.InRounds(ctx, purgeBatch, forgetSQL, organizationID, endpointID)
+	done, err := c.pool.ExecInBatches(ctx, purgeBatch, forgetSQL, organizationID, endpointID)
 	if err != nil {
 		return false, fmt.Errorf("remove log of webhook endpoint: %w", err)
 	}

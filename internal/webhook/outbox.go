@@ -105,7 +105,7 @@ func (o *Outbox) put(ctx context.Context, tx *db.Tx, sc db.Scope, rows []*Delive
 	return o.enqueue(ctx, tx, time.Time{}, turns...)
 }
 
-// wake enqueues jobs in one statement, to run at a time or, when that is zero, at once. They are not unique: inserting a
+// enqueue enqueues jobs in one statement, to run at a time or, when that is zero, at once. They are not unique: inserting a
 // unique job waits for the commits of all others that insert it. A job that finds the endpoint leased, or nothing due,
 // ends after one statement.
 func (o *Outbox) enqueue(ctx context.Context, tx *db.Tx, at time.Time, turns ...turn) error {

@@ -22,11 +22,8 @@ const (
 
 // wait is how long to wait after the given number of attempts; random is in [0, 1).
 func wait(attempts int32, random float64) time.Duration {
-	d := longestWait
-	// Beyond nine doublings it is the longest anyway, and the shift would overflow some day.
-	if n := max(attempts, 1) - 1; n < 9 {
-		d = min(firstWait<<n, longestWait)
-	}
+	// Nine doublings are beyond the longest; more would overflow.
+	d := min(firstWait<<min(max(attempts, 1)-1, 9), longestWait)
 	return d + time.Duration(random*float64(d)/4)
 }
 
@@ -57,7 +54,7 @@ type outcome struct {
 func (o outcome) isSuccess() bool { return o.begun && !o.broken && o.failure == "" }
 func (o outcome) isFailure() bool { return o.begun && !o.broken && o.failure != "" }
 
-// word is the outcome for metrics.
+// label is the outcome for metrics.
 func (o outcome) label() string {
 	switch {
 	case o.broken:
@@ -84,8 +81,7 @@ func (d *Delivery) settle(o outcome, now time.Time, random float64) {
 	}
 	d.LastStatusCode, d.LastFailure = nil, nil
 	if o.status != 0 {
-		code := int32(o.status)
-		d.LastStatusCode = &code
+		d.LastStatusCode = new(int32(o.status))
 	}
 	if o.isSuccess() {
 		d.State, d.DeliveredAt, d.NextAttemptAt = Delivered, &now, nil
@@ -108,7 +104,6 @@ func (d *Delivery) expire() {
 	d.Attempts--
 	d.State, d.NextAttemptAt = Failed, nil
 	if d.LastFailure == nil {
-		f := FailureExpired
-		d.LastFailure = &f
+		d.LastFailure = new(FailureExpired)
 	}
 }

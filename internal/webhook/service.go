@@ -31,7 +31,7 @@ func New(pool *db.Pool, sealer *pii.Sealer, outbox *Outbox, allowPrivate bool, n
 	return &Service{pool: pool, sealer: sealer, outbox: outbox, allowPrivate: allowPrivate, now: now}
 }
 
-// env is where the viewer changes endpoints.
+// env is the context of the viewer's changes.
 func (s *Service) env(v *viewer.Viewer) entity.Env {
 	return entity.Env{Pool: s.pool, Now: s.now(), Viewer: v}
 }
@@ -48,10 +48,10 @@ func (s *Service) CreateEndpoint(ctx context.Context, v *viewer.Viewer, in Creat
 		return nil, "", err
 	}
 	err = s.pool.InTx(ctx, env.Now, func(tx *db.Tx) error {
-		if on := in.IsEnabled.Value(); on != nil && !*on {
+		if !input.Or(in.IsEnabled, true) {
 			e.disable(DisabledByHand, tx.Now)
 		}
-		if err := leaveRoom(ctx, tx, v.Scope()); err != nil {
+		if err := checkLimit(ctx, tx, v.Scope()); err != nil {
 			return err
 		}
 		if err := Endpoints.Add(ctx, tx, env, e); err != nil {
@@ -66,9 +66,9 @@ func (s *Service) CreateEndpoint(ctx context.Context, v *viewer.Viewer, in Creat
 	return e, secret.Reveal(), nil
 }
 
-// leaveRoom returns a LIMIT_EXCEEDED user error when the organization has as many endpoints as it may.
-func leaveRoom(ctx context.Context, tx *db.Tx, sc db.Scope) error {
-	// Two who create at once act in sequence, so that the count is true.
+// checkLimit returns a LIMIT_EXCEEDED user error when the organization has as many endpoints as it may.
+func checkLimit(ctx context.Context, tx *db.Tx, sc db.Scope) error {
+	// Concurrent creations run one after the other, so that the count is right.
 	if _, err := tx.Exec(ctx, "SELECT id FROM organizations WHERE organization_id = $1 AND id = $1 FOR NO KEY UPDATE", sc.OrganizationID); err != nil {
 		return fmt.Errorf("lock organization: %w", err)
 	}
@@ -85,47 +85,38 @@ func leaveRoom(ctx context.Context, tx *db.Tx, sc db.Scope) error {
 // UpdateEndpoint changes an endpoint. A version that moved on is a STALE_VERSION user error. An input that changes
 // nothing writes nothing. Enabling an endpoint, or moving it, makes its failures forgotten; what is pending when it
 // is disabled fails.
-func (s *Service) UpdateEndpoint(ctx context.Context, v *viewer.Viewer, in UpdateEndpointInput) (e *Endpoint, err error) {
+func (s *Service) UpdateEndpoint(ctx context.Context, v *viewer.Viewer, in UpdateEndpointInput) (*Endpoint, error) {
 	env := s.env(v)
-	err = s.pool.InTx(ctx, env.Now, func(tx *db.Tx) (err error) {
-		tx.Keep(&e)
+	return db.InTx(ctx, s.pool, env.Now, func(tx *db.Tx) (*Endpoint, error) {
 		var read int32
-		e, err = Endpoints.Change(ctx, tx, env, entity.Updated, in.ID, in.ExpectedVersion.Value(), func(e *Endpoint, c *fault.Check) {
+		e, err := Endpoints.Change(ctx, tx, env, entity.Updated, in.ID, in.ExpectedVersion.Value(), func(e *Endpoint, c *fault.Check) {
 			read = e.Version
 			in.apply(c, e, s.allowPrivate, tx.Now)
 		})
 		if err != nil || e.Version == read {
-			return err
+			return e, err
 		}
 		s.outbox.changed(tx, v.OrganizationID)
-		// What waits for a rest to end, or is to be ended, need not wait for a sweep.
-		return s.outbox.enqueue(ctx, tx, time.Time{}, e.turn())
+		// Deliveries that wait for a pause to end, or are to be failed, need not wait for a sweep.
+		return e, s.outbox.enqueue(ctx, tx, time.Time{}, e.turn())
 	})
-	if err != nil {
-		return nil, err
-	}
-	return e, nil
 }
 
 // DeleteEndpoint removes an endpoint at once, with its secrets, and its log soon after. It returns the endpoint as it
 // was. Transactions that emit at the same time come before or find it gone.
-func (s *Service) DeleteEndpoint(ctx context.Context, v *viewer.Viewer, in DeleteEndpointInput) (e *Endpoint, err error) {
+func (s *Service) DeleteEndpoint(ctx context.Context, v *viewer.Viewer, in DeleteEndpointInput) (*Endpoint, error) {
 	env := s.env(v)
-	err = s.pool.InTx(ctx, env.Now, func(tx *db.Tx) (err error) {
-		tx.Keep(&e)
-		if e, err = Endpoints.Remove(ctx, tx, env, in.ID); err != nil {
-			return err
+	return db.InTx(ctx, s.pool, env.Now, func(tx *db.Tx) (*Endpoint, error) {
+		e, err := Endpoints.Remove(ctx, tx, env, in.ID)
+		if err != nil {
+			return nil, err
 		}
 		if _, err := s.outbox.jobs.InsertTx(ctx, tx.SQL(), ForgetArgs{v.OrganizationID, e.UUID}, nil); err != nil {
-			return fmt.Errorf("enqueue removal of webhook log: %w", err)
+			return nil, fmt.Errorf("enqueue removal of webhook log: %w", err)
 		}
 		s.outbox.changed(tx, v.OrganizationID)
-		return nil
+		return e, nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return e, nil
 }
 
 // RotateSecret gives an endpoint a new secret and returns it, this once. The old one goes on signing beside it for
@@ -168,28 +159,22 @@ func (s *Service) Ping(ctx context.Context, v *viewer.Viewer, in PingEndpointInp
 	if err != nil {
 		return nil, err
 	}
-	var d *Delivery
-	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+	return db.InTx(ctx, s.pool, s.now(), func(tx *db.Tx) (*Delivery, error) {
 		e, err := s.lockForDelivery(ctx, tx, v, u)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		tx.Keep(&d)
 		id := e.ID()
 		eventID, body, err := newEnvelope(v.OrganizationID, Ping, data{Endpoint: &id}, tx.Now)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		d = newDelivery(v.Scope(), u, Ping, eventID, id.String(), body, tx.Now)
+		d := newDelivery(v.Scope(), u, Ping, eventID, id.String(), body, tx.Now)
 		if err := s.outbox.put(ctx, tx, v.Scope(), []*Delivery{d}, e.turn()); err != nil {
-			return err
+			return nil, err
 		}
-		return audit.Write(ctx, tx, v, audit.Change{Action: "webhook_endpoint.pinged", Target: id})
+		return d, audit.Write(ctx, tx, v, audit.Change{Action: "webhook_endpoint.pinged", Target: id})
 	})
-	if err != nil {
-		return nil, err
-	}
-	return d, nil
 }
 
 // Redeliver sends the payload of a delivery once more, whatever became of it, with the same event id, and returns
@@ -199,27 +184,21 @@ func (s *Service) Redeliver(ctx context.Context, v *viewer.Viewer, in RedeliverI
 	if err != nil {
 		return nil, err
 	}
-	var d *Delivery
-	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+	return db.InTx(ctx, s.pool, s.now(), func(tx *db.Tx) (*Delivery, error) {
 		old, err := Deliveries.ByID(ctx, tx, v.Scope(), u)
 		if err != nil {
-			return input.NoSuch(err, "webhook delivery", "input", "id")
+			return nil, input.NoSuch(err, "webhook delivery", "input", "id")
 		}
 		e, err := s.lockForDelivery(ctx, tx, v, old.EndpointID)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		tx.Keep(&d)
-		d = newDelivery(v.Scope(), old.EndpointID, old.Event, old.EventID, old.SubjectID, old.Payload, tx.Now)
+		d := newDelivery(v.Scope(), old.EndpointID, old.Event, old.EventID, old.SubjectID, old.Payload, tx.Now)
 		if err := s.outbox.put(ctx, tx, v.Scope(), []*Delivery{d}, e.turn()); err != nil {
-			return err
+			return nil, err
 		}
-		return audit.Write(ctx, tx, v, audit.Change{Action: "webhook_delivery.redelivered", Target: d.ID(), Fields: map[string]any{"of": old.ID()}})
+		return d, audit.Write(ctx, tx, v, audit.Change{Action: "webhook_delivery.redelivered", Target: d.ID(), Fields: map[string]any{"of": old.ID()}})
 	})
-	if err != nil {
-		return nil, err
-	}
-	return d, nil
 }
 
 // lockForDelivery reads an endpoint that must be enabled, and keeps it from being deleted or disabled before the

@@ -32,7 +32,7 @@ func (w *world) dump(t testing.TB) string {
 func (w *world) newClient(t testing.TB, n int) *river.Client[*sql.Tx] {
 	t.Helper()
 	workers := river.NewWorkers()
-	webhook.AddWorkers(workers, w.deliverer)
+	w.deliverer.AddWorkers(workers)
 	queues := map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 2}}
 	for name, n := range webhook.Queues(n) {
 		queues[name] = river.QueueConfig{MaxWorkers: n}

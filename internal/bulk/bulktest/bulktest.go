@@ -94,7 +94,7 @@ func (w *World) finish(t testing.TB, v *viewer.Viewer, o *bulk.Operation) (*bulk
 func (w *World) Run(t testing.TB, v *viewer.Viewer, o *bulk.Operation) (*bulk.Operation, string) {
 	t.Helper()
 	require.NoError(t, w.runner.Run(t.Context(), o.OrganizationID, o.UUID))
-	o, err := w.Get(t.Context(), v, o.ID())
+	o, err := bulk.Operations.ByID(t.Context(), w.pool, v.Scope(), o.UUID)
 	require.NoError(t, err)
 	content, err := w.Results(t.Context(), o)
 	require.NoError(t, err)

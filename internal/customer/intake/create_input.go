@@ -5,6 +5,8 @@ import (
 
 	"caseload/internal/batch"
 	"caseload/internal/db"
+	"caseload/internal/fault"
+	"caseload/internal/relay"
 )
 
 // CreateRow is one customer with accounts and cards.
@@ -80,6 +82,18 @@ type CreateInput struct {
 
 // CreateResult is what createCustomers answers.
 type CreateResult struct {
+	fault.Payload
 	Request *ImportRequest
 	Results []*UpsertResult
+}
+
+// ImportRequest returns the call as it is kept, for GraphQL.
+func (r *CreateResult) ImportRequest() *ImportRequest { return r.Request }
+
+// RequestID returns the id of the call, or nil when the call as a whole was wrong.
+func (r *CreateResult) RequestID() *relay.ID {
+	if r.Request == nil {
+		return nil
+	}
+	return new(r.Request.ID())
 }

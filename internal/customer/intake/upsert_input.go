@@ -63,8 +63,18 @@ func (r *UpsertResult) Success() bool { return r.Action.Wrote() }
 
 // BulkUpsertResult is what bulkUpsertCustomers answers.
 type BulkUpsertResult struct {
-	Results  []*UpsertResult
-	Messages []string
-	Counts   batch.Counts
-	DryRun   bool
+	fault.Payload
+	Results      []*UpsertResult
+	Messages     []string
+	batch.Counts `json:"Counts"`
+	DryRun       bool
 }
+
+// Total returns how many rows were sent.
+func (r *BulkUpsertResult) Total() int { return len(r.Results) }
+
+// The payloads, named for GraphQL.
+type (
+	BulkUpsertCustomersPayload = BulkUpsertResult
+	CreateCustomersPayload     = CreateResult
+)

@@ -4,6 +4,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	"caseload/internal/customer"
+	"caseload/internal/fault"
 	"caseload/internal/relay"
 )
 
@@ -16,6 +17,7 @@ type Input struct {
 
 // Result is what mergeCustomers answers.
 type Result struct {
+	fault.Payload
 	Customer *customer.Customer
 	Merged   []*customer.Customer
 }

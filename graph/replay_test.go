@@ -24,8 +24,8 @@ import (
 	"caseload/internal/httpapi"
 )
 
-// resolversOfMutations returns, by the name of the method, the type of what each mutation resolver runs once per key;
-// "" for one that does not.
+// resolversOfMutations returns, by the name of the method, the type of the outcome of each mutation resolver that runs by
+// replayed; "" for the others.
 func resolversOfMutations(t *testing.T) map[string]string {
 	t.Helper()
 	files, err := filepath.Glob("*resolvers*.go")
@@ -46,7 +46,7 @@ func resolversOfMutations(t *testing.T) map[string]string {
 					return true
 				}
 				switch gotypes.ExprString(call.Fun) {
-				case "once", "change":
+				case "replayed", "change":
 					out[method.Name.Name] = resultOf(t, call.Args[2])
 					return false
 				}
@@ -88,14 +88,14 @@ func TestEveryMutationRunsOnceOrRefusesTheKey(t *testing.T) {
 		names[f.Name] = true
 		result, found := runs[strings.ToLower(f.Name)]
 		require.True(t, found, f.Name)
-		if reason, ok := graph.Unrepeatable()[f.Name]; ok {
-			require.Empty(t, result, "%s is unrepeatable and yet runs once", f.Name)
+		if reason, ok := graph.NotReplayable()[f.Name]; ok {
+			require.Empty(t, result, "%s is listed as not replayable, but runs by replayed", f.Name)
 			require.NotEmpty(t, reason, f.Name)
 			continue
 		}
-		require.NotEmpty(t, result, "%s neither runs once nor is it unrepeatable", f.Name)
+		require.NotEmpty(t, result, "%s neither runs by replayed nor is it listed as not replayable", f.Name)
 	}
-	for name := range graph.Unrepeatable() {
+	for name := range graph.NotReplayable() {
 		require.True(t, names[name], "%s is no mutation", name)
 	}
 }
@@ -186,7 +186,7 @@ func TestEveryMutationIsRepeatable(t *testing.T) {
 			row := principals["Mutation."+f.Name]
 			s := &scene{w, w.Harbor.Person(t), t}
 			v, document := row.vars(s), widened(t, row.document)
-			if _, ok := graph.Unrepeatable()[f.Name]; ok {
+			if _, ok := graph.NotReplayable()[f.Name]; ok {
 				before := dump(t, w)
 				r := answer(t, w.Server, w.Harbor.Key, document, v, idempotencyKey, "key of "+f.Name)
 				require.Equal(t, "BAD_REQUEST", r.Code(), "a key has no spaces")
