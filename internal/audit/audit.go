@@ -38,9 +38,6 @@ var Entries = db.NewTable[Entry]("audit_entries", "aud")
 // ID returns the typed id.
 func (e *Entry) ID() relay.ID { return relay.ID{Prefix: Entries.Prefix(), UUID: e.UUID} }
 
-// IsNode marks the GraphQL interface.
-func (*Entry) IsNode() {}
-
 // Filter narrows a list of audit entries.
 type Filter struct {
 	OccurredAt *relay.DateTimeFilter `filter:"occurred_at"`

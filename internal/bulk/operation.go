@@ -119,9 +119,6 @@ var Operations = db.NewTable[Operation]("bulk_operations", "bulk")
 // ID returns the typed id.
 func (o *Operation) ID() relay.ID { return relay.ID{Prefix: Operations.Prefix(), UUID: o.UUID} }
 
-// IsNode marks the GraphQL interface.
-func (*Operation) IsNode() {}
-
 func (o *Operation) kept() kept {
 	var k kept
 	// Written by us from the same type.

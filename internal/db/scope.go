@@ -18,6 +18,9 @@ type Row struct {
 // Key returns the row's uuid.
 func (r *Row) Key() uuid.UUID { return r.UUID }
 
+// IsNode marks the GraphQL interface.
+func (*Row) IsNode() {}
+
 // NewID makes a uuid of version 7: ordered by time, so that indexes grow at their end.
 func NewID() uuid.UUID {
 	// NewV7 fails only when the system's random source does, which Go makes fatal anyway.

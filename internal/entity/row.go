@@ -30,9 +30,6 @@ func NewRow(organizationID uuid.UUID, by string, at time.Time) Row {
 	return Row{db.Row{OrganizationID: organizationID, UUID: db.NewID()}, 1, at, at, by, by}
 }
 
-// IsNode marks the GraphQL interface.
-func (*Row) IsNode() {}
-
 func (r *Row) row() *Row { return r }
 
 // Plain is a pointer to a struct that embeds [Row].

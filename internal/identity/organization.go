@@ -30,9 +30,6 @@ var Organizations = db.NewTable[Organization]("organizations", "org")
 // ID returns the typed id.
 func (o *Organization) ID() relay.ID { return relay.ID{Prefix: Organizations.Prefix(), UUID: o.UUID} }
 
-// IsNode marks the GraphQL interface.
-func (*Organization) IsNode() {}
-
 // CreateOrganization makes a tenant. It is for the command line and the demonstration data: no GraphQL
 // field reaches it.
 func CreateOrganization(ctx context.Context, pool *db.Pool, id uuid.UUID, name, timeZone string, now time.Time) (*Organization, error) {

@@ -50,9 +50,6 @@ var Schedules = db.NewTable[Schedule]("schedules", "sched")
 // ID returns the typed id.
 func (s *Schedule) ID() relay.ID { return relay.ID{Prefix: Schedules.Prefix(), UUID: s.UUID} }
 
-// IsNode marks the GraphQL interface.
-func (*Schedule) IsNode() {}
-
 // CallTask is one planned call.
 type CallTask struct {
 	db.Row
@@ -88,9 +85,6 @@ var CallTasks = db.NewTable[CallTask]("call_tasks", "task")
 
 // ID returns the typed id.
 func (t *CallTask) ID() relay.ID { return relay.ID{Prefix: CallTasks.Prefix(), UUID: t.UUID} }
-
-// IsNode marks the GraphQL interface.
-func (*CallTask) IsNode() {}
 
 // Computed declares the fields that are not columns, for compiled reads.
 func (*CallTask) Computed(*pii.Sealer) map[string]db.Computed {
@@ -128,9 +122,6 @@ var CallAttempts = db.NewTable[CallAttempt]("call_attempts", "call")
 // ID returns the typed id.
 func (a *CallAttempt) ID() relay.ID { return relay.ID{Prefix: CallAttempts.Prefix(), UUID: a.UUID} }
 
-// IsNode marks the GraphQL interface.
-func (*CallAttempt) IsNode() {}
-
 // attempt returns the attempt as the rules take it.
 func (a *CallAttempt) attempt() calling.Attempt {
 	out := calling.Attempt{At: a.OccurredAt, Direction: a.Direction, Phone: a.PhoneNumber, Place: a.Place, Debts: a.LoanIDs}
@@ -159,9 +150,6 @@ var InconvenientTimes = db.NewTable[InconvenientTime]("inconvenient_times", "iti
 func (i *InconvenientTime) ID() relay.ID {
 	return relay.ID{Prefix: InconvenientTimes.Prefix(), UUID: i.UUID}
 }
-
-// IsNode marks the GraphQL interface.
-func (*InconvenientTime) IsNode() {}
 
 // Computed declares the fields that are not columns, for compiled reads.
 func (*InconvenientTime) Computed(*pii.Sealer) map[string]db.Computed {

@@ -38,9 +38,6 @@ var Deliveries = db.NewTable[Delivery]("webhook_deliveries", "dlv")
 // ID returns the typed id.
 func (d *Delivery) ID() relay.ID { return relay.ID{Prefix: Deliveries.Prefix(), UUID: d.UUID} }
 
-// IsNode marks the GraphQL interface.
-func (*Delivery) IsNode() {}
-
 // newDelivery makes a delivery that is due at once.
 func newDelivery(sc db.Scope, endpointID uuid.UUID, event EventType, eventID, subject string, payload db.JSON, now time.Time) *Delivery {
 	return &Delivery{
