@@ -1729,8 +1729,8 @@ func (ec *executionContext) unmarshalInputRestoreCustomerInput(ctx context.Conte
 	return it, nil
 }
 
-func (ec *executionContext) unmarshalInputUpdateCustomerAddressInput(ctx context.Context, obj any) (customer.UpdateAddressInput, error) {
-	var it customer.UpdateAddressInput
+func (ec *executionContext) unmarshalInputUpdateCustomerAddressInput(ctx context.Context, obj any) (customer.AddressInput, error) {
+	var it customer.AddressInput
 	if obj == nil {
 		return it, nil
 	}
@@ -2209,7 +2209,7 @@ func (ec *executionContext) unmarshalInputUpdateCustomerInput(ctx context.Contex
 			it.Phone = graphql.OmittableOf(data)
 		case "address":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("address"))
-			data, err := ec.unmarshalOUpdateCustomerAddressInput2ᚖcaseloadᚋinternalᚋcustomerᚐUpdateAddressInput(ctx, v)
+			data, err := ec.unmarshalOUpdateCustomerAddressInput2ᚖcaseloadᚋinternalᚋcustomerᚐAddressInput(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -3333,7 +3333,7 @@ func (ec *executionContext) unmarshalOCustomerParentInput2ᚖcaseloadᚋinternal
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) unmarshalOUpdateCustomerAddressInput2ᚖcaseloadᚋinternalᚋcustomerᚐUpdateAddressInput(ctx context.Context, v any) (*customer.UpdateAddressInput, error) {
+func (ec *executionContext) unmarshalOUpdateCustomerAddressInput2ᚖcaseloadᚋinternalᚋcustomerᚐAddressInput(ctx context.Context, v any) (*customer.AddressInput, error) {
 	if v == nil {
 		return nil, nil
 	}

@@ -2,6 +2,8 @@
 // row does to the others.
 package batch
 
+import "slices"
+
 // Action is what became of one row.
 type Action string
 
@@ -60,3 +62,17 @@ func (c *Counts) Add(a Action) {
 
 // Total is how many rows were counted.
 func (c *Counts) Total() int { return c.Created + c.Updated + c.Unchanged + c.Failed + c.Skipped }
+
+// Reject applies [RejectEverything]: where that is the policy and one row has failed, the rows that would have been written become
+// [Skipped]. It reports whether nothing is to be written for that reason.
+func Reject[R any](policy ErrorPolicy, rows []R, action func(R) *Action) bool {
+	if policy != RejectEverything || !slices.ContainsFunc(rows, func(row R) bool { return *action(row) == Failed }) {
+		return false
+	}
+	for _, row := range rows {
+		if a := action(row); a.Wrote() {
+			*a = Skipped
+		}
+	}
+	return true
+}

@@ -6,7 +6,6 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 
-	"caseload/internal/customer/check"
 	"caseload/internal/fault"
 	"caseload/internal/input"
 )
@@ -33,13 +32,13 @@ type AddressNames struct{ Line1, Line2, City, County, State, PostalCode, Country
 var plainNames = AddressNames{"line1", "line2", "city", "county", "state", "postalCode", "country"}
 
 // mergeInto applies what was sent to an address: absent keeps, null clears, and the country cannot be cleared. States
-// and ZIP codes are judged by the rules of the United States there, by length alone elsewhere. A field with an
+// and ZIP codes are checked by the rules of the United States there, by length alone elsewhere. A field with an
 // error keeps its value. It reports whether something was sent without an error. The label is left alone.
 func (in *AddressInput) mergeInto(c *fault.Check, a *Address, names AddressNames) bool {
-	set := input.ClearAt(c, names.Line1, in.Line1, check.MaxText, &a.Line1)
-	set = input.ClearAt(c, names.Line2, in.Line2, check.MaxText, &a.Line2) || set
-	set = input.ClearAt(c, names.City, in.City, check.MaxText, &a.City) || set
-	set = input.ClearAt(c, names.County, in.County, check.MaxText, &a.County) || set
+	set := input.ClearAt(c, names.Line1, in.Line1, MaxText, &a.Line1)
+	set = input.ClearAt(c, names.Line2, in.Line2, MaxText, &a.Line2) || set
+	set = input.ClearAt(c, names.City, in.City, MaxText, &a.City) || set
+	set = input.ClearAt(c, names.County, in.County, MaxText, &a.County) || set
 	if a.Country == "" {
 		a.Country = homeCountry
 	}
@@ -47,7 +46,7 @@ func (in *AddressInput) mergeInto(c *fault.Check, a *Address, names AddressNames
 	switch country := (*string)(nil); {
 	case in.Country.IsSet() && in.Country.Value() == nil:
 		c.At(names.Country).Add(fault.Required, "An address has a country; it cannot be cleared.")
-	case input.ClearAt(c, names.Country, in.Country, check.MaxText, &country):
+	case input.ClearAt(c, names.Country, in.Country, MaxText, &country):
 		if code := strings.ToUpper(*country); IsCountry(code) {
 			a.Country, set = code, true
 		} else {
@@ -65,7 +64,7 @@ func (in *AddressInput) mergeInto(c *fault.Check, a *Address, names AddressNames
 func (in *AddressInput) mergeRegion(c *fault.Check, a *Address, names AddressNames, moved bool) (set bool) {
 	home := a.Country == homeCountry
 	state := a.State
-	if input.ClearAt(c, names.State, in.State, check.MaxShort, &state) {
+	if input.ClearAt(c, names.State, in.State, MaxShort, &state) {
 		if state != nil && home {
 			upper := strings.ToUpper(*state)
 			state = &upper
@@ -79,7 +78,7 @@ func (in *AddressInput) mergeRegion(c *fault.Check, a *Address, names AddressNam
 		c.At(names.State).Add(fault.Required, "Give the state too: the one that is stored is of another country.")
 	}
 	code := a.PostalCode
-	if input.ClearAt(c, names.PostalCode, in.PostalCode, check.MaxPostalCode, &code) {
+	if input.ClearAt(c, names.PostalCode, in.PostalCode, maxPostalCode, &code) {
 		if code != nil && home && !zipForm.MatchString(*code) {
 			c.At(names.PostalCode).Add(fault.Invalid, "Give a ZIP code of 5 or 5+4 digits, such as 94102 or 94102-1234.")
 		} else {
@@ -147,7 +146,7 @@ func (r *Record) MergeAddresses(c *fault.Check, in graphql.Omittable[[]*AddressI
 	}
 }
 
-// readAddress reads one address of a list, which tells all of the address: absent means none. The address is the stored
+// readAddress reads one address of a list, which has all of the address: absent means none. The address is the stored
 // one when it says the same, and nil when it cannot be read.
 func (r *Record) readAddress(c *fault.Check, in *AddressInput) *Address {
 	if in == nil {

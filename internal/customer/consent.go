@@ -8,22 +8,17 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/google/uuid"
 
-	"caseload/internal/audit"
 	"caseload/internal/db"
 	"caseload/internal/fault"
 	"caseload/internal/viewer"
 )
 
-// DoNotCallChange tells that the mark not to be called was set, or removed, which both have consequences of their own.
-type DoNotCallChange struct{ Set, Removed bool }
+// doNotCallChange reports whether the mark not to be called was set, and whether it was removed: rows of one call may do both,
+// and each has consequences of its own.
+type doNotCallChange struct{ Set, Removed bool }
 
-// Add joins what a later row did.
-func (m *DoNotCallChange) Add(o DoNotCallChange) {
-	m.Set, m.Removed = m.Set || o.Set, m.Removed || o.Removed
-}
-
-// MergeConsent changes what the customer agreed to. Taking the mark not to be called away needs a scope.
-func (r *Record) MergeConsent(c *fault.Check, v *viewer.Viewer, now time.Time, in *UpdateConsentInput) (m DoNotCallChange) {
+// MergeConsent changes what the customer agreed to. Removing the mark not to be called needs a scope.
+func (r *Record) MergeConsent(c *fault.Check, v *viewer.Viewer, now time.Time, in *UpdateConsentInput) {
 	cu := &r.Customer
 	flag := func(in graphql.Omittable[*bool], to *bool) {
 		if in.IsSet() {
@@ -40,24 +35,21 @@ func (r *Record) MergeConsent(c *fault.Check, v *viewer.Viewer, now time.Time, i
 	case call == cu.DoNotCall:
 	case call:
 		// In effect at once (47 CFR 64.1200(a)(10) allows ten business days; we take none).
-		cu.DoNotCall, cu.DoNotCallAt, m.Set = true, &now, true
-	case !v.Has(viewer.DoNotCallRemove):
-		c.At("doNotCall").Add(fault.NotAllowed, "Removing a do-not-call mark needs the scope %s.", viewer.DoNotCallRemove)
+		cu.DoNotCall, cu.DoNotCallAt, r.doNotCall.Set = true, &now, true
 	default:
-		cu.DoNotCall, cu.DoNotCallAt, m.Removed = false, nil, true
+		r.AllowCalls(c.At("doNotCall"), v)
 	}
-	return m
 }
 
-// Entries are the audit entries for the mark of a customer.
-func (m DoNotCallChange) Entries(c *Customer) (out []audit.Change) {
-	if m.Removed {
-		out = append(out, audit.Change{Action: "customer.do_not_call_removed", Target: c.ID(), CustomerID: c.UUID})
+// AllowCalls removes the mark not to be called, which needs a scope: without it an error is recorded at c. It reports whether
+// the mark is gone.
+func (r *Record) AllowCalls(c *fault.Check, v *viewer.Viewer) bool {
+	if !v.Has(viewer.DoNotCallRemove) {
+		c.Add(fault.NotAllowed, "Removing a do-not-call mark needs the scope %s.", viewer.DoNotCallRemove)
+		return false
 	}
-	if m.Set {
-		out = append(out, audit.Change{Action: "customer.do_not_call_set", Target: c.ID(), CustomerID: c.UUID})
-	}
-	return out
+	r.Customer.DoNotCall, r.Customer.DoNotCallAt, r.doNotCall.Removed = false, nil, true
+	return true
 }
 
 // SetDoNotCall marks a customer as not to be called, in effect at once (47 CFR 64.1200(a)(10) allows ten

@@ -7,13 +7,13 @@ import (
 
 	"caseload/internal/civil"
 	"caseload/internal/db"
-
+	"caseload/internal/entity"
 	"caseload/internal/relay"
 )
 
 // Customer is a consumer whose accounts the organization looks after.
 type Customer struct {
-	db.Row
+	entity.Row
 	ReferenceID              *string     `db:"reference_id"`
 	FirstName                *string     `db:"first_name"`
 	MiddleName               *string     `db:"middle_name"`
@@ -47,11 +47,6 @@ type Customer struct {
 	DeletedAt      *time.Time `db:"deleted_at"`
 	DeletedBy      *string    `db:"deleted_by"`
 	MergedIntoID   *uuid.UUID `db:"merged_into_id"`
-	Version        int32      `db:"version"`
-	CreatedAt      time.Time  `db:"created_at"`
-	UpdatedAt      time.Time  `db:"updated_at"`
-	CreatedBy      string     `db:"created_by"`
-	UpdatedBy      string     `db:"updated_by"`
 }
 
 // Customers declares the customers.
@@ -59,9 +54,6 @@ var Customers = db.NewTable[Customer]("customers", "cust")
 
 // ID returns the typed id.
 func (c *Customer) ID() relay.ID { return relay.ID{Prefix: Customers.Prefix(), UUID: c.UUID} }
-
-// IsNode marks the GraphQL interface.
-func (*Customer) IsNode() {}
 
 // IsDeleted reports whether the customer was deleted, or merged into another.
 func (c *Customer) IsDeleted() bool { return c.DeletedAt != nil }
@@ -87,9 +79,6 @@ var Identifiers = db.NewTable[Identifier]("customer_identifiers", "cid")
 
 // ID returns the typed id.
 func (i *Identifier) ID() relay.ID { return relay.ID{Prefix: Identifiers.Prefix(), UUID: i.UUID} }
-
-// IsNode marks the GraphQL interface.
-func (*Identifier) IsNode() {}
 
 // PhoneLabel is what a phone is to a customer.
 type PhoneLabel string
@@ -125,9 +114,6 @@ var Phones = db.NewTable[Phone]("customer_phones", "phone")
 // ID returns the typed id.
 func (p *Phone) ID() relay.ID { return relay.ID{Prefix: Phones.Prefix(), UUID: p.UUID} }
 
-// IsNode marks the GraphQL interface.
-func (*Phone) IsNode() {}
-
 // Address is an address of a customer.
 type Address struct {
 	db.Row
@@ -149,10 +135,3 @@ var Addresses = db.NewTable[Address]("customer_addresses", "addr")
 
 // ID returns the typed id.
 func (a *Address) ID() relay.ID { return relay.ID{Prefix: Addresses.Prefix(), UUID: a.UUID} }
-
-// IsNode marks the GraphQL interface.
-func (*Address) IsNode() {}
-
-// MaxGenerations is how many customers may stand above one that is given a parent. It bounds what a link costs: to find
-// out that no circle closes means to walk all the way up. Chains to whose top a parent comes may get longer than that.
-const MaxGenerations = 100

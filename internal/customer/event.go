@@ -20,7 +20,7 @@ const (
 	EventMerged  EventKind = "customer.merged"
 )
 
-// Event tells that a customer changed.
+// Event is a change of a customer.
 type Event struct {
 	Kind EventKind
 	// Customer is the customer after the change; of a merge it is the duplicate.
@@ -32,16 +32,16 @@ type Event struct {
 	At      time.Time
 }
 
-// Events hears of changes inside of the transaction that makes them, so that it can store what it sends later.
+// Events receives changes in the transaction that makes them, so that it can store what it sends later.
 type Events interface {
 	// Emit takes all events of one transaction at once. An error rolls the transaction back. It is safe for
 	// concurrent use.
 	Emit(ctx context.Context, tx *db.Tx, v *viewer.Viewer, events ...Event) error
 }
 
-// Emit tells the service's listener, if there is one, of all events of a transaction. It is called once per
-// transaction; without events it does nothing. What changes of a customer who is deleted, such as the parent
-// who was awaited, is kept from the listener: after [EventDeleted] comes nothing.
+// Emit passes all events of a transaction to the service's listener, if there is one. It is called once per
+// transaction; without events it does nothing. Changes of a customer who is deleted, such as the link to an awaited parent, are
+// left out: after [EventDeleted] there are no events of a customer.
 func (s *Service) Emit(ctx context.Context, tx *db.Tx, v *viewer.Viewer, events ...Event) error {
 	events = slices.DeleteFunc(events, func(e Event) bool { return e.Kind == EventUpdated && e.Customer.DeletedAt != nil })
 	if s.Events == nil || len(events) == 0 {

@@ -14,19 +14,19 @@ import (
 // without personal data. An error rolls the transaction back.
 type RetireFunc func(ctx context.Context, tx *db.Tx, v *viewer.Viewer, customers []uuid.UUID, why string) error
 
-// MergeFunc gives what belongs to duplicates to the survivor. It runs in the transaction of the merge, under the
+// MergeFunc moves what belongs to duplicates to the survivor. It runs in the transaction of the merge, under the
 // locks of all of them, after the plans of the duplicates were retired. Loans that the survivor lacked are its
 // own by then. Of a loan that both have, with the same external id, the duplicate's row still stands and is
 // removed afterwards: whatever points to it has to point to the survivor's. What was done is added to moves.
 type MergeFunc func(ctx context.Context, tx *db.Tx, v *viewer.Viewer, from []uuid.UUID, into uuid.UUID, moves *Moves) error
 
-// Moves tells what a merge did with what belonged to the duplicates, for the audit log.
+// Moves counts what a merge did with what belonged to the duplicates, for the audit log.
 type Moves struct {
 	// Moved belongs to the survivor now. The names are those of what changed of it.
 	Moved Tally
 	// Kept stays with the duplicates: the survivor has the same, or no place for it.
 	Kept Tally
-	// Removed is gone: the survivor's row, which is about the same, stands for it.
+	// Removed was deleted: the survivor has a row about the same.
 	Removed Tally
 }
 
@@ -64,7 +64,7 @@ func (s *Service) Retire(ctx context.Context, tx *db.Tx, v *viewer.Viewer, custo
 	return nil
 }
 
-// MoveBelongings gives what other packages hold of duplicates to the survivor, by all that was registered with
+// MoveBelongings moves what other packages hold of duplicates to the survivor, by all that was registered with
 // [Service.OnMerge]. The caller holds the locks of all of them.
 func (s *Service) MoveBelongings(ctx context.Context, tx *db.Tx, v *viewer.Viewer, from []uuid.UUID, into uuid.UUID, moves *Moves) error {
 	for _, f := range s.merge {

@@ -3,10 +3,7 @@ package customer
 import (
 	"context"
 	"fmt"
-	"reflect"
 	"slices"
-
-	"github.com/google/uuid"
 
 	"caseload/internal/db"
 	"caseload/internal/pii"
@@ -15,11 +12,13 @@ import (
 // Inherit gives the record the values of duplicates that it lacks, of the first one that has them. Marks that somebody
 // must not be contacted add up. Parents, sections and what points to a customer are not among the values.
 func (r *Record) Inherit(duplicates []*Record, s *pii.Sealer) error {
+	couldBeCalled := !r.Customer.DoNotCall
 	for _, d := range duplicates {
 		if err := r.inherit(d, s); err != nil {
 			return err
 		}
 	}
+	r.doNotCall.Set = couldBeCalled && r.Customer.DoNotCall
 	return r.Reindex(s)
 }
 
@@ -41,7 +40,7 @@ func (r *Record) inherit(d *Record, s *pii.Sealer) error {
 	if to.ExternalMetadata == nil {
 		to.ExternalMetadata = from.ExternalMetadata
 	}
-	// Who must not be contacted under one of the names must not be under the other.
+	// A person who must not be contacted under one of the names must not be under the other.
 	if from.DoNotCall && (!to.DoNotCall || earlier(from.DoNotCallAt, to.DoNotCallAt)) {
 		to.DoNotCall, to.DoNotCallAt = true, from.DoNotCallAt
 	}
@@ -97,104 +96,33 @@ func lacking[T any](to **T, from *T) {
 	}
 }
 
-// inheritance gives a survivor, into, what it lacks in its sections and the duplicates, from, have in theirs.
-type inheritance struct {
-	tx     *db.Tx
-	sc     db.Scope
-	sealer *pii.Sealer
-	into   uuid.UUID
-	from   []uuid.UUID
-	kept   *Tally
-}
-
-// InheritSections gives the survivor what it lacks in each section, from the first of the duplicates that has it, and
-// returns the names of the sections that changed. What stays with the duplicates is counted in kept. The caller holds
-// the locks of all of them, and writes the survivor.
-func InheritSections(ctx context.Context, tx *db.Tx, sc db.Scope, sealer *pii.Sealer, from []uuid.UUID, into uuid.UUID, kept *Tally) ([]string, error) {
-	m := &inheritance{tx: tx, sc: sc, sealer: sealer, into: into, from: from, kept: kept}
-	var changed []string
-	if err := inheritSection(ctx, m, "profile", Profiles, together[Profile]{}, &changed); err != nil {
-		return nil, err
-	}
-	if err := inheritSection(ctx, m, "coverage", Coverages, together[Coverage]{}, &changed); err != nil {
-		return nil, err
-	}
-	numbers := together[Medicare]{columns: []string{columnMBI, columnMedicaid, columnVA}, take: m.inheritNumbers}
-	if err := inheritSection(ctx, m, "medicare", Medicares, numbers, &changed); err != nil {
-		return nil, err
-	}
-	if err := inheritSection(ctx, m, "household", Households, together[Household]{}, &changed); err != nil {
-		return nil, err
-	}
-	if err := inheritSection(ctx, m, "enrollment", Enrollments, together[Enrollment]{}, &changed); err != nil {
-		return nil, err
-	}
-	if err := inheritSection(ctx, m, "agent", Agents, together[Agent]{}, &changed); err != nil {
-		return nil, err
-	}
-	period := together[AlertProgram]{columns: []string{"enrollment_starts_at", "enrollment_ends_at"}, take: inheritPeriod}
-	if err := inheritSection(ctx, m, "alert_program", AlertPrograms, period, &changed); err != nil {
-		return nil, err
-	}
-	return changed, nil
-}
-
-// together are the columns of a section that cannot be copied each by itself, and what takes them.
-type together[T any] struct {
-	columns []string
-	take    func(to, from *T) error
-}
-
-// inheritSection merges one section, column by column. What the survivor knows otherwise stays with the duplicates.
-func inheritSection[T any, P sectionRow[T]](ctx context.Context, m *inheritance, name string, table *db.Table[T], special together[T], changed *[]string) error {
-	sc := m.sc
-	stored, err := sectionsOf[T, P](ctx, m.tx, sc, table, append([]uuid.UUID{m.into}, m.from...))
-	if err != nil {
-		return err
-	}
-	next := newSection[T, P](db.Row{OrganizationID: sc.OrganizationID, UUID: m.into})
-	before := stored[m.into]
-	if before != nil {
-		*next = *before
-	}
-	duplicates := int64(0)
-	for _, id := range m.from {
-		d := stored[id]
-		if d == nil {
-			continue
+// InheritSections reads the sections of a survivor and its duplicates, and gives the survivor what it lacks in each, from the
+// first of the duplicates that has it. It reports whether that changed a section. What stays with the duplicates is counted
+// in kept. The caller holds the locks of all of them, and saves the survivor.
+func InheritSections(ctx context.Context, q db.Querier, sc db.Scope, sealer *pii.Sealer, survivor *Record, duplicates []*Record, kept *Tally) (changed bool, err error) {
+	all := append([]*Record{survivor}, duplicates...)
+	for _, s := range sections {
+		if err := s.Read(ctx, q, sc, all...); err != nil {
+			return false, err
 		}
-		duplicates++
-		if special.take != nil {
-			if err := special.take(next, d); err != nil {
-				return err
-			}
-		}
-		to, from := reflect.ValueOf(next).Elem(), reflect.ValueOf(d).Elem()
-		for _, column := range valueColumns(table) {
-			if f := to.FieldByIndex(table.Column(column).Index); !slices.Contains(special.columns, column) && isMissing(f.Interface()) {
-				f.Set(from.FieldByIndex(table.Column(column).Index))
-			}
+		if err := s.inheritFrom(survivor, duplicates, sealer, kept); err != nil {
+			return false, err
 		}
 	}
-	m.kept.Add(name, duplicates)
-	if duplicates == 0 || before != nil && sameSection(table, (*T)(before), (*T)(next)) {
-		return nil
-	}
-	*changed = append(*changed, name)
-	return writeSection(ctx, m.tx, sc, table, next)
+	return slices.ContainsFunc(survivor.sections, func(v sectionValue) bool { return v.section.differs(v) }), nil
 }
 
 // inheritNumbers seals numbers anew, since a sealed value belongs to its row.
-func (m *inheritance) inheritNumbers(to, from *Medicare) error {
+func inheritNumbers(s *pii.Sealer, to, from *Medicare) error {
 	for column, sealed := range to.sealed() {
 		if *sealed != nil || *from.sealed()[column] == nil {
 			continue
 		}
-		number, err := from.number(m.sealer, column)
+		number, err := from.number(s, column)
 		if err != nil {
 			return err
 		}
-		if err := to.put(m.sealer, column, &number); err != nil {
+		if err := to.put(s, column, &number); err != nil {
 			return err
 		}
 	}
@@ -202,7 +130,7 @@ func (m *inheritance) inheritNumbers(to, from *Medicare) error {
 }
 
 // inheritPeriod takes start and end of one enrollment: the start of one may come after the end of another.
-func inheritPeriod(to, from *AlertProgram) error {
+func inheritPeriod(_ *pii.Sealer, to, from *AlertProgram) error {
 	if to.EnrollmentStartsAt == nil && to.EnrollmentEndsAt == nil {
 		to.EnrollmentStartsAt, to.EnrollmentEndsAt = from.EnrollmentStartsAt, from.EnrollmentEndsAt
 	}

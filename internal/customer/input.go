@@ -10,14 +10,21 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	"caseload/internal/civil"
-	"caseload/internal/customer/check"
 	"caseload/internal/db"
 	"caseload/internal/fault"
 	"caseload/internal/input"
 	"caseload/internal/pii"
 )
 
-// Fields are what an integrator says of a customer. Absent keeps what is stored, null clears it.
+// The bounds of texts, in Unicode code points (docs/limits.md).
+const (
+	MaxText       = 255
+	MaxShort      = 50
+	MaxReason     = 500
+	maxPostalCode = 20
+)
+
+// Fields are what an integrator sends of a customer. Absent keeps what is stored, null clears it.
 type Fields struct {
 	ReferenceID      string
 	FirstName        graphql.Omittable[*string]
@@ -44,9 +51,7 @@ type Fields struct {
 	ExternalMetadata graphql.Omittable[db.JSON]
 }
 
-var (
-	zipForm = regexp.MustCompile(`^\d{5}(-\d{4})?$`)
-)
+var zipForm = regexp.MustCompile(`^\d{5}(-\d{4})?$`)
 
 // usStates are the codes of the Postal Service: states, the district, territories and military mail.
 var usStates = strings.Fields(`AL AK AZ AR CA CO CT DE DC FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC ND OH OK OR PA RI SC SD TN TX UT VT VA WA WV WI WY AS GU MP PR VI AA AE AP`)
@@ -64,9 +69,9 @@ var addressOfFields = AddressNames{Line1: "streetAddress1", Line2: "streetAddres
 // day at the place of the server's clock, for birthdays.
 func (r *Record) Merge(in *Fields, c *fault.Check, s *pii.Sealer, today civil.Date) error {
 	cu := &r.Customer
-	input.ClearAt(c, "firstName", in.FirstName, check.MaxText, &cu.FirstName)
-	input.ClearAt(c, "middleName", in.MiddleName, check.MaxText, &cu.MiddleName)
-	input.ClearAt(c, "lastName", in.LastName, check.MaxText, &cu.LastName)
+	input.ClearAt(c, "firstName", in.FirstName, MaxText, &cu.FirstName)
+	input.ClearAt(c, "middleName", in.MiddleName, MaxText, &cu.MiddleName)
+	input.ClearAt(c, "lastName", in.LastName, MaxText, &cu.LastName)
 	r.mergeContact(in, c)
 	r.MergePrimaryAddress(c, &AddressInput{Line1: in.StreetAddress1, Line2: in.StreetAddress2, City: in.City, State: in.State,
 		PostalCode: in.ZipCode}, addressOfFields)
@@ -89,7 +94,7 @@ func (r *Record) mergeContact(in *Fields, c *fault.Check) {
 	r.MergeLanguage(c, "language", in.Language)
 	r.MergePhone(c, "phoneNumber", in.PhoneNumber)
 	zone := cu.TimeZone
-	if input.ClearAt(c, "timezone", in.Timezone, check.MaxText, &zone) {
+	if input.ClearAt(c, "timezone", in.Timezone, MaxText, &zone) {
 		if zone == nil {
 			cu.TimeZone = nil
 		} else if z, err := civil.ParseZone(*zone); err != nil {
@@ -108,7 +113,7 @@ func (r *Record) MergeEmail(c *fault.Check, field string, in graphql.Omittable[*
 		if stored := r.Customer.Email; stored != nil && *stored == text {
 			return text, true
 		}
-		email := input.Email(c.At(field), text, check.MaxText)
+		email := input.Email(c.At(field), text, MaxText)
 		return email, email != ""
 	})
 }
@@ -147,7 +152,7 @@ func (r *Record) mergePersonal(in *Fields, c *fault.Check, s *pii.Sealer, today 
 		return err
 	}
 	var last *string
-	if agree && input.ClearAt(c, "ssnLastFour", in.SSNLastFour, check.MaxText, &last) {
+	if agree && input.ClearAt(c, "ssnLastFour", in.SSNLastFour, MaxText, &last) {
 		if last == nil {
 			if cu.SSNSealed == nil {
 				cu.SSNLastFourSealed = nil
@@ -178,7 +183,7 @@ func (r *Record) MergeBirthday(c *fault.Check, field string, in graphql.Omittabl
 // digits that were sent with it are not its end. The caller calls [Record.Reindex] afterwards.
 func (r *Record) MergeSSN(c *fault.Check, field string, in, lastFour graphql.Omittable[*string], s *pii.Sealer) (agree bool, err error) {
 	var full *string
-	if !input.ClearAt(c, field, in, check.MaxText, &full) {
+	if !input.ClearAt(c, field, in, MaxText, &full) {
 		return true, nil
 	}
 	if full == nil {
@@ -200,21 +205,29 @@ func (r *Record) MergeSSN(c *fault.Check, field string, in, lastFour graphql.Omi
 
 // putSSN stores a full number unless it is stored already: sealing again would look like a change.
 func (r *Record) putSSN(s *pii.Sealer, ssn pii.SSN) error {
-	stored, err := r.Customer.ssn(s)
+	c := &r.Customer
+	stored, err := c.ssn(s)
 	if err != nil || stored == ssn.Reveal() {
 		return err
 	}
-	return r.Customer.setSSN(s, ssn)
+	if c.SSNSealed, err = s.Seal(at(c.OrganizationID, c.UUID, "ssn_sealed"), ssn.Reveal()); err != nil {
+		return err
+	}
+	c.SSNIndex = s.Index(c.OrganizationID, indexSSN, ssn.Reveal())
+	c.SSNLastFourSealed, err = s.Seal(at(c.OrganizationID, c.UUID, "ssn_last_four_sealed"), ssn.LastFour())
+	return err
 }
 
 func (r *Record) putLastFour(s *pii.Sealer, digits string) error {
-	stored, err := r.Customer.LastFour(s)
+	c := &r.Customer
+	stored, err := c.LastFour(s)
 	if err != nil || stored != nil && *stored == digits {
 		return err
 	}
 	// Other last digits than those of the full number make the full number wrong.
-	r.Customer.SSNSealed, r.Customer.SSNIndex = nil, nil
-	return r.Customer.setLastFour(s, digits)
+	c.SSNSealed, c.SSNIndex = nil, nil
+	c.SSNLastFourSealed, err = s.Seal(at(c.OrganizationID, c.UUID, "ssn_last_four_sealed"), digits)
+	return err
 }
 
 // Reindex computes the blind index of last four digits and birthday. It is called after either has changed.

@@ -29,7 +29,7 @@ type UpdateInput struct {
 	Language         graphql.Omittable[*string]
 	TimeZone         graphql.Omittable[*string]
 	Phone            graphql.Omittable[*UpdatePhoneInput]
-	Address          graphql.Omittable[*UpdateAddressInput]
+	Address          graphql.Omittable[*AddressInput]
 	Consent          graphql.Omittable[*UpdateConsentInput]
 	Profile          graphql.Omittable[*UpdateProfileInput]
 	Coverage         graphql.Omittable[*UpdateCoverageInput]
@@ -45,17 +45,6 @@ type UpdateInput struct {
 type UpdatePhoneInput struct {
 	Number   graphql.Omittable[*string]
 	LineType graphql.Omittable[*LineType]
-}
-
-// UpdateAddressInput changes the primary address.
-type UpdateAddressInput struct {
-	Line1      graphql.Omittable[*string]
-	Line2      graphql.Omittable[*string]
-	City       graphql.Omittable[*string]
-	County     graphql.Omittable[*string]
-	State      graphql.Omittable[*string]
-	PostalCode graphql.Omittable[*string]
-	Country    graphql.Omittable[*string]
 }
 
 // UpdateConsentInput changes what the customer agreed to.

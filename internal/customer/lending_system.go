@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-	"time"
 
 	"caseload/internal/audit"
 	"caseload/internal/db"
+	"caseload/internal/entity"
 	"caseload/internal/fault"
 	"caseload/internal/input"
 	"caseload/internal/lending"
@@ -20,15 +20,10 @@ import (
 
 // LendingSystem is the organization's own lending system.
 type LendingSystem struct {
-	db.Row
-	BaseURL   string    `db:"base_url"`
-	KeySealed []byte    `db:"key_sealed"`
-	IsEnabled bool      `db:"is_enabled"`
-	Version   int32     `db:"version"`
-	CreatedAt time.Time `db:"created_at"`
-	UpdatedAt time.Time `db:"updated_at"`
-	CreatedBy string    `db:"created_by"`
-	UpdatedBy string    `db:"updated_by"`
+	entity.Row
+	BaseURL   string `db:"base_url"`
+	KeySealed []byte `db:"key_sealed"`
+	IsEnabled bool   `db:"is_enabled"`
 }
 
 // LendingSystems declares the lending systems: at most one row per organization.
@@ -38,9 +33,6 @@ var LendingSystems = db.NewTable[LendingSystem]("lending_systems", "lms")
 func (l *LendingSystem) ID() relay.ID {
 	return relay.ID{Prefix: LendingSystems.Prefix(), UUID: l.UUID}
 }
-
-// IsNode marks the GraphQL interface.
-func (*LendingSystem) IsNode() {}
 
 // The bounds of the address and the key of a lending system, in code points.
 const maxBaseURL, maxLendingKey = 2048, 512
@@ -55,7 +47,7 @@ func ReadLendingSystem(ctx context.Context, q db.Querier, sc db.Scope) (*Lending
 	return LendingSystems.One(ctx, q, sc, db.Where{})
 }
 
-// lockLendingSystem is [ReadLendingSystem] with the row locked: two who configure at once act in sequence.
+// lockLendingSystem is [ReadLendingSystem] with the row locked: concurrent changes act in sequence.
 func lockLendingSystem(ctx context.Context, tx *db.Tx, sc db.Scope) (*LendingSystem, error) {
 	found, err := ReadLendingSystem(ctx, tx, sc)
 	if err != nil {
@@ -99,7 +91,7 @@ func (s *Service) ConfigureLendingSystem(ctx context.Context, v *viewer.Viewer, 
 			return err
 		}
 		if isNew {
-			got = &LendingSystem{Row: db.Row{OrganizationID: v.OrganizationID, UUID: db.NewID()}, IsEnabled: true, Version: 1, CreatedAt: tx.Now, CreatedBy: v.ActorText()}
+			got = &LendingSystem{Row: entity.NewRow(v.OrganizationID, v.ActorText(), tx.Now), IsEnabled: true}
 		}
 		got.BaseURL, got.UpdatedAt, got.UpdatedBy = baseURL, tx.Now, v.ActorText()
 		if on := in.IsEnabled.Value(); on != nil {
@@ -137,7 +129,7 @@ func sameOrigin(a, b string) bool {
 	return errX == nil && errY == nil && x.Scheme == y.Scheme && strings.EqualFold(x.Host, y.Host)
 }
 
-// Fetched is what the lending system told of one customer.
+// Fetched is what the lending system sent of one customer.
 type Fetched struct {
 	Borrower *lending.Borrower
 	Loans    []lending.Loan

@@ -63,10 +63,7 @@ func NewLists(sealer *pii.Sealer) Lists {
 				"LAST_NAME":    {Column: "last_name", Nullable: true},
 				"REFERENCE_ID": {Column: "reference_id", Nullable: true},
 			},
-			Filter: func(ctx context.Context, raw any) (db.Where, error) {
-				v := viewer.From(ctx)
-				return relay.FilterBy(func(f *Filter) (db.Where, error) { return f.special(v, sealer) })(ctx, raw)
-			},
+			Filter:     relay.FilterBy(func(ctx context.Context, f *Filter) (db.Where, error) { return f.special(viewer.From(ctx), sealer) }),
 			Search:     relay.Contains("search_text"),
 			BaseFilter: liveUnlessAsked,
 			Personal:   []string{"ssn", "ssnLastFour", "mbi"},
@@ -108,7 +105,7 @@ func (f *Filter) special(v *viewer.Viewer, sealer *pii.Sealer) (db.Where, error)
 		}
 	}
 	if f.SSN.Value() != nil || f.SSNLastFour != nil || f.MBI.Value() != nil {
-		// A filter that finds by personal data tells it, so it needs the same permission as reading it.
+		// What a filter by personal data finds reveals that data, so it needs the same permission as reading it.
 		if err := v.Require(viewer.PIIRead); err != nil {
 			return w, err
 		}

@@ -15,7 +15,7 @@ import (
 	"caseload/internal/relay"
 )
 
-// Loan is a loan as the lending system told it.
+// Loan is a loan as the lending system sent it.
 type Loan struct {
 	db.Row
 	CustomerID        uuid.UUID        `db:"customer_id"`
@@ -39,9 +39,6 @@ var Loans = db.NewTable[Loan]("loans", "loan")
 
 // ID returns the typed id.
 func (l *Loan) ID() relay.ID { return relay.ID{Prefix: Loans.Prefix(), UUID: l.UUID} }
-
-// IsNode marks the GraphQL interface.
-func (*Loan) IsNode() {}
 
 // loanRow makes the row of a fetched loan.
 func loanRow(customer *Customer, l lending.Loan, now time.Time) *Loan {

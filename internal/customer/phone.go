@@ -31,7 +31,6 @@ func (r *Record) MergePhone(c *fault.Check, field string, in graphql.Omittable[*
 	switch number := in.Value(); {
 	case !in.IsSet() || number != nil && r.Phone != nil && *number == r.Phone.Number:
 	case number == nil:
-		r.phoneRemoved = r.phoneRemoved || r.Phone != nil
 		r.Phone = nil
 	default:
 		if e164, line := input.Phone(c.At(field), *number); e164 != "" && (r.Phone == nil || r.Phone.Number != e164) {
@@ -42,9 +41,9 @@ func (r *Record) MergePhone(c *fault.Check, field string, in graphql.Omittable[*
 
 // primaryPhone makes the primary phone of a number that is not that of the record's.
 func (r *Record) primaryPhone(number string, line LineType) *Phone {
-	if r.stored != nil && r.stored.phone != nil && r.stored.phone.Number == number {
-		// An earlier row of the same batch took the stored number away: it comes back as it was.
-		known := *r.stored.phone
+	if stored := r.storedPhone(); stored != nil && stored.Number == number {
+		// An earlier row of the same batch removed the stored number: it comes back as it was.
+		known := *stored
 		return &known
 	}
 	p := &Phone{Label: Primary, Number: number, LineType: line}
@@ -80,9 +79,9 @@ const leftBlocksSQL = `
 	WHERE p.organization_id = $1 AND p.id = ANY($2) AND p.blocked_at IS NULL
 		AND d.organization_id = $1 AND d.merged_into_id = p.customer_id AND x.number = p.number`
 
-// takeLeftBlocks gives phones that were just written the blocks that [leftBlocksSQL] finds. Nothing is asked where no
-// number is new.
-func takeLeftBlocks(ctx context.Context, tx *db.Tx, s db.Scope, phones []*Phone) error {
+// takeLeftBlocks gives phones that were just written the blocks that [leftBlocksSQL] finds, and returns how many it blocked.
+// It executes nothing where no number is new.
+func takeLeftBlocks(ctx context.Context, tx *db.Tx, s db.Scope, phones []*Phone) (int64, error) {
 	var free []uuid.UUID
 	for _, p := range phones {
 		if p.BlockedAt == nil {
@@ -90,10 +89,7 @@ func takeLeftBlocks(ctx context.Context, tx *db.Tx, s db.Scope, phones []*Phone)
 		}
 	}
 	if len(free) == 0 {
-		return nil
+		return 0, nil
 	}
-	if _, err := tx.Exec(ctx, leftBlocksSQL, s.OrganizationID, pq.Array(free)); err != nil {
-		return fmt.Errorf("block phones: %w", err)
-	}
-	return nil
+	return tx.Exec(ctx, leftBlocksSQL, s.OrganizationID, pq.Array(free))
 }

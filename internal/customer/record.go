@@ -11,11 +11,12 @@ import (
 	"github.com/google/uuid"
 
 	"caseload/internal/db"
+	"caseload/internal/entity"
 	"caseload/internal/viewer"
 )
 
-// Record is a customer with its primary phone, its addresses and its ids in source systems, as it is stored and,
-// after it was merged with what was sent, as it shall be.
+// Record is a customer with its primary phone, its addresses, its ids in source systems and the sections that were read, as it
+// is stored and, after it was merged with what was sent, as it shall be. [Service.Save] writes it.
 //
 // A copy of the struct is the record as it is at that moment: what its pointers lead to is replaced, never changed.
 type Record struct {
@@ -26,70 +27,59 @@ type Record struct {
 	Others  []*Address
 	// Identifiers are the ids in source systems, in the order in which they came.
 	Identifiers []*Identifier
-	// IsNew tells that no row exists yet.
+	// IsNew reports that no row exists yet.
 	IsNew bool
 
-	stored       *stored
-	phoneRemoved bool
+	// stored is the record before it was merged, nil when there is none.
+	stored *Record
 	// otherPhones are those with other labels, as they are stored.
 	otherPhones []*Phone
-	// changed are the names that [Record.Settle] returned.
+	sections    []sectionValue
+	// doNotCall is what the rows did to the mark not to be called.
+	doNotCall doNotCallChange
+	// changed are the names of what [Record.settle] found changed.
 	changed []string
-	// also names what changes beside the record, such as a section: it raises the customer's version too.
-	also []string
-}
-
-// stored is the record before it was merged.
-type stored struct {
-	customer    Customer
-	phone       *Phone
-	address     *Address
-	others      []*Address
-	identifiers []*Identifier
+	// also names what changes with the record and is stored elsewhere: it raises the customer's version. beside names what is
+	// audited with the customer and does not.
+	also, beside []string
 }
 
 // NewRecord starts a customer that is not stored yet, with the organization's own reference; "" is none.
 func NewRecord(v *viewer.Viewer, referenceID string) *Record {
-	r := &Record{IsNew: true, Customer: Customer{Row: db.Row{OrganizationID: v.OrganizationID, UUID: db.NewID()}}}
+	r := &Record{IsNew: true, Customer: Customer{Row: entity.Row{Row: db.Row{OrganizationID: v.OrganizationID, UUID: db.NewID()}}}}
 	if referenceID != "" {
 		r.Customer.ReferenceID = &referenceID
 	}
 	return r
 }
 
-// NoteChange adds names of what changes beside the record, such as a section: [Record.Settle] returns them too, and the
-// customer's version rises. A name counts once.
-func (r *Record) NoteChange(names ...string) {
-	for _, name := range names {
-		if !slices.Contains(r.also, name) {
-			r.also = append(slices.Clip(r.also), name)
-		}
+// NoteChange adds names of what changes with the customer and is stored elsewhere, such as its children: the customer is
+// written, and its version rises.
+func (r *Record) NoteChange(names ...string) { r.also = append(slices.Clip(r.also), names...) }
+
+// NoteBeside adds the name of what changes beside the customer, such as its accounts: it is audited with the customer, whose
+// version stays.
+func (r *Record) NoteBeside(name string) {
+	if !slices.Contains(r.beside, name) {
+		r.beside = append(r.beside, name)
 	}
 }
 
 // ParentChanged reports whether the record has another parent than what is stored.
-func (r *Record) ParentChanged() bool { return !Same(r.Customer.ParentID, r.stored.customer.ParentID) }
+func (r *Record) ParentChanged() bool { return !Same(r.Customer.ParentID, r.stored.Customer.ParentID) }
 
 // keep remembers the record as it is stored.
 func (r *Record) keep() {
-	s := &stored{customer: r.Customer, others: r.Others, identifiers: r.Identifiers}
+	stored := *r
 	if r.Phone != nil {
 		p := *r.Phone
-		s.phone = &p
+		stored.Phone = &p
 	}
 	if r.Address != nil {
 		a := *r.Address
-		s.address = &a
+		stored.Address = &a
 	}
-	r.stored = s
-}
-
-// Restore puts the record back to what is stored.
-func (r *Record) Restore() {
-	if s := r.stored; s != nil {
-		r.Customer, r.Phone, r.Address, r.Others, r.Identifiers = s.customer, s.phone, s.address, s.others, s.identifiers
-		r.phoneRemoved, r.changed, r.also = false, nil, nil
-	}
+	r.stored = &stored
 }
 
 // SourceKey is the id of a customer in a source system. Language is "" where the source has none.
@@ -101,26 +91,6 @@ func (i *Identifier) SourceKey() SourceKey { return SourceKey{i.Source, i.Source
 // Compare orders keys by source, id and language. Locks of keys are taken in this order.
 func (k SourceKey) Compare(o SourceKey) int {
 	return cmp.Or(strings.Compare(k.Source, o.Source), strings.Compare(k.SourceID, o.SourceID), strings.Compare(k.Language, o.Language))
-}
-
-// AwaitedParent returns the name of a parent who is not known.
-func (c *Customer) AwaitedParent() (SourceKey, bool) {
-	if c.ParentID != nil {
-		return SourceKey{}, false
-	}
-	return c.ParentName()
-}
-
-// ParentName returns the name by which the customer's parent was named.
-func (c *Customer) ParentName() (SourceKey, bool) {
-	if c.ParentSource == nil || c.ParentSourceID == nil {
-		return SourceKey{}, false
-	}
-	key := SourceKey{Source: *c.ParentSource, SourceID: *c.ParentSourceID}
-	if c.ParentLanguage != nil {
-		key.Language = *c.ParentLanguage
-	}
-	return key, true
 }
 
 // Identify adds an id of a source system to the record if it has it not yet, and lets change, which may be nil, set
@@ -149,14 +119,12 @@ func (r *Record) Identify(key SourceKey, change func(*Identifier)) {
 	}
 }
 
-// Settle makes ids, times and the search text of a merged record what they must be when written at now by
-// the viewer, and returns the names of the fields that change; none means that the record is as
-// stored already.
-func (r *Record) Settle(v *viewer.Viewer, now time.Time) []string {
+// settle finds what changes of a merged record, and makes ids, times and the search text what they must be when the viewer
+// writes it at now.
+func (r *Record) settle(v *viewer.Viewer, now time.Time) {
 	c := &r.Customer
-	r.changed = r.changes()
-	if len(r.changed) == 0 {
-		return nil
+	if r.changed = r.changes(); len(r.changed) == 0 {
+		return
 	}
 	c.SearchText = r.searchText()
 	actor := v.ActorText()
@@ -177,8 +145,8 @@ func (r *Record) Settle(v *viewer.Viewer, now time.Time) []string {
 		*updated = now
 	}
 	if r.phoneChanged() && r.Phone != nil {
-		if r.stored != nil && r.stored.phone != nil {
-			r.Phone.UUID, r.Phone.CreatedAt = r.stored.phone.UUID, r.stored.phone.CreatedAt
+		if stored := r.storedPhone(); stored != nil {
+			r.Phone.UUID, r.Phone.CreatedAt = stored.UUID, stored.CreatedAt
 		}
 		own(&r.Phone.Row, &r.Phone.CustomerID, &r.Phone.CreatedAt, &r.Phone.UpdatedAt)
 	}
@@ -188,7 +156,6 @@ func (r *Record) Settle(v *viewer.Viewer, now time.Time) []string {
 	for _, i := range r.NewIdentifiers() {
 		i.CreatedAt = now
 	}
-	return r.changed
 }
 
 // updatedColumns are the columns that a change of a customer writes, in one order for one prepared statement.
@@ -242,7 +209,7 @@ func (r *Record) changes() []string {
 		out = append(out, "created")
 	} else {
 		for i := range auditedFields {
-			if !auditedFields[i].same(&r.Customer, &r.stored.customer) {
+			if !auditedFields[i].same(&r.Customer, &r.stored.Customer) {
 				out = append(out, auditedFields[i].name)
 			}
 		}
@@ -256,6 +223,11 @@ func (r *Record) changes() []string {
 	if r.stored != nil && len(r.NewIdentifiers()) > 0 {
 		out = append(out, "identifier")
 	}
+	for _, v := range r.sections {
+		if v.section.differs(v) {
+			out = append(out, v.section.Name())
+		}
+	}
 	return append(out, r.also...)
 }
 
@@ -267,7 +239,8 @@ func (r *Record) Differs(before *Record) bool {
 			return true
 		}
 	}
-	if len(r.Identifiers) != len(before.Identifiers) || len(r.Others) != len(before.Others) || !samePhone(r.Phone, before.Phone) || !sameAddress(r.Address, before.Address) {
+	if len(r.Identifiers) != len(before.Identifiers) || len(r.Others) != len(before.Others) || !slices.Equal(r.sections, before.sections) ||
+		!samePhone(r.Phone, before.Phone) || !sameAddress(r.Address, before.Address) {
 		return true
 	}
 	return slices.ContainsFunc(r.Others, func(a *Address) bool { return !sameAddress(a, labelled(before.Others, a.Label)) })
@@ -301,12 +274,15 @@ func labelled(addresses []*Address, label AddressLabel) *Address {
 	return nil
 }
 
-func (r *Record) phoneChanged() bool {
-	if r.stored == nil || r.stored.phone == nil || r.Phone == nil {
-		return r.Phone != nil || r.phoneRemoved
+// storedPhone is the stored primary phone, or nil.
+func (r *Record) storedPhone() *Phone {
+	if r.stored == nil {
+		return nil
 	}
-	return !samePhone(r.stored.phone, r.Phone)
+	return r.stored.Phone
 }
+
+func (r *Record) phoneChanged() bool { return !samePhone(r.storedPhone(), r.Phone) }
 
 // addresses are all addresses of the record.
 func (r *Record) addresses() []*Address {
@@ -322,9 +298,9 @@ func (r *Record) storedAddress(label AddressLabel) *Address {
 	case r.stored == nil:
 		return nil
 	case label == Primary:
-		return r.stored.address
+		return r.stored.Address
 	}
-	return labelled(r.stored.others, label)
+	return labelled(r.stored.Others, label)
 }
 
 // changedAddresses are the addresses to write.
@@ -347,10 +323,10 @@ func (r *Record) removedAddresses() []*Address {
 		return nil
 	}
 	var out []*Address
-	if r.stored.address != nil && r.Address == nil {
-		out = append(out, r.stored.address)
+	if r.stored.Address != nil && r.Address == nil {
+		out = append(out, r.stored.Address)
 	}
-	for _, a := range r.stored.others {
+	for _, a := range r.stored.Others {
 		if labelled(r.Others, a.Label) == nil {
 			out = append(out, a)
 		}
@@ -363,7 +339,7 @@ func (r *Record) NewIdentifiers() []*Identifier {
 	if r.stored == nil {
 		return r.Identifiers
 	}
-	return r.Identifiers[len(r.stored.identifiers):]
+	return r.Identifiers[len(r.stored.Identifiers):]
 }
 
 // dated are the stored ids that got other times of the source system. That is no change of the customer.
@@ -372,7 +348,7 @@ func (r *Record) dated() []*Identifier {
 		return nil
 	}
 	var out []*Identifier
-	for n, i := range r.stored.identifiers {
+	for n, i := range r.stored.Identifiers {
 		if r.Identifiers[n] != i {
 			out = append(out, r.Identifiers[n])
 		}

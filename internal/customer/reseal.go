@@ -26,18 +26,14 @@ func Reseal(ctx context.Context, pool *db.Pool, sealer *pii.Sealer, sc db.Scope,
 	if err := r.tables(ctx); err != nil {
 		return r.total, err
 	}
-	n, err := resealLending(ctx, pool, sealer, sc, now)
-	if err != nil {
-		return r.total + n, err
-	}
 	check := &reseal{pool: pool, sealer: sealer, sc: sc, now: now, only: true}
 	if err := check.tables(ctx); err != nil {
-		return r.total + n, err
+		return r.total, err
 	}
 	if check.total > 0 {
-		return r.total + n, fmt.Errorf("reseal: values that an older key sealed meanwhile: %d; restart the processes that still seal with it, and run reseal again", check.total)
+		return r.total, fmt.Errorf("reseal: values that an older key sealed meanwhile: %d; restart the processes that still seal with it, and run reseal again", check.total)
 	}
-	return r.total + n, nil
+	return r.total, nil
 }
 
 // reseal is one run through the tables.
@@ -46,7 +42,7 @@ type reseal struct {
 	sealer *pii.Sealer
 	sc     db.Scope
 	now    time.Time
-	// only tells to count what is stale, without locks and writes.
+	// only counts what is stale, without locks and writes.
 	only  bool
 	total int
 }
@@ -56,12 +52,17 @@ func (r *reseal) tables(ctx context.Context) error {
 		return c.UUID, map[string]*[]byte{"ssn_sealed": &c.SSNSealed, "ssn_last_four_sealed": &c.SSNLastFourSealed}
 	})
 	if err == nil {
-		// Who changes a section reads it under the lock of its customer only, and writes all of it back.
+		// A change of a section reads it under the lock of its customer alone, and writes all of it back.
 		err = resealTable(ctx, r, Medicares, Customers.Name(), func(m *Medicare) (uuid.UUID, map[string]*[]byte) { return m.UUID, m.sealed() })
 	}
 	if err == nil {
 		err = resealTable(ctx, r, account.Accounts, "", func(a *account.Account) (uuid.UUID, map[string]*[]byte) {
 			return a.UUID, map[string]*[]byte{"number_sealed": &a.NumberSealed}
+		})
+	}
+	if err == nil {
+		err = resealTable(ctx, r, LendingSystems, "", func(l *LendingSystem) (uuid.UUID, map[string]*[]byte) {
+			return l.UUID, map[string]*[]byte{"key_sealed": &l.KeySealed}
 		})
 	}
 	return err
@@ -145,29 +146,6 @@ func (r *reseal) renew(table string, id uuid.UUID, values map[string]*[]byte) (i
 		if *value, err = r.sealer.Seal(at, text); err != nil {
 			return n, err
 		}
-	}
-	return n, nil
-}
-
-func resealLending(ctx context.Context, pool *db.Pool, sealer *pii.Sealer, sc db.Scope, now time.Time) (n int, err error) {
-	err = pool.InTx(ctx, now, func(tx *db.Tx) error {
-		n = 0
-		rows, err := LendingSystems.List(ctx, tx, sc, db.Where{}, db.Page{Order: db.By("created_at")})
-		if err != nil || len(rows) == 0 || !sealer.Stale(rows[0].KeySealed) {
-			return err
-		}
-		key, err := sealer.Open(lendingKeyAt(rows[0]), rows[0].KeySealed)
-		if err != nil {
-			return err
-		}
-		if rows[0].KeySealed, err = sealer.Seal(lendingKeyAt(rows[0]), key); err != nil {
-			return err
-		}
-		n = 1
-		return LendingSystems.Update(ctx, tx, sc, rows[0])
-	})
-	if err != nil {
-		return n, fmt.Errorf("reseal lending system: %w", err)
 	}
 	return n, nil
 }

@@ -13,6 +13,7 @@ import (
 	"caseload/internal/customer/customertest"
 	"caseload/internal/db"
 	"caseload/internal/dbtest"
+	"caseload/internal/entity"
 	"caseload/internal/pii"
 )
 
@@ -37,8 +38,7 @@ func TestReseal(t *testing.T) {
 		id := db.NewID()
 		sealed, err := before.Seal(pii.Location{OrganizationID: sc.OrganizationID, Table: "customers", Column: "ssn_last_four_sealed", Row: id}, "1234")
 		require.NoError(t, err)
-		rows[i] = &customer.Customer{Row: db.Row{OrganizationID: sc.OrganizationID, UUID: id}, SSNLastFourSealed: sealed, Version: 1,
-			CreatedAt: now, UpdatedAt: now, CreatedBy: "test", UpdatedBy: "test"}
+		rows[i] = &customer.Customer{Row: entity.Row{Row: db.Row{OrganizationID: sc.OrganizationID, UUID: id}, Version: 1, CreatedAt: now, UpdatedAt: now, CreatedBy: "test", UpdatedBy: "test"}, SSNLastFourSealed: sealed}
 	}
 	_, err = customer.Customers.InsertAll(ctx, pool, sc, rows, false)
 	require.NoError(t, err)
@@ -50,12 +50,12 @@ func TestReseal(t *testing.T) {
 		require.NoError(t, err)
 		return sealed
 	}
-	owner := rows[0].Row
-	require.NoError(t, customer.Medicares.Insert(ctx, pool, sc, &customer.Medicare{Row: owner, MBISealed: seal("customer_medicare", "mbi_sealed", owner.UUID),
-		MedicaidNumberSealed: seal("customer_medicare", "medicaid_number_sealed", owner.UUID), VANumberSealed: seal("customer_medicare", "va_number_sealed", owner.UUID), CreatedAt: now, UpdatedAt: now}))
+	owner := rows[0].Row.Row
+	require.NoError(t, customer.Medicares.Insert(ctx, pool, sc, &customer.Medicare{SectionRow: customer.SectionRow{Row: owner, CreatedAt: now, UpdatedAt: now}, MBISealed: seal("customer_medicare", "mbi_sealed", owner.UUID),
+		MedicaidNumberSealed: seal("customer_medicare", "medicaid_number_sealed", owner.UUID), VANumberSealed: seal("customer_medicare", "va_number_sealed", owner.UUID)}))
 	id := db.NewID()
-	require.NoError(t, account.Accounts.Insert(ctx, pool, sc, &account.Account{Row: db.Row{OrganizationID: sc.OrganizationID, UUID: id}, Source: "1", SourceAccountID: "A", Status: account.Open, Type: "DDA",
-		PrimarySourceCustomerID: "x", NumberSealed: seal("accounts", "number_sealed", id), Version: 1, CreatedAt: now, UpdatedAt: now, CreatedBy: "x", UpdatedBy: "x"}))
+	require.NoError(t, account.Accounts.Insert(ctx, pool, sc, &account.Account{Row: entity.Row{Row: db.Row{OrganizationID: sc.OrganizationID, UUID: id}, Version: 1, CreatedAt: now, UpdatedAt: now, CreatedBy: "x", UpdatedBy: "x"}, Source: "1", SourceAccountID: "A", Status: account.Open, Type: "DDA",
+		PrimarySourceCustomerID: "x", NumberSealed: seal("accounts", "number_sealed", id)}))
 
 	n, err := customer.Reseal(ctx, pool, after, sc, now)
 	require.NoError(t, err)
@@ -107,8 +107,8 @@ func TestResealWaitsForWhoChangesASection(t *testing.T) {
 	require.NoError(t, err)
 	owner := db.Row{OrganizationID: uuid.New(), UUID: db.NewID()}
 	sc := db.Scope{OrganizationID: owner.OrganizationID}
-	require.NoError(t, customer.Customers.Insert(ctx, pool, sc, &customer.Customer{Row: owner, Version: 1, CreatedAt: now, UpdatedAt: now, CreatedBy: "x", UpdatedBy: "x"}))
-	section := &customer.Medicare{Row: owner, CreatedAt: now, UpdatedAt: now}
+	require.NoError(t, customer.Customers.Insert(ctx, pool, sc, &customer.Customer{Row: entity.Row{Row: owner, Version: 1, CreatedAt: now, UpdatedAt: now, CreatedBy: "x", UpdatedBy: "x"}}))
+	section := &customer.Medicare{SectionRow: customer.SectionRow{Row: owner, CreatedAt: now, UpdatedAt: now}}
 	require.NoError(t, section.SetMBI(before, "1EG4-TE5-MK73"))
 	require.NoError(t, customer.Medicares.Insert(ctx, pool, sc, section))
 

@@ -33,11 +33,11 @@ func Sealed(sealer *pii.Sealer) []reveal.Value {
 	}
 	medicare := func(column string) func(ctx context.Context, tx *db.Tx, row *Customer) (string, error) {
 		return func(ctx context.Context, tx *db.Tx, row *Customer) (string, error) {
-			sections, err := sectionsOf(ctx, tx, db.Scope{OrganizationID: row.OrganizationID}, Medicares, []uuid.UUID{row.UUID})
-			if err != nil || sections[row.UUID] == nil {
+			rows, err := medicareSection.rows(ctx, tx, db.Scope{OrganizationID: row.OrganizationID}, []uuid.UUID{row.UUID})
+			if err != nil || rows[row.UUID] == nil {
 				return "", err
 			}
-			return sections[row.UUID].number(sealer, column)
+			return rows[row.UUID].number(sealer, column)
 		}
 	}
 	return []reveal.Value{

@@ -10,11 +10,19 @@ import (
 	"caseload/internal/pii"
 )
 
-// A section holds what is known of one side of a customer. Its row has the customer's own id, and exists from
-// the first value on.
+// SectionRow is what the rows of all sections have. A section holds what is known of one side of a customer: its row has the
+// customer's own id, and exists from the first value on.
+type SectionRow struct {
+	db.Row
+	CreatedAt time.Time `db:"created_at"`
+	UpdatedAt time.Time `db:"updated_at"`
+}
 
-// The values that sections' enumerations have are those of the GraphQL enums of the same names; words.go has the
-// words that the source systems use for them.
+// common returns what the rows of all sections have.
+func (r *SectionRow) common() *SectionRow { return r }
+
+// The values that sections' enumerations have are those of the GraphQL enums of the same names; enum.go has the
+// words that source systems use for some.
 type (
 	// Status is how far a customer is.
 	Status string
@@ -30,7 +38,7 @@ type (
 
 // Profile is who the customer is and how far with the organization.
 type Profile struct {
-	db.Row
+	SectionRow
 	Status                 *Status              `db:"status"`
 	QualificationStatus    *QualificationStatus `db:"qualification_status"`
 	Intent                 *Intent              `db:"intent"`
@@ -48,24 +56,20 @@ type Profile struct {
 	OriginalSourceID       *string              `db:"original_source_id"`
 	LastContactedAt        *time.Time           `db:"last_contacted_at"`
 	ConvertedAt            *time.Time           `db:"converted_at"`
-	CreatedAt              time.Time            `db:"created_at"`
-	UpdatedAt              time.Time            `db:"updated_at"`
 }
 
 // Coverage is the insurance that a customer has and wants.
 type Coverage struct {
-	db.Row
+	SectionRow
 	ExistingCoverage *ExistingCoverage `db:"existing_coverage"`
 	PlanName         *string           `db:"plan_name"`
 	Carrier          *string           `db:"carrier"`
 	DesiredStartOn   *civil.Date       `db:"desired_start_on"`
-	CreatedAt        time.Time         `db:"created_at"`
-	UpdatedAt        time.Time         `db:"updated_at"`
 }
 
 // Medicare is what decides about a customer's Medicare, Medicaid and veterans' benefits.
 type Medicare struct {
-	db.Row
+	SectionRow
 	MBISealed              []byte      `db:"mbi_sealed"`
 	MBIIndex               []byte      `db:"mbi_index"`
 	HasCard                *bool       `db:"has_card"`
@@ -77,35 +81,22 @@ type Medicare struct {
 	IsVeteran              *bool       `db:"is_veteran"`
 	VANumberSealed         []byte      `db:"va_number_sealed"`
 	HealthSherpaCustomerID *string     `db:"health_sherpa_customer_id"`
-	CreatedAt              time.Time   `db:"created_at"`
-	UpdatedAt              time.Time   `db:"updated_at"`
 }
-
-// MBIProvided reports whether the Medicare Beneficiary Identifier is stored.
-func (m *Medicare) MBIProvided() bool { return m.MBISealed != nil }
-
-// MedicaidNumberProvided reports whether the Medicaid number is stored.
-func (m *Medicare) MedicaidNumberProvided() bool { return m.MedicaidNumberSealed != nil }
-
-// VANumberProvided reports whether the number of the Department of Veterans Affairs is stored.
-func (m *Medicare) VANumberProvided() bool { return m.VANumberSealed != nil }
 
 // Household is the income and the taxes of a customer's household; amounts are whole dollars a year.
 type Household struct {
-	db.Row
-	HouseholdIncome   *int32    `db:"household_income"`
-	AnnualIncome      *int32    `db:"annual_income"`
-	FilingStatus      *string   `db:"filing_status"`
-	DependentCount    *int32    `db:"dependent_count"`
-	SubsidyAmount     *int32    `db:"subsidy_amount"`
-	IsSubsidyEligible *bool     `db:"is_subsidy_eligible"`
-	CreatedAt         time.Time `db:"created_at"`
-	UpdatedAt         time.Time `db:"updated_at"`
+	SectionRow
+	HouseholdIncome   *int32  `db:"household_income"`
+	AnnualIncome      *int32  `db:"annual_income"`
+	FilingStatus      *string `db:"filing_status"`
+	DependentCount    *int32  `db:"dependent_count"`
+	SubsidyAmount     *int32  `db:"subsidy_amount"`
+	IsSubsidyEligible *bool   `db:"is_subsidy_eligible"`
 }
 
 // Enrollment is the plan in which a customer is enrolled.
 type Enrollment struct {
-	db.Row
+	SectionRow
 	MemberID                  *string     `db:"member_id"`
 	CarrierName               *string     `db:"carrier_name"`
 	PlanName                  *string     `db:"plan_name"`
@@ -113,30 +104,24 @@ type Enrollment struct {
 	EnrolledOn                *civil.Date `db:"enrolled_on"`
 	EffectiveOn               *civil.Date `db:"effective_on"`
 	CarrierAssignedCustomerID *string     `db:"carrier_assigned_customer_id"`
-	CreatedAt                 time.Time   `db:"created_at"`
-	UpdatedAt                 time.Time   `db:"updated_at"`
 }
 
 // Agent is the insurance agent of a customer.
 type Agent struct {
-	db.Row
+	SectionRow
 	Name *string `db:"name"`
 	// NPN is the National Producer Number.
-	NPN       *int32    `db:"npn"`
-	CreatedAt time.Time `db:"created_at"`
-	UpdatedAt time.Time `db:"updated_at"`
+	NPN *int32 `db:"npn"`
 }
 
 // AlertProgram is the customer in the program of alerts about accounts and cards.
 type AlertProgram struct {
-	db.Row
+	SectionRow
 	EnrollmentStartsAt *time.Time     `db:"enrollment_starts_at"`
 	EnrollmentEndsAt   *time.Time     `db:"enrollment_ends_at"`
 	OptInStatus        *string        `db:"opt_in_status"`
 	AlertOptIns        pq.StringArray `db:"alert_opt_ins"`
 	TargetingIndicator *string        `db:"targeting_indicator"`
-	CreatedAt          time.Time      `db:"created_at"`
-	UpdatedAt          time.Time      `db:"updated_at"`
 }
 
 // Computed declares the fields that are not columns, for compiled reads.
@@ -155,33 +140,17 @@ var (
 	AlertPrograms = db.NewTable[AlertProgram]("customer_alert_programs", "calert")
 )
 
-// sectionRow is the row of a section.
-type sectionRow[T any] interface {
-	*T
-	// head returns what all sections have: whose it is, and its times.
-	head() (row *db.Row, created, updated *time.Time)
-}
+// The sections, by the names that the audit log has for them.
+var (
+	profileSection    = newSection("profile", Profiles)
+	coverageSection   = newSection("coverage", Coverages)
+	medicareSection   = newSection("medicare", Medicares).inheriting(inheritNumbers, columnMBI, columnMedicaid, columnVA)
+	householdSection  = newSection("household", Households)
+	enrollmentSection = newSection("enrollment", Enrollments)
+	agentSection      = newSection("agent", Agents)
+	// AlertProgramSection is the section that source systems send.
+	AlertProgramSection = newSection("alert_program", AlertPrograms).inheriting(inheritPeriod, "enrollment_starts_at", "enrollment_ends_at")
 
-func (p *Profile) head() (*db.Row, *time.Time, *time.Time) { return &p.Row, &p.CreatedAt, &p.UpdatedAt }
-
-func (c *Coverage) head() (*db.Row, *time.Time, *time.Time) {
-	return &c.Row, &c.CreatedAt, &c.UpdatedAt
-}
-
-func (m *Medicare) head() (*db.Row, *time.Time, *time.Time) {
-	return &m.Row, &m.CreatedAt, &m.UpdatedAt
-}
-
-func (h *Household) head() (*db.Row, *time.Time, *time.Time) {
-	return &h.Row, &h.CreatedAt, &h.UpdatedAt
-}
-
-func (e *Enrollment) head() (*db.Row, *time.Time, *time.Time) {
-	return &e.Row, &e.CreatedAt, &e.UpdatedAt
-}
-
-func (a *Agent) head() (*db.Row, *time.Time, *time.Time) { return &a.Row, &a.CreatedAt, &a.UpdatedAt }
-
-func (a *AlertProgram) head() (*db.Row, *time.Time, *time.Time) {
-	return &a.Row, &a.CreatedAt, &a.UpdatedAt
-}
+	// sections are all of them, in the order in which they are read and written.
+	sections = []anySection{profileSection, coverageSection, medicareSection, householdSection, enrollmentSection, agentSection, AlertProgramSection}
+)

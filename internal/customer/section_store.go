@@ -4,107 +4,219 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/lib/pq"
 
 	"caseload/internal/db"
+	"caseload/internal/pii"
 )
 
-// newSection starts the section of a customer that has none yet.
-func newSection[T any, P sectionRow[T]](owner db.Row) P {
-	p := P(new(T))
-	row, _, _ := p.head()
-	*row = owner
-	return p
+// Section reads and writes one section of customers. It is made once, at start, and safe for concurrent use. What it reads and
+// changes is part of the [Record], and written with it.
+type Section[T any] struct {
+	name  string
+	table *db.Table[T]
+	// values are the columns that hold what is known: not whose it is, its times, nor the indexes that follow from sealed
+	// values. written are all columns that a change writes.
+	values, written []string
+	// inherit gives a survivor what it lacks of the columns that cannot be copied each by itself: together.
+	inherit  func(s *pii.Sealer, to, from *T) error
+	together []string
 }
 
-// sectionsOf reads the sections of customers, by customer.
-func sectionsOf[T any, P sectionRow[T]](ctx context.Context, q db.Querier, sc db.Scope, table *db.Table[T], ids []uuid.UUID) (map[uuid.UUID]P, error) {
-	rows, err := table.ByKeys(ctx, q, sc, "id", ids)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", table.Name(), err)
+// anySection is a [Section] of any row type.
+type anySection interface {
+	Name() string
+	Read(ctx context.Context, q db.Querier, sc db.Scope, records ...*Record) error
+	differs(v sectionValue) bool
+	write(ctx context.Context, tx *db.Tx, sc db.Scope, records []*Record) error
+	inheritFrom(r *Record, duplicates []*Record, s *pii.Sealer, kept *Tally) error
+}
+
+// sectionValue is a section of a record as it is stored and as it shall be: each a *T, nil where nothing is known.
+type sectionValue struct {
+	section     anySection
+	stored, row any
+}
+
+func newSection[T any](name string, table *db.Table[T]) *Section[T] {
+	s := &Section[T]{name: name, table: table}
+	for _, c := range table.Columns() {
+		switch c.Name {
+		case "organization_id", "id", "created_at":
+			continue
+		}
+		s.written = append(s.written, c.Name)
+		if c.Name != "updated_at" && !strings.HasSuffix(c.Name, "_index") {
+			s.values = append(s.values, c.Name)
+		}
 	}
-	out := make(map[uuid.UUID]P, len(rows))
-	for _, r := range rows {
-		row, _, _ := P(r).head()
-		out[row.UUID] = r
+	return s
+}
+
+func (s *Section[T]) inheriting(inherit func(s *pii.Sealer, to, from *T) error, together ...string) *Section[T] {
+	s.inherit, s.together = inherit, together
+	return s
+}
+
+// Name is the section's name in the audit log.
+func (s *Section[T]) Name() string { return s.name }
+
+// rows reads the section of customers, by customer.
+func (s *Section[T]) rows(ctx context.Context, q db.Querier, sc db.Scope, ids []uuid.UUID) (map[uuid.UUID]*T, error) {
+	rows, err := s.table.ByKeys(ctx, q, sc, "id", ids)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", s.table.Name(), err)
+	}
+	out := make(map[uuid.UUID]*T, len(rows))
+	for _, row := range rows {
+		out[commonOf(row).UUID] = row
 	}
 	return out, nil
 }
 
-// writeSection stores a section as it is now, in the place of what is stored.
-func writeSection[T any, P sectionRow[T]](ctx context.Context, tx *db.Tx, sc db.Scope, table *db.Table[T], row P) error {
-	_, created, updated := row.head()
-	if created.IsZero() {
-		*created = tx.Now
+// commonOf returns what the rows of all sections have of a *T.
+func commonOf(row any) *SectionRow {
+	return row.(interface{ common() *SectionRow }).common()
+}
+
+// Read reads the section of records in one statement. It comes before [Section.Set] for records that are stored.
+func (s *Section[T]) Read(ctx context.Context, q db.Querier, sc db.Scope, records ...*Record) error {
+	ids := make([]uuid.UUID, len(records))
+	for i, r := range records {
+		ids[i] = r.Customer.UUID
 	}
-	*updated = tx.Now
-	var columns []string
-	for _, c := range table.Columns() {
-		if c.Name != "organization_id" && c.Name != "id" && c.Name != "created_at" {
-			columns = append(columns, c.Name)
+	rows, err := s.rows(ctx, q, sc, ids)
+	if err != nil {
+		return err
+	}
+	for _, r := range records {
+		row := rows[r.Customer.UUID]
+		r.sections = append(slices.Clip(r.sections), sectionValue{s, row, row})
+	}
+	return nil
+}
+
+// index returns where the section stands in a record, or -1.
+func (s *Section[T]) index(r *Record) int {
+	return slices.IndexFunc(r.sections, func(v sectionValue) bool { return v.section == anySection(s) })
+}
+
+// row returns the row of a record's section, nil where nothing is known.
+func (s *Section[T]) row(r *Record) *T {
+	if at := s.index(r); at >= 0 {
+		return r.sections[at].row.(*T)
+	}
+	return nil
+}
+
+// Get returns the section of a record, which the caller may change and [Section.Set].
+func (s *Section[T]) Get(r *Record) T {
+	if row := s.row(r); row != nil {
+		return *row
+	}
+	var none T
+	commonOf(&none).Row = r.Customer.Row.Row
+	return none
+}
+
+// Set puts a row into the place of the section of a record. A row in which nothing is known removes it.
+func (s *Section[T]) Set(r *Record, row T) {
+	at, next := s.index(r), &row
+	if s.isBlank(next) {
+		next = nil
+	}
+	switch {
+	case s.same(s.row(r), next):
+	case at < 0:
+		r.sections = append(slices.Clip(r.sections), sectionValue{s, (*T)(nil), next})
+	default:
+		r.sections = slices.Clone(r.sections)
+		r.sections[at].row = next
+	}
+}
+
+func (s *Section[T]) differs(v sectionValue) bool { return !s.same(v.stored.(*T), v.row.(*T)) }
+
+// write stores the sections of records that differ from what is stored, in at most two statements.
+func (s *Section[T]) write(ctx context.Context, tx *db.Tx, sc db.Scope, records []*Record) error {
+	var rows []*T
+	var blank []uuid.UUID
+	for _, r := range records {
+		row := s.row(r)
+		switch at := s.index(r); {
+		case at < 0 || !s.differs(r.sections[at]):
+		case row == nil:
+			blank = append(blank, r.Customer.UUID)
+		default:
+			common := commonOf(row)
+			if common.CreatedAt.IsZero() {
+				common.CreatedAt = tx.Now
+			}
+			common.UpdatedAt = tx.Now
+			rows = append(rows, row)
 		}
 	}
-	if _, err := table.Upsert(ctx, tx, sc, []*T{row}, []string{"organization_id", "id"}, columns); err != nil {
-		return fmt.Errorf("write %s: %w", table.Name(), err)
+	if _, err := s.table.Upsert(ctx, tx, sc, rows, []string{"organization_id", "id"}, s.written); err != nil {
+		return fmt.Errorf("write %s: %w", s.table.Name(), err)
+	}
+	if _, err := s.table.DeleteAll(ctx, tx, sc, blank); err != nil {
+		return fmt.Errorf("remove %s: %w", s.table.Name(), err)
 	}
 	return nil
 }
 
-// removeSections removes the sections of customers.
-func removeSections[T any](ctx context.Context, tx *db.Tx, sc db.Scope, table *db.Table[T], ids []uuid.UUID) error {
-	if _, err := tx.Exec(ctx, "DELETE FROM "+table.Name()+" WHERE organization_id = $1 AND id = ANY($2)", sc.OrganizationID, pq.Array(ids)); err != nil {
-		return fmt.Errorf("remove %s: %w", table.Name(), err)
-	}
-	return nil
-}
-
-// valueColumns are the columns of a section that hold what is known: not whose it is, its times, nor the
-// indexes that follow from sealed values.
-func valueColumns[T any](table *db.Table[T]) []string {
-	var out []string
-	for _, c := range table.Columns() {
-		switch c.Name {
-		case "organization_id", "id", "created_at", "updated_at":
+// inheritFrom gives the record, column by column, what it lacks and duplicates have, and counts in kept what stays with them.
+func (s *Section[T]) inheritFrom(r *Record, duplicates []*Record, sealer *pii.Sealer, kept *Tally) error {
+	before, next := s.row(r), s.Get(r)
+	for _, d := range duplicates {
+		row := s.row(d)
+		if row == nil {
 			continue
 		}
-		if !strings.HasSuffix(c.Name, "_index") {
-			out = append(out, c.Name)
+		kept.Add(s.name, 1)
+		if s.inherit != nil {
+			if err := s.inherit(sealer, &next, row); err != nil {
+				return err
+			}
+		}
+		to, from := reflect.ValueOf(&next).Elem(), reflect.ValueOf(row).Elem()
+		for _, column := range s.values {
+			if f := to.FieldByIndex(s.table.Column(column).Index); !slices.Contains(s.together, column) && isMissing(f.Interface()) {
+				f.Set(from.FieldByIndex(s.table.Column(column).Index))
+			}
 		}
 	}
-	return out
+	if before == nil || !s.same(before, &next) {
+		s.Set(r, next)
+	}
+	return nil
 }
 
 // isBlank reports whether nothing is known in a section.
-func isBlank[T any](table *db.Table[T], row *T) bool {
-	for _, name := range valueColumns(table) {
-		if !isMissing(table.Value(row, name)) {
-			return false
-		}
-	}
-	return true
+func (s *Section[T]) isBlank(row *T) bool {
+	return !slices.ContainsFunc(s.values, func(name string) bool { return !isMissing(s.table.Value(row, name)) })
 }
 
-// sameSection reports whether two rows say the same.
-func sameSection[T any](table *db.Table[T], a, b *T) bool {
-	for _, name := range valueColumns(table) {
-		x, y := table.Value(a, name), table.Value(b, name)
+// same reports whether two rows, nil where nothing is known, have the same values.
+func (s *Section[T]) same(a, b *T) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return !slices.ContainsFunc(s.values, func(name string) bool {
+		x, y := s.table.Value(a, name), s.table.Value(b, name)
 		if isMissing(x) && isMissing(y) {
-			continue
+			return false
 		}
 		// Times are compared as instants: those that were read have another location than those that were sent.
 		if t, ok := x.(*time.Time); ok {
-			if !SameTime(t, y.(*time.Time)) {
-				return false
-			}
-		} else if !reflect.DeepEqual(x, y) {
-			return false
+			return !SameTime(t, y.(*time.Time))
 		}
-	}
-	return true
+		return !reflect.DeepEqual(x, y)
+	})
 }
 
 // isMissing reports whether a value of a column is NULL or a list without elements.

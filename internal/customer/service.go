@@ -16,7 +16,7 @@ type Service struct {
 	// allowPrivate admits lending systems at private addresses.
 	allowPrivate bool
 	now          func() time.Time
-	// Events hears of every change of a customer; nil is nobody. It is set once, before the first request.
+	// Events receives every change of a customer; it may be nil. It is set once, before the first request.
 	Events Events
 	// retire and merge are what other packages do with what they hold of customers.
 	retire []RetireFunc

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"caseload/internal/audit"
 	"caseload/internal/civil"
 	"caseload/internal/customer"
 	"caseload/internal/customer/customertest"
@@ -63,10 +64,10 @@ func (w *world) write(t *testing.T, f customer.Fields) (*customer.Record, []stri
 		if err := c.Err(); err != nil {
 			return err
 		}
-		if changed = record.Settle(w.v, tx.Now); len(changed) == 0 {
-			return nil
-		}
-		return customer.WriteAll(t.Context(), tx, w.v, []*customer.Record{record})
+		return w.Save(t.Context(), tx, w.v, customer.Batch{Records: []*customer.Record{record}, Entry: func(_ *customer.Record, names []string) (none audit.Change) {
+			changed = names
+			return none
+		}})
 	}))
 	return record, changed
 }

@@ -10,11 +10,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/lib/pq"
 
-	"caseload/internal/customer/account"
 	"caseload/internal/db"
 	"caseload/internal/fault"
 	"caseload/internal/input"
-	"caseload/internal/viewer"
 )
 
 // LockOrder ends every statement that locks customers, c: by all in the order of their ids, whatever the customers are found
@@ -36,26 +34,25 @@ func LockByReference(ctx context.Context, tx *db.Tx, s db.Scope, references []st
 	return records, nil
 }
 
-// LockAll locks customers until the transaction ends and returns their records by id. Ids that nobody has are
-// missing from the answer.
-func LockAll(ctx context.Context, tx *db.Tx, s db.Scope, ids []uuid.UUID) (map[uuid.UUID]*Record, error) {
-	return lockRecords(ctx, tx, s, "c.id = ANY($2)", pq.Array(ids))
-}
-
 // LockByID locks one customer until the transaction ends and returns its record, or a NOT_FOUND fault.
 func LockByID(ctx context.Context, tx *db.Tx, s db.Scope, id uuid.UUID) (*Record, error) {
-	byID, err := LockAll(ctx, tx, s, []uuid.UUID{id})
-	if err == nil && byID[id] == nil {
+	byID, err := lockRecords(ctx, tx, s, "c.id = $2", id)
+	return only(byID[id], err)
+}
+
+// only returns the one record that was asked for, or a NOT_FOUND fault.
+func only(r *Record, err error) (*Record, error) {
+	if err == nil && r == nil {
 		err = fault.New(fault.NotFound, "Not found.")
 	}
-	return byID[id], err
+	return r, err
 }
 
 // linksPerTx is how many customers waiting for a parent are linked to it in one transaction, give or take as many: half a
 // million may wait for one, and each is written and audited.
 const linksPerTx = 1000
 
-// lockKnownSQL finds those who are known by keys or by references, and those who wait for an arriving key as their
+// lockKnownSQL finds the customers that are known by keys or by references, and those that wait for an arriving key as their
 // parent, up to a number.
 const lockKnownSQL = `c.id IN (
 	SELECT i.customer_id FROM unnest(CAST($2 AS text[]), CAST($3 AS text[]), CAST($4 AS text[])) AS k(source, source_id, language)
@@ -118,10 +115,7 @@ func ReadAll(ctx context.Context, q db.Querier, s db.Scope, ids []uuid.UUID) (ma
 // Read returns the record of one customer without locking it, or a NOT_FOUND fault.
 func Read(ctx context.Context, q db.Querier, s db.Scope, id uuid.UUID) (*Record, error) {
 	byID, err := ReadAll(ctx, q, s, []uuid.UUID{id})
-	if err == nil && byID[id] == nil {
-		err = fault.New(fault.NotFound, "Not found.")
-	}
-	return byID[id], err
+	return only(byID[id], err)
 }
 
 // readBeside makes records of customers with what belongs to them, in three statements, whatever their number.
@@ -173,141 +167,6 @@ func readBeside(ctx context.Context, q db.Querier, s db.Scope, customers []*Cust
 	return records, nil
 }
 
-// WriteAll writes settled records in a fixed number of statements, whatever their number, and leads those who
-// waited for a new id to its customer. The caller holds the locks of those that exist. When another writer created
-// one of the new customers or ids first, it returns [db.ErrRetry] and the transaction runs again with that
-// customer found.
-func WriteAll(ctx context.Context, tx *db.Tx, v *viewer.Viewer, records []*Record) error {
-	s := v.Scope()
-	var w writes
-	for _, r := range records {
-		w.add(r)
-	}
-	// In the order of their references, for the reason for which identifiers are sorted.
-	slices.SortFunc(w.created, func(a, b *Customer) int { return strings.Compare(valueOf(a.ReferenceID), valueOf(b.ReferenceID)) })
-	if _, err := Customers.InsertAll(ctx, tx, s, w.created, false); err != nil {
-		return retryIfTaken("create customers", err, "customers_reference_id_key")
-	}
-	if _, err := Customers.UpdateAll(ctx, tx, s, w.updated, updatedColumns); err != nil {
-		return fmt.Errorf("update customers: %w", err)
-	}
-	if err := w.identify(ctx, tx, v); err != nil {
-		return err
-	}
-	if _, err := Phones.InsertAll(ctx, tx, s, w.newPhones, false); err != nil {
-		return fmt.Errorf("create phones: %w", err)
-	}
-	if _, err := Phones.Upsert(ctx, tx, s, w.phones, []string{"organization_id", "customer_id", "label"},
-		[]string{"number", "line_type", "blocked_at", "blocked_reason", "updated_at"}); err != nil {
-		return fmt.Errorf("write phones: %w", err)
-	}
-	if err := takeLeftBlocks(ctx, tx, s, w.phones); err != nil {
-		return err
-	}
-	if len(w.unphoned) > 0 {
-		if _, err := tx.Exec(ctx, "DELETE FROM customer_phones WHERE organization_id = $1 AND customer_id = ANY($2) AND label = 'PRIMARY'",
-			s.OrganizationID, pq.Array(w.unphoned)); err != nil {
-			return fmt.Errorf("remove phones: %w", err)
-		}
-	}
-	if len(w.removed) > 0 {
-		if _, err := tx.Exec(ctx, "DELETE FROM customer_addresses WHERE organization_id = $1 AND id = ANY($2)",
-			s.OrganizationID, pq.Array(w.removed)); err != nil {
-			return fmt.Errorf("remove addresses: %w", err)
-		}
-	}
-	if _, err := Addresses.InsertAll(ctx, tx, s, w.newAddresses, false); err != nil {
-		return fmt.Errorf("create addresses: %w", err)
-	}
-	if _, err := Addresses.Upsert(ctx, tx, s, w.addresses, []string{"organization_id", "customer_id", "label"},
-		[]string{"line1", "line2", "city", "county", "state", "postal_code", "country", "updated_at"}); err != nil {
-		return fmt.Errorf("write addresses: %w", err)
-	}
-	return nil
-}
-
-func valueOf(text *string) string {
-	if text == nil {
-		return ""
-	}
-	return *text
-}
-
-// retryIfTaken turns the violation of a key into [db.ErrRetry]: another transaction inserted the key first, and the next try
-// finds its row.
-func retryIfTaken(what string, err error, key string) error {
-	if db.Violated(err) == key {
-		return db.ErrRetry
-	}
-	return fmt.Errorf("%s: %w", what, err)
-}
-
-// writes is what there is to write, by statement. What belongs to new customers is apart: it cannot be there already, and
-// to look whether it is costs as much as to write it.
-type writes struct {
-	created, updated        []*Customer
-	identified, dated       []*Identifier
-	newPhones, phones       []*Phone
-	newAddresses, addresses []*Address
-	unphoned, removed       []uuid.UUID
-}
-
-func (w *writes) add(r *Record) {
-	w.dated = append(w.dated, r.dated()...)
-	if len(r.changed) == 0 {
-		return
-	}
-	w.identified = append(w.identified, r.NewIdentifiers()...)
-	if r.IsNew {
-		w.created = append(w.created, &r.Customer)
-		if r.Phone != nil {
-			w.newPhones = append(w.newPhones, r.Phone)
-		}
-		w.newAddresses = append(w.newAddresses, r.addresses()...)
-		return
-	}
-	w.updated = append(w.updated, &r.Customer)
-	if r.phoneChanged() {
-		if r.Phone != nil {
-			w.phones = append(w.phones, r.Phone)
-		} else {
-			w.unphoned = append(w.unphoned, r.Customer.UUID)
-		}
-	}
-	w.addresses = append(w.addresses, r.changedAddresses()...)
-	for _, a := range r.removedAddresses() {
-		w.removed = append(w.removed, a.UUID)
-	}
-}
-
-// identify writes the ids of source systems.
-func (w *writes) identify(ctx context.Context, tx *db.Tx, v *viewer.Viewer) error {
-	// Accounts are locked before ids are written, as createCustomers does it: it has to read accounts first.
-	var arriving []account.Arrival
-	for _, i := range w.identified {
-		if i.Language == "" {
-			arriving = append(arriving, account.Arrival{Source: i.Source, SourceID: i.SourceID, CustomerID: i.CustomerID})
-		}
-	}
-	awaiting, err := account.LockAwaiting(ctx, tx, v, arriving)
-	if err != nil {
-		return err
-	}
-	// In the order of their keys: two who bring the same ids wait for each other instead of deadlocking.
-	slices.SortFunc(w.identified, func(a, b *Identifier) int { return a.SourceKey().Compare(b.SourceKey()) })
-	if _, err := Identifiers.InsertAll(ctx, tx, v.Scope(), w.identified, false); err != nil {
-		return retryIfTaken("write identifiers", err, "customer_identifiers_key")
-	}
-	if len(w.dated) > 0 {
-		from, _, args := Identifiers.Unnest(w.dated, []string{"id", "source_created_at", "source_updated_at"}, 2)
-		if _, err := tx.Exec(ctx, `UPDATE customer_identifiers t SET source_created_at = r.source_created_at, source_updated_at = r.source_updated_at
-			FROM `+from+` WHERE t.organization_id = $1 AND t.id = r.id`, append([]any{v.OrganizationID}, args...)...); err != nil {
-			return fmt.Errorf("date identifiers: %w", err)
-		}
-	}
-	return awaiting.Resolve(ctx, tx, v)
-}
-
 // ByReference is the condition of the customer with an organization's own reference.
 func ByReference(id string) (db.Where, error) {
 	return db.Where{}.And("c.reference_id = ?", input.KeyForm(id)), nil
@@ -322,12 +181,4 @@ func ByIdentifier(in IdentifierInput) (db.Where, error) {
 	return db.Where{}.And(`c.id = (SELECT i.customer_id FROM customer_identifiers i
 		WHERE i.organization_id = c.organization_id AND i.source = ? AND i.source_id = ? AND i.language = ?)`,
 		input.KeyForm(in.Source), input.KeyForm(in.SourceID), language), nil
-}
-
-// missing turns NOT_FOUND into a user error at path.
-func missing(err error, path ...string) error {
-	if err != nil && fault.CodeOf(err) == fault.NotFound {
-		return fault.UserErrors{{Code: fault.Missing, Message: "There is no such customer in this organization.", Path: path}}
-	}
-	return err
 }

@@ -2,7 +2,6 @@ package customer
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -10,7 +9,6 @@ import (
 
 	"caseload/internal/audit"
 	"caseload/internal/civil"
-	"caseload/internal/customer/check"
 	"caseload/internal/db"
 	"caseload/internal/fault"
 	"caseload/internal/input"
@@ -26,18 +24,12 @@ func (s *Service) Update(ctx context.Context, v *viewer.Viewer, in UpdateInput) 
 	if err != nil {
 		return nil, err
 	}
-	var row *Customer
-	err = s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
-		tx.Keep(&row)
-		r, err := LockByID(ctx, tx, v.Scope(), id)
-		if err != nil {
-			return missing(err, "input", "id")
-		}
+	return s.change(ctx, v, id, NamedChanges("customer.updated"), "", func(tx *db.Tx, r *Record) error {
 		c := fault.NewCheck("input")
 		if !CheckLive(c.At("id"), &r.Customer) {
 			return c.Err()
 		}
-		if checkVersion(c, in.ExpectedVersion, r.Customer.Version); !c.OK() {
+		if input.Version(c, in.ExpectedVersion.Value(), r.Customer.Version, "customer"); !c.OK() {
 			// What else is wrong may be so only by what the caller has not read yet.
 			return c.Err()
 		}
@@ -45,11 +37,25 @@ func (s *Service) Update(ctx context.Context, v *viewer.Viewer, in UpdateInput) 
 		if err := u.merge(ctx, &in); err != nil {
 			return err
 		}
-		if err := c.Err(); err != nil {
+		return c.Err()
+	})
+}
+
+// change locks one customer, lets merge change its record, and saves what changed.
+func (s *Service) change(ctx context.Context, v *viewer.Viewer, id uuid.UUID, entry func(*Record, []string) audit.Change, reason string,
+	merge func(tx *db.Tx, r *Record) error) (*Customer, error) {
+	var row *Customer
+	err := s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+		tx.Keep(&row)
+		r, err := LockByID(ctx, tx, v.Scope(), id)
+		if err != nil {
+			return input.NoSuch(err, "customer", "input", "id")
+		}
+		if err := merge(tx, r); err != nil {
 			return err
 		}
 		row = &r.Customer
-		return s.writeUpdate(ctx, u)
+		return db.Refused(s.Save(ctx, tx, v, Batch{Records: []*Record{r}, Entry: entry, Reason: reason}), "input")
 	})
 	if err != nil {
 		return nil, err
@@ -64,36 +70,8 @@ type update struct {
 	r      *Record
 	c      *fault.Check
 	sealer *pii.Sealer
-	// sections write what changed of the sections.
-	sections []func(ctx context.Context) error
-	marked   DoNotCallChange
-}
-
-func (s *Service) writeUpdate(ctx context.Context, u *update) error {
-	fields := u.r.Settle(u.v, u.tx.Now)
-	if len(fields) == 0 {
-		return nil
-	}
-	if err := WriteAll(ctx, u.tx, u.v, []*Record{u.r}); err != nil {
-		return fmt.Errorf("write customer: %w", db.Refused(err, "input"))
-	}
-	for _, write := range u.sections {
-		if err := write(ctx); err != nil {
-			return err
-		}
-	}
-	row := &u.r.Customer
-	entries := []audit.Change{{Action: "customer.updated", Target: row.ID(), CustomerID: row.UUID, Fields: map[string]any{"fields": fields}}}
-	entries = append(entries, u.marked.Entries(row)...)
-	if u.marked.Set {
-		if err := s.Retire(ctx, u.tx, u.v, []uuid.UUID{row.UUID}, "the customer asked not to be called"); err != nil {
-			return err
-		}
-	}
-	if err := audit.Write(ctx, u.tx, u.v, entries...); err != nil {
-		return err
-	}
-	return s.Emit(ctx, u.tx, u.v, Event{Kind: EventUpdated, Customer: row, Changed: fields, At: u.tx.Now})
+	// err is the first failure of a section; those after it are left out.
+	err error
 }
 
 // merge applies the whole input to the record and collects what is wrong with it.
@@ -103,24 +81,23 @@ func (u *update) merge(ctx context.Context, in *UpdateInput) error {
 		reference := input.Reference(c.At("referenceId"), text)
 		return reference, reference != ""
 	})
-	input.ClearKeyAt(c, "debtorId", in.DebtorID, check.MaxText, &cu.DebtorID)
-	input.ClearAt(c, "abbreviation", in.Abbreviation, check.MaxShort, &cu.Abbreviation)
-	input.ClearAt(c, "title", in.Title, check.MaxShort, &cu.Title)
+	input.ClearKeyAt(c, "debtorId", in.DebtorID, MaxText, &cu.DebtorID)
+	input.ClearAt(c, "abbreviation", in.Abbreviation, MaxShort, &cu.Abbreviation)
+	input.ClearAt(c, "title", in.Title, MaxShort, &cu.Title)
 	optional(in.Gender, &cu.Gender)
 	u.mergeMetadata(in.ExternalMetadata)
 	u.mergePhone(in.Phone)
 	u.mergeAddress(in.Address)
-	u.mergeConsent(in.Consent)
+	if c := u.c.At("consent"); notNull(c, in.Consent) {
+		u.r.MergeConsent(c, u.v, u.tx.Now, in.Consent.Value())
+	}
 	if err := u.mergeShared(in); err != nil {
 		return err
 	}
 	return u.mergeSections(ctx, in)
 }
 
-// shared leads from the names that the fields have in a sync to those that they have here.
-var shared = map[string]string{"timezone": "timeZone"}
-
-// mergeShared applies what a sync can say too, by its rules.
+// mergeShared applies the fields that a sync has too, by its rules.
 func (u *update) mergeShared(in *UpdateInput) error {
 	fields := Fields{FirstName: in.FirstName, MiddleName: in.MiddleName, LastName: in.LastName, Email: in.Email, Language: in.Language,
 		Timezone: in.TimeZone, SSN: in.SSN, IsTest: in.IsTest}
@@ -143,8 +120,8 @@ func (u *update) mergeShared(in *UpdateInput) error {
 	}
 	for _, e := range own.Errors() {
 		path := e.Path
-		if name, ok := shared[path[0]]; ok {
-			path = []string{name}
+		if path[0] == "timezone" {
+			path = []string{"timeZone"}
 		}
 		u.c.At(path...).Add(e.Code, "%s", e.Message)
 	}
@@ -203,13 +180,6 @@ func (u *update) mergePhone(in graphql.Omittable[*UpdatePhoneInput]) {
 	u.r.Phone = &next
 }
 
-// mergeConsent changes what the customer agreed to.
-func (u *update) mergeConsent(in graphql.Omittable[*UpdateConsentInput]) {
-	if c := u.c.At("consent"); notNull(c, in) {
-		u.marked = u.r.MergeConsent(c, u.v, u.tx.Now, in.Value())
-	}
-}
-
 // optional takes a value that may be cleared and has no form of its own.
 func optional[T any](in graphql.Omittable[*T], to **T) {
 	if in.IsSet() {
@@ -226,7 +196,7 @@ func notNull[T any](c *fault.Check, in graphql.Omittable[*T]) bool {
 }
 
 // mergeAddress changes the primary address; null removes it.
-func (u *update) mergeAddress(in graphql.Omittable[*UpdateAddressInput]) {
+func (u *update) mergeAddress(in graphql.Omittable[*AddressInput]) {
 	if !in.IsSet() {
 		return
 	}
@@ -234,8 +204,5 @@ func (u *update) mergeAddress(in graphql.Omittable[*UpdateAddressInput]) {
 		u.r.Address = nil
 		return
 	}
-	sent := in.Value()
-	fields := AddressInput{Line1: sent.Line1, Line2: sent.Line2, City: sent.City, County: sent.County, State: sent.State,
-		PostalCode: sent.PostalCode, Country: sent.Country}
-	u.r.MergePrimaryAddress(u.c.At("address"), &fields, plainNames)
+	u.r.MergePrimaryAddress(u.c.At("address"), in.Value(), plainNames)
 }

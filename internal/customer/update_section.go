@@ -7,10 +7,7 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/google/uuid"
 
-	"caseload/internal/customer/check"
-	"caseload/internal/db"
 	"caseload/internal/fault"
 	"caseload/internal/input"
 	"caseload/internal/pii"
@@ -25,127 +22,94 @@ const skew = time.Minute
 
 // mergeSections applies the sections that the input names.
 func (u *update) mergeSections(ctx context.Context, in *UpdateInput) error {
-	if err := patch(ctx, u, "profile", Profiles, in.Profile, u.mergeProfile); err != nil {
-		return err
-	}
-	if err := patch(ctx, u, "coverage", Coverages, in.Coverage, mergeCoverage); err != nil {
-		return err
-	}
-	if err := patch(ctx, u, "medicare", Medicares, in.Medicare, u.mergeMedicare); err != nil {
-		return err
-	}
-	if err := patch(ctx, u, "household", Households, in.Household, mergeHousehold); err != nil {
-		return err
-	}
-	if err := patch(ctx, u, "enrollment", Enrollments, in.Enrollment, mergeEnrollment); err != nil {
-		return err
-	}
-	return patch(ctx, u, "agent", Agents, in.Agent, mergeAgent)
+	patch(ctx, u, profileSection, in.Profile, u.mergeProfile)
+	patch(ctx, u, coverageSection, in.Coverage, mergeCoverage)
+	patch(ctx, u, medicareSection, in.Medicare, u.mergeMedicare)
+	patch(ctx, u, householdSection, in.Household, mergeHousehold)
+	patch(ctx, u, enrollmentSection, in.Enrollment, mergeEnrollment)
+	patch(ctx, u, agentSection, in.Agent, mergeAgent)
+	return u.err
 }
 
 // patch applies one section, if the input names it: null removes it, and so does clearing its last value.
-func patch[T, I any, P sectionRow[T]](ctx context.Context, u *update, name string, table *db.Table[T], in graphql.Omittable[*I],
-	merge func(row *T, in *I, c *fault.Check) error) error {
-	if !in.IsSet() {
-		return nil
+func patch[T, I any](ctx context.Context, u *update, s *Section[T], in graphql.Omittable[*I], merge func(row *T, in *I, c *fault.Check)) {
+	if !in.IsSet() || u.err != nil {
+		return
 	}
-	id, sc := u.r.Customer.UUID, u.v.Scope()
-	stored, err := sectionsOf[T, P](ctx, u.tx, sc, table, []uuid.UUID{id})
-	if err != nil {
-		return err
+	if u.err = s.Read(ctx, u.tx, u.v.Scope(), u.r); u.err != nil {
+		return
 	}
-	before := stored[id]
-	next := newSection[T, P](u.r.Customer.Row)
+	var next T
 	if in.Value() != nil {
-		if before != nil {
-			*next = *before
-		}
-		if err := merge(next, in.Value(), u.c.At(name)); err != nil {
-			return err
-		}
+		next = s.Get(u.r)
+		merge(&next, in.Value(), u.c.At(s.name))
 	}
-	blank := isBlank(table, (*T)(next))
-	switch {
-	case before == nil && blank, before != nil && !blank && sameSection(table, (*T)(before), (*T)(next)):
-		return nil
-	case blank:
-		u.sections = append(u.sections, func(ctx context.Context) error { return removeSections(ctx, u.tx, sc, table, []uuid.UUID{id}) })
-	default:
-		u.sections = append(u.sections, func(ctx context.Context) error { return writeSection(ctx, u.tx, sc, table, next) })
-	}
-	u.r.NoteChange(name)
-	return nil
+	s.Set(u.r, next)
 }
 
-func (u *update) mergeProfile(p *Profile, in *UpdateProfileInput, c *fault.Check) error {
+func (u *update) mergeProfile(p *Profile, in *UpdateProfileInput, c *fault.Check) {
 	optional(in.Status, &p.Status)
 	optional(in.QualificationStatus, &p.QualificationStatus)
 	optional(in.Intent, &p.Intent)
 	optional(in.IsDecisionMaker, &p.IsDecisionMaker)
-	input.ClearAt(c, "disqualificationReason", in.DisqualificationReason, check.MaxText, &p.DisqualificationReason)
-	input.ClearAt(c, "productInterest", in.ProductInterest, check.MaxText, &p.ProductInterest)
-	input.ClearAt(c, "productFamily", in.ProductFamily, check.MaxText, &p.ProductFamily)
-	input.ClearAt(c, "salutation", in.Salutation, check.MaxShort, &p.Salutation)
-	input.ClearAt(c, "suffix", in.Suffix, check.MaxShort, &p.Suffix)
-	input.ClearAt(c, "preferredName", in.PreferredName, check.MaxText, &p.PreferredName)
-	input.ClearAt(c, "ethnicity", in.Ethnicity, check.MaxShort, &p.Ethnicity)
+	input.ClearAt(c, "disqualificationReason", in.DisqualificationReason, MaxText, &p.DisqualificationReason)
+	input.ClearAt(c, "productInterest", in.ProductInterest, MaxText, &p.ProductInterest)
+	input.ClearAt(c, "productFamily", in.ProductFamily, MaxText, &p.ProductFamily)
+	input.ClearAt(c, "salutation", in.Salutation, MaxShort, &p.Salutation)
+	input.ClearAt(c, "suffix", in.Suffix, MaxShort, &p.Suffix)
+	input.ClearAt(c, "preferredName", in.PreferredName, MaxText, &p.PreferredName)
+	input.ClearAt(c, "ethnicity", in.Ethnicity, MaxShort, &p.Ethnicity)
 	optional(in.MaritalStatus, &p.MaritalStatus)
-	input.ClearKeyAt(c, "clientCustomerId", in.ClientCustomerID, check.MaxText, &p.ClientCustomerID)
+	input.ClearKeyAt(c, "clientCustomerId", in.ClientCustomerID, MaxText, &p.ClientCustomerID)
 	uuidText(c, "currentSourceId", in.CurrentSourceID, &p.CurrentSourceID)
 	uuidText(c, "originalSourceId", in.OriginalSourceID, &p.OriginalSourceID)
-	past(c, "lastContactedAt", in.LastContactedAt, u.tx.Now, &p.LastContactedAt)
-	past(c, "convertedAt", in.ConvertedAt, u.tx.Now, &p.ConvertedAt)
-	return nil
+	notFuture(c, "lastContactedAt", in.LastContactedAt, u.tx.Now, &p.LastContactedAt)
+	notFuture(c, "convertedAt", in.ConvertedAt, u.tx.Now, &p.ConvertedAt)
 }
 
-func mergeCoverage(r *Coverage, in *UpdateCoverageInput, c *fault.Check) error {
+func mergeCoverage(r *Coverage, in *UpdateCoverageInput, c *fault.Check) {
 	optional(in.ExistingCoverage, &r.ExistingCoverage)
-	input.ClearAt(c, "planName", in.PlanName, check.MaxText, &r.PlanName)
-	input.ClearAt(c, "carrier", in.Carrier, check.MaxText, &r.Carrier)
+	input.ClearAt(c, "planName", in.PlanName, MaxText, &r.PlanName)
+	input.ClearAt(c, "carrier", in.Carrier, MaxText, &r.Carrier)
 	optional(in.DesiredStartOn, &r.DesiredStartOn)
-	return nil
 }
 
-func (u *update) mergeMedicare(m *Medicare, in *UpdateMedicareInput, c *fault.Check) error {
+func (u *update) mergeMedicare(m *Medicare, in *UpdateMedicareInput, c *fault.Check) {
 	optional(in.HasCard, &m.HasCard)
 	optional(in.PartAOn, &m.PartAOn)
 	optional(in.PartBOn, &m.PartBOn)
 	optional(in.HasMedicaid, &m.HasMedicaid)
 	optional(in.HasDisabilityBenefits, &m.HasDisabilityBenefits)
 	optional(in.IsVeteran, &m.IsVeteran)
-	input.ClearKeyAt(c, "healthSherpaCustomerId", in.HealthSherpaCustomerID, check.MaxText, &m.HealthSherpaCustomerID)
-	var number *string
-	if input.ClearAt(c, "mbi", in.MBI, check.MaxText, &number) {
-		wrong := false
-		if number != nil {
-			mbi, err := pii.ParseMBI(*number)
-			if wrong = err != nil; wrong {
-				c.At("mbi").Add(fault.Invalid, "A Medicare Beneficiary Identifier %v.", err)
-			}
-			normal := mbi.Reveal()
-			number = &normal
-		}
-		if !wrong {
-			if err := m.put(u.sealer, columnMBI, number); err != nil {
-				return err
-			}
-		}
-	}
-	if input.ClearAt(c, "medicaidNumber", in.MedicaidNumber, check.MaxText, &number) {
-		if err := m.put(u.sealer, columnMedicaid, number); err != nil {
-			return err
-		}
-	}
-	if input.ClearAt(c, "vaNumber", in.VANumber, check.MaxText, &number) {
-		return m.put(u.sealer, columnVA, number)
-	}
-	return nil
+	input.ClearKeyAt(c, "healthSherpaCustomerId", in.HealthSherpaCustomerID, MaxText, &m.HealthSherpaCustomerID)
+	u.mergeNumber(c, "mbi", in.MBI, m, columnMBI)
+	u.mergeNumber(c, "medicaidNumber", in.MedicaidNumber, m, columnMedicaid)
+	u.mergeNumber(c, "vaNumber", in.VANumber, m, columnVA)
 }
 
-func mergeHousehold(h *Household, in *UpdateHouseholdInput, c *fault.Check) error {
+// mergeNumber applies a sealed number.
+func (u *update) mergeNumber(c *fault.Check, field string, in graphql.Omittable[*string], m *Medicare, column string) {
+	var number *string
+	if !input.ClearAt(c, field, in, MaxText, &number) {
+		return
+	}
+	if number != nil && column == columnMBI {
+		mbi, err := pii.ParseMBI(*number)
+		if err != nil {
+			c.At(field).Add(fault.Invalid, "A Medicare Beneficiary Identifier %v.", err)
+			return
+		}
+		*number = mbi.Reveal()
+	}
+	if err := m.put(u.sealer, column, number); err != nil {
+		u.err = err
+	}
+}
+
+func mergeHousehold(h *Household, in *UpdateHouseholdInput, c *fault.Check) {
 	optional(in.HouseholdIncome, &h.HouseholdIncome)
 	optional(in.AnnualIncome, &h.AnnualIncome)
-	input.ClearAt(c, "filingStatus", in.FilingStatus, check.MaxShort, &h.FilingStatus)
+	input.ClearAt(c, "filingStatus", in.FilingStatus, MaxShort, &h.FilingStatus)
 	if n := in.DependentCount.Value(); n != nil && *n < 0 {
 		c.At("dependentCount").Add(fault.OutOfRange, "Give 0 or more.")
 	} else {
@@ -153,34 +117,31 @@ func mergeHousehold(h *Household, in *UpdateHouseholdInput, c *fault.Check) erro
 	}
 	optional(in.SubsidyAmount, &h.SubsidyAmount)
 	optional(in.IsSubsidyEligible, &h.IsSubsidyEligible)
-	return nil
 }
 
-func mergeEnrollment(e *Enrollment, in *UpdateEnrollmentInput, c *fault.Check) error {
+func mergeEnrollment(e *Enrollment, in *UpdateEnrollmentInput, c *fault.Check) {
 	uuidText(c, "memberId", in.MemberID, &e.MemberID)
-	input.ClearAt(c, "carrierName", in.CarrierName, check.MaxText, &e.CarrierName)
-	input.ClearAt(c, "planName", in.PlanName, check.MaxText, &e.PlanName)
-	input.ClearAt(c, "planCode", in.PlanCode, check.MaxText, &e.PlanCode)
+	input.ClearAt(c, "carrierName", in.CarrierName, MaxText, &e.CarrierName)
+	input.ClearAt(c, "planName", in.PlanName, MaxText, &e.PlanName)
+	input.ClearAt(c, "planCode", in.PlanCode, MaxText, &e.PlanCode)
 	optional(in.EnrolledOn, &e.EnrolledOn)
 	optional(in.EffectiveOn, &e.EffectiveOn)
-	input.ClearKeyAt(c, "carrierAssignedCustomerId", in.CarrierAssignedCustomerID, check.MaxText, &e.CarrierAssignedCustomerID)
-	return nil
+	input.ClearKeyAt(c, "carrierAssignedCustomerId", in.CarrierAssignedCustomerID, MaxText, &e.CarrierAssignedCustomerID)
 }
 
-func mergeAgent(a *Agent, in *UpdateAgentInput, c *fault.Check) error {
-	input.ClearAt(c, "name", in.Name, check.MaxText, &a.Name)
+func mergeAgent(a *Agent, in *UpdateAgentInput, c *fault.Check) {
+	input.ClearAt(c, "name", in.Name, MaxText, &a.Name)
 	if n := in.NPN.Value(); n != nil && *n < 1 {
 		c.At("npn").Add(fault.OutOfRange, "Give 1 or more.")
 	} else {
 		optional(in.NPN, &a.NPN)
 	}
-	return nil
 }
 
 // uuidText reads a UUID of another system, which is kept in small letters.
 func uuidText(c *fault.Check, field string, in graphql.Omittable[*string], to **string) {
 	id := *to
-	if !input.ClearAt(c, field, in, check.MaxText, &id) {
+	if !input.ClearAt(c, field, in, MaxText, &id) {
 		return
 	}
 	if id != nil {
@@ -193,8 +154,8 @@ func uuidText(c *fault.Check, field string, in graphql.Omittable[*string], to **
 	*to = id
 }
 
-// past reads an instant that lies behind us.
-func past(c *fault.Check, field string, in graphql.Omittable[*time.Time], now time.Time, to **time.Time) {
+// notFuture reads a time that is not after now.
+func notFuture(c *fault.Check, field string, in graphql.Omittable[*time.Time], now time.Time, to **time.Time) {
 	if !in.IsSet() {
 		return
 	}

@@ -81,6 +81,14 @@ func (t *Table[T]) UpdateAll(ctx context.Context, q Querier, s Scope, rows []*T,
 		" WHERE t.organization_id = $1 AND t.id = r.id", append([]any{s.OrganizationID}, args...)...)
 }
 
+// DeleteAll removes rows by id in one statement, and returns how many there were; without ids it does nothing.
+func (t *Table[T]) DeleteAll(ctx context.Context, q Querier, s Scope, ids []uuid.UUID) (int64, error) {
+	if len(ids) == 0 {
+		return 0, nil
+	}
+	return q.Exec(ctx, "DELETE FROM "+t.name+" WHERE organization_id = $1 AND id = ANY($2)", s.OrganizationID, pq.Array(ids))
+}
+
 // Unnest passes rows as one array per column, for set-based statements: it returns the FROM item,
 // aliased r, the SELECT list of the columns, and the arguments, the first of which is number first.
 func (t *Table[T]) Unnest(rows []*T, columns []string, first int) (from, list string, args []any) {

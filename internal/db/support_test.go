@@ -12,6 +12,7 @@ import (
 	"caseload/internal/customer"
 	"caseload/internal/db"
 	"caseload/internal/dbtest"
+	"caseload/internal/entity"
 )
 
 // noon is the time of the rows that tests make, with all the digits that PostgreSQL keeps.
@@ -40,9 +41,8 @@ func number(s db.Scope, n int) *customer.Customer {
 	reference, name := fmt.Sprintf("ref-%04d", n), fmt.Sprintf("Name%04d", n)
 	at := noon.Add(time.Duration(n) * time.Millisecond)
 	return &customer.Customer{
-		Row:         db.Row{OrganizationID: s.OrganizationID, UUID: db.NewID()},
-		ReferenceID: &reference, LastName: &name, SearchText: name, Version: 1,
-		CreatedAt: at, UpdatedAt: at, CreatedBy: "system", UpdatedBy: "system",
+		Row:         entity.Row{Row: db.Row{OrganizationID: s.OrganizationID, UUID: db.NewID()}, Version: 1, CreatedAt: at, UpdatedAt: at, CreatedBy: "system", UpdatedBy: "system"},
+		ReferenceID: &reference, LastName: &name, SearchText: name,
 	}
 }
 

@@ -222,16 +222,16 @@ func (o *Tenant) enrich(t testing.TB, people []*Person) {
 	require.NoError(t, w.Pool.InTx(ctx, now, func(tx *db.Tx) error {
 		for i, p := range people {
 			id := p.Customer.UUID
-			own := db.Row{OrganizationID: sc.OrganizationID, UUID: id}
-			p.Account = &account.Account{Row: row(), Source: "50004", SourceAccountID: "A-" + p.ReferenceID, Status: account.Open, Type: "DDA", OpenedAt: &now,
-				PrimarySourceCustomerID: p.ReferenceID, PrimaryCustomerID: &id, Version: 1, CreatedAt: now, UpdatedAt: now, CreatedBy: "system", UpdatedBy: "system"}
+			own := customer.SectionRow{Row: db.Row{OrganizationID: sc.OrganizationID, UUID: id}, CreatedAt: now, UpdatedAt: now}
+			p.Account = &account.Account{Row: entity.Row{Row: row(), Version: 1, CreatedAt: now, UpdatedAt: now, CreatedBy: "system", UpdatedBy: "system"}, Source: "50004", SourceAccountID: "A-" + p.ReferenceID, Status: account.Open, Type: "DDA", OpenedAt: &now,
+				PrimarySourceCustomerID: p.ReferenceID, PrimaryCustomerID: &id}
 			p.Holder = &account.Holder{Row: row(), AccountID: p.Account.UUID, Source: "50004", SourceCustomerID: p.ReferenceID, CustomerID: &id, IsPrimary: true, CreatedAt: now, UpdatedAt: now}
 			p.Card = &account.Card{Row: row(), AccountID: p.Account.UUID, Source: "50004", SourceCustomerID: p.ReferenceID, CustomerID: &id, IIN: "123456", LastFour: "2345",
 				CardType: "CREDIT", Status: account.Open, OpenedAt: now, CreatedAt: now, UpdatedAt: now}
 			p.ImportRequest = &intake.ImportRequest{Row: row(), Total: 1, Created: 1, CreatedAt: now, CreatedBy: "system"}
 			p.ImportRow = &intake.ImportRow{Row: row(), RequestID: p.ImportRequest.UUID, Action: batch.Create, Key: p.ReferenceID, LookupKey: "referenceId",
 				CustomerID: &id, UserErrors: db.JSON(`[]`), CreatedAt: now}
-			medicare := &customer.Medicare{Row: own, HasCard: &yes, CreatedAt: now, UpdatedAt: now}
+			medicare := &customer.Medicare{SectionRow: own, HasCard: &yes}
 			if err := medicare.SetMBI(sealer, "1EG4-TE5-MK73"); err != nil {
 				return err
 			}
@@ -242,23 +242,23 @@ func (o *Tenant) enrich(t testing.TB, people []*Person) {
 				func() error { return intake.ImportRequests.Insert(ctx, tx, sc, p.ImportRequest) },
 				func() error { return intake.ImportRows.Insert(ctx, tx, sc, p.ImportRow) },
 				func() error {
-					return customer.Profiles.Insert(ctx, tx, sc, &customer.Profile{Row: own, Salutation: &salutation, LastContactedAt: &now, CreatedAt: now, UpdatedAt: now})
+					return customer.Profiles.Insert(ctx, tx, sc, &customer.Profile{SectionRow: own, Salutation: &salutation, LastContactedAt: &now})
 				},
 				func() error {
-					return customer.Coverages.Insert(ctx, tx, sc, &customer.Coverage{Row: own, CreatedAt: now, UpdatedAt: now})
+					return customer.Coverages.Insert(ctx, tx, sc, &customer.Coverage{SectionRow: own})
 				},
 				func() error { return customer.Medicares.Insert(ctx, tx, sc, medicare) },
 				func() error {
-					return customer.Households.Insert(ctx, tx, sc, &customer.Household{Row: own, AnnualIncome: &income, CreatedAt: now, UpdatedAt: now})
+					return customer.Households.Insert(ctx, tx, sc, &customer.Household{SectionRow: own, AnnualIncome: &income})
 				},
 				func() error {
-					return customer.Enrollments.Insert(ctx, tx, sc, &customer.Enrollment{Row: own, CreatedAt: now, UpdatedAt: now})
+					return customer.Enrollments.Insert(ctx, tx, sc, &customer.Enrollment{SectionRow: own})
 				},
 				func() error {
-					return customer.Agents.Insert(ctx, tx, sc, &customer.Agent{Row: own, NPN: &income, CreatedAt: now, UpdatedAt: now})
+					return customer.Agents.Insert(ctx, tx, sc, &customer.Agent{SectionRow: own, NPN: &income})
 				},
 				func() error {
-					return customer.AlertPrograms.Insert(ctx, tx, sc, &customer.AlertProgram{Row: own, OptInStatus: &status, AlertOptIns: pq.StringArray{"ALL"}, CreatedAt: now, UpdatedAt: now})
+					return customer.AlertPrograms.Insert(ctx, tx, sc, &customer.AlertProgram{SectionRow: own, OptInStatus: &status, AlertOptIns: pq.StringArray{"ALL"}})
 				},
 			} {
 				if err := insert(); err != nil {

@@ -15,6 +15,7 @@ import (
 	"caseload/internal/customer"
 	"caseload/internal/db"
 	"caseload/internal/dbtest"
+	"caseload/internal/entity"
 	"caseload/internal/relay"
 )
 
@@ -38,8 +39,7 @@ func open(t testing.TB, n int) *world {
 	t.Cleanup(func() { _ = pool.Close() })
 	w := &world{pool: pool, scope: db.Scope{OrganizationID: db.NewID()}}
 	for i := range n {
-		p := &customer.Customer{Row: db.Row{OrganizationID: w.scope.OrganizationID, UUID: db.NewID()}, SearchText: "x", Version: 1,
-			CreatedAt: noon, UpdatedAt: noon, CreatedBy: "system", UpdatedBy: "system"}
+		p := &customer.Customer{Row: entity.Row{Row: db.Row{OrganizationID: w.scope.OrganizationID, UUID: db.NewID()}, Version: 1, CreatedAt: noon, UpdatedAt: noon, CreatedBy: "system", UpdatedBy: "system"}, SearchText: "x"}
 		w.people = append(w.people, p)
 		if i%2 == 0 {
 			w.phones = append(w.phones, &customer.Phone{Row: db.Row{OrganizationID: w.scope.OrganizationID, UUID: db.NewID()}, CustomerID: p.UUID,

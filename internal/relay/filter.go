@@ -209,8 +209,9 @@ func (f *EnumFilter[E]) where(c, _ string) (db.Where, error) {
 
 // FilterBy makes the Filter of a [Spec] from a struct F whose fields are comparators tagged
 // `filter:"column"` (for ids `filter:"column,prefix"`, for keys of other systems `filter:"column,key"`), the groups And, Or and Not of the same struct,
-// and, for what is not a column, fields of other types that the function special answers by name.
-func FilterBy[F any](special func(f *F) (db.Where, error)) func(ctx context.Context, raw any) (db.Where, error) {
+// and, for what is not a column, fields of other types that the function special answers by name. The error is BAD_USER_INPUT,
+// TOO_MANY_ITEMS or QUERY_TOO_LARGE.
+func FilterBy[F any](special func(ctx context.Context, f *F) (db.Where, error)) func(ctx context.Context, raw any) (db.Where, error) {
 	return func(ctx context.Context, raw any) (db.Where, error) {
 		if err := RefuseNull(raw); err != nil {
 			return db.Where{}, err
@@ -219,14 +220,12 @@ func FilterBy[F any](special func(f *F) (db.Where, error)) func(ctx context.Cont
 		if err := graphql.UnmarshalInputFromContext(ctx, raw, f); err != nil {
 			return db.Where{}, err
 		}
-		return Compile(f, special)
+		c := &compiler[F]{}
+		if special != nil {
+			c.special = func(f *F) (db.Where, error) { return special(ctx, f) }
+		}
+		return c.compile(f, 1)
 	}
-}
-
-// Compile is the function of [FilterBy] for a filter that has been read already, from raw arguments that
-// [RefuseNull] has passed. The error is BAD_USER_INPUT, TOO_MANY_ITEMS or QUERY_TOO_LARGE.
-func Compile[F any](f *F, special func(f *F) (db.Where, error)) (db.Where, error) {
-	return (&compiler[F]{special: special}).compile(f, 1)
 }
 
 // RefuseNull returns BAD_USER_INPUT for a raw filter that holds a null at any depth.

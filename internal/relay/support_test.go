@@ -62,7 +62,7 @@ func spec() *relay.Spec[thing] {
 			"NUMBER": {Column: "number", Nullable: true}, "NAME": {Column: "name", Nullable: true},
 			"DAY": {Column: "day", Nullable: true}, "AT": {Column: "at"}, "STATE": {Column: "state"},
 		},
-		Filter: relay.FilterBy(func(f *filter) (db.Where, error) {
+		Filter: relay.FilterBy(func(_ context.Context, f *filter) (db.Where, error) {
 			if v := f.Special.Value(); v != nil {
 				return db.Where{}.And("c.name = ? || '!'", *v), nil
 			}

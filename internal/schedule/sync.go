@@ -88,7 +88,7 @@ type syncBatch struct {
 	s      *Service
 	v      *viewer.Viewer
 	policy batch.ErrorPolicy
-	// together tells that the rows are one call: of one customer they say one birthday.
+	// together reports that the rows are one call: of one customer they have one birthday.
 	together bool
 	rows     []*syncRow
 	types    map[string]*TaskType
@@ -152,13 +152,13 @@ func (b *syncBatch) prepare(ctx context.Context) (err error) {
 	if b.cal, err = b.s.calendar(ctx, b.v.OrganizationID); err != nil {
 		return err
 	}
-	said := customer.Said[string]{}
+	identities := customer.Identities[string]{}
 	for _, row := range b.rows {
 		own := *row.in
 		row.in = &own
 		row.in.ReferenceID = input.Reference(row.early.At("referenceId"), row.in.ReferenceID)
 		if row.unknown = row.in.ReferenceID == ""; !row.unknown && b.together {
-			said.Check(row.early, row.in.ReferenceID, &own.Birthday, &own.SSN)
+			identities.Check(row.early, row.in.ReferenceID, &own.Birthday, &own.SSN)
 		}
 		if name := input.Text(row.early.At("taskType"), row.in.TaskType, maxTaskTypeName); name != "" {
 			if row.taskType = b.types[name]; row.taskType == nil {
@@ -183,7 +183,6 @@ type syncCustomer struct {
 	plan    *calling.PlanResult
 	loan    *string
 	loans   []lending.Loan
-	removal bool
 }
 
 // batchLockSQL lets one batch of an organization run at a time.
@@ -245,14 +244,12 @@ func (b *syncBatch) transact(ctx context.Context, tx *db.Tx) (wrote bool, err er
 			return false, err
 		}
 	}
-	wrong := false
 	for _, row := range b.rows {
 		row.result.UserErrors = row.check.Errors()
-		wrong = wrong || !row.result.Success()
 	}
-	if wrong && b.policy == batch.RejectEverything {
+	if batch.Reject(b.policy, b.rows, func(row *syncRow) *batch.Action { return &row.result.Action }) {
 		for _, row := range b.rows {
-			if row.result.Success() {
+			if row.result.Action == batch.Skipped {
 				*row.result = SyncResult{Action: batch.Skipped, TaskType: row.taskType}
 			}
 		}
@@ -296,7 +293,7 @@ func (b *syncBatch) merge(row *syncRow, c *syncCustomer, f *facts, loans map[cus
 		return nil
 	}
 	refused := !row.check.OK()
-	dnc, removed := b.doNotCall(row, r, now)
+	mayCall := b.doNotCall(row, r, now)
 	if err := b.examine(row, r, now); err != nil {
 		return err
 	}
@@ -304,7 +301,7 @@ func (b *syncBatch) merge(row *syncRow, c *syncCustomer, f *facts, loans map[cus
 	if !in.wantsLending() || row.fetched != nil {
 		r.Require(row.check)
 	}
-	if refused || !dnc || !r.IsComplete() || (!row.check.OK() && b.policy != batch.IgnoreFailed) {
+	if refused || !mayCall || !r.IsComplete() || (!row.check.OK() && b.policy != batch.IgnoreFailed) {
 		*c.record = before
 		return nil
 	}
@@ -312,7 +309,7 @@ func (b *syncBatch) merge(row *syncRow, c *syncCustomer, f *facts, loans map[cus
 	plan := calling.Plan(calling.PlanInput{
 		Case: caseOf(r, row.taskType, c.debt(row, loans), b.cal, f, now), Now: now, Seed: calling.SeedOf(r.Customer.UUID, row.taskType.UUID),
 	})
-	c.last, c.plan, c.removal = row, &plan, c.removal || removed
+	c.last, c.plan = row, &plan
 	c.written = append(c.written, row)
 	if row.fetched != nil {
 		c.loans = row.fetched.Loans
@@ -362,8 +359,8 @@ func (c *syncCustomer) debt(row *syncRow, loans map[customer.LoanKey]uuid.UUID) 
 }
 
 // doNotCall applies the table of docs/scheduling.md to the stored mark and the sent one; false means that
-// the row is refused. removed reports that a mark was removed.
-func (b *syncBatch) doNotCall(row *syncRow, r *customer.Record, now time.Time) (ok, removed bool) {
+// the row is refused.
+func (b *syncBatch) doNotCall(row *syncRow, r *customer.Record, now time.Time) bool {
 	sent := row.in.DoNotCall.Value()
 	if sent == nil && row.fetched != nil && row.fetched.Borrower != nil && !r.Customer.DoNotCall {
 		// An opt-out that the lending system knows of is honored like one that was sent.
@@ -372,78 +369,36 @@ func (b *syncBatch) doNotCall(row *syncRow, r *customer.Record, now time.Time) (
 	switch {
 	case r.Customer.DoNotCall && (sent == nil || *sent):
 		row.check.At("doNotCall").Add(fault.DoNotCall, "The customer is marked as not to be called; nothing was written. Send doNotCall: false to remove the mark, if the customer agreed to be called again.")
-		return false, false
+		return false
 	case r.Customer.DoNotCall:
-		if !b.v.Has(viewer.DoNotCallRemove) {
-			row.check.At("doNotCall").Add(fault.NotAllowed, "Removing a do-not-call mark needs the scope %s.", viewer.DoNotCallRemove)
-			return false, false
-		}
-		r.Customer.DoNotCall, r.Customer.DoNotCallAt = false, nil
-		return true, true
+		return r.AllowCalls(row.check.At("doNotCall"), b.v)
 	case sent != nil && *sent:
 		r.Customer.DoNotCall, r.Customer.DoNotCallAt = true, &now
 	}
-	return true, false
+	return true
 }
 
 // write stores the customers and their plans in a fixed number of statements.
 func (b *syncBatch) write(ctx context.Context, tx *db.Tx, customers []*syncCustomer) error {
-	sc := b.v.Scope()
-	var changed []*customer.Record
-	var changes []audit.Change
-	ids := make([]uuid.UUID, len(customers))
-	loans := map[*customer.Customer][]lending.Loan{}
-	var events []customer.Event
+	of := make(map[*customer.Record]*syncCustomer, len(customers))
+	records, ids := make([]*customer.Record, len(customers)), make([]uuid.UUID, len(customers))
 	for i, c := range customers {
-		ids[i] = c.record.Customer.UUID
-		fields := c.record.Settle(b.v, tx.Now)
-		if len(fields) > 0 {
-			changed = append(changed, c.record)
-			kind := customer.EventUpdated
-			if c.isNew {
-				kind = customer.EventCreated
-			}
-			events = append(events, customer.Event{Kind: kind, Customer: &c.record.Customer, Changed: fields, At: tx.Now})
-		}
-		if len(c.loans) > 0 {
-			loans[&c.record.Customer] = c.loans
-		}
-		changes = append(changes, audit.Change{Action: "customer.synced", Target: c.record.Customer.ID(), CustomerID: ids[i],
-			Fields: map[string]any{"fields": fields, "taskType": c.last.taskType.Name, "tasks": len(c.plan.Slots)}})
-		if c.removal {
-			changes = append(changes, audit.Change{Action: "customer.do_not_call_removed", Target: c.record.Customer.ID(), CustomerID: ids[i]})
-		}
+		of[c.record], records[i], ids[i] = c, c.record, c.record.Customer.UUID
 	}
-	if err := customer.WriteAll(ctx, tx, b.v, changed); err != nil {
-		return refusedRows(err)
-	}
-	if err := customer.WriteLoans(ctx, tx, sc, loans); err != nil {
-		return err
-	}
-	removed, err := removePending(ctx, tx, sc, ids)
+	var removed map[uuid.UUID]int
+	var schedules map[uuid.UUID]*Schedule
+	err := b.s.customers.Save(ctx, tx, b.v, customer.Batch{
+		Records: records,
+		Entry: func(r *customer.Record, changed []string) audit.Change {
+			return audit.Change{Action: "customer.synced", Fields: map[string]any{"fields": changed, "taskType": of[r].last.taskType.Name, "tasks": len(of[r].plan.Slots)}}
+		},
+		Beside: func() (_ []audit.Change, _ []customer.Event, err error) {
+			removed, schedules, err = b.writePlans(ctx, tx, customers, ids)
+			return nil, nil, err
+		},
+	})
 	if err != nil {
-		return err
-	}
-	// Read again: some were imported just now.
-	loanIDs, err := customer.LoansByExternalID(ctx, tx, sc, ids, b.loanNumbers())
-	if err != nil {
-		return err
-	}
-	plans := make([]newPlan, len(customers))
-	for i, c := range customers {
-		plans[i] = newPlan{customer: ids[i], taskType: c.last.taskType, plan: c.plan, zone: c.record.Customer.TimeZone}
-		if c.loan != nil {
-			if id, ok := loanIDs[customer.LoanKey{CustomerID: ids[i], ExternalID: *c.loan}]; ok {
-				plans[i].loan = &id
-			}
-		}
-	}
-	schedules, err := writePlans(ctx, tx, b.v, plans)
-	if err != nil {
-		return err
-	}
-	if err := audit.Write(ctx, tx, b.v, changes...); err != nil {
-		return err
+		return db.Refused(err, "input")
 	}
 	synced := make([]Synced, len(customers))
 	for i, c := range customers {
@@ -461,10 +416,38 @@ func (b *syncBatch) write(ctx context.Context, tx *db.Tx, customers []*syncCusto
 		}
 		b.s.changed(tx, b.v.OrganizationID, ids[i], kind)
 	}
-	return b.s.emit(ctx, tx, b.v, events, synced)
+	return b.s.emit(ctx, tx, b.v, nil, synced)
 }
 
-// refusedRows gives a violated constraint of a customer its user error.
-func refusedRows(err error) error {
-	return fmt.Errorf("write customers: %w", db.Refused(err, "input"))
+// writePlans replaces the plans of customers, and returns how many pending tasks were removed of each, and the new schedules.
+func (b *syncBatch) writePlans(ctx context.Context, tx *db.Tx, customers []*syncCustomer, ids []uuid.UUID) (removed map[uuid.UUID]int, schedules map[uuid.UUID]*Schedule, err error) {
+	sc := b.v.Scope()
+	loans := map[*customer.Customer][]lending.Loan{}
+	for _, c := range customers {
+		if len(c.loans) > 0 {
+			loans[&c.record.Customer] = c.loans
+		}
+	}
+	if err := customer.WriteLoans(ctx, tx, sc, loans); err != nil {
+		return nil, nil, err
+	}
+	if removed, err = removePending(ctx, tx, sc, ids); err != nil {
+		return nil, nil, err
+	}
+	// Read again: some were imported just now.
+	loanIDs, err := customer.LoansByExternalID(ctx, tx, sc, ids, b.loanNumbers())
+	if err != nil {
+		return nil, nil, err
+	}
+	plans := make([]newPlan, len(customers))
+	for i, c := range customers {
+		plans[i] = newPlan{customer: ids[i], taskType: c.last.taskType, plan: c.plan, zone: c.record.Customer.TimeZone}
+		if c.loan != nil {
+			if id, ok := loanIDs[customer.LoanKey{CustomerID: ids[i], ExternalID: *c.loan}]; ok {
+				plans[i].loan = &id
+			}
+		}
+	}
+	schedules, err = writePlans(ctx, tx, b.v, plans)
+	return removed, schedules, err
 }

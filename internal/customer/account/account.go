@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"caseload/internal/db"
+	"caseload/internal/entity"
 	"caseload/internal/input"
 	"caseload/internal/pii"
 	"caseload/internal/relay"
@@ -20,9 +21,9 @@ const (
 	Closed Status = "CLOSED"
 )
 
-// Account is an account of one or more customers, as a source system told it.
+// Account is an account of one or more customers, as a source system sent it.
 type Account struct {
-	db.Row
+	entity.Row
 	// Source is the organization in the source system; with SourceAccountID it names the account.
 	Source            string     `db:"source"`
 	SourceAccountID   string     `db:"source_account_id"`
@@ -36,11 +37,6 @@ type Account struct {
 	PrimaryCustomerID       *uuid.UUID `db:"primary_customer_id"`
 	NumberSealed            []byte     `db:"number_sealed"`
 	NumberIndex             []byte     `db:"number_index"`
-	Version                 int32      `db:"version"`
-	CreatedAt               time.Time  `db:"created_at"`
-	UpdatedAt               time.Time  `db:"updated_at"`
-	CreatedBy               string     `db:"created_by"`
-	UpdatedBy               string     `db:"updated_by"`
 }
 
 // Accounts declares the accounts.
@@ -48,9 +44,6 @@ var Accounts = db.NewTable[Account]("accounts", "acct")
 
 // ID returns the typed id.
 func (a *Account) ID() relay.ID { return relay.ID{Prefix: Accounts.Prefix(), UUID: a.UUID} }
-
-// IsNode marks the GraphQL interface.
-func (*Account) IsNode() {}
 
 // NumberProvided reports whether the account number is stored.
 func (a *Account) NumberProvided() bool { return a.NumberSealed != nil }
@@ -74,7 +67,7 @@ func (*Account) Computed(s *pii.Sealer) map[string]db.Computed {
 	return map[string]db.Computed{
 		"numberProvided": db.Provided("number_sealed"),
 		"numberMasked": db.Shown("number_sealed", func(row db.Row, sealed []byte) (*string, error) {
-			return (&Account{Row: row, NumberSealed: sealed}).NumberMasked(s)
+			return (&Account{Row: entity.Row{Row: row}, NumberSealed: sealed}).NumberMasked(s)
 		}),
 	}
 }
@@ -124,9 +117,6 @@ func (h *Holder) ID() relay.ID {
 	return relay.ID{Prefix: Holders.Prefix(), UUID: h.UUID}
 }
 
-// IsNode marks the GraphQL interface.
-func (*Holder) IsNode() {}
-
 // Card is a payment card of an account. The full number is never stored.
 type Card struct {
 	db.Row
@@ -150,9 +140,6 @@ var Cards = db.NewTable[Card]("cards", "card")
 
 // ID returns the typed id.
 func (c *Card) ID() relay.ID { return relay.ID{Prefix: Cards.Prefix(), UUID: c.UUID} }
-
-// IsNode marks the GraphQL interface.
-func (*Card) IsNode() {}
 
 // indexAccountNumber names the blind index; changing it makes stored indexes useless.
 const indexAccountNumber = "accounts.number"

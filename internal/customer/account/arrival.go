@@ -16,22 +16,22 @@ import (
 const lockAwaitingSQL = `
 	SELECT a.id FROM accounts a
 	WHERE a.organization_id = $1 AND a.id IN (
-		SELECT h.account_id FROM unnest(CAST($2 AS text[]), CAST($3 AS text[])) AS came(source, source_id)
-			JOIN account_holders h ON h.organization_id = $1 AND h.source = came.source AND h.source_customer_id = came.source_id AND h.customer_id IS NULL
+		SELECT h.account_id FROM unnest(CAST($2 AS text[]), CAST($3 AS text[])) AS arrived(source, source_id)
+			JOIN account_holders h ON h.organization_id = $1 AND h.source = arrived.source AND h.source_customer_id = arrived.source_id AND h.customer_id IS NULL
 		UNION ALL
-		SELECT k.account_id FROM unnest(CAST($2 AS text[]), CAST($3 AS text[])) AS came(source, source_id)
-			JOIN cards k ON k.organization_id = $1 AND k.source = came.source AND k.source_customer_id = came.source_id AND k.customer_id IS NULL)
+		SELECT k.account_id FROM unnest(CAST($2 AS text[]), CAST($3 AS text[])) AS arrived(source, source_id)
+			JOIN cards k ON k.organization_id = $1 AND k.source = arrived.source AND k.source_customer_id = arrived.source_id AND k.customer_id IS NULL)
 	ORDER BY a.source, a.source_account_id FOR NO KEY UPDATE`
 
-// resolveHoldersSQL leads holders, and accounts whose primary holder it is, to the customers that came.
+// resolveHoldersSQL links holders, and accounts whose primary holder it is, to the customers that arrived.
 const resolveHoldersSQL = `
-	WITH came AS (
-		SELECT * FROM unnest(CAST($2 AS text[]), CAST($3 AS text[]), CAST($4 AS uuid[])) AS came(source, source_id, customer_id)
+	WITH arrived AS (
+		SELECT * FROM unnest(CAST($2 AS text[]), CAST($3 AS text[]), CAST($4 AS uuid[])) AS arrived(source, source_id, customer_id)
 	), held AS (
-		UPDATE account_holders h SET customer_id = came.customer_id, updated_at = $5
-		FROM came
+		UPDATE account_holders h SET customer_id = arrived.customer_id, updated_at = $5
+		FROM arrived
 		WHERE h.organization_id = $1 AND h.account_id = ANY($6) AND h.customer_id IS NULL
-			AND h.source = came.source AND h.source_customer_id = came.source_id
+			AND h.source = arrived.source AND h.source_customer_id = arrived.source_id
 		RETURNING h.account_id, h.customer_id, h.is_primary
 	)
 	UPDATE accounts a SET primary_customer_id = held.customer_id, version = a.version + 1, updated_at = $5, updated_by = $7
@@ -39,12 +39,12 @@ const resolveHoldersSQL = `
 	WHERE a.organization_id = $1 AND a.id = held.account_id AND held.is_primary
 	RETURNING a.id, a.primary_customer_id`
 
-// resolveCardsSQL leads cards to the customers that came.
+// resolveCardsSQL links cards to the customers that arrived.
 const resolveCardsSQL = `
-	UPDATE cards k SET customer_id = came.customer_id, updated_at = $5
-	FROM unnest(CAST($2 AS text[]), CAST($3 AS text[]), CAST($4 AS uuid[])) AS came(source, source_id, customer_id)
+	UPDATE cards k SET customer_id = arrived.customer_id, updated_at = $5
+	FROM unnest(CAST($2 AS text[]), CAST($3 AS text[]), CAST($4 AS uuid[])) AS arrived(source, source_id, customer_id)
 	WHERE k.organization_id = $1 AND k.account_id = ANY($6) AND k.customer_id IS NULL
-		AND k.source = came.source AND k.source_customer_id = came.source_id`
+		AND k.source = arrived.source AND k.source_customer_id = arrived.source_id`
 
 // Awaiting are accounts that wait for customers who arrive, locked.
 type Awaiting struct {
@@ -59,7 +59,7 @@ type Arrival struct {
 	CustomerID       uuid.UUID
 }
 
-// LockAwaiting locks the accounts that named these ids before they came. It comes after the locks of arrivals and of
+// LockAwaiting locks the accounts that named these ids before they arrived. It comes after the locks of arrivals and of
 // customers. At most one statement, which returns no more than ids.
 func LockAwaiting(ctx context.Context, tx *db.Tx, v *viewer.Viewer, arriving []Arrival) (*Awaiting, error) {
 	a := &Awaiting{}
@@ -75,22 +75,22 @@ func LockAwaiting(ctx context.Context, tx *db.Tx, v *viewer.Viewer, arriving []A
 	return a, nil
 }
 
-// Resolve leads the accounts and cards to the customers, whose identifiers were written meanwhile, and writes
-// of the accounts in the audit log. Three statements, whatever the number, and none when nobody waits. Safe to repeat.
+// Resolve links the accounts and cards to the customers, whose identifiers were written meanwhile, and writes audit entries of
+// the accounts. Three statements, whatever the number, and none when no account waits. Safe to repeat.
 func (a *Awaiting) Resolve(ctx context.Context, tx *db.Tx, v *viewer.Viewer) error {
 	if len(a.accounts) == 0 {
 		return nil
 	}
 	args := []any{v.OrganizationID, pq.Array(a.sources), pq.Array(a.sourceIDs), pq.Array(a.customers), tx.Now, pq.Array(a.accounts)}
 	if _, err := tx.Exec(ctx, resolveCardsSQL, args...); err != nil {
-		return fmt.Errorf("lead cards to customers: %w", err)
+		return fmt.Errorf("link cards to customers: %w", err)
 	}
-	var led []*Account
-	if err := tx.Select(ctx, &led, resolveHoldersSQL, append(args, v.ActorText())...); err != nil {
-		return fmt.Errorf("lead holders to customers: %w", err)
+	var linked []*Account
+	if err := tx.Select(ctx, &linked, resolveHoldersSQL, append(args, v.ActorText())...); err != nil {
+		return fmt.Errorf("link holders to customers: %w", err)
 	}
-	changes := make([]audit.Change, len(led))
-	for i, row := range led {
+	changes := make([]audit.Change, len(linked))
+	for i, row := range linked {
 		changes[i] = audit.Change{Action: "account.imported", Target: row.ID(), CustomerID: *row.PrimaryCustomerID, Fields: map[string]any{"fields": []string{"primary_customer"}}}
 	}
 	return audit.Write(ctx, tx, v, changes...)

@@ -23,13 +23,10 @@ type Lists struct {
 func NewLists(sealer *pii.Sealer) Lists {
 	return Lists{
 		Accounts: &relay.Spec[Account]{
-			Table:   Accounts,
-			Default: db.By("created_at"),
-			Orders:  map[string]db.Term{"CREATED_AT": {Column: "created_at"}},
-			Filter: func(ctx context.Context, raw any) (db.Where, error) {
-				v := viewer.From(ctx)
-				return relay.FilterBy(func(f *Filter) (db.Where, error) { return f.special(v, sealer) })(ctx, raw)
-			},
+			Table:    Accounts,
+			Default:  db.By("created_at"),
+			Orders:   map[string]db.Term{"CREATED_AT": {Column: "created_at"}},
+			Filter:   relay.FilterBy(func(ctx context.Context, f *Filter) (db.Where, error) { return f.special(viewer.From(ctx), sealer) }),
 			Personal: []string{"number"},
 		},
 		Holders: &relay.Spec[Holder]{Table: Holders, Default: db.By("created_at")},
@@ -66,7 +63,7 @@ func (f *Filter) special(v *viewer.Viewer, sealer *pii.Sealer) (db.Where, error)
 		w = w.And("c.status = ?", string(*status))
 	}
 	if number := f.Number.Value(); number != nil {
-		// A filter that finds by personal data tells it, so it needs the same permission as reading it.
+		// What a filter by personal data finds reveals that data, so it needs the same permission as reading it.
 		if err := v.Require(viewer.PIIRead); err != nil {
 			return w, err
 		}

@@ -224,8 +224,8 @@ func TestNullsOfAnAddress(t *testing.T) {
 	t.Parallel()
 	w := graphtest.New(t)
 	p := w.Harbor.Person(t)
-	update(t, w, p.Customer, customer.UpdateInput{Address: graphql.OmittableOf[*customer.UpdateAddressInput](nil)})
+	update(t, w, p.Customer, customer.UpdateInput{Address: graphql.OmittableOf[*customer.AddressInput](nil)})
 	row := read(t, w, p.Customer.UUID)
-	again := update(t, w, p.Customer, customer.UpdateInput{Address: val(customer.UpdateAddressInput{City: graphql.OmittableOf[*string](nil)})})
+	again := update(t, w, p.Customer, customer.UpdateInput{Address: val(customer.AddressInput{City: graphql.OmittableOf[*string](nil)})})
 	require.Equal(t, row.Version, again.Version, "nulls for an address that there is none of")
 }

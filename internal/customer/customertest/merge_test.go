@@ -17,6 +17,7 @@ import (
 	"caseload/internal/customer/customertest"
 	"caseload/internal/customer/merging"
 	"caseload/internal/db"
+	"caseload/internal/entity"
 	"caseload/internal/fault"
 	"caseload/internal/graphtest"
 	"caseload/internal/pii"
@@ -328,8 +329,8 @@ func disturb(t *testing.T, w *graphtest.World, rnd *rand.Rand, all []*customer.C
 	}
 	now := w.Clock.Now()
 	row := func() db.Row { return db.Row{OrganizationID: sc.OrganizationID, UUID: db.NewID()} }
-	held := &account.Account{Row: row(), Source: "1", SourceAccountID: fmt.Sprint("A-", i), Status: account.Open, Type: "DDA", PrimarySourceCustomerID: "x",
-		PrimaryCustomerID: &c.UUID, Version: 1, CreatedAt: now, UpdatedAt: now, CreatedBy: "x", UpdatedBy: "x"}
+	held := &account.Account{Row: entity.Row{Row: row(), Version: 1, CreatedAt: now, UpdatedAt: now, CreatedBy: "x", UpdatedBy: "x"}, Source: "1", SourceAccountID: fmt.Sprint("A-", i), Status: account.Open, Type: "DDA", PrimarySourceCustomerID: "x",
+		PrimaryCustomerID: &c.UUID}
 	require.NoError(t, account.Accounts.Insert(ctx, w.Pool, sc, held))
 	for n, holder := range []*customer.Customer{c, all[rnd.IntN(i+1)]} {
 		require.NoError(t, account.Holders.Insert(ctx, w.Pool, sc, &account.Holder{Row: row(), AccountID: held.UUID, Source: "1",
@@ -337,8 +338,8 @@ func disturb(t *testing.T, w *graphtest.World, rnd *rand.Rand, all []*customer.C
 	}
 	require.NoError(t, account.Cards.Insert(ctx, w.Pool, sc, &account.Card{Row: row(), AccountID: held.UUID, Source: "1", SourceCustomerID: "0", CustomerID: &c.UUID,
 		IIN: "123456", LastFour: "2345", CardType: "DEBIT", Status: account.Open, OpenedAt: now, CreatedAt: now, UpdatedAt: now}))
-	require.NoError(t, customer.AlertPrograms.Insert(ctx, w.Pool, sc, &customer.AlertProgram{Row: db.Row{OrganizationID: sc.OrganizationID, UUID: c.UUID},
-		EnrollmentStartsAt: &now, AlertOptIns: pq.StringArray{"ALL"}, CreatedAt: now, UpdatedAt: now}))
+	require.NoError(t, customer.AlertPrograms.Insert(ctx, w.Pool, sc, &customer.AlertProgram{SectionRow: customer.SectionRow{Row: db.Row{OrganizationID: sc.OrganizationID, UUID: c.UUID}, CreatedAt: now, UpdatedAt: now},
+		EnrollmentStartsAt: &now, AlertOptIns: pq.StringArray{"ALL"}}))
 }
 
 // staying are the tables whose rows stay with a duplicate where the survivor has no place for them.

@@ -12,6 +12,7 @@ import (
 	"caseload/internal/customer/account"
 	"caseload/internal/customer/customertest"
 	"caseload/internal/db"
+	"caseload/internal/entity"
 	"caseload/internal/fault"
 	"caseload/internal/graphtest"
 	"caseload/internal/pii"
@@ -48,7 +49,7 @@ func TestUpdateThatChangesNothingWritesNothing(t *testing.T) {
 	require.Equal(t, p.Customer.UUID, row.UUID)
 	name := *row.FirstName
 	update(t, w, p.Customer, customer.UpdateInput{FirstName: val(" " + name + " "), ExpectedVersion: val(row.Version), SSN: val("219090001"), Consent: val(customer.UpdateConsentInput{DoNotCall: val(false)}),
-		Phone: val(customer.UpdatePhoneInput{}), Address: val(customer.UpdateAddressInput{State: val("ny")}), Profile: val(customer.UpdateProfileInput{})})
+		Phone: val(customer.UpdatePhoneInput{}), Address: val(customer.AddressInput{State: val("ny")}), Profile: val(customer.UpdateProfileInput{})})
 	require.Equal(t, before, state(), "not a row is touched")
 	require.Empty(t, e.Take())
 
@@ -98,7 +99,7 @@ func TestUpdateRefusals(t *testing.T) {
 	null := graphql.OmittableOf[*bool](nil)
 	require.ElementsMatch(t, []string{"REQUIRED [input phone]", "REQUIRED [input consent]", "REQUIRED [input isTest]", "BLANK [input firstName]", "INVALID [input medicare mbi]", "INVALID [input address state]", "OUT_OF_RANGE [input agent npn]"},
 		call(p[0].Customer.ID(), customer.UpdateInput{Phone: graphql.OmittableOf[*customer.UpdatePhoneInput](nil), Consent: graphql.OmittableOf[*customer.UpdateConsentInput](nil), IsTest: null,
-			FirstName: val(" "), Medicare: val(customer.UpdateMedicareInput{MBI: val("1")}), Address: val(customer.UpdateAddressInput{State: val("ZZ")}), Agent: val(customer.UpdateAgentInput{NPN: val(int32(0))})}),
+			FirstName: val(" "), Medicare: val(customer.UpdateMedicareInput{MBI: val("1")}), Address: val(customer.AddressInput{State: val("ZZ")}), Agent: val(customer.UpdateAgentInput{NPN: val(int32(0))})}),
 		"all at once")
 	execute(t, w, "DELETE FROM customer_phones WHERE customer_id = $1", p[1].Customer.UUID)
 	require.Equal(t, []string{"REQUIRED [input phone number]"}, call(p[1].Customer.ID(), customer.UpdateInput{Phone: val(customer.UpdatePhoneInput{LineType: val(customer.LineType("MOBILE"))})}))
@@ -108,9 +109,9 @@ func TestUpdateRefusals(t *testing.T) {
 	require.Empty(t, e.Take())
 	require.Equal(t, p[0].Customer.Version, read(t, w, p[0].Customer.UUID).Version)
 	// The address of another country has no codes of ours, and its state does not come along.
-	update(t, w, p[0].Customer, customer.UpdateInput{Address: val(customer.UpdateAddressInput{Country: val("ca"), State: val("Ontario"), PostalCode: val("K1A 0B1")})})
-	require.Equal(t, []string{"REQUIRED [input address state]", "REQUIRED [input address postalCode]"}, call(p[0].Customer.ID(), customer.UpdateInput{Address: val(customer.UpdateAddressInput{Country: val("US")})}))
-	update(t, w, p[0].Customer, customer.UpdateInput{Address: graphql.OmittableOf[*customer.UpdateAddressInput](nil)})
+	update(t, w, p[0].Customer, customer.UpdateInput{Address: val(customer.AddressInput{Country: val("ca"), State: val("Ontario"), PostalCode: val("K1A 0B1")})})
+	require.Equal(t, []string{"REQUIRED [input address state]", "REQUIRED [input address postalCode]"}, call(p[0].Customer.ID(), customer.UpdateInput{Address: val(customer.AddressInput{Country: val("US")})}))
+	update(t, w, p[0].Customer, customer.UpdateInput{Address: graphql.OmittableOf[*customer.AddressInput](nil)})
 	require.Zero(t, number[int](t, w, "SELECT count(*) FROM customer_addresses WHERE customer_id = $1 AND label = 'PRIMARY'", p[0].Customer.UUID))
 }
 
@@ -288,8 +289,7 @@ func TestRevealOfEveryNumber(t *testing.T) {
 	bare(t, w)
 	update(t, w, p[0].Customer, customer.UpdateInput{SSN: val("321-54-9876"), Medicare: val(customer.UpdateMedicareInput{MBI: val("1EG4-TE5-MK73"), MedicaidNumber: val("MD-7"), VANumber: val("VA-8")})})
 	sc, now, id := w.Harbor.System.Scope(), w.Clock.Now(), p[0].Customer.UUID
-	held := &account.Account{Row: db.Row{OrganizationID: sc.OrganizationID, UUID: db.NewID()}, Source: "1", SourceAccountID: "A", Status: account.Open, Type: "DDA", PrimarySourceCustomerID: "x",
-		Version: 1, CreatedAt: now, UpdatedAt: now, CreatedBy: "x", UpdatedBy: "x"}
+	held := &account.Account{Row: entity.Row{Row: db.Row{OrganizationID: sc.OrganizationID, UUID: db.NewID()}, Version: 1, CreatedAt: now, UpdatedAt: now, CreatedBy: "x", UpdatedBy: "x"}, Source: "1", SourceAccountID: "A", Status: account.Open, Type: "DDA", PrimarySourceCustomerID: "x"}
 	sealed, err := w.Customers.Sealer().Seal(pii.Location{OrganizationID: sc.OrganizationID, Table: "accounts", Column: "number_sealed", Row: held.UUID}, "12345678")
 	require.NoError(t, err)
 	held.NumberSealed = sealed

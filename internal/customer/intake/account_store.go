@@ -17,7 +17,7 @@ import (
 )
 
 // lockAccountsSQL locks the accounts of a call, and those that wait for the customers it may bring, since [account.LockAwaiting]
-// will lock them too: all at once, in the order in which everybody locks accounts. It returns those of the call only, in
+// will lock them too: all at once, in the order in which all transactions lock accounts. It returns those of the call only, in
 // the version that is locked. The lock comes after those of customers.
 var lockAccountsSQL = `
 	WITH locked AS (
@@ -48,17 +48,17 @@ func accountColumnsOf(keys []account.Key) (source, sourceAccountID any) {
 // lockAccounts locks and reads accounts by their ids in the source system, with holders and cards, in three
 // statements whatever their number, one when none is known. Accounts that nobody has are missing from the answer.
 // arriving are the ids of customers that may come with the call: accounts that wait for them are locked, too.
-func lockAccounts(ctx context.Context, tx *db.Tx, s db.Scope, sealer *pii.Sealer, keys []account.Key, arriving []customer.SourceKey) (map[account.Key]*foldedAccount, error) {
+func lockAccounts(ctx context.Context, tx *db.Tx, s db.Scope, sealer *pii.Sealer, keys []account.Key, arriving []customer.SourceKey) (map[account.Key]*pendingAccount, error) {
 	sources, ids := accountColumnsOf(keys)
 	waiting := customer.KeyColumns(arriving)
 	var rows []*account.Account
 	if err := tx.Select(ctx, &rows, lockAccountsSQL, s.OrganizationID, sources, ids, waiting[0], waiting[1]); err != nil {
 		return nil, fmt.Errorf("lock accounts: %w", err)
 	}
-	accounts, byID, uuids := make(map[account.Key]*foldedAccount, len(rows)), make(map[uuid.UUID]*foldedAccount, len(rows)), make([]uuid.UUID, len(rows))
+	accounts, byID, uuids := make(map[account.Key]*pendingAccount, len(rows)), make(map[uuid.UUID]*pendingAccount, len(rows)), make([]uuid.UUID, len(rows))
 	for i, row := range rows {
 		stored := *row
-		a := &foldedAccount{row: *row, stored: &stored, holders: map[string]*account.Holder{}, cards: map[cardKey]*foldedCard{}, named: map[string]bool{}}
+		a := &pendingAccount{row: *row, base: stored, stored: &stored, holders: map[string]*account.Holder{}, cards: map[cardKey]*pendingCard{}, named: map[string]bool{}}
 		var err error
 		if a.number, err = row.Number(sealer); err != nil {
 			return nil, err
@@ -82,7 +82,7 @@ func lockAccounts(ctx context.Context, tx *db.Tx, s db.Scope, sealer *pii.Sealer
 	}
 	for _, card := range cards {
 		stored := *card
-		byID[card.AccountID].cards[cardKeyOf(card)] = &foldedCard{row: *card, stored: &stored}
+		byID[card.AccountID].cards[cardKeyOf(card)] = &pendingCard{row: *card, base: stored, stored: &stored}
 	}
 	return accounts, nil
 }
@@ -102,7 +102,7 @@ var accountColumns = []string{"status", "type", "source_portfolio_id", "opened_a
 // write stores accounts, holders and cards in at most five statements, whatever their number. When another writer
 // created one of the new accounts first, it returns [db.ErrRetry].
 func (w *accountWrites) write(ctx context.Context, tx *db.Tx, s db.Scope) error {
-	// In the order of their keys: two who bring the same accounts wait for each other instead of deadlocking.
+	// In the order of their keys: transactions with the same accounts wait for each other instead of deadlocking.
 	slices.SortFunc(w.created, func(a, b *account.Account) int {
 		return cmp.Or(strings.Compare(a.Source, b.Source), strings.Compare(a.SourceAccountID, b.SourceAccountID))
 	})
@@ -116,10 +116,8 @@ func (w *accountWrites) write(ctx context.Context, tx *db.Tx, s db.Scope) error 
 	if _, err := account.Accounts.UpdateAll(ctx, tx, s, w.updated, accountColumns); err != nil {
 		return fmt.Errorf("update accounts: %w", err)
 	}
-	if len(w.unheld) > 0 {
-		if _, err := tx.Exec(ctx, "DELETE FROM account_holders WHERE organization_id = $1 AND id = ANY($2)", s.OrganizationID, pq.Array(w.unheld)); err != nil {
-			return fmt.Errorf("remove holders: %w", err)
-		}
+	if _, err := account.Holders.DeleteAll(ctx, tx, s, w.unheld); err != nil {
+		return fmt.Errorf("remove holders: %w", err)
 	}
 	if _, err := account.Holders.Upsert(ctx, tx, s, w.holders, []string{"organization_id", "account_id", "source_customer_id"},
 		[]string{"customer_id", "is_primary", "updated_at"}); err != nil {

@@ -1,6 +1,7 @@
 package intake_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -13,11 +14,13 @@ import (
 
 	"caseload/internal/batch"
 	"caseload/internal/bulk/bulktest"
+	"caseload/internal/customer"
 	"caseload/internal/customer/account"
 	"caseload/internal/customer/customertest"
 	"caseload/internal/customer/intake"
 	"caseload/internal/db"
 	"caseload/internal/fault"
+	"caseload/internal/viewer"
 )
 
 // holdersOf returns the holders of an account by their ids in the source system, those who are known with a +.
@@ -275,34 +278,39 @@ func TestCallersAtOnceLeaveWhatOneDoes(t *testing.T) {
 	require.Zero(t, crowd.count(t, "customers c JOIN customer_identifiers i ON i.source = c.parent_source AND i.source_id = c.parent_source_id WHERE c.parent_id IS NULL"))
 }
 
+// emit is a listener for events.
+type emit func(tx *db.Tx) error
+
+func (f emit) Emit(_ context.Context, tx *db.Tx, _ *viewer.Viewer, _ ...customer.Event) error {
+	return f(tx)
+}
+
 // A customer arrives while the call that names it has not committed yet.
 func TestArrivalsAreNotMissed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	named, arrived := make(chan struct{}), make(chan error, 1)
-	require.NoError(t, w.pool.InTx(t.Context(), noon, func(tx *db.Tx) error {
-		if _, err := w.CreateIn(t.Context(), tx, w.v, intake.CreateInput{Customers: customertest.CreateRows(t, person("A", accounts(accountOf("K", "B", "A", "B"))))}, func(int) *fault.Check { return fault.NewCheck() }); err != nil {
-			return err
-		}
-		go func() {
-			close(named)
-			_, err := w.BulkUpsert(t.Context(), w.v, intake.BulkUpsertInput{Source: "7", Customers: []*intake.UpsertRow{{SourceID: "B"}}})
-			arrived <- err
-		}()
-		<-named
-		// Until the other waits for us there is nothing to prove.
-		for waiting := 0; waiting == 0; {
-			select {
-			case err := <-arrived:
-				return fmt.Errorf("a customer came although it was being named: %w", err)
-			default:
+	arrived := make(chan error, 1)
+	var once sync.Once
+	w.customers.Events = emit(func(tx *db.Tx) (err error) {
+		once.Do(func() {
+			go func() {
+				_, err := w.BulkUpsert(t.Context(), w.v, intake.BulkUpsertInput{Source: "7", Customers: []*intake.UpsertRow{{SourceID: "B"}}})
+				arrived <- err
+			}()
+			// Until the other waits for us there is nothing to prove.
+			for waiting := 0; waiting == 0 && err == nil; {
+				select {
+				case err := <-arrived:
+					arrived <- fmt.Errorf("a customer came although it was being named: %v", err)
+					return
+				default:
+				}
+				err = tx.Get(t.Context(), &waiting, "SELECT count(*) FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())")
 			}
-			if err := tx.Get(t.Context(), &waiting, "SELECT count(*) FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"); err != nil {
-				return err
-			}
-		}
-		return nil
-	}))
+		})
+		return err
+	})
+	w.create(t, batch.RejectEverything, person("A", accounts(accountOf("K", "B", "A", "B"))))
 	require.NoError(t, <-arrived)
 	require.Equal(t, "*B+ A+", w.holdersOf(t, "K"))
 }

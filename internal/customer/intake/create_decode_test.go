@@ -47,7 +47,11 @@ func TestEveryKeyOfAFileIsRead(t *testing.T) {
 	}
 	fields := 0
 	for _, typ := range []reflect.Type{reflect.TypeFor[intake.CreateRow](), reflect.TypeFor[intake.AccountInput](), reflect.TypeFor[intake.CardInput]()} {
-		fields += typ.NumField()
+		for _, field := range reflect.VisibleFields(typ) {
+			if !field.Anonymous {
+				fields++
+			}
+		}
 	}
 	require.Len(t, keys, fields+1, "every field of the input has a key; the organization has two")
 }

@@ -4,6 +4,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	"caseload/internal/batch"
+	"caseload/internal/customer"
 	"caseload/internal/db"
 	"caseload/internal/fault"
 	"caseload/internal/relay"
@@ -37,14 +38,11 @@ type CreateRow struct {
 	EnrollmentOptInStatus  graphql.Omittable[*string]
 	AlertOptInStatus       graphql.Omittable[[]string]
 	TargetingIndicator     graphql.Omittable[*string]
-	DoNotCall              graphql.Omittable[*bool]
-	DoNotSMS               graphql.Omittable[*bool]
-	DoNotEmail             graphql.Omittable[*bool]
-	DoNotMail              graphql.Omittable[*bool]
-	IsTest                 graphql.Omittable[*bool]
-	Test                   graphql.Omittable[*bool]
-	ExternalMetadata       graphql.Omittable[db.JSON]
-	Accounts               graphql.Omittable[[]*AccountInput]
+	customer.UpdateConsentInput
+	IsTest           graphql.Omittable[*bool]
+	Test             graphql.Omittable[*bool]
+	ExternalMetadata graphql.Omittable[db.JSON]
+	Accounts         graphql.Omittable[[]*AccountInput]
 }
 
 // AccountInput is one account of a customer.

@@ -7,14 +7,12 @@ import (
 
 	"caseload/internal/bulk"
 	"caseload/internal/customer"
-	"caseload/internal/customer/check"
 	"caseload/internal/db"
 	"caseload/internal/fault"
-	"caseload/internal/relay"
 	"caseload/internal/viewer"
 )
 
-// CreateKind is createCustomers for a file of any size: each line is a customer of [Service.CreateIn], and acts as if
+// CreateKind is createCustomers for a file of any size: each line is a customer of [Service.Create], and acts as if
 // it had been sent alone, in the order of the file. So lines that mention one account need not agree: the last counts.
 type CreateKind struct{ s *Service }
 
@@ -52,11 +50,7 @@ func (k *CreateKind) Check(format bulk.Format, options any, c *fault.Check) any 
 		return nil
 	}
 	if id := own.SourceOrganizationID.Value(); id != nil {
-		at := c.At(bulk.OptionsName(k.Name()), "sourceOrganizationId")
-		source := check.Source(at, *id)
-		if source != "" && !organizationForm.MatchString(source) {
-			at.Add(fault.Invalid, "Give the organization in the source system, digits only, such as 50004.")
-		}
+		source := readOrganization(c.At(bulk.OptionsName(k.Name()), "sourceOrganizationId"), *id)
 		own.SourceOrganizationID = graphql.OmittableOf(&source)
 	}
 	return own
@@ -78,9 +72,9 @@ func decodeCreate(text []byte, source *string) bulk.Row {
 	if source != nil && !in.SourceOrganizationID.IsSet() {
 		in.SourceOrganizationID = graphql.OmittableOf(source)
 	}
-	row := readCreateRow(0, in, fault.NewCheck())
+	row := readCreateRow(in, fault.NewCheck())
 	if r.Key = row.result.Key; len(r.UserErrors) == 0 {
-		r.Value, r.Locks = in, row.locks()
+		r.Value, r.Locks = row, row.locks()
 	}
 	return r
 }
@@ -91,8 +85,8 @@ func (r *createRow) locks() []string {
 	if r.reference != "" {
 		locks = append(locks, "reference\x00"+r.reference)
 	}
-	if r.parent != nil {
-		locks = append(locks, lockOf(*r.parent))
+	if r.parent != (customer.SourceKey{}) {
+		locks = append(locks, lockOf(r.parent))
 	}
 	for _, m := range r.mentions {
 		locks = append(locks, "account\x00"+m.key.Source+"\x00"+m.key.SourceAccountID)
@@ -105,25 +99,9 @@ func (r *createRow) locks() []string {
 
 // Apply writes rows in the caller's transaction.
 func (k *CreateKind) Apply(ctx context.Context, tx *db.Tx, v *viewer.Viewer, o *bulk.Operation, rows []*bulk.Row, _ any) ([]bulk.Outcome, error) {
-	in := CreateInput{ErrorPolicy: *o.ErrorPolicy()}
-	for _, row := range rows {
-		in.Customers = append(in.Customers, row.Value.(*CreateRow))
-	}
-	results, err := k.s.createIn(ctx, tx, v, in, true, func(int) *fault.Check { return fault.NewCheck() })
+	results, err := k.s.create(ctx, tx, v, valuesOf[*createRow](rows), *o.ErrorPolicy(), true)
 	if err != nil {
 		return nil, err
 	}
 	return outcomesOf(results), nil
-}
-
-// outcomesOf says what became of rows in the words of bulk operations.
-func outcomesOf(results []*UpsertResult) []bulk.Outcome {
-	outcomes := make([]bulk.Outcome, len(results))
-	for i, r := range results {
-		outcomes[i] = bulk.Outcome{Action: r.Action, UserErrors: r.UserErrors}
-		if r.Customer != nil {
-			outcomes[i].ID = relay.ID{Prefix: customer.Customers.Prefix(), UUID: r.Customer.UUID}
-		}
-	}
-	return outcomes
 }

@@ -1,33 +1,28 @@
 package intake
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/lib/pq"
 
 	"caseload/internal/batch"
 	"caseload/internal/civil"
 	"caseload/internal/customer"
-	"caseload/internal/customer/check"
 	"caseload/internal/fault"
 	"caseload/internal/input"
 )
 
-// createRow is one customer of a call, with what can be read of it without the database.
+// createRow is one customer of a call.
 type createRow struct {
-	in    *CreateRow
-	check *fault.Check
-	// key and reference are what the customer is known by; what was not sent, or is wrong, is empty.
-	key       customer.SourceKey
-	reference string
-	// parent is who was named, nil when nobody was.
-	parent *customer.SourceKey
-	// usable tells that the row may be written at all: its customer is known for sure, and lives.
-	usable   bool
+	row
+	// in is a copy, without the accounts: those are in mentions.
+	in       *CreateRow
 	mentions []*accountRow
 	// accounts are those of the mentions that were applied.
-	accounts []*foldedAccount
-	result   UpsertResult
+	accounts []*pendingAccount
 }
 
 // The fields by which a customer is looked up.
@@ -36,23 +31,36 @@ const (
 	lookupReferenceID      = "referenceId"
 )
 
-func readCreateRow(i int, in *CreateRow, c *fault.Check) *createRow {
-	row := &createRow{in: in, check: c, result: UpsertResult{Index: int32(i), Action: batch.Failed, LookupKey: lookupSourceCustomerID}}
+// readCreateRow reads a row and checks what can be checked without the database.
+func readCreateRow(in *CreateRow, c *fault.Check) *createRow {
+	r := &createRow{in: &CreateRow{}, row: row{check: c, result: UpsertResult{Action: batch.Failed, LookupKey: lookupSourceCustomerID}}}
 	if in == nil {
-		row.in = &CreateRow{}
 		c.Add(fault.Required, "Give a customer.")
-		return row
+		return r
 	}
-	row.readKeys()
+	*r.in = *in
+	r.readKeys()
 	accounts := in.Accounts.Value()
-	if at := row.check.At("accounts"); len(accounts) > maxParts {
+	if at := c.At("accounts"); len(accounts) > maxParts {
 		at.Add(fault.LimitExceeded, "Give at most %d accounts of a customer in one call.", maxParts)
 	} else {
 		for n, account := range accounts {
-			row.mentions = append(row.mentions, readAccount(at.Index(n), account, row.key))
+			r.mentions = append(r.mentions, readAccount(at.Index(n), account, r.key))
 		}
 	}
-	return row
+	r.in.Accounts = graphql.Omittable[[]*AccountInput]{}
+	return r
+}
+
+// copy is the row of one try.
+func (r *createRow) copy(index int) *createRow {
+	own := *r
+	own.again(index)
+	own.mentions = make([]*accountRow, len(r.mentions))
+	for i, m := range r.mentions {
+		own.mentions[i] = m.copy(own.check.At("accounts").Index(i))
+	}
+	return &own
 }
 
 // readKeys reads what the customer is known by. Null is like absent here: a key cannot be cleared by the row that it
@@ -61,15 +69,10 @@ func (r *createRow) readKeys() {
 	c, in := r.check, r.in
 	organization, id, reference := in.SourceOrganizationID.Value(), in.SourceCustomerID.Value(), in.ReferenceID.Value()
 	if organization != nil {
-		at := c.At("sourceOrganizationId")
-		if source := check.Source(at, *organization); source != "" && !organizationForm.MatchString(source) {
-			at.Add(fault.Invalid, "An organization is digits only, such as 50004.")
-		} else {
-			r.key.Source = source
-		}
+		r.key.Source = readOrganization(c.At("sourceOrganizationId"), *organization)
 	}
 	if id != nil {
-		r.key.SourceID = check.SourceID(c.At(lookupSourceCustomerID), *id)
+		r.key.SourceID = readSourceID(c.At(lookupSourceCustomerID), *id)
 	}
 	if reference != nil {
 		r.reference = input.Reference(c.At(lookupReferenceID), *reference)
@@ -85,12 +88,12 @@ func (r *createRow) readKeys() {
 	r.usable = c.OK()
 	if parent := in.SourceParentCustomerID.Value(); parent != nil {
 		at := c.At("sourceParentCustomerId")
-		switch parentID := check.SourceID(at, *parent); {
+		switch parentID := readSourceID(at, *parent); {
 		case parentID == "":
 		case parentID == r.key.SourceID:
 			at.Add(fault.Invalid, "A customer is not its own parent.")
 		case r.usable:
-			r.parent = &customer.SourceKey{Source: r.key.Source, SourceID: parentID}
+			r.parent = customer.SourceKey{Source: r.key.Source, SourceID: parentID}
 		}
 	}
 	// A key that is wrong may be anything, so it is not repeated.
@@ -102,38 +105,30 @@ func (r *createRow) readKeys() {
 	}
 }
 
-// changesAccounts reports whether an account that the row mentions, or a card of it, was written.
-func (r *createRow) changesAccounts() bool {
-	for _, a := range r.accounts {
-		if len(a.changed) > 0 || a.changesCards() {
-			return true
-		}
-	}
-	return false
-}
-
 // addressOfRow are the names of an address in a row.
 var addressOfRow = customer.AddressNames{
 	Line1: "streetAddress1", Line2: "streetAddress2", City: "city", County: "county", State: "state", PostalCode: "postalCode", Country: "country",
 }
 
 // examine applies the fields of a row to its customer and collects all that is wrong with them.
-func (b *createBatch) examine(row *createRow, c *created) error {
-	in, r := row.in, c.record
+func (b *createBatch) examine(row *createRow, r *customer.Record) error {
+	in, c := row.in, row.check
 	fields := customer.Fields{
 		FirstName: in.FirstName, MiddleName: in.MiddleName, LastName: in.LastName, Email: in.Email, Birthday: in.Birthday, SSNLastFour: in.SSNLastFour,
 		SSN: in.SSN, PhoneNumber: in.PhoneNumber, Timezone: in.Timezone, Language: in.Language, IsTest: in.IsTest, Test: in.Test, ExternalMetadata: in.ExternalMetadata,
 	}
-	if err := r.Merge(&fields, row.check, b.s.customers.Sealer(), civil.DateIn(b.tx.Now, time.UTC)); err != nil {
+	if err := r.Merge(&fields, c, b.s.customers.Sealer(), civil.DateIn(b.tx.Now, time.UTC)); err != nil {
 		return err
 	}
 	if (in.IsTest.IsSet() || in.Test.IsSet()) && in.IsTest.Value() == nil && in.Test.Value() == nil {
 		r.Customer.IsTest = false
 	}
-	c.marked.Add(r.MergeConsent(row.check, b.v, b.tx.Now, &customer.UpdateConsentInput{DoNotCall: in.DoNotCall, DoNotSMS: in.DoNotSMS, DoNotEmail: in.DoNotEmail, DoNotMail: in.DoNotMail}))
-	r.MergePrimaryAddress(row.check, &customer.AddressInput{Line1: in.StreetAddress1, Line2: in.StreetAddress2, City: in.City, State: in.State, PostalCode: in.PostalCode, Country: in.Country}, addressOfRow)
-	c.program.merge(row.check, in)
-	made := check.Instant(row.check, "customerCreationDate", in.CustomerCreationDate)
+	r.MergeConsent(c, b.v, b.tx.Now, &in.UpdateConsentInput)
+	r.MergePrimaryAddress(c, &customer.AddressInput{Line1: in.StreetAddress1, Line2: in.StreetAddress2, City: in.City, State: in.State, PostalCode: in.PostalCode, Country: in.Country}, addressOfRow)
+	if row.namesProgram() {
+		row.mergeProgram(r)
+	}
+	made := readMoment(c, "customerCreationDate", in.CustomerCreationDate)
 	if !row.usable {
 		return nil
 	}
@@ -144,100 +139,103 @@ func (b *createBatch) examine(row *createRow, c *created) error {
 		r.Identify(row.key, func(i *customer.Identifier) { i.SourceCreatedAt = or(made, i.SourceCreatedAt) })
 	}
 	switch sent := in.SourceParentCustomerID; {
-	case row.parent != nil:
-		b.family.adopt(row.check.At("sourceParentCustomerId"), r, row.key, *row.parent)
+	case row.parent != (customer.SourceKey{}):
+		b.parents.set(c.At("sourceParentCustomerId"), r, row.key, row.parent)
 	case sent.IsSet() && sent.Value() == nil:
-		b.family.orphan(r)
+		r.Customer.CopyParent(&customer.Customer{})
 	}
 	return nil
 }
 
 // find returns the customer that a row means, or nil when nobody is known by its keys. A customer who must not be
 // written makes the row unusable.
-func (b *createBatch) find(row *createRow) *created {
+func (b *createBatch) find(row *createRow) *customer.Record {
 	if !row.usable {
 		return nil
 	}
-	byKey, byReference := b.byKey[row.key], b.byReference[row.reference]
-	if row.key.SourceID == "" {
-		byKey = nil
+	var byKey, byReference *customer.Record
+	if row.key.SourceID != "" {
+		byKey = b.byKey[row.key]
 	}
-	if row.reference == "" {
-		byReference = nil
+	if row.reference != "" {
+		byReference = b.byReference[row.reference]
 	}
-	at := row.check.At(row.result.LookupKey)
-	c := byKey
+	r := cmp.Or(byKey, byReference)
+	at, errorsBefore := row.check.At(lookupReferenceID), len(row.check.Errors())
 	switch {
-	case byKey == nil:
-		c = byReference
+	case byKey == nil || row.reference == "":
+	case byReference == nil && byKey.Customer.ReferenceID != nil:
+		at.Add(fault.Invalid, "The customer has another reference id. Change it with updateCustomer, or leave it out.")
 	case byReference != nil && byReference != byKey:
-		row.check.At(lookupReferenceID).Add(fault.Taken, "Another customer has this reference id: sourceCustomerId and referenceId must mean the same customer.")
-		row.usable = false
-		return nil
-	case row.reference != "" && byReference == nil && byKey.record.Customer.ReferenceID != nil:
-		row.check.At(lookupReferenceID).Add(fault.Invalid, "The customer has another reference id. Change it with updateCustomer, or leave it out.")
+		at.Add(fault.Taken, "Another customer has this reference id: sourceCustomerId and referenceId must mean the same customer.")
+	}
+	if len(row.check.Errors()) > errorsBefore || r != nil && !customer.CheckLive(row.check.At(row.result.LookupKey), &r.Customer) {
 		row.usable = false
 		return nil
 	}
-	if c != nil && !customer.CheckLive(at, &c.record.Customer) {
-		row.usable = false
-		return nil
-	}
-	return c
+	return r
 }
 
 // register makes the customer of a row that is written known by its keys.
-func (b *createBatch) register(row *createRow, c *created) {
+func (b *createBatch) register(row *createRow, r *customer.Record) {
 	if row.reference != "" {
-		b.byReference[row.reference] = c
+		b.byReference[row.reference] = r
 	}
 	if row.key.SourceID != "" && b.byKey[row.key] == nil {
-		b.byKey[row.key] = c
-		b.family.arrive(c.record, row.key)
+		b.byKey[row.key] = r
+		b.parents.add(r, row.key)
 	}
 }
 
-// program is the alert program of a customer, as it is stored and as it shall be.
-type program struct {
-	row    customer.AlertProgram
-	stored *customer.AlertProgram
+// namesProgram reports whether the row has a field of the alert program.
+func (r *createRow) namesProgram() bool {
+	in := r.in
+	return in.EnrollmentStartDate.IsSet() || in.EnrollmentEndDate.IsSet() || in.EnrollmentOptInStatus.IsSet() || in.AlertOptInStatus.IsSet() || in.TargetingIndicator.IsSet()
 }
 
-// merge applies what a row says of the program.
-func (p *program) merge(c *fault.Check, in *CreateRow) {
-	starts, ends := check.Instant(c, "enrollmentStartDate", in.EnrollmentStartDate), check.Instant(c, "enrollmentEndDate", in.EnrollmentEndDate)
-	from, until := or(starts, p.row.EnrollmentStartsAt), or(ends, p.row.EnrollmentEndsAt)
+// mergeProgram applies the fields of the alert program.
+func (r *createRow) mergeProgram(to *customer.Record) {
+	c, in, p := r.check, r.in, customer.AlertProgramSection.Get(to)
+	starts, ends := readMoment(c, "enrollmentStartDate", in.EnrollmentStartDate), readMoment(c, "enrollmentEndDate", in.EnrollmentEndDate)
+	from, until := or(starts, p.EnrollmentStartsAt), or(ends, p.EnrollmentEndsAt)
 	if from != nil && until != nil && until.Before(*from) {
 		if !c.Has("enrollmentStartDate") && !c.Has("enrollmentEndDate") {
 			c.At("enrollmentEndDate").Add(fault.OutOfRange, "An enrollment does not end before it starts.")
 		}
 	} else {
-		p.row.EnrollmentStartsAt, p.row.EnrollmentEndsAt = from, until
+		p.EnrollmentStartsAt, p.EnrollmentEndsAt = from, until
 	}
-	check.OptionalWord(c, "enrollmentOptInStatus", in.EnrollmentOptInStatus, "ACTIVE", &p.row.OptInStatus)
-	check.OptionalWord(c, "targetingIndicator", in.TargetingIndicator, "TARGET", &p.row.TargetingIndicator)
-	p.mergeOptIns(c.At("alertOptInStatus"), in.AlertOptInStatus)
+	word := func(field string, in graphql.Omittable[*string], example string, to **string) {
+		input.Optional(in, to, func(text string) (string, bool) {
+			word := readWord(c.At(field), text, example)
+			return word, word != ""
+		})
+	}
+	word("enrollmentOptInStatus", in.EnrollmentOptInStatus, "ACTIVE", &p.OptInStatus)
+	word("targetingIndicator", in.TargetingIndicator, "TARGET", &p.TargetingIndicator)
+	if words, ok := readOptIns(c.At("alertOptInStatus"), in.AlertOptInStatus); ok {
+		p.AlertOptIns = words
+	} else if p.AlertOptIns == nil {
+		p.AlertOptIns = pq.StringArray{}
+	}
+	customer.AlertProgramSection.Set(to, p)
 }
 
-func (p *program) mergeOptIns(c *fault.Check, in graphql.Omittable[[]string]) {
-	if !in.IsSet() {
-		return
-	}
-	words, before := []string{}, len(c.Errors())
+// readOptIns reads the alerts of a program; ok reports whether they were sent and nothing is wrong with them.
+func readOptIns(c *fault.Check, in graphql.Omittable[[]string]) (words pq.StringArray, ok bool) {
 	if len(in.Value()) > maxParts {
 		c.Add(fault.LimitExceeded, "Give at most %d alerts.", maxParts)
-		return
+		return nil, false
 	}
-	seen := map[string]bool{}
+	before := len(c.Errors())
+	words = pq.StringArray{}
 	for i, w := range in.Value() {
-		if w = check.Word(c.Index(i), w, "ALL"); w != "" && !seen[w] {
-			seen[w], words = true, append(words, w)
+		if w = readWord(c.Index(i), w, "ALL"); w != "" && !slices.Contains(words, w) {
+			words = append(words, w)
 		}
 	}
-	if seen["ALL"] && len(seen) > 1 {
+	if len(words) > 1 && slices.Contains(words, "ALL") {
 		c.Add(fault.Invalid, "ALL stands alone: it includes every other alert.")
 	}
-	if len(c.Errors()) == before {
-		p.row.AlertOptIns = words
-	}
+	return words, in.IsSet() && len(c.Errors()) == before
 }

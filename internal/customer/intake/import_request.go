@@ -67,9 +67,6 @@ func (r *ImportRequest) ID() relay.ID {
 	return relay.ID{Prefix: ImportRequests.Prefix(), UUID: r.UUID}
 }
 
-// IsNode marks the GraphQL interface.
-func (*ImportRequest) IsNode() {}
-
 // ImportRow is what became of one customer of a request.
 type ImportRow struct {
 	db.Row
@@ -89,9 +86,6 @@ var ImportRows = db.NewTable[ImportRow]("import_rows", "improw")
 
 // ID returns the typed id.
 func (r *ImportRow) ID() relay.ID { return relay.ID{Prefix: ImportRows.Prefix(), UUID: r.UUID} }
-
-// IsNode marks the GraphQL interface.
-func (*ImportRow) IsNode() {}
 
 // Success reports whether what the row says is stored.
 func (r *ImportRow) Success() bool { return r.Action.Wrote() }

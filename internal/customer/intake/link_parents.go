@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/riverqueue/river"
 
-	"caseload/internal/audit"
 	"caseload/internal/customer"
 	"caseload/internal/db"
 	"caseload/internal/fault"
@@ -33,7 +32,7 @@ type LinkParentsWorker struct {
 	Intake *Service
 }
 
-// Timeout is time for some hundred thousand; what is left then is led by the next attempt.
+// Timeout is time for some hundred thousand customers; what is left then is linked by the next attempt.
 func (w *LinkParentsWorker) Timeout(*river.Job[LinkParentsArgs]) time.Duration {
 	return 10 * time.Minute
 }
@@ -43,7 +42,7 @@ func (w *LinkParentsWorker) Work(ctx context.Context, job *river.Job[LinkParents
 	return w.Intake.LinkParents(ctx, job.Args.Organization, job.Args.Identifiers)
 }
 
-// enqueueLinks enqueues the job for the ids that records bring.
+// enqueueLinks enqueues the job for the new identifiers of records.
 func (s *Service) enqueueLinks(ctx context.Context, tx *db.Tx, v *viewer.Viewer, records []*customer.Record) error {
 	args := LinkParentsArgs{Organization: v.OrganizationID}
 	for _, r := range records {
@@ -96,28 +95,16 @@ func (s *Service) linkSome(ctx context.Context, tx *db.Tx, v *viewer.Viewer, ide
 	if err != nil {
 		return 0, err
 	}
-	f, err := newFamily(ctx, tx, sc, records, nil)
+	p, err := readParents(ctx, tx, sc, records, nil)
 	if err != nil {
 		return 0, err
 	}
-	f.arrive(records[i.CustomerID], key[0])
+	p.add(records[i.CustomerID], key[0])
 	children := linked(records, nil)
-	changes, events := make([]audit.Change, len(children)), make([]customer.Event, len(children))
-	for n, r := range children {
-		fields := r.Settle(v, tx.Now)
-		changes[n] = audit.Change{Action: "customer.upserted", Target: r.Customer.ID(), CustomerID: r.Customer.UUID, Fields: map[string]any{"fields": fields}}
-		events[n] = customer.Event{Kind: customer.EventUpdated, Customer: &r.Customer, Changed: fields, At: tx.Now}
-	}
-	if err := customer.WriteAll(ctx, tx, v, children); err != nil {
-		return 0, fmt.Errorf("write customers: %w", err)
-	}
-	if err := audit.Write(ctx, tx, v, changes...); err != nil {
-		return 0, err
-	}
-	return len(children), s.customers.Emit(ctx, tx, v, events...)
+	return len(children), s.customers.Save(ctx, tx, v, customer.Batch{Records: children, Entry: customer.NamedChanges("customer.upserted")})
 }
 
-// linked are the stored records that got another parent, but for those that rows apply to, in the order of their ids.
+// linked are the stored records that got another parent, without those that rows were applied to, in the order of their ids.
 func linked(records map[uuid.UUID]*customer.Record, touched map[*customer.Record]bool) []*customer.Record {
 	var out []*customer.Record
 	for _, r := range records {

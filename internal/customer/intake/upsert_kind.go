@@ -9,13 +9,12 @@ import (
 
 	"caseload/internal/bulk"
 	"caseload/internal/customer"
-	"caseload/internal/customer/check"
 	"caseload/internal/db"
 	"caseload/internal/fault"
 	"caseload/internal/viewer"
 )
 
-// UpsertKind is bulkUpsertCustomers for a file of any size: each line is a row of [Service.UpsertIn].
+// UpsertKind is bulkUpsertCustomers for a file of any size: each line is a row of [Service.BulkUpsert].
 type UpsertKind struct{ s *Service }
 
 // NewUpsertKind makes the kind.
@@ -52,17 +51,22 @@ func (k *UpsertKind) Check(_ bulk.Format, options any, c *fault.Check) any {
 	}
 	c = c.At(bulk.OptionsName(k.Name()))
 	if source := own.Source.Value(); source != nil {
-		right := check.Source(c.At("source"), *source)
+		right := readSource(c.At("source"), *source)
 		own.Source = graphql.OmittableOf(&right)
 	}
-	check.Language(c.At("language"), own.Language.Value())
+	readLanguage(c.At("language"), own.Language.Value())
 	return own
 }
 
 // Decoder reads lines for the operation.
 func (*UpsertKind) Decoder(o *bulk.Operation) func(text []byte) bulk.Row {
-	batchIn := upsertInput(o)
-	return func(text []byte) bulk.Row { return decodeUpsert(text, &batchIn, o.CreatedAt) }
+	var own UpsertCustomersOptions
+	o.ReadOptions(&own)
+	batchIn := &BulkUpsertInput{Language: own.Language}
+	if source := own.Source.Value(); source != nil {
+		batchIn.Source = *source
+	}
+	return func(text []byte) bulk.Row { return decodeUpsert(text, batchIn, o.CreatedAt) }
 }
 
 // decodeUpsert reads a line of an operation that was created at the time.
@@ -71,13 +75,11 @@ func decodeUpsert(text []byte, batchIn *BulkUpsertInput, created time.Time) bulk
 	if in == nil {
 		return r
 	}
-	var row upsertRow
-	c := fault.NewCheck()
-	row.read(in, batchIn, c, created)
+	row := readUpsertRow(in, batchIn, fault.NewCheck(), created)
 	if r.Key = row.result.Key; len(r.UserErrors) > 0 {
 		return r
 	}
-	r.Value, r.Locks = in, []string{lockOf(row.key)}
+	r.Value, r.Locks = row, []string{lockOf(row.key)}
 	if row.parent != (customer.SourceKey{}) {
 		r.Locks = append(r.Locks, lockOf(row.parent))
 	}
@@ -89,25 +91,32 @@ func lockOf(k customer.SourceKey) string {
 	return strings.Join([]string{k.Source, k.SourceID, k.Language}, "\x00")
 }
 
-func upsertInput(o *bulk.Operation) BulkUpsertInput {
-	var own UpsertCustomersOptions
-	o.ReadOptions(&own)
-	in := BulkUpsertInput{ErrorPolicy: *o.ErrorPolicy(), Language: own.Language}
-	if source := own.Source.Value(); source != nil {
-		in.Source = *source
-	}
-	return in
-}
-
 // Apply writes rows in the caller's transaction.
 func (k *UpsertKind) Apply(ctx context.Context, tx *db.Tx, v *viewer.Viewer, o *bulk.Operation, rows []*bulk.Row, _ any) ([]bulk.Outcome, error) {
-	in := upsertInput(o)
-	for _, row := range rows {
-		in.Customers = append(in.Customers, row.Value.(*UpsertRow))
-	}
-	result, err := k.s.UpsertIn(ctx, tx, v, in, func(int) *fault.Check { return fault.NewCheck() })
+	result, err := k.s.upsert(ctx, tx, v, valuesOf[*upsertRow](rows), *o.ErrorPolicy())
 	if err != nil {
 		return nil, err
 	}
 	return outcomesOf(result.Results), nil
+}
+
+// valuesOf are what a decoder made of the lines of rows.
+func valuesOf[T any](rows []*bulk.Row) []T {
+	values := make([]T, len(rows))
+	for i, row := range rows {
+		values[i] = row.Value.(T)
+	}
+	return values
+}
+
+// outcomesOf are the results of rows as bulk operations keep them.
+func outcomesOf(results []*UpsertResult) []bulk.Outcome {
+	outcomes := make([]bulk.Outcome, len(results))
+	for i, r := range results {
+		outcomes[i] = bulk.Outcome{Action: r.Action, UserErrors: r.UserErrors}
+		if r.Customer != nil {
+			outcomes[i].ID = r.Customer.ID()
+		}
+	}
+	return outcomes
 }

@@ -58,9 +58,9 @@ func TestFilesRefuseUnknownEnumValues(t *testing.T) {
 	require.Empty(t, all(t, w, customer.Customers))
 }
 
-func names[T ~string](words customer.Words[T]) (names []string) {
-	for _, w := range words {
-		names = append(names, string(w.Value))
+func names[T ~string](values customer.Enum[T]) (names []string) {
+	for _, v := range values {
+		names = append(names, string(v.Value))
 	}
 	return names
 }

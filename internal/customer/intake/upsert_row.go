@@ -7,54 +7,45 @@ import (
 
 	"caseload/internal/batch"
 	"caseload/internal/customer"
-	"caseload/internal/customer/check"
 	"caseload/internal/fault"
 	"caseload/internal/input"
 )
 
 // upsertRow is one row of a batch.
 type upsertRow struct {
-	in    *UpsertRow
-	check *fault.Check
-	key   customer.SourceKey
-	// known tells that the key can be looked up and the row be judged: without it the row fails under every policy.
-	known bool
-	// parent is the name of the parent that was sent, or zero.
-	parent customer.SourceKey
+	row
+	in *UpsertRow
 	// updated is the source system's own time of the record, or nil.
 	updated *time.Time
-	result  UpsertResult
 }
 
 // maxAhead is how far the clock of a source system may be ahead of ours.
 const maxAhead = 24 * time.Hour
 
-// read judges what can be judged without the database.
-func (row *upsertRow) read(in *UpsertRow, batchIn *BulkUpsertInput, c *fault.Check, now time.Time) {
-	row.in, row.check = in, c
-	row.result = UpsertResult{Action: batch.Failed, LookupKey: lookupKey}
+// readUpsertRow reads a row and checks what can be checked without the database, as of now.
+func readUpsertRow(in *UpsertRow, batchIn *BulkUpsertInput, c *fault.Check, now time.Time) *upsertRow {
+	r := &upsertRow{in: in, row: row{check: c, result: UpsertResult{Action: batch.Failed, LookupKey: lookupKey}}}
 	if in == nil {
-		row.in = &UpsertRow{}
+		r.in = &UpsertRow{}
 		c.Add(fault.Required, "Give a customer.")
-		return
+		return r
 	}
 	source := batchIn.Source
 	if own := in.Source.Value(); own != nil {
 		source = *own
 	}
-	row.key = customer.SourceKey{Source: check.Source(c.At("source"), source), SourceID: check.SourceID(c.At(lookupKey), in.SourceID)}
-	language := batchIn.Language.Value()
-	if language == nil {
-		language = in.PrimaryLanguage.Value()
-		// What is wrong with it is told when it is merged; which record is meant cannot be known.
-		row.key.Language, row.known = check.Language(fault.NewCheck(), language)
+	r.key = customer.SourceKey{Source: readSource(c.At("source"), source), SourceID: readSourceID(c.At(lookupKey), in.SourceID)}
+	var isLanguage bool
+	if language := batchIn.Language.Value(); language != nil {
+		r.key.Language, isLanguage = readLanguage(c.At("language"), language)
 	} else {
-		row.key.Language, row.known = check.Language(c.At("language"), language)
+		// What is wrong with it is recorded when it is merged; which record is meant cannot be known.
+		r.key.Language, isLanguage = readLanguage(fault.NewCheck(), in.PrimaryLanguage.Value())
 	}
 	// A key that is wrong may be anything, so it is not repeated.
-	row.result.Key = row.key.SourceID
-	row.known = row.known && row.key.Source != "" && row.key.SourceID != ""
-	input.ClearKeyAt(c, "clientRef", in.ClientRef, check.MaxText, &row.result.ClientRef)
+	r.result.Key = r.key.SourceID
+	r.usable = isLanguage && r.key.Source != "" && r.key.SourceID != ""
+	input.ClearKeyAt(c, "clientRef", in.ClientRef, customer.MaxText, &r.result.ClientRef)
 	if text := in.SourceUpdatedAt.Value(); text != nil {
 		// Without the time it cannot be known whether the row is late, so it is not written, not even in part.
 		t, ok := input.Moment(c.At("sourceUpdatedAt"), *text)
@@ -62,65 +53,63 @@ func (row *upsertRow) read(in *UpsertRow, batchIn *BulkUpsertInput, c *fault.Che
 			c.At("sourceUpdatedAt").Add(fault.OutOfRange, "A record was not changed in the future: everything that comes until then would be taken for late.")
 			ok = false
 		}
-		row.updated, row.known = &t, row.known && ok
+		r.updated, r.usable = &t, r.usable && ok
 	}
-	row.readParent()
+	r.readParent()
+	return r
 }
 
 // readParent reads the name of the parent; the source and the language are the row's own unless others are given.
-func (row *upsertRow) readParent() {
-	in := row.in.Parent.Value()
+func (r *upsertRow) readParent() {
+	in := r.in.Parent.Value()
 	if in == nil {
 		return
 	}
-	c := row.check.At("parent")
-	key := customer.SourceKey{Source: row.key.Source, SourceID: check.SourceID(c.At("sourceId"), in.SourceID), Language: row.key.Language}
-	ok := true
+	c := r.check.At("parent")
+	key := customer.SourceKey{Source: r.key.Source, SourceID: readSourceID(c.At("sourceId"), in.SourceID), Language: r.key.Language}
+	isLanguage := true
 	if source := in.Source.Value(); source != nil {
-		key.Source = check.Source(c.At("source"), *source)
-		ok = key.Source != ""
+		key.Source = readSource(c.At("source"), *source)
 	}
 	if in.Language.IsSet() {
-		var right bool
-		key.Language, right = check.Language(c.At("language"), in.Language.Value())
-		ok = ok && right
+		key.Language, isLanguage = readLanguage(c.At("language"), in.Language.Value())
 	}
-	if ok && key.SourceID != "" {
-		row.parent = key
+	if isLanguage && key.Source != "" && key.SourceID != "" {
+		r.parent = key
 	}
 }
 
 // isLate reports whether the stored record is newer in the source system than the row.
-func (row *upsertRow) isLate(r *customer.Record) bool {
-	if row.updated == nil {
+func (r *upsertRow) isLate(stored *customer.Record) bool {
+	if r.updated == nil {
 		return false
 	}
-	for _, i := range r.Identifiers {
-		if i.SourceKey() == row.key {
-			return i.SourceUpdatedAt != nil && i.SourceUpdatedAt.After(*row.updated)
+	for _, i := range stored.Identifiers {
+		if i.SourceKey() == r.key {
+			return i.SourceUpdatedAt != nil && i.SourceUpdatedAt.After(*r.updated)
 		}
 	}
 	return false
 }
 
 // date notes when the record was changed in the source system.
-func (row *upsertRow) date(i *customer.Identifier) {
-	if row.updated != nil {
-		i.SourceUpdatedAt = row.updated
+func (r *upsertRow) date(i *customer.Identifier) {
+	if r.updated != nil {
+		i.SourceUpdatedAt = r.updated
 	}
 }
 
-// merge applies the fields of the row to a record: stored ⊕ sent. A field with an error keeps its value.
-func (row *upsertRow) merge(b *upsertBatch, r *customer.Record) error {
-	in, c, cu := row.in, row.check, &r.Customer
-	input.ClearKeyAt(c, "debtorId", in.DebtorID, check.MaxText, &cu.DebtorID)
-	input.ClearAt(c, "firstName", in.FirstName, check.MaxText, &cu.FirstName)
-	input.ClearAt(c, "middleName", in.MiddleName, check.MaxText, &cu.MiddleName)
-	input.ClearAt(c, "lastName", in.LastName, check.MaxText, &cu.LastName)
-	input.ClearAt(c, "abbreviation", in.Abbreviation, check.MaxShort, &cu.Abbreviation)
-	input.ClearAt(c, "title", in.Title, check.MaxShort, &cu.Title)
+// merge overwrites stored values with those sent. A field with an error keeps its value.
+func (r *upsertRow) merge(b *upsertBatch, to *customer.Record) error {
+	in, c, cu, sealer := r.in, r.check, &to.Customer, b.s.customers.Sealer()
+	input.ClearKeyAt(c, "debtorId", in.DebtorID, customer.MaxText, &cu.DebtorID)
+	input.ClearAt(c, "firstName", in.FirstName, customer.MaxText, &cu.FirstName)
+	input.ClearAt(c, "middleName", in.MiddleName, customer.MaxText, &cu.MiddleName)
+	input.ClearAt(c, "lastName", in.LastName, customer.MaxText, &cu.LastName)
+	input.ClearAt(c, "abbreviation", in.Abbreviation, customer.MaxShort, &cu.Abbreviation)
+	input.ClearAt(c, "title", in.Title, customer.MaxShort, &cu.Title)
 	var gender *string
-	if input.ClearAt(c, "gender", in.Gender, check.MaxText, &gender) {
+	if input.ClearAt(c, "gender", in.Gender, customer.MaxText, &gender) {
 		if gender == nil {
 			cu.Gender = nil
 		} else if value, ok := customer.Genders.Parse(*gender); ok {
@@ -129,34 +118,28 @@ func (row *upsertRow) merge(b *upsertBatch, r *customer.Record) error {
 			c.At("gender").Add(fault.Invalid, "Give %s, or the source's word for it.", customer.Genders.Names())
 		}
 	}
-	r.MergePhone(c, "phone", in.Phone)
-	r.MergeEmail(c, "email", in.Email)
-	r.MergeLanguage(c, "primaryLanguage", in.PrimaryLanguage)
-	r.MergeAddresses(c, in.Addresses)
-	r.MergeBirthday(c, "dateOfBirth", in.DateOfBirth, b.today)
-	if _, err := r.MergeSSN(c, "ssn", in.SSN, graphql.Omittable[*string]{}, b.s.customers.Sealer()); err != nil {
+	to.MergePhone(c, "phone", in.Phone)
+	to.MergeEmail(c, "email", in.Email)
+	to.MergeLanguage(c, "primaryLanguage", in.PrimaryLanguage)
+	to.MergeAddresses(c, in.Addresses)
+	to.MergeBirthday(c, "dateOfBirth", in.DateOfBirth, b.today)
+	if _, err := to.MergeSSN(c, "ssn", in.SSN, graphql.Omittable[*string]{}, sealer); err != nil {
 		return err
 	}
 	if in.SSN.IsSet() && in.SSN.Value() == nil {
-		// Nothing else in a row tells the last digits, so they go with the number.
+		// Nothing else in a row has the last digits, so they go with the number.
 		cu.SSNLastFourSealed = nil
 	}
 	if in.SSN.IsSet() || in.DateOfBirth.IsSet() {
-		if err := r.Reindex(b.s.customers.Sealer()); err != nil {
+		if err := to.Reindex(sealer); err != nil {
 			return err
 		}
 	}
-	row.mergeParent(b.family, r)
-	return nil
-}
-
-func (row *upsertRow) mergeParent(f *family, r *customer.Record) {
 	switch {
-	case !row.in.Parent.IsSet():
-	case row.in.Parent.Value() == nil:
-		f.orphan(r)
-	case row.parent == (customer.SourceKey{}) || !row.known:
-	default:
-		f.adopt(row.check.At("parent"), r, row.key, row.parent)
+	case in.Parent.IsSet() && in.Parent.Value() == nil:
+		cu.CopyParent(&customer.Customer{})
+	case r.usable && r.parent != (customer.SourceKey{}):
+		b.parents.set(c.At("parent"), to, r.key, r.parent)
 	}
+	return nil
 }

@@ -10,9 +10,9 @@ import (
 
 	"caseload/internal/audit"
 	"caseload/internal/customer"
-	"caseload/internal/customer/check"
 	"caseload/internal/db"
 	"caseload/internal/fault"
+	"caseload/internal/input"
 	"caseload/internal/viewer"
 )
 
@@ -30,8 +30,6 @@ type merging struct {
 	moves customer.Moves
 	// children were those of duplicates, and are the survivor's now.
 	children []*customer.Customer
-	// mustNotCall tells that the survivor could be called before, and cannot be any more.
-	mustNotCall bool
 }
 
 // Merge gives what duplicates have to one customer, in one transaction, and marks them as deleted. The survivor
@@ -45,7 +43,7 @@ func (s *Service) Merge(ctx context.Context, v *viewer.Viewer, in Input) (*Resul
 		return nil, err
 	}
 	c := fault.NewCheck("input")
-	reason := check.Reason(c, in.Reason)
+	reason := input.Reason(c.At("reason"), in.Reason.Value(), 0, customer.MaxReason)
 	named := make([]uuid.UUID, len(in.DuplicateIDs))
 	for i, id := range in.DuplicateIDs {
 		if named[i], err = id.As(customer.Customers.Prefix()); err != nil {
@@ -147,103 +145,85 @@ func (m *merging) run(ctx context.Context, reason string) error {
 	if err := m.move(ctx); err != nil {
 		return err
 	}
-	sections, err := customer.InheritSections(ctx, m.tx, m.v.Scope(), m.s.customers.Sealer(), m.from, m.into, &m.moves.Kept)
-	if err != nil {
-		return err
-	}
 	// Read now: the search text of all of them follows what was moved.
-	records, err := customer.ReadAll(ctx, m.tx, m.v.Scope(), append([]uuid.UUID{m.into}, m.from...))
+	sc, sealer := m.v.Scope(), m.s.customers.Sealer()
+	records, err := customer.ReadAll(ctx, m.tx, sc, append([]uuid.UUID{m.into}, m.from...))
 	if err != nil {
 		return err
 	}
 	survivor := records[m.into]
-	couldBeCalled := !survivor.Customer.DoNotCall
 	duplicates := make([]*customer.Record, len(m.from))
 	for i, id := range m.from {
 		duplicates[i] = records[id]
 	}
-	if err := survivor.Inherit(duplicates, m.s.customers.Sealer()); err != nil {
-		return err
-	}
-	if parent != nil {
-		parent.give(&survivor.Customer)
-	}
-	also := append(sections, slices.Sorted(maps.Keys(m.moves.Moved))...)
-	if len(also) == 0 {
-		// The version rises with a merge even where the duplicates had nothing: somebody became part of the survivor.
-		also = []string{"merged"}
-	}
-	survivor.NoteChange(also...)
-	fields := survivor.Settle(m.v, m.tx.Now)
-	changed, err := m.bury(ctx, survivor, duplicates)
+	sectionsChanged, err := customer.InheritSections(ctx, m.tx, sc, sealer, survivor, duplicates, &m.moves.Kept)
 	if err != nil {
 		return err
 	}
-	// After the duplicates: the survivor may have taken a reference that is unique.
-	if err := customer.WriteAll(ctx, m.tx, m.v, []*customer.Record{survivor}); err != nil {
-		return fmt.Errorf("write survivor: %w", err)
+	if err := survivor.Inherit(duplicates, sealer); err != nil {
+		return err
 	}
-	if m.mustNotCall = couldBeCalled && survivor.Customer.DoNotCall; m.mustNotCall {
-		if err := m.s.customers.Retire(ctx, m.tx, m.v, []uuid.UUID{m.into}, "the customer asked not to be called"); err != nil {
-			return err
-		}
+	if parent != nil {
+		survivor.Customer.CopyParent(parent)
 	}
-	return m.tell(ctx, survivor, duplicates, changed, fields, reason)
+	moved := slices.Sorted(maps.Keys(m.moves.Moved))
+	if !sectionsChanged && len(moved) == 0 {
+		// The version rises with a merge even where the duplicates had nothing.
+		moved = []string{"merged"}
+	}
+	survivor.NoteChange(moved...)
+	m.markMerged(survivor, duplicates)
+	return m.s.customers.Save(ctx, m.tx, m.v, customer.Batch{
+		Records: append(duplicates, survivor), Reason: reason,
+		Entry: func(r *customer.Record, changed []string) audit.Change {
+			if r != survivor {
+				return audit.Change{Action: "customer.merged_into", Fields: map[string]any{"into": survivor.Customer.ID().String()}}
+			}
+			return audit.Change{Action: "customer.merged", Fields: m.fields(duplicates, changed)}
+		},
+		Beside: func() ([]audit.Change, []customer.Event, error) {
+			entries, events := m.childrenMoved(&survivor.Customer, reason)
+			return entries, events, nil
+		},
+	})
 }
 
-// bury marks the duplicates as merged, and returns the names of what changed of each.
-func (m *merging) bury(ctx context.Context, survivor *customer.Record, duplicates []*customer.Record) ([][]string, error) {
+// markMerged marks the duplicates as merged into the survivor.
+func (m *merging) markMerged(survivor *customer.Record, duplicates []*customer.Record) {
 	actor := m.v.ActorText()
-	changed := make([][]string, len(duplicates))
-	for i, d := range duplicates {
+	for _, d := range duplicates {
 		cu := &d.Customer
 		cu.DeletedAt, cu.DeletedBy, cu.MergedIntoID = &m.tx.Now, &actor, &m.into
-		cu.ParentID, cu.ParentSource, cu.ParentSourceID, cu.ParentLanguage = nil, nil, nil, nil
-		if r := survivor.Customer.ReferenceID; r != nil && cu.ReferenceID != nil && *r == *cu.ReferenceID {
-			// The survivor has it now. A reference that it did not need stays and leads integrators to the survivor.
+		cu.CopyParent(&customer.Customer{})
+		if customer.Same(survivor.Customer.ReferenceID, cu.ReferenceID) {
+			// The survivor has it now. A reference that it did not need stays, so that a call with it is refused and names the survivor.
 			cu.ReferenceID = nil
 		}
-		changed[i] = d.Settle(m.v, m.tx.Now)
 	}
-	if err := customer.WriteAll(ctx, m.tx, m.v, duplicates); err != nil {
-		return nil, fmt.Errorf("write duplicates: %w", err)
-	}
-	return changed, nil
 }
 
-// tell writes the audit entries and emits the events.
-func (m *merging) tell(ctx context.Context, survivor *customer.Record, duplicates []*customer.Record, changed [][]string, fields []string, reason string) error {
-	row := &survivor.Customer
+// fields are what the audit entry of the survivor says of the merge.
+func (m *merging) fields(duplicates []*customer.Record, changed []string) map[string]any {
 	ids := make([]string, len(duplicates))
-	entries := make([]audit.Change, 0, len(duplicates)+len(m.children)+2)
-	events := make([]customer.Event, 0, len(duplicates)+len(m.children)+1)
 	for i, d := range duplicates {
 		ids[i] = d.Customer.ID().String()
-		entries = append(entries, audit.Change{Action: "customer.merged_into", Target: d.Customer.ID(), CustomerID: d.Customer.UUID,
-			Fields: map[string]any{"into": row.ID().String()}, Reason: reason})
-		events = append(events, customer.Event{Kind: customer.EventMerged, Customer: &d.Customer, Into: row, Changed: changed[i], At: m.tx.Now})
 	}
-	done := map[string]any{"duplicates": ids, "fields": fields}
+	fields := map[string]any{"duplicates": ids, "fields": changed}
 	for name, rows := range map[string]customer.Tally{"moved": m.moves.Moved, "kept": m.moves.Kept, "removed": m.moves.Removed} {
 		if len(rows) > 0 {
-			done[name] = rows
+			fields[name] = rows
 		}
 	}
-	entries = append(entries, audit.Change{Action: "customer.merged", Target: row.ID(), CustomerID: row.UUID, Fields: done, Reason: reason})
-	if m.mustNotCall {
-		entries = append(entries, audit.Change{Action: "customer.do_not_call_set", Target: row.ID(), CustomerID: row.UUID, Reason: reason})
-	}
-	events = append(events, customer.Event{Kind: customer.EventUpdated, Customer: row, Changed: fields, At: m.tx.Now})
+	return fields
+}
+
+// childrenMoved are the audit entries and events of the children, which got the survivor as their parent.
+func (m *merging) childrenMoved(survivor *customer.Customer, reason string) (entries []audit.Change, events []customer.Event) {
 	moved := []string{"parent_id"}
 	for _, child := range m.children {
 		entries = append(entries, audit.Change{Action: "customer.parent_changed", Target: child.ID(), CustomerID: child.UUID,
-			Fields: map[string]any{"fields": moved, "parent": row.ID().String()}, Reason: reason})
-		if !child.IsDeleted() {
-			events = append(events, customer.Event{Kind: customer.EventUpdated, Customer: child, Changed: moved, At: m.tx.Now})
-		}
+			Fields: map[string]any{"fields": moved, "parent": survivor.ID().String()}, Reason: reason})
+		events = append(events, customer.Event{Kind: customer.EventUpdated, Customer: child, Changed: moved, At: m.tx.Now})
 	}
-	if err := audit.Write(ctx, m.tx, m.v, entries...); err != nil {
-		return err
-	}
-	return m.s.customers.Emit(ctx, m.tx, m.v, events...)
+	return entries, events
 }

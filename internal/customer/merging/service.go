@@ -14,7 +14,7 @@ type Service struct {
 	now       func() time.Time
 }
 
-// NewMerging makes the service.
+// New makes the service.
 func New(pool *db.Pool, customers *customer.Service, now func() time.Time) *Service {
 	return &Service{pool: pool, customers: customers, now: now}
 }

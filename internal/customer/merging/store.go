@@ -17,10 +17,10 @@ const lockMergeSQL = `
 	WHERE c.organization_id = $1 AND (c.id = ANY($2) OR c.parent_id = ANY($3) OR c.merged_into_id = ANY($3))` + customer.LockOrder
 
 // lock locks the survivor, the named duplicates, their children and those who were merged into them, and returns the
-// first two by id; who does not exist is missing from the answer.
+// first two by id; customers that do not exist are missing from the answer.
 func (m *merging) lock(ctx context.Context, named []uuid.UUID) (map[uuid.UUID]*customer.Customer, error) {
-	// Parents change, and ids of source systems get another customer: who brings customers meanwhile would lead what
-	// they bring to a duplicate, or close a circle of parents that neither sees.
+	// Parents change, and identifiers get another customer: a concurrent call that creates customers would link them to a
+	// duplicate, or close a circle of parents that neither transaction sees.
 	if err := customer.LockArrivals(ctx, m.tx, m.v.Scope(), customer.ExclusiveArrivalLock); err != nil {
 		return nil, err
 	}
@@ -35,7 +35,7 @@ func (m *merging) lock(ctx context.Context, named []uuid.UUID) (map[uuid.UUID]*c
 // ids passes uuids as an array.
 func ids(list []uuid.UUID) any { return pq.Array(list) }
 
-// lockHeldSQL locks the accounts that a merge changes, in the order in which all lock accounts.
+// lockHeldSQL locks the accounts that a merge changes, in the order in which all transactions lock accounts.
 const lockHeldSQL = `
 	SELECT c.id FROM accounts c
 	WHERE c.organization_id = $1 AND c.id IN (
@@ -46,7 +46,7 @@ const lockHeldSQL = `
 		SELECT a.id FROM accounts a WHERE a.organization_id = $1 AND a.primary_customer_id = ANY($2))
 	ORDER BY c.source, c.source_account_id FOR NO KEY UPDATE OF c`
 
-// childrenSQL leads the children of the duplicates, $2, to the survivor, $3.
+// childrenSQL makes the survivor, $3, the parent of the children of the duplicates, $2.
 const childrenSQL = `UPDATE customers c SET parent_id = $3, version = c.version + 1, updated_at = $4, updated_by = $5
 	WHERE c.organization_id = $1 AND c.parent_id = ANY($2) AND c.id <> $3 AND c.id <> ALL($2)
 	RETURNING c.organization_id, c.id, c.reference_id, c.version, c.deleted_at`

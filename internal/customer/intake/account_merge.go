@@ -13,71 +13,64 @@ import (
 	"caseload/internal/customer"
 	"caseload/internal/customer/account"
 	"caseload/internal/db"
+	"caseload/internal/entity"
 	"caseload/internal/fault"
 	"caseload/internal/pii"
 )
 
-// foldedAccount is an account with all that a call says of it. Customers of one call that mention the same account
-// must agree, so that it does not matter in which order they come: holders and cards are united, and a value that
-// differs from what was said before is wrong.
-type foldedAccount struct {
+// pendingAccount is an account with all that a call sends of it. Customers of one call that mention the same account
+// must agree, so that the order in which they come does not matter: holders and cards are united, and a value that
+// differs from an earlier one of the call is wrong.
+type pendingAccount struct {
 	row    account.Account
 	stored *account.Account
-	// number is the stored account number, opened.
+	// base is the account before the call: as it is stored or, where the rows are a sequence of calls, as earlier rows left it.
+	base account.Account
+	// number is the account number, opened.
 	number  string
 	holders map[string]*account.Holder
-	cards   map[cardKey]*foldedCard
-	// said is what the call said so far; nil before the first mention. past tells that it was said by earlier calls,
-	// where the rows are a sequence of calls: what they made of the account is then what counts as stored.
-	said *accountRow
-	past bool
+	cards   map[cardKey]*pendingCard
+	// mentions are those of the call that were applied.
+	mentions []*accountRow
 	// named are all holders that the call names. They take the place of those that are stored.
 	named map[string]bool
 	// changed is known when the account is settled.
 	changed []string
 }
 
-// foldedCard is a card with all that a call says of it.
-type foldedCard struct {
-	row     account.Card
-	stored  *account.Card
-	said    *cardRow
-	past    bool
-	changed bool
+// pendingCard is a card with all that a call sends of it.
+type pendingCard struct {
+	row, base account.Card
+	stored    *account.Card
+	mentions  []*cardRow
+	// applied reports that the card was sent, changed that it differs from what is stored.
+	applied, changed bool
 }
 
-func newFoldedAccount(organizationID uuid.UUID, key account.Key) *foldedAccount {
-	return &foldedAccount{
-		row:     account.Account{Row: db.Row{OrganizationID: organizationID, UUID: db.NewID()}, Source: key.Source, SourceAccountID: key.SourceAccountID},
-		holders: map[string]*account.Holder{}, cards: map[cardKey]*foldedCard{}, named: map[string]bool{},
+func newPendingAccount(organizationID uuid.UUID, key account.Key) *pendingAccount {
+	return &pendingAccount{
+		row:     account.Account{Row: entity.Row{Row: db.Row{OrganizationID: organizationID, UUID: db.NewID()}}, Source: key.Source, SourceAccountID: key.SourceAccountID},
+		holders: map[string]*account.Holder{}, cards: map[cardKey]*pendingCard{}, named: map[string]bool{},
 	}
 }
 
-// disagree records that a value differs from what an earlier customer of the call said.
-func disagree(c *fault.Check, field string) {
+// conflict records that a value differs from that of an earlier mention in the call.
+func conflict(c *fault.Check, field string) {
 	c.At(field).Add(fault.DuplicateInputItem, "The same thing stands in this call before, with another %s. Send the same wherever it is named.", field)
 }
 
-// agree compares a value that may be absent with what was said before.
-func agree[T any](c *fault.Check, field string, before, now graphql.Omittable[*T], same func(a, b *T) bool) {
+// compareSent records a conflict when a value was sent twice and differs.
+func compareSent[T any](c *fault.Check, field string, before, now graphql.Omittable[*T], same func(a, b *T) bool) {
 	if before.IsSet() && now.IsSet() && !same(before.Value(), now.Value()) {
-		disagree(c, field)
+		conflict(c, field)
 	}
-}
-
-// merged is what both said.
-func merged[T any](before, now graphql.Omittable[*T]) graphql.Omittable[*T] {
-	if now.IsSet() {
-		return now
-	}
-	return before
 }
 
 func sameNumber(a, b *pii.AccountNumber) bool {
 	return a == b || a != nil && b != nil && a.Reveal() == b.Reveal()
 }
 
-// checkClosing judges a status with the dates that hold: what was sent, and what is stored where nothing was.
+// checkClosing checks a status against the dates that it has: those sent, and those stored where none were.
 func checkClosing(c *fault.Check, field, thing string, status account.Status, opened, closed *time.Time) {
 	switch {
 	case status == account.Closed && closed == nil && !c.Has(field):
@@ -89,28 +82,17 @@ func checkClosing(c *fault.Check, field, thing string, status account.Status, op
 	}
 }
 
-// check judges a mention against what is stored, the earlier mentions of the call and those of the same customer
-// (twins), and changes nothing. The dates are judged by each mention and what is stored, so that the order of the
-// mentions does not matter; only dates that contradict each other across mentions are found at the later one.
-func (a *foldedAccount) check(m *accountRow, twins []*accountRow) {
+// check checks a mention against what is stored, the earlier mentions of the call and those of the same customer
+// (twins), and changes nothing but m. Its dates are checked with what is stored, so that the order of the mentions does not
+// matter; only dates that contradict each other across mentions are found at the later one.
+func (a *pendingAccount) check(m *accountRow, twins []*accountRow) {
 	if !m.ok {
 		return
 	}
 	c, before := m.at, len(m.at.Errors())
-	var stored account.Account
-	switch {
-	case a.past:
-		stored = a.row
-	case a.stored != nil:
-		stored = *a.stored
-	}
-	checkClosing(c, "accountCloseDate", "An account", m.status, or(m.opened, stored.OpenedAt), or(m.closed, stored.ClosedAt))
-	earlier := twins
-	if a.said != nil && !a.past {
-		earlier = append([]*accountRow{a.said}, twins...)
-	}
+	checkClosing(c, "accountCloseDate", "An account", m.status, or(m.opened, a.base.OpenedAt), or(m.closed, a.base.ClosedAt))
 	opened, closed := a.row.OpenedAt, a.row.ClosedAt
-	for _, s := range earlier {
+	for _, s := range slices.Concat(a.mentions, twins) {
 		if !s.ok {
 			continue
 		}
@@ -135,40 +117,32 @@ func (a *foldedAccount) check(m *accountRow, twins []*accountRow) {
 	}
 }
 
-// compare records what an earlier mention says otherwise.
+// compare records in what m differs from an earlier mention.
 func (m *accountRow) compare(s *accountRow) {
 	c := m.at
 	if s.status != m.status {
-		disagree(c, "status")
+		conflict(c, "status")
 	}
 	if s.kind != m.kind {
-		disagree(c, "type")
+		conflict(c, "type")
 	}
 	if s.primary != m.primary {
-		disagree(c, "primarySourceCustomerId")
+		conflict(c, "primarySourceCustomerId")
 	}
-	agree(c, "sourcePortfolioId", s.portfolio, m.portfolio, customer.Same)
-	agree(c, "accountNumber", s.number, m.number, sameNumber)
-	agree(c, "accountOpenDate", s.opened, m.opened, customer.SameTime)
-	agree(c, "accountCloseDate", s.closed, m.closed, customer.SameTime)
+	compareSent(c, "sourcePortfolioId", s.portfolio, m.portfolio, customer.Same)
+	compareSent(c, "accountNumber", s.number, m.number, sameNumber)
+	compareSent(c, "accountOpenDate", s.opened, m.opened, customer.SameTime)
+	compareSent(c, "accountCloseDate", s.closed, m.closed, customer.SameTime)
 }
 
-// check judges a card against what is stored, the earlier mentions of the call, and those of the same customer.
-func (k *cardRow) check(card *foldedCard, own []*cardRow) {
+// check checks a card against what is stored, the earlier mentions of the call, and those of the same customer.
+func (k *cardRow) check(card *pendingCard, own []*cardRow) {
 	c, before := k.at, len(k.at.Errors())
-	var stored account.Card
-	switch {
-	case card == nil:
-	case card.past:
-		stored = card.row
-	case card.stored != nil:
-		stored = *card.stored
+	if card == nil {
+		card = &pendingCard{}
 	}
-	checkClosing(c, "closeDate", "A card", k.status, &k.openedAt, or(k.closed, stored.ClosedAt))
-	if card != nil && card.said != nil && !card.past {
-		k.compare(card.said)
-	}
-	for _, s := range own {
+	checkClosing(c, "closeDate", "A card", k.status, &k.openedAt, or(k.closed, card.base.ClosedAt))
+	for _, s := range slices.Concat(card.mentions, own) {
 		if s.ok && s.key == k.key && len(c.Errors()) == before {
 			k.compare(s)
 		}
@@ -176,40 +150,38 @@ func (k *cardRow) check(card *foldedCard, own []*cardRow) {
 	k.ok = len(c.Errors()) == before
 }
 
-// compare records what an earlier mention says otherwise.
+// compare records in what k differs from an earlier mention.
 func (k *cardRow) compare(s *cardRow) {
 	c := k.at
 	if s.status != k.status {
-		disagree(c, "status")
+		conflict(c, "status")
 	}
 	if s.kind != k.kind {
-		disagree(c, "cardType")
+		conflict(c, "cardType")
 	}
-	agree(c, "networkIdentifier", s.network, k.network, customer.Same)
-	agree(c, "closeDate", s.closed, k.closed, customer.SameTime)
+	compareSent(c, "networkIdentifier", s.network, k.network, customer.Same)
+	compareSent(c, "closeDate", s.closed, k.closed, customer.SameTime)
 }
 
 // startRow starts the next of rows that are calls of their own: earlier rows can no longer conflict with this account.
-func (a *foldedAccount) startRow() {
-	a.past = true
+func (a *pendingAccount) startRow() {
+	a.base, a.mentions = a.row, nil
 	for _, card := range a.cards {
-		card.past = true
+		card.base, card.mentions = card.row, nil
 	}
 }
 
-// apply adds a mention that was found right to what the call says, and reports whether it says anything new. It leaves wrong
-// cards out.
-func (a *foldedAccount) apply(m *accountRow, s *pii.Sealer) (changed bool, err error) {
+// isNamed reports whether a mention was applied.
+func (a *pendingAccount) isNamed() bool { return len(a.named) > 0 }
+
+// apply adds a mention with which nothing is wrong, without its wrong cards, and reports whether it changes anything.
+func (a *pendingAccount) apply(m *accountRow, s *pii.Sealer) (changed bool, err error) {
 	before, holders := a.row, a.holderIDs()
-	changed = a.stored == nil && a.said == nil
-	said := *m
-	if a.past {
-		a.past, a.named = false, map[string]bool{}
-	} else if a.said != nil {
-		said.portfolio, said.number = merged(a.said.portfolio, m.portfolio), merged(a.said.number, m.number)
-		said.opened, said.closed = merged(a.said.opened, m.opened), merged(a.said.closed, m.closed)
+	changed = a.stored == nil && !a.isNamed()
+	if len(a.mentions) == 0 {
+		a.named = map[string]bool{}
 	}
-	a.said = &said
+	a.mentions = append(a.mentions, m)
 	row := &a.row
 	row.Status, row.Type, row.PrimarySourceCustomerID = m.status, m.kind, m.primary
 	row.SourcePortfolioID = or(m.portfolio, row.SourcePortfolioID)
@@ -231,16 +203,16 @@ func (a *foldedAccount) apply(m *accountRow, s *pii.Sealer) (changed bool, err e
 	return changed, nil
 }
 
-// holderIDs are the holders of the account as far as it is folded, in order.
-func (a *foldedAccount) holderIDs() []string {
-	if a.said == nil {
-		return slices.Sorted(maps.Keys(a.holders))
+// holderIDs are the holders of the account with the mentions that were applied, sorted.
+func (a *pendingAccount) holderIDs() []string {
+	if a.isNamed() {
+		return slices.Sorted(maps.Keys(a.named))
 	}
-	return slices.Sorted(maps.Keys(a.named))
+	return slices.Sorted(maps.Keys(a.holders))
 }
 
 // setNumber stores a number unless it is stored already: sealing again would look like a change.
-func (a *foldedAccount) setNumber(number *pii.AccountNumber, s *pii.Sealer) error {
+func (a *pendingAccount) setNumber(number *pii.AccountNumber, s *pii.Sealer) error {
 	row := &a.row
 	if number != nil && row.NumberSealed != nil && a.number == number.Reveal() {
 		return nil
@@ -251,31 +223,27 @@ func (a *foldedAccount) setNumber(number *pii.AccountNumber, s *pii.Sealer) erro
 	return row.SetNumber(s, number)
 }
 
-// applyCard does for a card what [foldedAccount.apply] does for its account.
-func (a *foldedAccount) applyCard(k *cardRow) (changed bool) {
+// applyCard does for a card what [pendingAccount.apply] does for its account.
+func (a *pendingAccount) applyCard(k *cardRow) (changed bool) {
 	card := a.cards[k.key]
 	if changed = card == nil; changed {
-		card = &foldedCard{row: account.Card{
+		card = &pendingCard{row: account.Card{
 			Row: db.Row{OrganizationID: a.row.OrganizationID, UUID: db.NewID()}, AccountID: a.row.UUID, Source: a.row.Source,
 			SourceCustomerID: k.key.sourceCustomerID, IIN: k.key.iin, LastFour: k.key.lastFour, OpenedAt: k.openedAt,
 		}}
 		a.cards[k.key] = card
 	}
-	said := *k
-	if card.said != nil && !card.past {
-		said.network, said.closed = merged(card.said.network, k.network), merged(card.said.closed, k.closed)
-	}
-	card.said, card.past = &said, false
+	card.mentions, card.applied = append(card.mentions, k), true
 	row, before := &card.row, card.row
 	row.CardType, row.Status = k.kind, k.status
 	row.NetworkIdentifier, row.ClosedAt = or(k.network, row.NetworkIdentifier), or(k.closed, row.ClosedAt)
 	return changed || !sameCard(row, &before)
 }
 
-// linkArrived repeats on the account, as it was read, what [account.Awaiting] did in the database for the customers of this call.
-func (a *foldedAccount) linkArrived(came map[customer.SourceKey]uuid.UUID) {
+// linkArrived repeats on the account, as it was read, what [account.Awaiting] did in the database for the new customers of this call.
+func (a *pendingAccount) linkArrived(arrived map[customer.SourceKey]uuid.UUID) {
 	for _, h := range a.holders {
-		id, ok := came[customer.SourceKey{Source: h.Source, SourceID: h.SourceCustomerID}]
+		id, ok := arrived[customer.SourceKey{Source: h.Source, SourceID: h.SourceCustomerID}]
 		if !ok || h.CustomerID != nil {
 			continue
 		}
@@ -285,7 +253,7 @@ func (a *foldedAccount) linkArrived(came map[customer.SourceKey]uuid.UUID) {
 		}
 	}
 	for _, card := range a.cards {
-		if id, ok := came[customer.SourceKey{Source: card.row.Source, SourceID: card.row.SourceCustomerID}]; ok && card.stored != nil && card.stored.CustomerID == nil {
+		if id, ok := arrived[customer.SourceKey{Source: card.row.Source, SourceID: card.row.SourceCustomerID}]; ok && card.stored != nil && card.stored.CustomerID == nil {
 			card.stored.CustomerID, card.row.CustomerID = &id, &id
 		}
 	}
@@ -293,7 +261,7 @@ func (a *foldedAccount) linkArrived(came map[customer.SourceKey]uuid.UUID) {
 
 // settle links holders and cards to the customers that are known, and finds what has to be written. known returns a
 // customer's id by its id in the account's source, nil while it is not known.
-func (a *foldedAccount) settle(known func(customer.SourceKey) *uuid.UUID, actor string, now time.Time, w *accountWrites) {
+func (a *pendingAccount) settle(known func(customer.SourceKey) *uuid.UUID, actor string, now time.Time, w *accountWrites) {
 	row := &a.row
 	by := func(id string) *uuid.UUID { return known(customer.SourceKey{Source: row.Source, SourceID: id}) }
 	if id := by(row.PrimarySourceCustomerID); id != nil || a.stored == nil || a.stored.PrimarySourceCustomerID != row.PrimarySourceCustomerID {
@@ -310,7 +278,7 @@ func (a *foldedAccount) settle(known func(customer.SourceKey) *uuid.UUID, actor 
 	}
 	for _, key := range a.cardKeys() {
 		card := a.cards[key]
-		if card.said == nil {
+		if !card.applied {
 			continue
 		}
 		if id := by(key.sourceCustomerID); id != nil {
@@ -337,7 +305,7 @@ func (a *foldedAccount) settle(known func(customer.SourceKey) *uuid.UUID, actor 
 }
 
 // settleHolders makes the stored holders those that the call names, and reports whether that is a change.
-func (a *foldedAccount) settleHolders(by func(string) *uuid.UUID, now time.Time, w *accountWrites) (changed bool) {
+func (a *pendingAccount) settleHolders(by func(string) *uuid.UUID, now time.Time, w *accountWrites) (changed bool) {
 	for _, id := range slices.Sorted(maps.Keys(a.named)) {
 		h := account.Holder{
 			Row: db.Row{OrganizationID: a.row.OrganizationID}, AccountID: a.row.UUID, Source: a.row.Source, SourceCustomerID: id,
@@ -381,7 +349,7 @@ func changesOf(x, y *account.Account) (out []string) {
 }
 
 // changesCards reports whether a card of the account was written.
-func (a *foldedAccount) changesCards() bool {
+func (a *pendingAccount) changesCards() bool {
 	for _, card := range a.cards {
 		if card.changed {
 			return true
@@ -390,7 +358,7 @@ func (a *foldedAccount) changesCards() bool {
 	return false
 }
 
-func (a *foldedAccount) cardKeys() []cardKey {
+func (a *pendingAccount) cardKeys() []cardKey {
 	return slices.SortedFunc(maps.Keys(a.cards), func(x, y cardKey) int {
 		return cmp.Or(strings.Compare(x.sourceCustomerID, y.sourceCustomerID), strings.Compare(x.iin, y.iin),
 			strings.Compare(x.lastFour, y.lastFour), cmp.Compare(x.opened, y.opened))
