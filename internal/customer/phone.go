@@ -41,7 +41,7 @@ func (r *Record) MergePhone(c *fault.Check, field string, in graphql.Omittable[*
 
 // primaryPhone makes the primary phone of a number that is not that of the record's.
 func (r *Record) primaryPhone(number string, line LineType) *Phone {
-	if stored := r.storedPhone(); stored != nil && stored.Number == number {
+	if stored := r.stored.Phone; stored != nil && stored.Number == number {
 		// An earlier row of the same batch removed the stored number: it comes back as it was.
 		known := *stored
 		return &known

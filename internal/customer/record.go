@@ -30,7 +30,7 @@ type Record struct {
 	// IsNew reports that no row exists yet.
 	IsNew bool
 
-	// stored is the record before it was merged, nil when there is none.
+	// stored is the record before it was merged, a blank one when no row exists yet.
 	stored *Record
 	// otherPhones are those with other labels, as they are stored.
 	otherPhones []*Phone
@@ -46,7 +46,7 @@ type Record struct {
 
 // NewRecord starts a customer that is not stored yet, with the organization's own reference; "" is none.
 func NewRecord(v *viewer.Viewer, referenceID string) *Record {
-	r := &Record{IsNew: true, Customer: Customer{Row: entity.Row{Row: db.Row{OrganizationID: v.OrganizationID, UUID: db.NewID()}}}}
+	r := &Record{IsNew: true, stored: &Record{}, Customer: Customer{Row: entity.Row{Row: db.Row{OrganizationID: v.OrganizationID, UUID: db.NewID()}}}}
 	if referenceID != "" {
 		r.Customer.ReferenceID = &referenceID
 	}
@@ -67,20 +67,6 @@ func (r *Record) NoteBeside(name string) {
 
 // ParentChanged reports whether the record has another parent than what is stored.
 func (r *Record) ParentChanged() bool { return !Same(r.Customer.ParentID, r.stored.Customer.ParentID) }
-
-// keep remembers the record as it is stored.
-func (r *Record) keep() {
-	stored := *r
-	if r.Phone != nil {
-		p := *r.Phone
-		stored.Phone = &p
-	}
-	if r.Address != nil {
-		a := *r.Address
-		stored.Address = &a
-	}
-	r.stored = &stored
-}
 
 // SourceKey is the id of a customer in a source system. Language is "" where the source has none.
 type SourceKey struct{ Source, SourceID, Language string }
@@ -145,7 +131,7 @@ func (r *Record) settle(v *viewer.Viewer, now time.Time) {
 		*updated = now
 	}
 	if r.phoneChanged() && r.Phone != nil {
-		if stored := r.storedPhone(); stored != nil {
+		if stored := r.stored.Phone; stored != nil {
 			r.Phone.UUID, r.Phone.CreatedAt = stored.UUID, stored.CreatedAt
 		}
 		own(&r.Phone.Row, &r.Phone.CustomerID, &r.Phone.CreatedAt, &r.Phone.UpdatedAt)
@@ -205,7 +191,7 @@ var auditedFields = []struct {
 // changes names what differs from the stored record. Names of columns, without values, for the audit log.
 func (r *Record) changes() []string {
 	var out []string
-	if r.stored == nil {
+	if r.IsNew {
 		out = append(out, "created")
 	} else {
 		for i := range auditedFields {
@@ -220,7 +206,7 @@ func (r *Record) changes() []string {
 	if len(r.changedAddresses()) > 0 || len(r.removedAddresses()) > 0 {
 		out = append(out, "address")
 	}
-	if r.stored != nil && len(r.NewIdentifiers()) > 0 {
+	if !r.IsNew && len(r.NewIdentifiers()) > 0 {
 		out = append(out, "identifier")
 	}
 	for _, v := range r.sections {
@@ -274,15 +260,7 @@ func labelled(addresses []*Address, label AddressLabel) *Address {
 	return nil
 }
 
-// storedPhone is the stored primary phone, or nil.
-func (r *Record) storedPhone() *Phone {
-	if r.stored == nil {
-		return nil
-	}
-	return r.stored.Phone
-}
-
-func (r *Record) phoneChanged() bool { return !samePhone(r.storedPhone(), r.Phone) }
+func (r *Record) phoneChanged() bool { return !samePhone(r.stored.Phone, r.Phone) }
 
 // addresses are all addresses of the record.
 func (r *Record) addresses() []*Address {
@@ -294,10 +272,7 @@ func (r *Record) addresses() []*Address {
 
 // storedAddress is the stored address of a label, or nil.
 func (r *Record) storedAddress(label AddressLabel) *Address {
-	switch {
-	case r.stored == nil:
-		return nil
-	case label == Primary:
+	if label == Primary {
 		return r.stored.Address
 	}
 	return labelled(r.stored.Others, label)
@@ -318,11 +293,7 @@ func (r *Record) changedAddresses() []*Address {
 }
 
 // removedAddresses are the stored addresses whose labels the record no longer has.
-func (r *Record) removedAddresses() []*Address {
-	if r.stored == nil {
-		return nil
-	}
-	var out []*Address
+func (r *Record) removedAddresses() (out []*Address) {
 	if r.stored.Address != nil && r.Address == nil {
 		out = append(out, r.stored.Address)
 	}
@@ -335,19 +306,10 @@ func (r *Record) removedAddresses() []*Address {
 }
 
 // NewIdentifiers are the ids that are not stored yet.
-func (r *Record) NewIdentifiers() []*Identifier {
-	if r.stored == nil {
-		return r.Identifiers
-	}
-	return r.Identifiers[len(r.stored.Identifiers):]
-}
+func (r *Record) NewIdentifiers() []*Identifier { return r.Identifiers[len(r.stored.Identifiers):] }
 
 // dated are the stored ids that got other times of the source system. That is no change of the customer.
-func (r *Record) dated() []*Identifier {
-	if r.stored == nil {
-		return nil
-	}
-	var out []*Identifier
+func (r *Record) dated() (out []*Identifier) {
 	for n, i := range r.stored.Identifiers {
 		if r.Identifiers[n] != i {
 			out = append(out, r.Identifiers[n])

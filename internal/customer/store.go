@@ -162,7 +162,8 @@ func readBeside(ctx context.Context, q db.Querier, s db.Scope, customers []*Cust
 	}
 	for _, r := range records {
 		slices.SortFunc(r.Others, func(a, b *Address) int { return strings.Compare(string(a.Label), string(b.Label)) })
-		r.keep()
+		stored := *r
+		r.stored = &stored
 	}
 	return records, nil
 }
