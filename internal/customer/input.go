@@ -76,34 +76,40 @@ func (r *Record) Merge(in *Fields, c *fault.Check, s *pii.Sealer, today civil.Da
 	r.MergePrimaryAddress(c, &AddressInput{Line1: in.StreetAddress1, Line2: in.StreetAddress2, City: in.City, State: in.State,
 		PostalCode: in.ZipCode}, addressOfFields)
 	r.mergeFlags(in, c)
-	if m := in.ExternalMetadata; m.IsSet() {
-		if value := db.JSON(bytes.TrimSpace(m.Value())); len(value) == 0 || string(value) == "null" {
-			cu.ExternalMetadata = nil
-		} else if code, wrong := checkMetadata(value); wrong != "" {
-			c.At("externalMetadata").Add(code, "%s", wrong)
-		} else {
-			cu.ExternalMetadata = value
-		}
-	}
+	r.mergeMetadata(c, in.ExternalMetadata, checkMetadata)
 	return r.mergePersonal(in, c, s, today)
 }
 
+// mergeMetadata applies external metadata with which check finds nothing wrong; null clears it.
+func (r *Record) mergeMetadata(c *fault.Check, in graphql.Omittable[db.JSON], check func(db.JSON) (fault.UserCode, string)) {
+	if !in.IsSet() {
+		return
+	}
+	value := db.JSON(bytes.TrimSpace(in.Value()))
+	if len(value) == 0 || string(value) == "null" {
+		r.Customer.ExternalMetadata = nil
+	} else if code, wrong := check(value); wrong != "" {
+		c.At("externalMetadata").Add(code, "%s", wrong)
+	} else {
+		r.Customer.ExternalMetadata = value
+	}
+}
+
 func (r *Record) mergeContact(in *Fields, c *fault.Check) {
-	cu := &r.Customer
 	r.MergeEmail(c, "email", in.Email)
 	r.MergeLanguage(c, "language", in.Language)
 	r.MergePhone(c, "phoneNumber", in.PhoneNumber)
-	zone := cu.TimeZone
-	if input.ClearAt(c, "timezone", in.Timezone, MaxText, &zone) {
-		if zone == nil {
-			cu.TimeZone = nil
-		} else if z, err := civil.ParseZone(*zone); err != nil {
-			c.At("timezone").Add(fault.Invalid, "Give an IANA time zone of a place, such as America/New_York.")
-		} else {
-			name := z.Name()
-			cu.TimeZone = &name
+	input.Optional(in.Timezone, &r.Customer.TimeZone, func(text string) (string, bool) {
+		if text = input.Text(c.At("timezone"), text, MaxText); text == "" {
+			return "", false
 		}
-	}
+		zone, err := civil.ParseZone(text)
+		if err != nil {
+			c.At("timezone").Add(fault.Invalid, "Give an IANA time zone of a place, such as America/New_York.")
+			return "", false
+		}
+		return zone.Name(), true
+	})
 }
 
 // MergeEmail applies an e-mail address: absent keeps, null clears. What is wrong is recorded at the field, and the stored

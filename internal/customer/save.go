@@ -66,8 +66,7 @@ func (s *Service) Save(ctx context.Context, tx *db.Tx, v *viewer.Viewer, b Batch
 			return err
 		}
 	}
-	var entries []audit.Change
-	var events []Event
+	entries, events := make([]audit.Change, 0, len(b.Records)), make([]Event, 0, len(b.Records))
 	for _, r := range b.Records {
 		names := append(slices.Clip(r.changed), r.beside...)
 		own := []audit.Change{b.Entry(r, names)}

@@ -85,7 +85,7 @@ func (u *update) merge(ctx context.Context, in *UpdateInput) error {
 	input.ClearAt(c, "abbreviation", in.Abbreviation, MaxShort, &cu.Abbreviation)
 	input.ClearAt(c, "title", in.Title, MaxShort, &cu.Title)
 	optional(in.Gender, &cu.Gender)
-	u.mergeMetadata(in.ExternalMetadata)
+	u.r.mergeMetadata(c, in.ExternalMetadata, checkJSON)
 	u.mergePhone(in.Phone)
 	u.mergeAddress(in.Address)
 	if c := u.c.At("consent"); notNull(c, in.Consent) {
@@ -126,20 +126,6 @@ func (u *update) mergeShared(in *UpdateInput) error {
 		u.c.At(path...).Add(e.Code, "%s", e.Message)
 	}
 	return nil
-}
-
-func (u *update) mergeMetadata(in graphql.Omittable[db.JSON]) {
-	if !in.IsSet() {
-		return
-	}
-	value := in.Value()
-	if len(value) == 0 || string(value) == "null" {
-		u.r.Customer.ExternalMetadata = nil
-	} else if code, wrong := checkJSON(value); wrong != "" {
-		u.c.At("externalMetadata").Add(code, "%s", wrong)
-	} else {
-		u.r.Customer.ExternalMetadata = value
-	}
 }
 
 // mergePhone changes the primary phone, which calls go to: it can be changed and not be cleared.

@@ -110,11 +110,7 @@ func mergeHousehold(h *Household, in *UpdateHouseholdInput, c *fault.Check) {
 	optional(in.HouseholdIncome, &h.HouseholdIncome)
 	optional(in.AnnualIncome, &h.AnnualIncome)
 	input.ClearAt(c, "filingStatus", in.FilingStatus, MaxShort, &h.FilingStatus)
-	if n := in.DependentCount.Value(); n != nil && *n < 0 {
-		c.At("dependentCount").Add(fault.OutOfRange, "Give 0 or more.")
-	} else {
-		optional(in.DependentCount, &h.DependentCount)
-	}
+	atLeast(c, "dependentCount", in.DependentCount, 0, &h.DependentCount)
 	optional(in.SubsidyAmount, &h.SubsidyAmount)
 	optional(in.IsSubsidyEligible, &h.IsSubsidyEligible)
 }
@@ -131,43 +127,39 @@ func mergeEnrollment(e *Enrollment, in *UpdateEnrollmentInput, c *fault.Check) {
 
 func mergeAgent(a *Agent, in *UpdateAgentInput, c *fault.Check) {
 	input.ClearAt(c, "name", in.Name, MaxText, &a.Name)
-	if n := in.NPN.Value(); n != nil && *n < 1 {
-		c.At("npn").Add(fault.OutOfRange, "Give 1 or more.")
-	} else {
-		optional(in.NPN, &a.NPN)
-	}
+	atLeast(c, "npn", in.NPN, 1, &a.NPN)
 }
 
 // uuidText reads a UUID of another system, which is kept in small letters.
 func uuidText(c *fault.Check, field string, in graphql.Omittable[*string], to **string) {
-	id := *to
-	if !input.ClearAt(c, field, in, MaxText, &id) {
-		return
-	}
-	if id != nil {
-		lower := strings.ToLower(*id)
-		if id = &lower; !uuidForm.MatchString(lower) {
+	input.Optional(in, to, func(text string) (string, bool) {
+		id := strings.ToLower(input.Text(c.At(field), text, MaxText))
+		if id != "" && !uuidForm.MatchString(id) {
 			c.At(field).Add(fault.Invalid, "Give a UUID, such as 92ff85a4-bd9b-47e4-9ade-cbb65530f3f4.")
-			return
+			id = ""
 		}
-	}
-	*to = id
+		return id, id != ""
+	})
 }
 
 // notFuture reads a time that is not after now.
 func notFuture(c *fault.Check, field string, in graphql.Omittable[*time.Time], now time.Time, to **time.Time) {
-	if !in.IsSet() {
-		return
-	}
-	at := in.Value()
-	if at != nil {
-		if at.After(now.Add(skew)) {
+	input.Optional(in, to, func(at time.Time) (time.Time, bool) {
+		ok := !at.After(now.Add(skew))
+		if !ok {
 			c.At(field).Add(fault.OutOfRange, "It lies in the past: give a time that is not after now.")
-			return
 		}
 		// As it will be read again.
-		stored := input.Milliseconds(*at)
-		at = &stored
-	}
-	*to = at
+		return input.Milliseconds(at), ok
+	})
+}
+
+// atLeast reads a number that has a lower bound.
+func atLeast(c *fault.Check, field string, in graphql.Omittable[*int32], least int32, to **int32) {
+	input.Optional(in, to, func(n int32) (int32, bool) {
+		if n < least {
+			c.At(field).Add(fault.OutOfRange, "Give %d or more.", least)
+		}
+		return n, n >= least
+	})
 }

@@ -12,7 +12,7 @@ import (
 	"caseload/internal/viewer"
 )
 
-// lockAwaitingSQL locks the accounts that wait for arriving customers in the order in which all lock accounts.
+// lockAwaitingSQL locks the accounts that wait for arriving customers in the order in which all transactions lock accounts.
 const lockAwaitingSQL = `
 	SELECT a.id FROM accounts a
 	WHERE a.organization_id = $1 AND a.id IN (

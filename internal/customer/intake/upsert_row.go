@@ -108,16 +108,15 @@ func (r *upsertRow) merge(b *upsertBatch, to *customer.Record) error {
 	input.ClearAt(c, "lastName", in.LastName, customer.MaxText, &cu.LastName)
 	input.ClearAt(c, "abbreviation", in.Abbreviation, customer.MaxShort, &cu.Abbreviation)
 	input.ClearAt(c, "title", in.Title, customer.MaxShort, &cu.Title)
-	var gender *string
-	if input.ClearAt(c, "gender", in.Gender, customer.MaxText, &gender) {
-		if gender == nil {
-			cu.Gender = nil
-		} else if value, ok := customer.Genders.Parse(*gender); ok {
-			cu.Gender = &value
-		} else {
+	input.Optional(in.Gender, &cu.Gender, func(text string) (gender customer.Gender, ok bool) {
+		if text = input.Text(c.At("gender"), text, customer.MaxText); text == "" {
+			return "", false
+		}
+		if gender, ok = customer.Genders.Parse(text); !ok {
 			c.At("gender").Add(fault.Invalid, "Give %s, or the source's word for it.", customer.Genders.Names())
 		}
-	}
+		return gender, ok
+	})
 	to.MergePhone(c, "phone", in.Phone)
 	to.MergeEmail(c, "email", in.Email)
 	to.MergeLanguage(c, "primaryLanguage", in.PrimaryLanguage)
