@@ -3,9 +3,7 @@ package graph
 import (
 	"context"
 	"errors"
-	"fmt"
 	"reflect"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -39,7 +37,7 @@ var notCompiled = map[string]string{
 
 // computedFields is every field of an entity that is served by a method or a resolver of its row rather than by a column, as it
 // is declared beside the row.
-func computedFields(schema *ast.Schema, edges *Edges, sealer *pii.Sealer) map[string]plan.Computed {
+func computedFields(schema *ast.Schema, edges *Edges, sealer *pii.Sealer) map[string]db.Computed {
 	rows := map[string]loader.Source{}
 	for _, t := range edges.nodes {
 		rows[t.Name()] = t.Source()
@@ -49,47 +47,17 @@ func computedFields(schema *ast.Schema, edges *Edges, sealer *pii.Sealer) map[st
 		// What is no node, such as a section of a customer, is known by the edge that leads there.
 		rows[strings.TrimSuffix(schema.Types[parent].Fields.ForName(name).Type.Name(), "Connection")] = d.Child
 	}
-	out := map[string]plan.Computed{}
+	out := map[string]db.Computed{}
 	for typeName, source := range rows {
 		if row, ok := reflect.New(source.Type()).Interface().(interface {
 			Computed(*pii.Sealer) map[string]db.Computed
 		}); ok {
 			for field, c := range row.Computed(sealer) {
-				out[typeName+"."+field] = written(c)
+				out[typeName+"."+field] = c
 			}
 		}
 	}
 	return out
-}
-
-// written writes the value of a computed field as JSON.
-func written(c db.Computed) plan.Computed {
-	return plan.Computed{Columns: c.Columns, Append: func(dst []byte, cells [][]byte) ([]byte, error) {
-		value, err := c.Value(cells)
-		if err != nil {
-			return dst, err
-		}
-		switch v := value.(type) {
-		case nil:
-			return append(dst, "null"...), nil
-		case bool:
-			return strconv.AppendBool(dst, v), nil
-		case string:
-			return plan.AppendString(dst, v), nil
-		case db.JSON:
-			return append(dst, v...), nil
-		case []string:
-			dst = append(dst, '[')
-			for i, text := range v {
-				if i > 0 {
-					dst = append(dst, ',')
-				}
-				dst = plan.AppendString(dst, text)
-			}
-			return append(dst, ']'), nil
-		}
-		return dst, fmt.Errorf("write %T of %v", value, c.Columns)
-	}}
 }
 
 // compiled answers root fields of queries by plans where it can.
@@ -105,15 +73,15 @@ var (
 	_ graphql.RootFieldInterceptor = (*compiled)(nil)
 )
 
-// newCompiler gathers what plans are made of.
+// newCompiler makes the compiler of the graph's declarations.
 func newCompiler(schema *ast.Schema, edges *Edges, sealer *pii.Sealer, maxAnswer int) *plan.Compiler {
 	d := plan.Declarations{
-		Schema: schema, Edges: edges.declarations(), Singles: map[string]plan.Single{}, Computed: computedFields(schema, edges, sealer), Generated: notCompiled, MaxAnswer: maxAnswer,
+		Schema: schema, Edges: edges.declarations(), Singles: map[string]*loader.Single{}, Computed: computedFields(schema, edges, sealer), Generated: notCompiled, MaxAnswer: maxAnswer,
 	}
 	for _, t := range edges.nodes {
 		d.Nodes = append(d.Nodes, plan.NodeType{Name: t.Name(), Source: t.Source(), Requires: t.requires})
 		if s := t.Single(); s != nil {
-			d.Singles[s.Coordinate] = plan.Single{Source: s.Source, Where: s.Where}
+			d.Singles[s.Coordinate] = s
 		}
 	}
 	return plan.NewCompiler(d)
@@ -123,7 +91,7 @@ func newCompiled(compiler *plan.Compiler, metrics *observe.Metrics, maxAnswer in
 	return &compiled{plans: plan.NewCache(compiler), metrics: metrics, maxAnswer: maxAnswer}
 }
 
-// reasonFailed is shown for a field whose plan met an error.
+// reasonFailed is shown for a field whose plan returned an error.
 const reasonFailed = "an error, which the executor reports"
 
 // reasonRefused is shown for a field whose arguments were refused before anything was read.
@@ -135,8 +103,8 @@ func (*compiled) ExtensionName() string { return "CompiledReads" }
 // Validate accepts every schema.
 func (*compiled) Validate(graphql.ExecutableSchema) error { return nil }
 
-// InterceptRootField runs the plan of a root field. Whatever goes wrong, the generated executor answers
-// instead: it meets the same error, and reports it at its path. Only an answer over the limit is not made again.
+// InterceptRootField runs the plan of a root field. After an error the generated executor answers instead: it gets the same error, and
+// reports it at its path. Only an answer over the limit is not made again.
 func (c *compiled) InterceptRootField(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
 	oc, field := graphql.GetOperationContext(ctx), graphql.GetRootFieldContext(ctx)
 	if oc.Operation.Operation != ast.Query || field == nil || strings.HasPrefix(field.Field.Name, "__") {

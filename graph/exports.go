@@ -37,7 +37,7 @@ var exportFiles embed.FS
 // exportPage is how many rows a page has: each may have 64 KiB of metadata.
 const exportPage = 500
 
-// export is one of them.
+// export is an export of [exportFiles].
 type export struct {
 	kind     bulk.KindName
 	document *ast.QueryDocument
@@ -75,7 +75,7 @@ func newExports(pool *db.Pool, schema graphql.ExecutableSchema, compiler *plan.C
 	return out, nil
 }
 
-// read understands the query of an export.
+// read parses the query of an export.
 func (e *export) read(text string, edges *Edges) error {
 	var err error
 	if e.document, err = parser.ParseQuery(&ast.Source{Input: text}); err != nil {
@@ -138,8 +138,7 @@ func (e *export) Check(ctx context.Context, v *viewer.Viewer, filter json.RawMes
 		}
 		return p.Check(ctx, variables)
 	})
-	var refused *fault.Error
-	if errors.As(err, &refused) && refused.Code != fault.Forbidden {
+	if refused, ok := errors.AsType[*fault.Error](err); ok && refused.Code != fault.Forbidden {
 		c.Add(fault.Invalid, "%s", refused.Message)
 		return nil
 	}

@@ -198,7 +198,7 @@ func TestDenialsOfCalls(t *testing.T) {
 }
 
 // Each root field is a change of its own: a repetition does the rest of what the first request did in part.
-func TestRootFieldsAreRepeatedOneByOne(t *testing.T) {
+func TestRootFieldsAreReplayedOneByOne(t *testing.T) {
 	t.Parallel()
 	w := graphtest.New(t)
 	p := w.Harbor.Person(t)
@@ -244,7 +244,7 @@ func TestLongNamesAreRefusedBeforeAnythingRuns(t *testing.T) {
 }
 
 // A repetition answers from what is stored: it does not ask the lending system, nor what is valid today.
-func TestARepetitionDependsOnNothingElse(t *testing.T) {
+func TestAReplayDependsOnNothingElse(t *testing.T) {
 	t.Parallel()
 	w := graphtest.New(t)
 	var asked atomic.Int32

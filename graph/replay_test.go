@@ -74,7 +74,7 @@ func resultOf(t *testing.T, f ast.Expr) string {
 }
 
 // A mutation that ignores the key would do twice what its caller was promised to happen once.
-func TestEveryMutationRunsOnceOrRefusesTheKey(t *testing.T) {
+func TestEveryMutationIsReplayableOrRefusesTheKey(t *testing.T) {
 	t.Parallel()
 	runs := map[string]string{}
 	for method, result := range resolversOfMutations(t) {
@@ -175,7 +175,7 @@ const (
 )
 
 // The same request again: the same bytes, nothing written, at another time of another day.
-func TestEveryMutationIsRepeatable(t *testing.T) {
+func TestEveryMutationCanBeReplayed(t *testing.T) {
 	t.Parallel()
 	w := graphtest.New(t, unlimited())
 	for _, f := range schema.Mutation.Fields {

@@ -82,8 +82,7 @@ func Write(ctx context.Context, tx *db.Tx, v *viewer.Viewer, changes ...Change) 
 	for i, c := range changes {
 		ids[i], actions[i], targets[i] = db.NewID(), c.Action, c.Target.String()
 		if c.CustomerID != uuid.Nil {
-			s := c.CustomerID.String()
-			customers[i] = &s
+			customers[i] = new(c.CustomerID.String())
 		}
 		text := []byte("{}")
 		if len(c.Fields) > 0 {

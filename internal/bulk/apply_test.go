@@ -172,7 +172,7 @@ func (a asks) Prepare(ctx context.Context, _ *viewer.Viewer, _ *Operation, _ []*
 }
 
 // Asking another system may take long, and writes nothing: it ends as soon as the operation is to end.
-func TestAskingIsInterrupted(t *testing.T) {
+func TestPrepareIsInterrupted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.runner.renewEvery = 10 * time.Millisecond

@@ -180,7 +180,7 @@ func TestResultsAreBounded(t *testing.T) {
 }
 
 // Whoever works on an operation may die of it: it must not take one process after the other.
-func TestDeathsAreCounted(t *testing.T) {
+func TestKilledProcessesAreCounted(t *testing.T) {
 	t.Parallel()
 	w := newWorldWith(t, oneAtATime())
 	o := w.create(t, JSONL, strings.Repeat(`{"name":"a"}`+"\n", 1500))
@@ -247,7 +247,7 @@ func TestDeadlineIsAFailure(t *testing.T) {
 }
 
 // An upload that is gone does not come back.
-func TestGoneFileIsTheEnd(t *testing.T) {
+func TestMissingUploadFailsTheOperation(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	o := w.create(t, JSONL, `{"name":"a"}`)

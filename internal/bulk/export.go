@@ -20,8 +20,7 @@ func (w *work) export(ctx context.Context, e Exporter) error {
 			return fmt.Errorf("count the rows of an export: %w", err)
 		}
 		if err := w.change(ctx, w.o, func(_ *db.Tx, stored *Operation) error {
-			lines := int32(n)
-			stored.LineCount = &lines
+			stored.LineCount = new(int32(n))
 			return nil
 		}); err != nil {
 			return err

@@ -148,7 +148,7 @@ func TestRefusal(t *testing.T) {
 }
 
 // Lines with the same key act in the order of the file, also over chunks that would otherwise run side by side.
-func TestSameKeysActInOrder(t *testing.T) {
+func TestRowsWithOneKeyApplyInOrder(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	var mu sync.Mutex
@@ -212,7 +212,7 @@ func TestSameKeysActInOrder(t *testing.T) {
 }
 
 // What a row links to counts as its key: a chunk waits for the one that writes it.
-func TestLinkedRowsActInOrder(t *testing.T) {
+func TestLinkedRowsApplyInOrder(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	var mu sync.Mutex

@@ -105,7 +105,7 @@ func (refusing) Commit(_ context.Context, _ *db.Tx, kept any) error {
 }
 
 // No more operations of an organization run than are its share, and none of a process than it has places.
-func TestPlacesAreBounded(t *testing.T) {
+func TestSlotsAreBounded(t *testing.T) {
 	t.Parallel()
 	limits := oneAtATime()
 	limits.PerOrganization, limits.PerProcess = 2, 1

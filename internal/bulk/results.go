@@ -37,8 +37,7 @@ func newResult(row *Row, out Outcome) *result {
 		r.Key = &row.Key
 	}
 	if out.ID != (relay.ID{}) {
-		id := out.ID.String()
-		r.ID = &id
+		r.ID = new(out.ID.String())
 	}
 	return r
 }

@@ -152,7 +152,7 @@ func assertNoError(t *testing.T, err error) {
 }
 
 // Who was only thought dead, and wakes up after another has taken over, commits nothing and spoils no results.
-func TestWhoHasLostTheLeaseCommitsNothing(t *testing.T) {
+func TestLostLeaseCommitsNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	file, want := shuffled(rand.New(rand.NewPCG(2, 1)), "n", 2500)
@@ -230,7 +230,7 @@ func TestLeaseIsRenewed(t *testing.T) {
 	require.Zero(t, o.FailureCount)
 }
 
-func TestCancelOfOneThatWaits(t *testing.T) {
+func TestCancelPending(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	o := w.create(t, JSONL, `{"name":"a"}`)
@@ -249,7 +249,7 @@ func TestCancelOfOneThatWaits(t *testing.T) {
 	require.Empty(t, w.text(t, o))
 }
 
-func TestCancelOfOneThatRuns(t *testing.T) {
+func TestCancelRunning(t *testing.T) {
 	t.Parallel()
 	w := newWorldWith(t, oneAtATime())
 	file, _ := shuffled(rand.New(rand.NewPCG(3, 1)), "n", 5000)
@@ -273,7 +273,7 @@ func TestCancelOfOneThatRuns(t *testing.T) {
 }
 
 // The check of a file is cancelled too.
-func TestCancelOfOneThatIsChecked(t *testing.T) {
+func TestCancelChecking(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	file, _ := shuffled(rand.New(rand.NewPCG(4, 1)), "n", 3000)
@@ -357,7 +357,7 @@ func TestHardStop(t *testing.T) {
 }
 
 // One large file does not keep others waiting to its end.
-func TestOthersGetTheirTurn(t *testing.T) {
+func TestTurnsAreFair(t *testing.T) {
 	t.Parallel()
 	w := newWorldWith(t, oneAtATime())
 	file, want := shuffled(rand.New(rand.NewPCG(7, 1)), "n", 4000)

@@ -15,7 +15,7 @@ import (
 	"caseload/internal/db"
 )
 
-func TestInsertAllSkipsTakenKeysOnlyWhenTold(t *testing.T) {
+func TestInsertAllSkipsTakenKeysOnlyWhenIgnoring(t *testing.T) {
 	t.Parallel()
 	pool, s := open(t, db.Settings{}), scope()
 	stored(t, pool, s, 2)

@@ -14,9 +14,8 @@ import (
 // hexMark begins bytes; its backslash is doubled, as it stands within a quoted element.
 const hexMark = `\\x`
 
-// elements writes a column of rows as a PostgreSQL array literal, and tells how many cells have a value. It writes
-// what [Text] and [array] would, into one buffer: a bulk write passes tens of thousands of cells, and a value of
-// its own for each of them is most of what that costs.
+// elements writes a column of rows as a PostgreSQL array literal, and returns how many cells have a value. It writes the texts of
+// [Text] into one buffer: a bulk write passes tens of thousands of cells, and would spend most of its time on allocating them.
 func elements[T any](rows []*T, index []int) (literal string, set int) {
 	b := make([]byte, 0, 24*len(rows)+2)
 	b = append(b, '{')
@@ -35,7 +34,7 @@ func elements[T any](rows []*T, index []int) (literal string, set int) {
 }
 
 // appendElement appends the element of an array that holds a field, and returns false and appends nothing when it is NULL.
-// The types of most columns are looked at by their addresses, which takes no copy of them.
+// Most types are taken by their address, which copies nothing.
 func appendElement(b []byte, field reflect.Value) ([]byte, bool) {
 	switch p := field.Addr().Interface().(type) {
 	case *string:

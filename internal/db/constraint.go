@@ -14,9 +14,8 @@ type Constraint struct {
 	Field string
 }
 
-// Constraints maps the named constraints that client input can reach. Input is validated before SQL, so
-// these are for races (another writer took the value first) and as a second wall. A test compares the
-// table with the catalogue, so that a new constraint cannot be forgotten.
+// Constraints maps the named constraints that client input can violate. Input is checked before SQL, so these are for concurrent
+// writers and for checks that were forgotten. A test compares the table with the catalogue.
 var Constraints = map[string]Constraint{
 	"organizations_name_length":               {fault.Invalid, "A name has 1 to 255 characters.", "name"},
 	"organizations_is_its_own_tenant":         {fault.Invalid, "An organization is its own tenant.", ""},

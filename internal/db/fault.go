@@ -18,8 +18,7 @@ import (
 // Fault gives a database error its code, or returns nil for an error that is not the database's.
 // Texts are fixed: nothing of the SQL, the arguments, the host or other rows reaches the message.
 func Fault(err error) *fault.Error {
-	var f *fault.Error
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*fault.Error](err); ok {
 		return f
 	}
 	var p *pq.Error
@@ -69,8 +68,8 @@ func unavailable(err error) *fault.Error {
 }
 
 func isNetwork(err error) bool {
-	var n net.Error
-	return errors.As(err, &n)
+	_, ok := errors.AsType[net.Error](err)
+	return ok
 }
 
 // retryable reports whether running the same transaction again may succeed at once.
@@ -78,14 +77,13 @@ func retryable(err error) bool {
 	if errors.Is(err, ErrRetry) {
 		return true
 	}
-	var p *pq.Error
-	return errors.As(err, &p) && (p.Code == "40001" || p.Code == "40P01")
+	p, ok := errors.AsType[*pq.Error](err)
+	return ok && (p.Code == "40001" || p.Code == "40P01")
 }
 
 // Violated returns the name of the constraint that a statement violated, or "".
 func Violated(err error) string {
-	var p *pq.Error
-	if errors.As(err, &p) && len(p.Code) == 5 && p.Code[:2] == "23" {
+	if p, ok := errors.AsType[*pq.Error](err); ok && strings.HasPrefix(string(p.Code), "23") {
 		return p.Constraint
 	}
 	return ""

@@ -175,7 +175,7 @@ func TestFaultOfRealOutages(t *testing.T) {
 }
 
 // A value that a client sends can make any statement fail; the answer holds nothing of it.
-func TestFaultsTellNothing(t *testing.T) {
+func TestFaultsHideDetails(t *testing.T) {
 	t.Parallel()
 	pool, s := open(t, db.Settings{}), scope()
 	row := number(s, 1)

@@ -201,21 +201,12 @@ func (t Term) beyond(value string, before bool) string {
 
 // plain reports whether all terms have one direction and no NULLs.
 func (o Order) plain() bool {
-	for _, t := range o {
-		if t.Nullable || t.Desc != o[0].Desc {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(o, func(t Term) bool { return t.Nullable || t.Desc != o[0].Desc })
 }
 
-// restore puts a backward page into the list's order: it was read from the end. The row beyond the
-// limit is then at the front.
-func (p Page) restore(n int, swap func(i, j int)) {
-	if !p.Backward {
-		return
-	}
-	for i, j := 0, n-1; i < j; i, j = i+1, j-1 {
-		swap(i, j)
+// restore puts a backward page, which was read from the end, into the list's order. The row beyond the limit is then at the front.
+func restore[T any](p Page, rows []T) {
+	if p.Backward {
+		slices.Reverse(rows)
 	}
 }

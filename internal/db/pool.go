@@ -64,7 +64,7 @@ func Open(databaseURL string, s Settings) (*Pool, error) {
 	set("idle_in_transaction_session_timeout", s.IdleTimeout)
 	q.Set("timezone", "UTC")
 	if q.Get("connect_timeout") == "" {
-		// lib/pq does not listen to a context while it connects; a host that accepts and stays silent would hang us.
+		// lib/pq ignores the context while it connects; a host that accepts and does not answer would block us.
 		q.Set("connect_timeout", "10")
 	}
 	// Statements are prepared once and planned once: every list and edge has an index that does not depend on
@@ -97,7 +97,7 @@ func (p *Pool) SQL() *sql.DB { return p.x.DB }
 // Close closes all connections.
 func (p *Pool) Close() error { return p.x.Close() }
 
-// statement returns the prepared statement of a text, which the caller gives back.
+// statement returns the prepared statement of a query, which the caller gives back.
 func (p *Pool) statement(ctx context.Context, kept *prepared, query string) (*statement, error) {
 	if st := kept.take(query); st != nil {
 		return st, nil
@@ -109,37 +109,37 @@ func (p *Pool) statement(ctx context.Context, kept *prepared, query string) (*st
 	return kept.keep(query, x), nil
 }
 
-// Select implements [Querier].
-func (p *Pool) Select(ctx context.Context, dest any, query string, args ...any) error {
+// run runs a query by its prepared statement.
+func (p *Pool) run(ctx context.Context, kept *prepared, query string, f func(st *statement) error) error {
 	count(ctx)
-	st, err := p.statement(ctx, p.declared, query)
+	st, err := p.statement(ctx, kept, query)
 	if err != nil {
 		return err
 	}
-	defer p.declared.giveBack(st)
-	return st.SelectContext(ctx, dest, args...)
+	defer kept.giveBack(st)
+	return f(st)
+}
+
+// Select implements [Querier].
+func (p *Pool) Select(ctx context.Context, dest any, query string, args ...any) error {
+	return p.run(ctx, p.declared, query, func(st *statement) error { return st.SelectContext(ctx, dest, args...) })
 }
 
 // Get implements [Querier].
 func (p *Pool) Get(ctx context.Context, dest any, query string, args ...any) error {
-	count(ctx)
-	st, err := p.statement(ctx, p.declared, query)
-	if err != nil {
-		return err
-	}
-	defer p.declared.giveBack(st)
-	return st.GetContext(ctx, dest, args...)
+	return p.run(ctx, p.declared, query, func(st *statement) error { return st.GetContext(ctx, dest, args...) })
 }
 
 // Exec implements [Querier].
-func (p *Pool) Exec(ctx context.Context, query string, args ...any) (int64, error) {
-	count(ctx)
-	st, err := p.statement(ctx, p.declared, query)
-	if err != nil {
-		return 0, err
-	}
-	defer p.declared.giveBack(st)
-	res, err := st.ExecContext(ctx, args...)
+func (p *Pool) Exec(ctx context.Context, query string, args ...any) (n int64, err error) {
+	err = p.run(ctx, p.declared, query, func(st *statement) error {
+		n, err = affected(st.ExecContext(ctx, args...))
+		return err
+	})
+	return n, err
+}
+
+func affected(res sql.Result, err error) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
@@ -147,25 +147,21 @@ func (p *Pool) Exec(ctx context.Context, query string, args ...any) (int64, erro
 }
 
 // Query implements [Querier].
-func (p *Pool) Query(ctx context.Context, query string, args ...any) (*sqlx.Rows, error) {
-	count(ctx)
-	st, err := p.statement(ctx, p.declared, query)
-	if err != nil {
-		return nil, err
-	}
-	defer p.declared.giveBack(st)
-	return st.QueryxContext(ctx, args...)
+func (p *Pool) Query(ctx context.Context, query string, args ...any) (rows *sqlx.Rows, err error) {
+	err = p.run(ctx, p.declared, query, func(st *statement) error {
+		rows, err = st.QueryxContext(ctx, args...)
+		return err
+	})
+	return rows, err
 }
 
 // Read runs a statement of a compiled read. The caller closes the rows.
-func (p *Pool) Read(ctx context.Context, s Statement) (*sql.Rows, error) {
-	count(ctx)
-	st, err := p.statement(ctx, p.read, s.SQL)
-	if err != nil {
-		return nil, err
-	}
-	defer p.read.giveBack(st)
-	return st.QueryContext(ctx, s.Args...)
+func (p *Pool) Read(ctx context.Context, s Statement) (rows *sql.Rows, err error) {
+	err = p.run(ctx, p.read, s.SQL, func(st *statement) error {
+		rows, err = st.QueryContext(ctx, s.Args...)
+		return err
+	})
+	return rows, err
 }
 
 type counterKey struct{}

@@ -7,16 +7,15 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// The bounds of the prepared statements of a pool, of which each of its connections keeps a plan. Selections, page
-// sizes and filters come from clients, so their texts are as many as somebody likes: the statements of compiled
-// reads have a bound of their own, and cannot displace those of the program.
+// The bounds of the prepared statements of a pool; each connection keeps a plan of each. Selections, page sizes and filters come from
+// clients, so the statements of compiled reads are unlimited in number: they have a bound of their own, and do not displace those of
+// the program.
 const (
 	maxDeclared = 600
 	maxRead     = 400
 )
 
-// prepared keeps prepared statements by their text, and forgets those that were not used for the longest time. It is
-// safe for concurrent use.
+// prepared caches prepared statements by their text, the most recently used ones. It is safe for concurrent use.
 type prepared struct {
 	mu    sync.Mutex
 	texts *simplelru.LRU[string, *statement]
@@ -39,7 +38,7 @@ func newPrepared(most int) *prepared {
 	return p
 }
 
-// take returns the statement of a text, or nil. Who takes one gives it back once it has begun to run.
+// take returns the statement of a text, or nil. The caller gives it back once it runs.
 func (p *prepared) take(text string) *statement {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -51,7 +50,7 @@ func (p *prepared) take(text string) *statement {
 	return st
 }
 
-// keep keeps what the caller has prepared, and takes it; if another caller was first, it takes theirs.
+// keep caches and takes a statement that the caller has prepared, or takes the one that another caller has cached meanwhile.
 func (p *prepared) keep(text string, x *sqlx.Stmt) *statement {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -73,8 +72,8 @@ func (p *prepared) giveBack(st *statement) {
 	st.closeUnused()
 }
 
-// closeUnused closes a statement that is kept no longer and that nobody is about to run. Close waits for what runs on the
-// statement's connections, which may wait for a row that the caller's own transaction has locked: nobody waits for it.
+// closeUnused closes a statement that is neither cached nor taken. Close waits for what runs on the statement's connections, which may
+// wait for a row that the caller's own transaction has locked: so it runs in a goroutine.
 func (st *statement) closeUnused() {
 	if st.forgotten && st.users == 0 {
 		go func() { _ = st.Close() }()

@@ -167,7 +167,7 @@ func (t *Table[T]) List(ctx context.Context, q Querier, s Scope, w Where, p Page
 	if err := q.Select(ctx, &rows, query, b.args...); err != nil {
 		return nil, err
 	}
-	p.restore(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
+	restore(p, rows)
 	return rows, nil
 }
 
@@ -204,7 +204,7 @@ func (t *Table[T]) ListPer(ctx context.Context, q Querier, s Scope, column strin
 		return nil, err
 	}
 	for _, group := range out {
-		p.restore(len(group), func(i, j int) { group[i], group[j] = group[j], group[i] })
+		restore(p, group)
 	}
 	return out, nil
 }

@@ -59,19 +59,3 @@ func Text(v any) *string {
 	}
 	return &s
 }
-
-// array writes texts as a PostgreSQL array literal.
-func array(values []*string) string {
-	b := []byte{'{'}
-	for i, v := range values {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		if v == nil {
-			b = append(b, "NULL"...)
-		} else {
-			b = appendQuoted(b, *v)
-		}
-	}
-	return string(append(b, '}'))
-}

@@ -97,7 +97,7 @@ func (p *Pool) InTx(ctx context.Context, now time.Time, f func(tx *Tx) error) er
 		if try > 0 {
 			// Jitter separates writers that collided.
 			select {
-			case <-time.After(time.Duration(rand.Int64N(int64(5*time.Millisecond) << try))):
+			case <-time.After(rand.N(5 * time.Millisecond << try)):
 			case <-ctx.Done():
 				return ctx.Err()
 			}
@@ -165,8 +165,7 @@ func commit(ctx context.Context, x *sqlx.Tx) error {
 		return err
 	}
 	// An error of the server means that it did not commit, unless it ended the connection (57P).
-	var p *pq.Error
-	if errors.As(err, &p) && !strings.HasPrefix(string(p.Code), "08") && !strings.HasPrefix(string(p.Code), "57P") {
+	if p, ok := errors.AsType[*pq.Error](err); ok && !strings.HasPrefix(string(p.Code), "08") && !strings.HasPrefix(string(p.Code), "57P") {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrUnknown, err)
@@ -212,17 +211,10 @@ func (t *Tx) Get(ctx context.Context, dest any, query string, args ...any) error
 func (t *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
 	count(ctx)
 	st := t.statement(ctx, query)
-	var res sql.Result
-	var err error
 	if st == nil {
-		res, err = t.x.ExecContext(ctx, query, args...)
-	} else {
-		res, err = st.ExecContext(ctx, args...)
+		return affected(t.x.ExecContext(ctx, query, args...))
 	}
-	if err != nil {
-		return 0, err
-	}
-	return res.RowsAffected()
+	return affected(st.ExecContext(ctx, args...))
 }
 
 // Query implements [Querier].

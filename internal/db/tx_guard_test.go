@@ -52,7 +52,7 @@ func TestAGuardRunsAroundEveryTry(t *testing.T) {
 	require.Equal(t, []string{"begin", "run", "begin", "run", "begin", "run", "commit last", "told"}, w.said, "the value at the end, not at the time of Keep")
 }
 
-func TestAGuardIsNotAskedToCommitNothing(t *testing.T) {
+func TestAGuardCommitsOnlyWhatIsKept(t *testing.T) {
 	t.Parallel()
 	pool := open(t, db.Settings{})
 	result := "kept"

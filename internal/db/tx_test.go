@@ -25,7 +25,7 @@ func raise(ctx context.Context, q db.Querier, code string) error {
 	return err
 }
 
-func TestInTxCommitsAndThenTells(t *testing.T) {
+func TestInTxRunsAfterCommit(t *testing.T) {
 	t.Parallel()
 	pool, s := open(t, db.Settings{}), scope()
 	precise := noon.Add(789 * time.Microsecond).In(time.FixedZone("", 3600))
@@ -271,7 +271,7 @@ func TestTxIsAQuerier(t *testing.T) {
 
 // Whoever put something outside of the database for a row must know whether the row is there: only a connection that
 // breaks off at the commit leaves that open.
-func TestInTxSaysWhenTheCommitIsNotKnown(t *testing.T) {
+func TestInTxReportsAnUnknownCommit(t *testing.T) {
 	t.Parallel()
 	pool, s := open(t, db.Settings{MaxOpen: 1}), scope()
 	atCommit := func(statement string) error {

@@ -15,12 +15,7 @@ func (UUIDs) PGType() string { return "uuid[]" }
 
 // Value implements driver.Valuer.
 func (u UUIDs) Value() (driver.Value, error) {
-	texts := make([]*string, len(u))
-	for i, id := range u {
-		s := id.String()
-		texts[i] = &s
-	}
-	return array(texts), nil
+	return pq.Array(append([]uuid.UUID{}, u...)).Value()
 }
 
 // Scan implements sql.Scanner.

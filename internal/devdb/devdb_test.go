@@ -228,7 +228,7 @@ func TestServerThatWasLeftRunning(t *testing.T) {
 	require.Equal(t, "7", query(t, again.URL(), `SELECT n FROM kept`))
 }
 
-func TestUnfinishedFirstStartIsBegunAnew(t *testing.T) {
+func TestUnfinishedFirstStartIsRepeated(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)
 	h, err := settle(t.Context(), dir)

@@ -92,7 +92,7 @@ func TestPlainUserAndThenRoot(t *testing.T) {
 	require.Equal(t, plain.uid, ownerOf(t, filepath.Join(s.home, "data")))
 }
 
-func TestPlainUserAfterRootIsToldWhy(t *testing.T) {
+func TestPlainUserAfterRootGetsTheReason(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
 	dir := folder(t)

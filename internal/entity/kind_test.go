@@ -247,7 +247,7 @@ func TestConstraintsAreUserErrors(t *testing.T) {
 	require.Len(t, w.out.events, 2)
 }
 
-func TestRepetitionsAreAnsweredByTheFirst(t *testing.T) {
+func TestReplaysReturnTheFirstOutcome(t *testing.T) {
 	t.Parallel()
 	w := open(t)
 	row := w.made("one")

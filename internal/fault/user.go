@@ -39,11 +39,7 @@ func (p *Payload) Refuse(errs []*UserError) { p.UserErrors = errs }
 
 // AsUserErrors returns the user errors in the chain of err, and whether there were any.
 func AsUserErrors(err error) (UserErrors, bool) {
-	var u UserErrors
-	if errors.As(err, &u) {
-		return u, true
-	}
-	return nil, false
+	return errors.AsType[UserErrors](err)
 }
 
 // Check collects user errors below one path, so that a client learns all of them at once.

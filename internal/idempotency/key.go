@@ -1,6 +1,5 @@
-// Package idempotency makes a change that is sent twice happen once. The outcome of a change is stored under
-// the key that the client sent with it, in the transaction of the change itself: there is no moment at which one
-// is there without the other. A repetition within [Kept] is answered from what is stored.
+// Package idempotency stores the outcome of a change under the key that the client sent with it, in the transaction of the change
+// itself, so that neither is ever without the other. A request with the same key within [Kept] gets the stored outcome.
 package idempotency
 
 import "caseload/internal/fault"

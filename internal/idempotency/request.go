@@ -37,8 +37,7 @@ func New(pool *db.Pool, sealer *pii.Sealer, now func() time.Time) *Outcomes {
 	return &Outcomes{pool: pool, sealer: sealer, now: now}
 }
 
-// Request is one request that was sent with a key. Keys belong to the credential: two that use the same one do
-// not know of each other.
+// Request is one request that was sent with a key. Keys belong to the credential: two credentials may use the same one.
 type Request struct {
 	outcomes    *Outcomes
 	scope       db.Scope
@@ -47,8 +46,8 @@ type Request struct {
 	fingerprint []byte
 }
 
-// Request names a request. The content is all that makes it the same request or another, in one canonical form;
-// only a keyed hash of it is stored. The key must have passed [CheckKey].
+// Request identifies a request by its key and its content, in one canonical form, of which only a keyed hash is stored. The key must
+// have passed [CheckKey].
 func (o *Outcomes) Request(v *viewer.Viewer, key string, content []byte) *Request {
 	// No actor and no key has a space in it, so no two pairs share one text.
 	digest := o.sealer.Digest(v.OrganizationID, table+".id", v.ActorText()+" "+key)
@@ -99,8 +98,8 @@ func (r *Request) find(ctx context.Context, q db.Querier, field string, now time
 // Guard returns the guard for the one transaction of one root field.
 func (r *Request) Guard(field string) *Guard { return &Guard{request: r, field: field} }
 
-// Guard stores the outcome of a transaction with it, and ends it when there is an outcome already. It guards
-// one transaction: those that come after it under the same context are left alone. Used by one goroutine.
+// Guard stores the outcome of a transaction with it, or ends it when there is an outcome already. It guards one transaction, not
+// later ones of the same context. It belongs to one goroutine.
 type Guard struct {
 	request   *Request
 	field     string
@@ -115,7 +114,7 @@ func (g *Guard) Begin(ctx context.Context, tx *db.Tx) error {
 	if g.committed {
 		return nil
 	}
-	// Two statements: the lock must be there before the snapshot is taken in which the outcome is looked for.
+	// Two statements: the lock must be held before the snapshot in which the outcome is looked for.
 	// The key is locked as a whole, since another request with it may have other fields.
 	var locked bool
 	if err := tx.Get(ctx, &locked, "SELECT pg_try_advisory_xact_lock($1)", g.request.lock); err != nil {
@@ -134,8 +133,8 @@ func (g *Guard) Begin(ctx context.Context, tx *db.Tx) error {
 	return nil
 }
 
-// keepSQL takes the place of an expired row only. Where that is not enough, as advisory locks are of one node and
-// rows may be on another, the transaction runs again and finds what was stored.
+// keepSQL replaces an expired row only. Advisory locks are of one node, and rows may be on another: when a row is there that has not
+// expired, the transaction runs again and finds it.
 const keepSQL = `
 	INSERT INTO idempotency_keys AS k (organization_id, id, field, fingerprint, outcome_sealed, created_at, expires_at)
 	VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -164,7 +163,7 @@ func (g *Guard) Commit(ctx context.Context, tx *db.Tx, kept any) error {
 	return nil
 }
 
-// Replay is the error by which a transaction ends whose change was made before. Its outcome is the answer.
+// Replay is the error of a transaction whose change was made before. Its outcome is the answer.
 type Replay struct {
 	// Outcome is the JSON of what the first run kept.
 	Outcome []byte
@@ -177,9 +176,6 @@ func (*Replay) Error() string {
 
 // ReplayOf returns the replay in the chain of err, or nil.
 func ReplayOf(err error) *Replay {
-	var r *Replay
-	if errors.As(err, &r) {
-		return r
-	}
-	return nil
+	r, _ := errors.AsType[*Replay](err)
+	return r
 }

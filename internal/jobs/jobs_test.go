@@ -169,7 +169,7 @@ type deaf struct{ worker }
 func (*deaf) Timeout(*river.Job[letter]) time.Duration { return time.Millisecond }
 
 // Jobs that do not end when they should keep no others from running.
-func TestStuckJobsGiveTheirPlacesBack(t *testing.T) {
+func TestStuckJobsFreeTheirWorkers(t *testing.T) {
 	t.Parallel()
 	db := dbtest.Open(t)
 	began, release := make(chan string, 3), make(chan struct{})

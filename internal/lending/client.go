@@ -1,6 +1,7 @@
 package lending
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -54,13 +55,6 @@ type Options struct {
 	dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-func withDefault[T comparable](v *T, d T) {
-	var zero T
-	if *v == zero {
-		*v = d
-	}
-}
-
 // maxTargets bounds the memory of circuit breakers: the least recently used target is forgotten, which
 // closes its circuit.
 const maxTargets = 1024
@@ -88,13 +82,13 @@ type gate struct {
 
 // New returns a client; it opens no connection.
 func New(opts Options) *Client {
-	withDefault(&opts.TryTimeout, 5*time.Second)
-	withDefault(&opts.Timeout, 12*time.Second)
-	withDefault(&opts.Tries, 3)
-	withDefault(&opts.MaxRetryAfter, 3*time.Second)
-	withDefault(&opts.MaxConcurrent, 8)
-	withDefault(&opts.FailuresToOpen, 5)
-	withDefault(&opts.OpenFor, 30*time.Second)
+	opts.TryTimeout = cmp.Or(opts.TryTimeout, 5*time.Second)
+	opts.Timeout = cmp.Or(opts.Timeout, 12*time.Second)
+	opts.Tries = cmp.Or(opts.Tries, 3)
+	opts.MaxRetryAfter = cmp.Or(opts.MaxRetryAfter, 3*time.Second)
+	opts.MaxConcurrent = cmp.Or(opts.MaxConcurrent, 8)
+	opts.FailuresToOpen = cmp.Or(opts.FailuresToOpen, 5)
+	opts.OpenFor = cmp.Or(opts.OpenFor, 30*time.Second)
 	if opts.Backoff == nil {
 		opts.Backoff = func() backoff.BackOff {
 			return &backoff.ExponentialBackOff{
@@ -128,7 +122,7 @@ func (c *Client) Close() {
 func (c *Client) Fetch(ctx context.Context, t Target, r Request) (*Borrower, []Loan, error) {
 	start := time.Now()
 	b, loans, err := c.fetch(ctx, t, r)
-	// Whatever went wrong on the wire went wrong because the caller left.
+	// The cause is that the caller has cancelled.
 	if err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("fetch borrower from lending system: %w", ctx.Err())
 	}
@@ -216,7 +210,7 @@ func (c *Client) session(ctx context.Context, t Target) (*session, error) {
 	return s, nil
 }
 
-// requestID passes the id of the request on, so that both sides' logs can be laid side by side.
+// requestID returns the id of the request to Caseload, so that the logs of both sides can be correlated.
 func requestID(ctx context.Context) string {
 	id := viewer.From(ctx).RequestID
 	plain := func(r rune) bool {
@@ -240,12 +234,12 @@ func (c *Client) gate(key gateKey) *gate {
 			// An answer that refuses comes from a system that is up.
 			IsSuccessful: func(err error) bool { return !errors.Is(err, ErrUnavailable) },
 			IsExcluded: func(err error) bool {
-				var e *Error
-				return errors.As(err, &e) && e.neutral
+				e, ok := errors.AsType[*Error](err)
+				return ok && e.neutral
 			},
 		}),
 	}
-	// Another goroutine may have been faster; its breaker has begun to count.
+	// Another goroutine may have added one, whose breaker counts already.
 	if first, ok, _ := c.gates.PeekOrAdd(key, g); ok {
 		return first
 	}

@@ -2,6 +2,7 @@ package lending
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -57,8 +58,8 @@ func quick(t *testing.T, opts Options) (*Client, *outcomes) {
 	if opts.Backoff == nil {
 		opts.Backoff = func() backoff.BackOff { return &backoff.ZeroBackOff{} }
 	}
-	withDefault(&opts.TryTimeout, time.Minute)
-	withDefault(&opts.Timeout, 2*time.Minute)
+	opts.TryTimeout = cmp.Or(opts.TryTimeout, time.Minute)
+	opts.Timeout = cmp.Or(opts.Timeout, 2*time.Minute)
 	seen := &outcomes{}
 	opts.Observe = seen.observe
 	c := New(opts)
@@ -268,7 +269,7 @@ func TestHangingServer(t *testing.T) {
 	require.EqualValues(t, 2, n.Load())
 }
 
-func TestCallerLeaves(t *testing.T) {
+func TestCallerCancels(t *testing.T) {
 	t.Parallel()
 	leave := make(chan context.CancelFunc, 1)
 	var n atomic.Int32

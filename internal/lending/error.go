@@ -29,12 +29,11 @@ type Error struct {
 	Kind error
 	// Message is one sentence for the client.
 	Message string
-	// RetryAfter is how long the lending system, or the open circuit, asks to be left alone; zero
-	// says nothing.
+	// RetryAfter is when to try again, as the lending system or the open circuit says; zero says nothing.
 	RetryAfter time.Duration
 
 	cause error
-	// again marks a failure that another try may mend.
+	// again marks a failure after which another try may succeed.
 	again bool
 	// neutral marks a failure that says nothing about the health of the lending system.
 	neutral bool

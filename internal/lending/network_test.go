@@ -68,9 +68,9 @@ func resolver(t *testing.T, addrs ...netip.Addr) *net.Resolver {
 	}}
 }
 
-// TestNameThatLeadsInside is the DNS rebinding attack: the configured name looks public, and whatever it
+// TestNameOfAPrivateAddress is the DNS rebinding attack: the configured name looks public, and whatever it
 // answered when it was checked, it answers with an inner address when it is dialed.
-func TestNameThatLeadsInside(t *testing.T) {
+func TestNameOfAPrivateAddress(t *testing.T) {
 	t.Parallel()
 	var hits atomic.Int32
 	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -8,7 +8,7 @@ import (
 	"caseload/internal/relay"
 )
 
-// Source is a [db.Table] without its Go type: what compiled reads ask of it.
+// Source is a [db.Table] without its Go type, for compiled reads.
 type Source interface {
 	Name() string
 	Prefix() string
@@ -23,8 +23,7 @@ type Source interface {
 	StatementCountPer(s db.Scope, column, parents string, w db.Where) db.Statement
 }
 
-// Declaration is what was declared of an edge or a list, without its Go types: compiled reads are made of
-// it, and so follow whatever the loaders follow.
+// Declaration is an edge or a list without its Go types, for compiled reads, which so read the same as the loaders.
 type Declaration struct {
 	// Coordinate is where it stands in the schema, such as "Schedule.customer".
 	Coordinate string
@@ -71,6 +70,3 @@ func (n *Node[T]) Source() Source { return n.table }
 
 // Name returns the GraphQL name of the node type.
 func (n *Node[T]) Name() string { return n.typeName }
-
-// Within runs f when one of the operation's connections is free: compiled reads share them with preloads.
-func (l *Loaders) Within(ctx context.Context, f func() error) error { return l.within(ctx, f) }

@@ -81,8 +81,7 @@ func (e *Many[P, C]) Connection(ctx context.Context, parent *P) (*relay.Connecti
 	}
 	key, _ := keyOf(e.parent, parent, "id")
 	var rows []*C
-	// Only the total is selected: the page itself costs no statement. What another field of the same arguments
-	// selects is no matter of this one, so nothing is primed for it.
+	// Where only the total is selected, the page is not read, and not primed for another field with the same arguments.
 	field := graphql.GetFieldContext(ctx).Field
 	if _, wanted, _ := connectionSelection(graphql.GetOperationContext(ctx), []graphql.CollectedField{field}); wanted {
 		if rows, err = e.rows(l, args).Load(ctx, key)(); err != nil {
@@ -145,28 +144,22 @@ func (n *Node[T]) Load(ctx context.Context, id uuid.UUID) (*T, error) {
 // LoadAll returns one row per id, in the order of the ids, nil where there is none in the scope. It runs one
 // statement, under any load: ids that are loaded one by one may miss each other's batch.
 func (n *Node[T]) LoadAll(ctx context.Context, ids []uuid.UUID) ([]*T, error) {
-	rows, err := n.fetch(ctx, From(ctx), unique(ids))
-	if err != nil {
-		return nil, err
-	}
-	return align(ids, rows, n.key), nil
+	return n.fetch(ctx, From(ctx), ids)
 }
 
 func (n *Node[T]) loader(l *Loaders) *dataloader.Loader[uuid.UUID, *T] {
 	return loaderFor(l, instance{n, "node", ""}, func(ctx context.Context, keys []uuid.UUID) ([]*T, error) {
-		rows, err := n.fetch(ctx, l, keys)
-		if err != nil {
-			return nil, err
-		}
-		return align(keys, rows, n.key), nil
+		return n.fetch(ctx, l, keys)
 	})
 }
 
 func (n *Node[T]) fetch(ctx context.Context, l *Loaders, keys []uuid.UUID) ([]*T, error) {
-	return n.table.ByKeys(ctx, l.pool, l.scope, "id", keys)
+	rows, err := n.table.ByKeys(ctx, l.pool, l.scope, "id", unique(keys))
+	if err != nil {
+		return nil, err
+	}
+	return align(keys, rows, func(row *T) (uuid.UUID, bool) { return keyOf(n.table, row, "id") }), nil
 }
-
-func (n *Node[T]) key(row *T) (uuid.UUID, bool) { return keyOf(n.table, row, "id") }
 
 // keyOf reads a key column of a row; false when it is NULL.
 func keyOf[P any](t *db.Table[P], row *P, column string) (uuid.UUID, bool) {

@@ -264,23 +264,23 @@ func TestConnectionsOfAnOperationAreBounded(t *testing.T) {
 	l := New(nil, db.Scope{}, nil, nil)
 	full, end, done := make(chan struct{}), make(chan struct{}), make(chan error)
 	for range branches {
-		go func() { done <- l.within(context.Background(), func() error { full <- struct{}{}; <-end; return nil }) }()
+		go func() { done <- l.Within(context.Background(), func() error { full <- struct{}{}; <-end; return nil }) }()
 	}
 	for range branches {
 		<-full
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.ErrorIs(t, l.within(ctx, func() error { t.Error("one too many"); return nil }), context.Canceled)
+	require.ErrorIs(t, l.Within(ctx, func() error { t.Error("one too many"); return nil }), context.Canceled)
 	close(end)
 	for range branches {
 		require.NoError(t, <-done)
 	}
 	for range 2 * branches {
-		require.Panics(t, func() { _ = l.within(t.Context(), func() error { panic("boom") }) })
+		require.Panics(t, func() { _ = l.Within(t.Context(), func() error { panic("boom") }) })
 	}
 	failed := errors.New("no")
-	require.ErrorIs(t, l.within(t.Context(), func() error { return failed }), failed, "a panic frees its connection too")
+	require.ErrorIs(t, l.Within(t.Context(), func() error { return failed }), failed, "a panic frees its connection too")
 }
 
 func TestDeclarationsAreChecked(t *testing.T) {

@@ -1,5 +1,4 @@
-// Package loader brings the edges of the graph: from one declaration per edge come a dataloader and a
-// look-ahead preload.
+// Package loader loads the edges of the graph: each has one declaration, from which come a dataloader and a preload.
 //
 // The preload reads the selection of a root field once and fetches every selected edge with one
 // statement for all parents, so that a nested query costs exactly one statement per edge, at any width
@@ -10,6 +9,7 @@ package loader
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	// wait is how long a loader gathers keys. dataloader's own default of 16 ms is paid per level.
+	// wait is how long a loader collects keys. dataloader's own default of 16 ms would be paid at each level.
 	wait = time.Millisecond
 	// batchCapacity bounds the keys of one statement.
 	batchCapacity = 500
@@ -31,14 +31,14 @@ const (
 )
 
 // Loaders are the loaders of one operation, one event of a subscription, or one root field of a
-// mutation, for one viewer. They are never shared further: they remember what they have loaded, and
-// errors too. Loaders are safe for concurrent use.
+// mutation, for one viewer. They are not shared further, as they cache what they have loaded, and errors too. Loaders are safe for
+// concurrent use.
 type Loaders struct {
 	pool    *db.Pool
 	scope   db.Scope
 	cursors *relay.Cursors
 	slots   chan struct{}
-	// Batch, when set, is told the size of every batch that a wait gathered.
+	// batch, when set, is called with the size of every batch of a dataloader.
 	batch func(n int)
 
 	memory Memory
@@ -84,23 +84,14 @@ func (l *Loaders) Memory() *Memory { return &l.memory }
 // Pool returns the connections that the loaders read from.
 func (l *Loaders) Pool() *db.Pool { return l.pool }
 
-// slot waits for one of the operation's connections.
-func (l *Loaders) slot(ctx context.Context) (release func(), err error) {
+// Within runs f with one of the operation's connections, which compiled reads and preloads share, when one is free.
+func (l *Loaders) Within(ctx context.Context, f func() error) error {
 	select {
 	case l.slots <- struct{}{}:
-		return func() { <-l.slots }, nil
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return ctx.Err()
 	}
-}
-
-// within runs f with one of the operation's connections, and frees it again whatever f does.
-func (l *Loaders) within(ctx context.Context, f func() error) error {
-	release, err := l.slot(ctx)
-	if err != nil {
-		return err
-	}
-	defer release()
+	defer func() { <-l.slots }()
 	return f()
 }
 
@@ -158,13 +149,10 @@ func align[C any](keys []uuid.UUID, rows []*C, key func(*C) (uuid.UUID, bool)) [
 
 // unique returns the distinct keys in their first order.
 func unique(keys []uuid.UUID) []uuid.UUID {
-	seen := make(map[uuid.UUID]struct{}, len(keys))
-	out := keys[:0:0]
-	for _, k := range keys {
-		if _, ok := seen[k]; !ok {
-			seen[k] = struct{}{}
-			out = append(out, k)
-		}
-	}
-	return out
+	seen := make(map[uuid.UUID]bool, len(keys))
+	return slices.DeleteFunc(slices.Clone(keys), func(k uuid.UUID) bool {
+		again := seen[k]
+		seen[k] = true
+		return again
+	})
 }

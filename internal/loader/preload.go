@@ -2,6 +2,7 @@ package loader
 
 import (
 	"context"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -16,7 +17,7 @@ import (
 	"caseload/internal/viewer"
 )
 
-// Edge is a declared edge, to be gathered in a [Graph].
+// Edge is a declared edge.
 type Edge interface {
 	coordinate() string
 	parentType() reflect.Type
@@ -34,7 +35,7 @@ type Graph struct {
 	names map[reflect.Type]string
 }
 
-// NewGraph gathers the edges.
+// NewGraph makes the graph of the edges.
 func NewGraph(schema *ast.Schema, edges ...Edge) *Graph {
 	g := &Graph{schema: schema, edges: map[string]Edge{}, names: map[reflect.Type]string{}}
 	for _, e := range edges {
@@ -51,17 +52,13 @@ func NewGraph(schema *ast.Schema, edges ...Edge) *Graph {
 	return g
 }
 
-// Coordinates returns the declared edges, for tests that hold each of them to its budget.
+// Coordinates returns the declared edges, for tests of each.
 func (g *Graph) Coordinates() []string {
-	out := make([]string, 0, len(g.edges))
-	for c := range g.edges {
-		out = append(out, c)
-	}
-	return out
+	return slices.Collect(maps.Keys(g.edges))
 }
 
-// Preload fetches every edge that the current root field selects below its result. Errors are left to
-// the resolvers, which meet them again at the right path: a failed preload costs speed, not truth.
+// Preload fetches every edge that the current root field selects below its result. Errors are left to the resolvers, which get them
+// again at the right path.
 func (g *Graph) Preload(ctx context.Context, result any) {
 	l, ok := ctx.Value(contextKey{}).(*Loaders)
 	if !ok || result == nil {
@@ -78,7 +75,7 @@ func (g *Graph) descend(ctx context.Context, l *Loaders, values []reflect.Value,
 	if len(values) == 0 || len(sel) == 0 {
 		return
 	}
-	// Behind an interface stand rows of several types, and the first may be of one without edges.
+	// Values of an interface may be rows of several types, the first perhaps of one without edges.
 	if slices.ContainsFunc(values, func(v reflect.Value) bool { return g.names[v.Type().Elem()] != "" }) {
 		g.entities(ctx, l, values, sel)
 		return
@@ -88,17 +85,22 @@ func (g *Graph) descend(ctx context.Context, l *Loaders, values []reflect.Value,
 		return
 	}
 	for _, f := range g.collect(ctx, sel, typeName) {
-		if f.Definition == nil || len(f.Selections) == 0 || !isComposite(g.schema, f.Definition.Type.Name()) {
-			continue
-		}
-		var next []reflect.Value
-		for _, v := range values {
-			if child := member(v, f.Name); child.IsValid() {
-				next = append(next, child)
-			}
-		}
-		g.descend(ctx, l, next, f.Selections, f.Definition.Type.Name())
+		g.field(ctx, l, values, f)
 	}
+}
+
+// field descends into a field of values that is no edge.
+func (g *Graph) field(ctx context.Context, l *Loaders, values []reflect.Value, f graphql.CollectedField) {
+	if f.Definition == nil || len(f.Selections) == 0 || !isComposite(g.schema, f.Definition.Type.Name()) {
+		return
+	}
+	var next []reflect.Value
+	for _, v := range values {
+		if child := member(v, f.Name); child.IsValid() {
+			next = append(next, child)
+		}
+	}
+	g.descend(ctx, l, next, f.Selections, f.Definition.Type.Name())
 }
 
 // entities preloads the edges selected of rows, which may be of several types behind an interface.
@@ -125,15 +127,7 @@ func (g *Graph) entities(ctx context.Context, l *Loaders, rows []reflect.Value, 
 		for _, f := range g.collect(ctx, sel, typeName) {
 			e := g.edges[typeName+"."+f.Name]
 			if e == nil {
-				if f.Definition != nil && len(f.Selections) > 0 && isComposite(g.schema, f.Definition.Type.Name()) {
-					var next []reflect.Value
-					for _, v := range byType[t] {
-						if child := member(v, f.Name); child.IsValid() {
-							next = append(next, child)
-						}
-					}
-					g.descend(ctx, l, next, f.Selections, f.Definition.Type.Name())
-				}
+				g.field(ctx, l, byType[t], f)
 				continue
 			}
 			if policy.Check(viewer.From(ctx), f.Definition) != nil {
@@ -148,22 +142,20 @@ func (g *Graph) entities(ctx context.Context, l *Loaders, rows []reflect.Value, 
 		for _, key := range order {
 			fields := groups[key]
 			e := g.edges[typeName+"."+fields[0].Name]
-			wg.Add(1)
-			go func() {
-				defer wg.Done()
-				defer unharmed()
+			wg.Go(func() {
+				defer recovered()
 				children, sel, err := e.preload(ctx, l, byType[t], fields)
 				if err == nil && len(children) > 0 {
 					g.entities(ctx, l, children, sel)
 				}
-			}()
+			})
 		}
 	}
 }
 
-// unharmed ends a panic in a goroutine of the preload, which nobody else could, so that the process lives. The
-// resolvers do the same work again, where the executor answers a panic with an error.
-func unharmed() { _ = recover() }
+// recovered ends a panic in a goroutine of the preload, which would end the process. The resolvers do the same work again, and
+// the executor reports their panics as errors.
+func recovered() { _ = recover() }
 
 func (g *Graph) collect(ctx context.Context, sel ast.SelectionSet, typeName string) []graphql.CollectedField {
 	satisfies := []string{typeName}
@@ -249,7 +241,7 @@ func (e *One[P, C]) preload(ctx context.Context, l *Loaders, parents []reflect.V
 		return nil, nil, nil
 	}
 	var rows []*C
-	err := l.within(ctx, func() (err error) {
+	err := l.Within(ctx, func() (err error) {
 		rows, err = e.fetch(ctx, l, keys)
 		return err
 	})
@@ -292,12 +284,10 @@ func (e *Many[P, C]) preload(ctx context.Context, l *Loaders, parents []reflect.
 	var wg sync.WaitGroup
 	var countErr error
 	if wantTotal {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			defer unharmed()
+		wg.Go(func() {
+			defer recovered()
 			countErr = e.preloadCount(ctx, l, args, keys)
-		}()
+		})
 	}
 	var children []reflect.Value
 	if wantRows {
@@ -312,7 +302,7 @@ func (e *Many[P, C]) preload(ctx context.Context, l *Loaders, parents []reflect.
 
 func (e *Many[P, C]) preloadRows(ctx context.Context, l *Loaders, args *relay.Args, keys []uuid.UUID) ([]reflect.Value, error) {
 	var groups [][]*C
-	err := l.within(ctx, func() (err error) {
+	err := l.Within(ctx, func() (err error) {
 		groups, err = e.spec.Table.ListPer(ctx, l.pool, l.scope, e.childColumn, keys, args.Where, args.Page)
 		return err
 	})
@@ -332,7 +322,7 @@ func (e *Many[P, C]) preloadRows(ctx context.Context, l *Loaders, args *relay.Ar
 
 func (e *Many[P, C]) preloadCount(ctx context.Context, l *Loaders, args *relay.Args, keys []uuid.UUID) error {
 	var counts []int
-	err := l.within(ctx, func() (err error) {
+	err := l.Within(ctx, func() (err error) {
 		counts, err = e.spec.Table.CountPer(ctx, l.pool, l.scope, e.childColumn, keys, args.Where)
 		return err
 	})

@@ -262,7 +262,7 @@ func TestMessagesOutliveAnOutage(t *testing.T) {
 	require.Equal(t, second, got)
 }
 
-func TestLastWordsAreSent(t *testing.T) {
+func TestQueuedMessagesAreSentAtStop(t *testing.T) {
 	address := dbtest.New(t)
 	a, b := start(t, address), start(t, address)
 	heard := b.Subscribe(t.Context(), all)
@@ -327,7 +327,7 @@ func TestQueueIsBounded(t *testing.T) {
 	next(t, p.gaps)
 }
 
-func TestCacheReadsOnceUntilTold(t *testing.T) {
+func TestCacheReadsOnceUntilChanged(t *testing.T) {
 	address := dbtest.New(t)
 	now := atomic.Int64{}
 	clock := func() time.Time { return noon.Add(time.Duration(now.Load())) }
@@ -374,7 +374,7 @@ func TestCacheReadsOnceUntilTold(t *testing.T) {
 }
 
 // A value that was read before a change, and comes back after it, must not be kept.
-func TestCacheDoesNotKeepWhatAChangeOvertook(t *testing.T) {
+func TestCacheDoesNotStoreAValueReadBeforeAChange(t *testing.T) {
 	address := dbtest.New(t)
 	p := prepare(t, address, open(t, address))
 	c := notify.NewCache[string](p.Bus, "thing", 10, time.Minute, func() time.Time { return noon })

@@ -14,12 +14,11 @@ const readBacklog = 2 * time.Second
 type Backlog struct {
 	// Open counts them by state.
 	Open map[string]int
-	// Waiting is for how long the one has waited that has waited for longest, though it could go on; 0 when none does.
+	// Waiting is the longest time for which one has been runnable and not leased; 0 when there is none.
 	Waiting time.Duration
 }
 
-// WatchBacklog adds gauges of bulk operations, which are read when they are asked for: every process tells the same, that
-// of all together. Call it once.
+// WatchBacklog adds gauges of bulk operations, read at each scrape: every process reports those of all. Call it once.
 func (m *Metrics) WatchBacklog(read func(ctx context.Context) (Backlog, error)) error {
 	if m == nil {
 		return nil
@@ -39,7 +38,7 @@ type backlog struct {
 // Describe implements prometheus.Collector.
 func (b *backlog) Describe(to chan<- *prometheus.Desc) { to <- b.open; to <- b.waiting }
 
-// Collect implements prometheus.Collector. What cannot be read is left out, so that an alert on a missing value sees it.
+// Collect implements prometheus.Collector. After an error it sends no values, so that an alert on missing ones fires.
 func (b *backlog) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), readBacklog)
 	defer cancel()

@@ -55,8 +55,8 @@ func NewHealth(log *slog.Logger, timeout time.Duration, checks ...Check) *Health
 // Drain makes the server not ready for good, so that a load balancer sends its requests elsewhere.
 func (h *Health) Drain() { h.draining.Store(true) }
 
-// Alive is the handler of /healthz: it answers 200 as long as the process can answer at all. It asks
-// nothing else: a restart does not mend a database.
+// Alive is the handler of /healthz: it answers 200 as long as the process can answer. It checks nothing else, as a restart does not
+// repair a database.
 func (h *Health) Alive() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer(w, r, http.StatusOK, readiness{Status: "alive"})
@@ -64,14 +64,14 @@ func (h *Health) Alive() http.Handler {
 }
 
 // Ready is the handler of /readyz: 200 when every check passes, and 503 otherwise or while draining.
-// Requests at the same time share one round of checks, so that they cannot be used to wear out what is checked.
+// Concurrent requests share one run of the checks, so that they cannot overload what is checked.
 func (h *Health) Ready() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if h.draining.Load() {
 			answer(w, r, http.StatusServiceUnavailable, readiness{Status: "draining"})
 			return
 		}
-		// Not the request's context: the round belongs to all who wait for it.
+		// Not the request's context: other requests wait for the same run.
 		shared, _, _ := h.probes.Do("", func() (any, error) {
 			return h.probe(context.WithoutCancel(r.Context())), nil
 		})
@@ -109,8 +109,8 @@ func (h *Health) probe(ctx context.Context) readiness {
 	return result
 }
 
-// run gives one check its time. A check that ignores the end of its context is left behind, and counts
-// as failed until it returns, so that at most one of each is ever stuck.
+// run runs one check. A check that ignores the end of its context is abandoned and counts as failed until it returns, so that at most
+// one of each is ever stuck.
 func (h *Health) run(ctx context.Context, i int) string {
 	if !h.busy[i].CompareAndSwap(false, true) {
 		return checkTimeout
@@ -118,7 +118,7 @@ func (h *Health) run(ctx context.Context, i int) string {
 	outcome := make(chan error, 1)
 	go func() {
 		err := h.checks[i].Run(ctx)
-		// Before the result is known, so that the next round does not find the check busy.
+		// Before the result is sent, so that the next run does not find the check busy.
 		h.busy[i].Store(false)
 		outcome <- err
 	}()
@@ -149,6 +149,6 @@ func answer(w http.ResponseWriter, r *http.Request, status int, body readiness) 
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	// The client may be gone; there is nobody left to tell.
+	// An error means that the client is gone.
 	_ = json.NewEncoder(w).Encode(body)
 }

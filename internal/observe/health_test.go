@@ -82,7 +82,7 @@ func TestReadinessDoesNotWaitForAStuckCheck(t *testing.T) {
 	close(release)
 }
 
-func TestReadinessSharesOneRound(t *testing.T) {
+func TestReadinessSharesOneRun(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
 	started := make(chan struct{}, 8)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"caseload/internal/fault"
@@ -26,108 +27,48 @@ type Metrics struct {
 	names      names
 	knownCodes map[fault.Code]struct{}
 
-	operationDuration   *prometheus.HistogramVec
-	operationErrors     *prometheus.CounterVec
-	operationCost       prometheus.Histogram
-	operationsInFlight  *prometheus.GaugeVec
-	operationStatements prometheus.Histogram
-	subscriptionEvents  *prometheus.CounterVec
-	rootFields          *prometheus.CounterVec
-	loaderBatchSize     *prometheus.HistogramVec
-	jobs                *prometheus.CounterVec
-	jobDuration         *prometheus.HistogramVec
-	lendingCalls        *prometheus.CounterVec
-	lendingDuration     prometheus.Histogram
-	webhookAttempts     *prometheus.CounterVec
-	webhookDuration     prometheus.Histogram
-	bulkRows            *prometheus.CounterVec
+	operationDuration, loaderBatchSize, jobDuration                                                *prometheus.HistogramVec
+	operationCost, operationStatements, lendingDuration, webhookDuration                           prometheus.Observer
+	operationErrors, subscriptionEvents, rootFields, jobs, lendingCalls, webhookAttempts, bulkRows *prometheus.CounterVec
+	operationsInFlight                                                                             *prometheus.GaugeVec
 }
 
 // NewMetrics returns metrics that include those of the Go runtime and of the process.
 func NewMetrics() *Metrics {
-	m := &Metrics{
-		registry:   prometheus.NewRegistry(),
-		names:      names{seen: map[string]struct{}{}},
-		knownCodes: map[fault.Code]struct{}{},
-
-		operationDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Namespace: namespace, Subsystem: "graphql", Name: "operation_duration_seconds",
-			Help:    "Time from the start of an operation to its result, or to the end of a subscription.",
-			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 60},
-		}, []string{"operation", "type", "outcome"}),
-		operationErrors: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: namespace, Subsystem: "graphql", Name: "errors_total",
-			Help: "Errors in results, by code; requests refused before they ran included.",
-		}, []string{"code"}),
-		operationCost: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Namespace: namespace, Subsystem: "graphql", Name: "operation_cost_points",
-			Help:    "Cost of an operation in points.",
-			Buckets: []float64{1, 3, 10, 30, 100, 300, 1000, 3000, 10_000},
-		}),
-		operationsInFlight: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Namespace: namespace, Subsystem: "graphql", Name: "operations_in_flight",
-			Help: "Operations that run now, by type.",
-		}, []string{"type"}),
-		operationStatements: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Namespace: namespace, Subsystem: "graphql", Name: "operation_statements",
-			Help:    "SQL statements of one result.",
-			Buckets: []float64{0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128},
-		}),
-		subscriptionEvents: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: namespace, Subsystem: "graphql", Name: "subscription_events_total",
-			Help: "Results sent to subscriptions.",
-		}, []string{"operation"}),
-		rootFields: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: namespace, Name: "root_fields_total",
-			Help: "Root fields of queries, by what answered them: a compiled read, or the generated executor.",
-		}, []string{"path"}),
-		loaderBatchSize: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Namespace: namespace, Subsystem: "loader", Name: "batch_size",
-			Help:    "Keys of one loader batch.",
-			Buckets: []float64{1, 2, 5, 10, 25, 50, 100, 250, 500},
-		}, []string{"loader"}),
-		jobs: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: namespace, Name: "jobs_total",
-			Help: "Attempts to run a job, by kind and outcome.",
-		}, []string{"kind", "outcome"}),
-		jobDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Namespace: namespace, Name: "job_duration_seconds",
-			Help:    "Time of one attempt to run a job.",
-			Buckets: []float64{.01, .05, .1, .5, 1, 5, 15, 60, 300, 1800},
-		}, []string{"kind"}),
-		lendingCalls: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: namespace, Subsystem: "lending", Name: "calls_total",
-			Help: "Calls to the lending system, by outcome.",
-		}, []string{"outcome"}),
-		webhookAttempts: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: namespace, Subsystem: "webhook", Name: "attempts_total",
-			Help: "Attempts to deliver to webhook endpoints, by outcome.",
-		}, []string{"outcome"}),
-		webhookDuration: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Namespace: namespace, Subsystem: "webhook", Name: "attempt_duration_seconds",
-			Help:    "Time of one attempt to deliver.",
-			Buckets: []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10},
-		}),
-		bulkRows: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: namespace, Subsystem: "bulk", Name: "rows_total",
-			Help: "Rows of bulk operations that have their outcome, by kind and action.",
-		}, []string{"kind", "action"}),
-		lendingDuration: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Namespace: namespace, Subsystem: "lending", Name: "call_duration_seconds",
-			Help:    "Time of one call to the lending system.",
-			Buckets: []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30},
-		}),
-	}
+	m := &Metrics{registry: prometheus.NewRegistry(), names: names{seen: map[string]struct{}{}}, knownCodes: map[fault.Code]struct{}{}}
 	for _, info := range fault.Codes {
 		m.knownCodes[info.Code] = struct{}{}
 	}
-	m.registry.MustRegister(
-		m.operationDuration, m.operationErrors, m.operationCost, m.operationsInFlight, m.operationStatements,
-		m.subscriptionEvents, m.rootFields, m.loaderBatchSize, m.jobs, m.jobDuration, m.lendingCalls, m.lendingDuration,
-		m.webhookAttempts, m.webhookDuration, m.bulkRows,
-		collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-	)
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	register := promauto.With(m.registry)
+	counter := func(subsystem, name, help string, labels ...string) *prometheus.CounterVec {
+		return register.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}, labels)
+	}
+	histogram := func(subsystem, name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+		return register.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help, Buckets: buckets}, labels)
+	}
+	m.operationDuration = histogram("graphql", "operation_duration_seconds", "Time from the start of an operation to its result, or to the end of a subscription.",
+		[]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 60}, "operation", "type", "outcome")
+	m.operationErrors = counter("graphql", "errors_total", "Errors in results, by code; requests refused before they ran included.", "code")
+	m.operationCost = histogram("graphql", "operation_cost_points", "Cost of an operation in points.",
+		[]float64{1, 3, 10, 30, 100, 300, 1000, 3000, 10_000}).WithLabelValues()
+	m.operationsInFlight = register.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Subsystem: "graphql", Name: "operations_in_flight", Help: "Operations that run now, by type."}, []string{"type"})
+	m.operationStatements = histogram("graphql", "operation_statements", "SQL statements of one result.",
+		[]float64{0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128}).WithLabelValues()
+	m.subscriptionEvents = counter("graphql", "subscription_events_total", "Results sent to subscriptions.", "operation")
+	m.rootFields = counter("", "root_fields_total", "Root fields of queries, by what answered them: a compiled read, or the generated executor.", "path")
+	m.loaderBatchSize = histogram("loader", "batch_size", "Keys of one loader batch.",
+		[]float64{1, 2, 5, 10, 25, 50, 100, 250, 500}, "loader")
+	m.jobs = counter("", "jobs_total", "Attempts to run a job, by kind and outcome.", "kind", "outcome")
+	m.jobDuration = histogram("", "job_duration_seconds", "Time of one attempt to run a job.",
+		[]float64{.01, .05, .1, .5, 1, 5, 15, 60, 300, 1800}, "kind")
+	m.lendingCalls = counter("lending", "calls_total", "Calls to the lending system, by outcome.", "outcome")
+	m.lendingDuration = histogram("lending", "call_duration_seconds", "Time of one call to the lending system.",
+		[]float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30}).WithLabelValues()
+	m.webhookAttempts = counter("webhook", "attempts_total", "Attempts to deliver to webhook endpoints, by outcome.", "outcome")
+	m.webhookDuration = histogram("webhook", "attempt_duration_seconds", "Time of one attempt to deliver.",
+		[]float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10}).WithLabelValues()
+	m.bulkRows = counter("bulk", "rows_total", "Rows of bulk operations that have their outcome, by kind and action.", "kind", "action")
 	return m
 }
 
@@ -141,7 +82,7 @@ func (m *Metrics) Names() []string {
 	}()
 	var all []string
 	for d := range described {
-		// A description tells its name in its text alone.
+		// The name is only in the text of a description.
 		if at := ownName.FindStringSubmatch(d.String()); at != nil {
 			all = append(all, at[1])
 		}
@@ -155,7 +96,7 @@ var ownName = regexp.MustCompile(`fqName: "(` + namespace + `_\w+)"`)
 // Handler serves the metrics in the Prometheus text format.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
-		// One collector that fails must not take the others' values along.
+		// A collector that fails must not hide the others.
 		ErrorHandling: promhttp.ContinueOnError,
 		Registry:      m.registry,
 	})
@@ -227,7 +168,7 @@ func (m *Metrics) BulkRows(kind, action string, rows int) {
 	}
 }
 
-// codeLabel keeps the label within the closed list whatever a resolver put into an error.
+// codeLabel returns a code of the closed list, or OTHER.
 func (m *Metrics) codeLabel(code fault.Code) string {
 	if _, known := m.knownCodes[code]; known {
 		return string(code)

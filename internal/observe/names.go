@@ -10,16 +10,14 @@ const (
 	noName        = "anonymous"
 )
 
-// names lets the first names it sees become labels and calls all others "other": a label whose values
-// a client chooses would let it fill the memory of server and Prometheus. It is safe for use by
-// several goroutines.
+// names makes labels of the first names it gets, and "other" of the rest: with labels of its choice a client could fill the memory
+// of the server and of Prometheus. It is safe for concurrent use.
 type names struct {
 	mu   sync.RWMutex
 	seen map[string]struct{}
 }
 
-// label returns the label of a name. A name that is new is remembered only when the caller is trusted:
-// strangers could use up the places.
+// label returns the label of a name. A new name is added only when the caller is trusted: anonymous ones could use up the places.
 func (n *names) label(name string, trusted bool) string {
 	if name == "" {
 		return noName

@@ -102,7 +102,7 @@ func (o *Operations) InterceptOperation(ctx context.Context, next graphql.Operat
 		attribute.String("graphql.operation.name", r.name),
 	))
 	ctx = context.WithValue(ctx, recordKey{}, r)
-	// A client that goes away is not asked for further results, so the end of the context ends the record.
+	// When a client goes away no further result is requested, so the end of the context ends the record.
 	stop := context.AfterFunc(ctx, r.end)
 	responses := next(ctx)
 	if r.kind == ast.Subscription {
@@ -124,7 +124,7 @@ func (o *Operations) InterceptOperation(ctx context.Context, next graphql.Operat
 	}
 }
 
-// saw notes one result.
+// saw records one result.
 func (r *record) saw(response *graphql.Response) {
 	outcome := outcomeSuccess
 	if len(response.Errors) > 0 {
@@ -165,7 +165,7 @@ func (r *record) worsen(outcome string) {
 	}
 }
 
-// countErrors counts the errors of a response once, whoever sees it first.
+// countErrors counts the errors of a response once.
 func (r *record) countErrors(response *graphql.Response) {
 	r.mu.Lock()
 	first := r.counted != response

@@ -30,7 +30,7 @@ var sensitive = wordSet(`
 	variables query document payload requestbody responsebody
 `)
 
-// harmless words at the end of a key say that the value only points at or counts the sensitive thing.
+// harmless words at the end of a key say that the value is not the sensitive thing, but its id or number.
 var harmless = wordSet(`id count length kind type`)
 
 // prefixes are beginnings of words that are sensitive whatever follows without a separator: phonenumber2.
@@ -104,8 +104,8 @@ func redactText(s string) string {
 	return shapes.ReplaceAllString(s, redacted)
 }
 
-// suspicious reports whether a text may hold one of the shapes. It never misses one; ids, paths and names, which are most
-// of what is logged, it lets pass without the expression, which would take a tenth of a short request's time.
+// suspicious reports whether a text may hold one of the shapes. It spares most texts, such as ids, paths and names, the regular
+// expression, which would take a tenth of a short request's time.
 func suspicious(s string) bool {
 	for i := range len(s) {
 		switch s[i] {

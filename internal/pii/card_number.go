@@ -3,6 +3,7 @@ package pii
 import (
 	"errors"
 	"regexp"
+	"slices"
 	"unicode"
 )
 
@@ -17,10 +18,7 @@ const (
 
 // cardRanges are the numbers that the card networks give out, by their first four digits and their length: an id that no
 // network gives out is no card, though one id of ten passes the check digit.
-var cardRanges = []struct {
-	from, to          int
-	shortest, longest int
-}{
+var cardRanges = []cardRange{
 	{2200, 2204, 16, 19}, // Mir
 	{2221, 2720, 16, 16}, // Mastercard
 	{3000, 3059, 14, 19}, // Diners Club
@@ -43,6 +41,8 @@ var cardRanges = []struct {
 	{6700, 6799, 13, 19}, // Maestro
 	{8100, 8299, 16, 19}, // UnionPay, RuPay
 }
+
+type cardRange struct{ from, to, shortest, longest int }
 
 // uuidForm is how UUIDs are written. Among so many digits with dashes between them some pass for a card.
 var uuidForm = regexp.MustCompile(`\b[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}\b`)
@@ -123,7 +123,7 @@ func endsCard(digits []byte, starts []int) bool {
 	return false
 }
 
-// isCardNumber judges digits from 0 to 9.
+// isCardNumber reports whether digits are the number of a card.
 func isCardNumber(digits []byte) bool {
 	if len(digits) < minCardDigits || len(digits) > maxCardDigits {
 		return false
@@ -147,10 +147,7 @@ func isGivenOut(digits []byte) bool {
 	for _, d := range digits[:4] {
 		first = first*10 + int(d)
 	}
-	for _, r := range cardRanges {
-		if r.from <= first && first <= r.to && r.shortest <= len(digits) && len(digits) <= r.longest {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(cardRanges, func(r cardRange) bool {
+		return r.from <= first && first <= r.to && r.shortest <= len(digits) && len(digits) <= r.longest
+	})
 }

@@ -26,7 +26,7 @@ type indexName struct {
 // Index returns the blind index of a normalised value: the same for equal values of one organization and
 // column, unrelated otherwise. It serves equality and nothing else.
 //
-// Whoever reads the table sees which rows are equal, so a value of few possibilities must not be indexed
+// A reader of the table sees which rows are equal, so a value of few possibilities must not be indexed
 // by itself: the last four digits have 10,000. Index them together with something else, under a column
 // name that says so: Index(org, "customers.ssn_last_four+birthday", "1234|1985-06-15").
 func (s *Sealer) Index(organizationID uuid.UUID, column, normalized string) []byte {

@@ -32,7 +32,7 @@ func LoadOrCreate(path string) (Keys, error) {
 	if err := writeOnce(path, text+"\n"); err != nil && !errors.Is(err, fs.ErrExist) {
 		return Keys{}, fmt.Errorf("create key file: %w", err)
 	}
-	// What counts is what is in the file: another process may have been first.
+	// Another process may have created the file first.
 	return load(path)
 }
 
@@ -56,8 +56,7 @@ func load(path string) (Keys, error) {
 	return keys, nil
 }
 
-// writeOnce makes the whole file appear at once and only if there is none: a link, unlike a rename, does
-// not replace what is there.
+// writeOnce creates a file atomically, if there is none: a link, unlike a rename, does not replace a file.
 func writeOnce(path, text string) error {
 	// CreateTemp gives mode 0600.
 	temporary, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
@@ -66,7 +65,7 @@ func writeOnce(path, text string) error {
 	}
 	defer func() { _ = os.Remove(temporary.Name()) }()
 	_, err = temporary.WriteString(text)
-	// Values sealed with these keys may reach the disk before the keys do.
+	// Sync: values sealed with these keys must not reach the disk before them.
 	err = errors.Join(err, temporary.Sync(), temporary.Close())
 	if err != nil {
 		return err

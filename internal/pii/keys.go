@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
@@ -32,12 +31,12 @@ const indexKeySize = 32
 //
 // The zero Keys are not usable. Keys are immutable and redact themselves when printed.
 type Keys struct {
+	hidden
 	handle *keyset.Handle
 	index  hiddenKey
 }
 
-// hiddenKey keeps bytes from package fmt, which follows pointers and slices in the unexported fields of
-// whatever holds them, but not functions.
+// hiddenKey hides bytes from package fmt, which prints slices in unexported fields, but not functions.
 type hiddenKey func() []byte
 
 func hide(key []byte) hiddenKey { return func() []byte { return key } }
@@ -87,8 +86,8 @@ func ParseKeys(text string) (Keys, error) {
 	return Keys{handle: handle, index: hide(doc.IndexKey)}, nil
 }
 
-// checkKeyset refuses whatever is not AES-256-GCM with the key id in front of the ciphertext: without that
-// prefix nobody could tell which key sealed a value, and a rotation could not be finished.
+// checkKeyset refuses keys other than AES-256-GCM with the key id before the ciphertext: without the id [Sealer.Stale] could not find
+// what an old key has sealed.
 func checkKeyset(handle *keyset.Handle) error {
 	for i := range handle.Len() {
 		entry, err := handle.Entry(i)
@@ -137,12 +136,3 @@ func (k Keys) Rotate() (Keys, error) {
 	}
 	return Keys{handle: handle, index: k.index}, nil
 }
-
-// String returns "[redacted]".
-func (Keys) String() string { return redacted }
-
-// Format writes "[redacted]" for every verb.
-func (Keys) Format(f fmt.State, _ rune) { writeRedacted(f) }
-
-// LogValue returns "[redacted]".
-func (Keys) LogValue() slog.Value { return slog.StringValue(redacted) }

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"log/slog"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/tink-crypto/tink-go/v2/aead"
@@ -19,6 +18,7 @@ var ErrOpen = errors.New("open sealed value: it was not sealed here, or not with
 // Sealer seals and opens personal data and computes blind indexes. It is safe for concurrent use, does no
 // I/O, and redacts itself when printed.
 type Sealer struct {
+	hidden
 	aead tink.AEAD
 	// The key id that Tink puts in front of what the primary key seals.
 	primary   uint32
@@ -82,12 +82,3 @@ func (s *Sealer) Stale(sealed []byte) bool {
 		sealed[0] != cryptofmt.TinkStartByte ||
 		binary.BigEndian.Uint32(sealed[1:]) != s.primary
 }
-
-// String returns "[redacted]".
-func (*Sealer) String() string { return redacted }
-
-// Format writes "[redacted]" for every verb.
-func (*Sealer) Format(f fmt.State, _ rune) { writeRedacted(f) }
-
-// LogValue returns "[redacted]".
-func (*Sealer) LogValue() slog.Value { return slog.StringValue(redacted) }

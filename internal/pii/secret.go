@@ -1,8 +1,8 @@
-// Package pii keeps personal data out of sight: it seals values for storage, looks them up by a blind
-// index, and wraps them in types that do not print.
+// Package pii protects personal data: it seals values for storage, finds them by a blind index, and wraps them in types that do not
+// print.
 //
-// A sealed value can be opened in the place it was sealed for and nowhere else ([Location]): whoever can
-// write to the database but has no key cannot copy one customer's number into another's row.
+// A sealed value can be opened only in the place it was sealed for ([Location]): with access to the database but without a key, one
+// customer's number cannot be copied into another's row.
 // What may be searched is found by equality alone, through [Sealer.Index].
 package pii
 
@@ -23,7 +23,7 @@ const redacted = "[redacted]"
 // Reading a Secret from JSON works as for any string.
 type Secret string
 
-// Reveal returns the clear text. Every call site is a place where personal data leaves its wrapping.
+// Reveal returns the clear text.
 func (s Secret) Reveal() string { return string(s) }
 
 // String returns "[redacted]".
@@ -46,5 +46,17 @@ func (Secret) Value() (driver.Value, error) {
 	return nil, errors.New("store secret: it must be sealed first")
 }
 
-// writeRedacted has no one to report an error to; fmt.State does not fail.
+// hidden is embedded by what holds keys, which then prints as "[redacted]".
+type hidden struct{}
+
+// String returns "[redacted]".
+func (hidden) String() string { return redacted }
+
+// Format writes "[redacted]" for every verb.
+func (hidden) Format(f fmt.State, _ rune) { writeRedacted(f) }
+
+// LogValue returns "[redacted]".
+func (hidden) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// writeRedacted cannot report an error; fmt.State does not fail.
 func writeRedacted(f fmt.State) { _, _ = io.WriteString(f, redacted) }

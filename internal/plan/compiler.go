@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"context"
 	"fmt"
 	"reflect"
 	"slices"
@@ -16,20 +15,6 @@ import (
 	"caseload/internal/viewer"
 )
 
-// Computed is a field that is not a column: the columns it is made of, and how. Append writes the value
-// from the columns' cells, nil standing for NULL, in the order of Columns. An error leaves the root field to
-// the generated executor, which meets and reports it.
-type Computed struct {
-	Columns []string
-	Append  func(dst []byte, cells [][]byte) ([]byte, error)
-}
-
-// Single is a root field that finds one row by its arguments. An error of Where is left to the resolver.
-type Single struct {
-	Source loader.Source
-	Where  func(ctx context.Context, raw map[string]any) (db.Where, error)
-}
-
 // NodeType is a type that node and nodes find, with the scopes that they ask for.
 type NodeType struct {
 	Name     string
@@ -43,11 +28,11 @@ type Declarations struct {
 	// Edges are the edges and root lists.
 	Edges []loader.Declaration
 	// Singles are root fields by coordinate, such as "Query.customer".
-	Singles map[string]Single
+	Singles map[string]*loader.Single
 	// Nodes are the types of Query.node and Query.nodes.
 	Nodes []NodeType
 	// Computed are fields by coordinate, such as "Customer.ssnProvided".
-	Computed map[string]Computed
+	Computed map[string]db.Computed
 	// Generated are the coordinates that are left to the generated executor, with the reason.
 	Generated map[string]string
 	// MaxAnswer is how many bytes the root fields of one operation may have; zero is no limit.
@@ -56,19 +41,13 @@ type Declarations struct {
 
 // Compiler makes plans. It is safe for concurrent use.
 type Compiler struct {
-	schema    *ast.Schema
-	edges     map[string]loader.Declaration
-	singles   map[string]Single
-	nodes     []NodeType
-	computed  map[string]Computed
-	generated map[string]string
-	maxAnswer int
+	Declarations
+	edges map[string]loader.Declaration
 }
 
 // NewCompiler takes the declarations.
 func NewCompiler(d Declarations) *Compiler {
-	c := &Compiler{schema: d.Schema, edges: map[string]loader.Declaration{},
-		singles: d.Singles, nodes: d.Nodes, computed: d.Computed, generated: d.Generated, maxAnswer: d.MaxAnswer}
+	c := &Compiler{d, map[string]loader.Declaration{}}
 	for _, e := range d.Edges {
 		c.edges[e.Coordinate] = e
 	}
@@ -99,7 +78,7 @@ func (c *Compiler) Compile(oc *graphql.OperationContext, v *viewer.Viewer, f gra
 	if err != nil {
 		return &Plan{reason: err.Error(), bytes: planBytes + len(err.Error())}
 	}
-	return &Plan{root: r, bytes: planBytes + k.bytes, edges: k.numbered, limit: c.maxAnswer}
+	return &Plan{root: r, bytes: planBytes + k.bytes, edges: k.numbered, limit: c.MaxAnswer}
 }
 
 // The weights by which the memory of plans is counted.
@@ -125,7 +104,7 @@ type compilation struct {
 
 func (k *compilation) collect(sel ast.SelectionSet, typeName string) []graphql.CollectedField {
 	satisfies := []string{typeName}
-	for _, i := range k.schema.GetImplements(k.schema.Types[typeName]) {
+	for _, i := range k.Schema.GetImplements(k.Schema.Types[typeName]) {
 		satisfies = append(satisfies, i.Name)
 	}
 	return graphql.CollectFields(k.oc, sel, satisfies)
@@ -167,7 +146,7 @@ func (k *compilation) entity(rs *rowset, sel ast.SelectionSet, typeName string) 
 			continue
 		}
 		coordinate := typeName + "." + f.Name
-		if reason, ok := k.generated[coordinate]; ok {
+		if reason, ok := k.Generated[coordinate]; ok {
 			return nil, notPlanned(coordinate + ": " + reason)
 		}
 		o.required = f.Definition.Type.NonNull
@@ -195,7 +174,7 @@ func (k *compilation) edge(rs *rowset, o *op, decl loader.Declaration, f graphql
 	case k.stored:
 		o.all, err = k.rows(e, f)
 	default:
-		o.conn, err = k.connection(e, f.Selections, f.Definition.Type.Name())
+		o.conn, err = k.members(e, f.Selections, f.Definition.Type.Name())
 	}
 	return err
 }
@@ -243,7 +222,7 @@ func argumentText(list ast.ArgumentList) string {
 
 // value finds how a field that is no edge is written: as declared, else from the column that it is bound to.
 func (k *compilation) value(rs *rowset, o *op, coordinate, name string) error {
-	if c, ok := k.computed[coordinate]; ok {
+	if c, ok := k.Computed[coordinate]; ok {
 		o.computed = &computed{Computed: c}
 		for _, column := range c.Columns {
 			o.computed.columns = append(o.computed.columns, rs.column(column))
@@ -283,80 +262,44 @@ func bound(s loader.Source, field string) (db.Column, bool) {
 	return db.Column{}, false
 }
 
-// connection makes the writer of a page of an edge, or of a root list.
-func (k *compilation) connection(e *edge, sel ast.SelectionSet, typeName string) (*connection, error) {
-	c, first := &connection{}, true
+// members makes the writers of the members of a connection, or of an edge or of pageInfo in it.
+func (k *compilation) members(e *edge, sel ast.SelectionSet, typeName string) ([]member, error) {
+	out, first := []member{}, true
 	for _, f := range k.collect(sel, typeName) {
-		o := connectionOp{lead: k.lead(&first, f.Alias)}
-		var err error
-		switch f.Name {
-		case "__typename":
-			o.lead = AppendString(o.lead, typeName)
-		case "nodes":
-			o.kind, e.rows = nodesMember, true
-			o.node, err = k.entity(e.child, f.Selections, f.Definition.Type.Name())
-		case "edges":
-			o.kind, e.rows = edgesMember, true
-			o.members, err = k.edgeMembers(e, f.Selections, f.Definition.Type.Name())
-		case "pageInfo":
-			o.kind, e.rows = pageInfoMember, true
-			o.members, err = k.pageInfo(e, f.Selections)
-		case "totalCount":
-			o.kind, e.total = totalMember, true
-		default:
-			err = notPlanned(typeName + "." + f.Name + ": " + ReasonUndefined)
-		}
-		if err != nil {
-			return nil, err
-		}
-		c.ops = append(c.ops, o)
-	}
-	return c, nil
-}
-
-func (k *compilation) edgeMembers(e *edge, sel ast.SelectionSet, typeName string) ([]pageMember, error) {
-	var out []pageMember
-	first := true
-	for _, f := range k.collect(sel, typeName) {
-		m := pageMember{lead: k.lead(&first, f.Alias)}
+		m := member{lead: k.lead(&first, f.Alias)}
 		var err error
 		switch f.Name {
 		case "__typename":
 			m.lead = AppendString(m.lead, typeName)
+		case "nodes":
+			m.kind, e.rows = nodesMember, true
+			m.node, err = k.entity(e.child, f.Selections, f.Definition.Type.Name())
+		case "edges":
+			m.kind, e.rows = edgesMember, true
+			m.members, err = k.members(e, f.Selections, f.Definition.Type.Name())
+		case "pageInfo":
+			m.kind, e.rows = pageInfoMember, true
+			m.members, err = k.members(e, f.Selections, f.Definition.Type.Name())
+		case "totalCount":
+			m.kind, e.total = totalMember, true
 		case "node":
-			m.kind = nodePart
+			m.kind = nodeMember
 			m.node, err = k.entity(e.child, f.Selections, f.Definition.Type.Name())
 		case "cursor":
-			m.kind, e.cursors = cursorPart, true
+			m.kind, e.cursors = cursorMember, true
+		case "hasNextPage":
+			m.kind = hasNextMember
+		case "hasPreviousPage":
+			m.kind = hasPreviousMember
+		case "startCursor":
+			m.kind, e.cursors = startCursorMember, true
+		case "endCursor":
+			m.kind, e.cursors = endCursorMember, true
 		default:
 			err = notPlanned(typeName + "." + f.Name + ": " + ReasonUndefined)
 		}
 		if err != nil {
 			return nil, err
-		}
-		out = append(out, m)
-	}
-	return out, nil
-}
-
-func (k *compilation) pageInfo(e *edge, sel ast.SelectionSet) ([]pageMember, error) {
-	var out []pageMember
-	first := true
-	for _, f := range k.collect(sel, "PageInfo") {
-		m := pageMember{lead: k.lead(&first, f.Alias)}
-		switch f.Name {
-		case "__typename":
-			m.lead = AppendString(m.lead, "PageInfo")
-		case "hasNextPage":
-			m.kind = hasNextPart
-		case "hasPreviousPage":
-			m.kind = hasPreviousPart
-		case "startCursor":
-			m.kind, e.cursors = startCursorPart, true
-		case "endCursor":
-			m.kind, e.cursors = endCursorPart, true
-		default:
-			return nil, notPlanned("PageInfo." + f.Name + ": " + ReasonUndefined)
 		}
 		out = append(out, m)
 	}

@@ -2,8 +2,8 @@
 // declarations of tables and edges, and runs one statement per edge and one pass that writes the JSON
 // straight from the cells that the database sent.
 //
-// What a plan cannot answer, and every error it meets, is left to the generated executor, so that
-// errors, their paths and the propagation of null have one implementation.
+// What a plan cannot answer, and every error, is left to the generated executor, so that errors, their paths and the propagation of
+// null have one implementation.
 package plan
 
 import (
@@ -140,7 +140,7 @@ type op struct {
 	encode   encoder
 	computed *computed
 	one      *writer
-	conn     *connection
+	conn     []member
 	// all writes the children of a connection as a plain list; see [Pages].
 	all *writer
 
@@ -152,48 +152,32 @@ type op struct {
 }
 
 type computed struct {
-	Computed
+	db.Computed
 	columns []*column
 }
 
-// connection writes a page.
-type connection struct {
-	ops []connectionOp
+// member writes one member of a connection, of an edge or of pageInfo.
+type member struct {
+	lead []byte
+	kind memberKind
+	// node writes the rows of nodes, or that of an edge; members are those of edges, or of pageInfo.
+	node    *writer
+	members []member
 }
 
-type connectionKind int
+type memberKind int
 
 const (
-	constantMember connectionKind = iota
+	// constantMember is all in its lead.
+	constantMember memberKind = iota
 	nodesMember
 	edgesMember
 	pageInfoMember
 	totalMember
+	nodeMember
+	cursorMember
+	hasNextMember
+	hasPreviousMember
+	startCursorMember
+	endCursorMember
 )
-
-type connectionOp struct {
-	lead []byte
-	kind connectionKind
-	// node writes the elements of nodes.
-	node *writer
-	// members are those of the elements of edges, or of pageInfo.
-	members []pageMember
-}
-
-type pageMemberKind int
-
-const (
-	constantPart pageMemberKind = iota
-	nodePart
-	cursorPart
-	hasNextPart
-	hasPreviousPart
-	startCursorPart
-	endCursorPart
-)
-
-type pageMember struct {
-	lead []byte
-	kind pageMemberKind
-	node *writer
-}

@@ -3,6 +3,8 @@ package plan
 import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
+
+	"caseload/internal/loader"
 )
 
 // root is the beginning of a plan: one of its kinds is set.
@@ -17,12 +19,12 @@ type root struct {
 // listRoot is a page of a table: an edge without a parent.
 type listRoot struct {
 	edge *edge
-	conn *connection
+	conn []member
 }
 
 // singleRoot is one row.
 type singleRoot struct {
-	Single
+	*loader.Single
 	rows   *rowset
 	writer *writer
 }
@@ -51,7 +53,7 @@ func (k *compilation) root(f graphql.CollectedField) (root, error) {
 		return r, err
 	}
 	coordinate := "Query." + f.Name
-	if reason, ok := k.generated[coordinate]; ok {
+	if reason, ok := k.Generated[coordinate]; ok {
 		return r, notPlanned(coordinate + ": " + reason)
 	}
 	typeName := f.Definition.Type.Name()
@@ -59,13 +61,13 @@ func (k *compilation) root(f graphql.CollectedField) (root, error) {
 	if decl, ok := k.edges[coordinate]; ok {
 		e := k.edgeOf(decl, f)
 		r.list = &listRoot{edge: e}
-		r.list.conn, err = k.connection(e, f.Selections, typeName)
+		r.list.conn, err = k.members(e, f.Selections, typeName)
 		// The page is read even when only its total is selected, as the resolver does.
 		e.rows = true
 		e.child.settle()
 		return r, err
 	}
-	if s, ok := k.singles[coordinate]; ok {
+	if s, ok := k.Singles[coordinate]; ok {
 		r.single = &singleRoot{Single: s, rows: &rowset{source: s.Source}}
 		r.single.writer, err = k.entity(r.single.rows, f.Selections, typeName)
 		r.single.rows.settle()
@@ -79,8 +81,8 @@ func (k *compilation) root(f graphql.CollectedField) (root, error) {
 }
 
 func (k *compilation) nodeTypes(f graphql.CollectedField) *nodesRoot {
-	r := &nodesRoot{many: f.Name == "nodes", types: make(map[string]*nodeRoot, len(k.nodes))}
-	for _, t := range k.nodes {
+	r := &nodesRoot{many: f.Name == "nodes", types: make(map[string]*nodeRoot, len(k.Nodes))}
+	for _, t := range k.Nodes {
 		n := &nodeRoot{}
 		r.types[t.Source.Prefix()] = n
 		if k.viewer.Require(t.Requires...) != nil {

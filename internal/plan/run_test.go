@@ -31,7 +31,7 @@ func TestFewRowsAreReadOneAfterTheOther(t *testing.T) {
 	require.Equal(t, []int{0}, order, "what comes after an error is not run")
 }
 
-func TestManyRowsAreReadSideBySide(t *testing.T) {
+func TestManyRowsAreReadConcurrently(t *testing.T) {
 	t.Parallel()
 	// Each waits for the others, so it ends only when all branches run at once; and there are never more.
 	var together sync.WaitGroup

@@ -2,10 +2,12 @@ package plan
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"strconv"
 	"sync"
 
+	"caseload/internal/db"
 	"caseload/internal/loader"
 	"caseload/internal/relay"
 )
@@ -61,7 +63,7 @@ func (r *run) answer(ctx context.Context, p *root, dst []byte) ([]byte, error) {
 		if err != nil {
 			return dst, err
 		}
-		return r.writePage(dst, p.list.conn, res, 0)
+		return r.writeMembers(dst, p.list.conn, res, 0, 0)
 	}
 	raw := p.field.ArgumentMap(r.variables)
 	if p.single != nil {
@@ -154,7 +156,7 @@ func (r *run) writeValue(dst []byte, o *op, t *table, row int) ([]byte, error) {
 		}
 		return r.writeObject(dst, o.one, res.rows, int(child))
 	case o.conn != nil:
-		return r.writePage(dst, o.conn, &t.results[o.edge], row)
+		return r.writeMembers(dst, o.conn, &t.results[o.edge], row, 0)
 	case o.all != nil:
 		return r.writeRows(dst, o.all, &t.results[o.edge], row)
 	case o.computed != nil:
@@ -191,11 +193,37 @@ func writeComputed(dst []byte, o *op, t *table, row int) ([]byte, error) {
 		cells = append(cells, t.cell(row, c.cell))
 	}
 	before := len(dst)
-	dst, err := o.computed.Append(dst, cells)
+	value, err := o.computed.Value(cells)
+	if err == nil {
+		dst, err = appendComputed(dst, value)
+	}
 	if err == nil && o.required && string(dst[before:]) == "null" {
 		err = errCell
 	}
 	return dst, err
+}
+
+func appendComputed(dst []byte, value any) ([]byte, error) {
+	switch v := value.(type) {
+	case nil:
+		return append(dst, "null"...), nil
+	case bool:
+		return strconv.AppendBool(dst, v), nil
+	case string:
+		return AppendString(dst, v), nil
+	case db.JSON:
+		return append(dst, v...), nil
+	case []string:
+		dst = append(dst, '[')
+		for i, text := range v {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = AppendString(dst, text)
+		}
+		return append(dst, ']'), nil
+	}
+	return dst, fmt.Errorf("write a computed %T", value)
 }
 
 // page calls f for the rows of a parent's page, in the list's order.
@@ -213,53 +241,48 @@ func (res *result) page(parent int, f func(i, row int) error) error {
 	return nil
 }
 
-func (r *run) writePage(dst []byte, c *connection, res *result, parent int) ([]byte, error) {
-	if len(c.ops) == 0 {
+// writeMembers writes the members of a parent's connection, of the edge of a row, or of pageInfo.
+func (r *run) writeMembers(dst []byte, members []member, res *result, parent, row int) ([]byte, error) {
+	if len(members) == 0 {
 		return append(dst, "{}"...), nil
 	}
 	var err error
-	for i := range c.ops {
-		o := &c.ops[i]
-		dst = append(dst, o.lead...)
-		switch o.kind {
-		case constantMember:
+	for i := range members {
+		m := &members[i]
+		dst = append(dst, m.lead...)
+		switch m.kind {
 		case nodesMember:
-			dst, err = r.writeRows(dst, o.node, res, parent)
+			dst, err = r.writeRows(dst, m.node, res, parent)
 		case edgesMember:
 			dst = append(dst, '[')
 			err = res.page(parent, func(i, row int) (err error) {
 				if i > 0 {
 					dst = append(dst, ',')
 				}
-				dst, err = r.writeEdge(dst, o.members, res, row)
+				dst, err = r.writeMembers(dst, m.members, res, parent, row)
 				return err
 			})
 			dst = append(dst, ']')
 		case pageInfoMember:
-			dst, err = writePageInfo(dst, o.members, res, parent)
+			dst, err = r.writeMembers(dst, m.members, res, parent, row)
 		case totalMember:
 			dst = strconv.AppendInt(dst, int64(min(res.totals[parent], 1<<31-1)), 10)
-		}
-		if err != nil {
-			return dst, err
-		}
-	}
-	return append(dst, '}'), nil
-}
-
-func (r *run) writeEdge(dst []byte, members []pageMember, res *result, row int) ([]byte, error) {
-	if len(members) == 0 {
-		return append(dst, "{}"...), nil
-	}
-	var err error
-	for i := range members {
-		m := &members[i]
-		dst = append(dst, m.lead...)
-		switch m.kind {
-		case nodePart:
+		case nodeMember:
 			dst, err = r.writeObject(dst, m.node, res.rows, row)
-		case cursorPart:
+		case cursorMember:
 			dst, err = res.appendCursor(dst, row)
+		case hasNextMember, hasPreviousMember:
+			dst = strconv.AppendBool(dst, res.hasMore(parent, m.kind == hasPreviousMember))
+		case startCursorMember, endCursorMember:
+			at, to := int(res.start[parent]), int(res.start[parent+1])
+			if at == to {
+				dst = append(dst, "null"...)
+				break
+			}
+			if (m.kind == endCursorMember) != res.args.Page.Backward {
+				at = to - 1
+			}
+			dst, err = res.appendCursor(dst, at)
 		}
 		if err != nil {
 			return dst, err
@@ -268,41 +291,17 @@ func (r *run) writeEdge(dst []byte, members []pageMember, res *result, row int) 
 	return append(dst, '}'), nil
 }
 
-func writePageInfo(dst []byte, members []pageMember, res *result, parent int) ([]byte, error) {
-	if len(members) == 0 {
-		return append(dst, "{}"...), nil
-	}
-	from, to := int(res.start[parent]), int(res.start[parent+1])
-	start, end := from, to-1
+// hasMore reports whether there are rows after the page of a parent, or before it.
+func (res *result) hasMore(parent int, before bool) bool {
 	page := &res.args.Page
-	// The row at the other cursor exists as far as we know: a cursor is made from a row.
-	hasNext, hasPrevious := res.more[parent], page.After != nil
-	if page.Backward {
-		start, end = end, start
-		hasNext, hasPrevious = page.Before != nil, res.more[parent]
+	switch {
+	case before == page.Backward:
+		return res.more[parent]
+	// The row of a cursor is assumed to exist, as cursors are made of rows.
+	case before:
+		return page.After != nil
 	}
-	var err error
-	for i := range members {
-		m := &members[i]
-		dst = append(dst, m.lead...)
-		switch m.kind {
-		case hasNextPart:
-			dst = strconv.AppendBool(dst, hasNext)
-		case hasPreviousPart:
-			dst = strconv.AppendBool(dst, hasPrevious)
-		case startCursorPart, endCursorPart:
-			row := start
-			if m.kind == endCursorPart {
-				row = end
-			}
-			if from == to {
-				dst = append(dst, "null"...)
-			} else if dst, err = res.appendCursor(dst, row); err != nil {
-				return dst, err
-			}
-		}
-	}
-	return append(dst, '}'), nil
+	return page.Before != nil
 }
 
 func (res *result) appendCursor(dst []byte, row int) ([]byte, error) {

@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -58,7 +59,7 @@ type Args struct {
 	list    List
 }
 
-// Key is equal for equal arguments: loaders are kept by it.
+// Key is equal for equal arguments; it is the key of loaders.
 func (a *Args) Key() string { return ArgumentKey(a.list.raw) }
 
 // Parse checks the raw arguments of a list field, after GraphQL's own coercion. Errors are
@@ -79,11 +80,11 @@ func (s *Spec[T]) Parse(ctx context.Context, cursors *Cursors, scope db.Scope, c
 		}
 		a.Where = a.Where.All(w)
 	}
-	search, isSearch, err := text(raw, "search")
-	if err != nil {
-		return nil, err
-	}
-	if isSearch {
+	if v := raw["search"]; v != nil {
+		search, err := text(v, "search")
+		if err != nil {
+			return nil, err
+		}
 		w, err := s.Search(search)
 		if err != nil {
 			return nil, err
@@ -94,25 +95,23 @@ func (s *Spec[T]) Parse(ctx context.Context, cursors *Cursors, scope db.Scope, c
 		a.Where = a.Where.All(s.BaseFilter(raw))
 	}
 	a.list.scope, a.list.coordinate, a.list.raw, a.list.order = scope, coordinate, raw, a.Page.Order
-	after, isAfter, err := text(raw, "after")
+	if a.Page.After, err = a.cursor(raw, "after"); err != nil {
+		return nil, err
+	}
+	a.Page.Before, err = a.cursor(raw, "before")
+	return a, err
+}
+
+// cursor returns the values of the cursor in an argument; nil without one.
+func (a *Args) cursor(raw map[string]any, name string) ([]*string, error) {
+	if raw[name] == nil {
+		return nil, nil
+	}
+	cursor, err := text(raw[name], name)
 	if err != nil {
 		return nil, err
 	}
-	if isAfter {
-		if a.Page.After, err = cursors.Decode(&a.list, after, len(a.Page.Order)); err != nil {
-			return nil, err
-		}
-	}
-	before, isBefore, err := text(raw, "before")
-	if err != nil {
-		return nil, err
-	}
-	if isBefore {
-		if a.Page.Before, err = cursors.Decode(&a.list, before, len(a.Page.Order)); err != nil {
-			return nil, err
-		}
-	}
-	return a, nil
+	return a.cursors.Decode(&a.list, cursor, len(a.Page.Order))
 }
 
 // Cursor returns the cursor of a row from the values of the page's order at it, as SQL text; nil is NULL.
@@ -120,16 +119,10 @@ func (a *Args) Cursor(values []*string) string { return a.cursors.Encode(&a.list
 
 // bound is the part of the arguments that a cursor is bound to: all but the page itself.
 func bound(raw map[string]any) string {
-	rest := make(map[string]any, len(raw))
-	for k, v := range raw {
-		switch k {
-		case "first", "last", "after", "before":
-		default:
-			if v != nil {
-				rest[k] = v
-			}
-		}
-	}
+	rest := maps.Clone(raw)
+	maps.DeleteFunc(rest, func(name string, v any) bool {
+		return v == nil || slices.Contains([]string{"first", "last", "after", "before"}, name)
+	})
 	return ArgumentKey(rest)
 }
 
@@ -175,18 +168,14 @@ func count(raw map[string]any, name string) (int, bool, error) {
 	return int(n), true, nil
 }
 
-// text returns an argument that is a string. Another value counts as wrong, never as absent: a list without the
-// search that was asked for shows everything.
-func text(raw map[string]any, name string) (string, bool, error) {
-	v := raw[name]
-	if v == nil {
-		return "", false, nil
-	}
+// text returns an argument that must be a string. Another value is an error, never absent: a list without its search would show
+// everything.
+func text(v any, name string) (string, error) {
 	s, ok := v.(string)
 	if !ok {
-		return "", false, fault.New(fault.BadUserInput, "%s must be a string.", name)
+		return "", fault.New(fault.BadUserInput, "%s must be a string.", name)
 	}
-	return s, true, nil
+	return s, nil
 }
 
 // maxOrderTerms bounds orderBy: each term more makes the keyset condition longer.
@@ -271,9 +260,9 @@ func Contains(column string) func(text string) (db.Where, error) {
 	}
 }
 
-// holds says that a word is in the column, or, for a word such as names are made of, one like it. Whatever else
-// is compared exactly, since a number with another digit is another number; but as it is and without
-// punctuation: (415) 555-0123 finds +14155550123, and 12-345 an identifier that is written so.
+// holds is the condition that a column contains a word, or, for a word of letters, one like it. Others are compared exactly, as a
+// number with another digit is another number, both as they are and without punctuation: (415) 555-0123 finds +14155550123, and
+// 12-345 an identifier that is written so.
 func holds(column, word string) db.Where {
 	if !strings.Contains(column, "c.") {
 		column = "c." + column
@@ -290,7 +279,7 @@ func holds(column, word string) db.Where {
 	return db.Where{}.And("("+like+" OR "+like+")", whole, "%"+escapeLike(digits)+"%")
 }
 
-// compact removes the punctuation of a phone number; what is none comes back as it was.
+// compact removes the punctuation of a phone number; another word is returned as it is.
 func compact(word string) string {
 	digits := strings.Map(func(r rune) rune {
 		if strings.ContainsRune("+()-.", r) {

@@ -72,7 +72,7 @@ func TestABulkSyncTakesAFixedNumberOfStatements(t *testing.T) {
 	require.Equal(t, 1010, get[int](t, w, "SELECT count(*) FROM customers"))
 }
 
-func TestTheSameReferenceTwiceActsInSequence(t *testing.T) {
+func TestRowsOfOneCustomerApplyInOrder(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.taskType(t, "collections", nil)

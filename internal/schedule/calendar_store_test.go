@@ -12,7 +12,7 @@ import (
 	"caseload/internal/schedule"
 )
 
-func TestLoadLawKeepsWhatWasChangedByHand(t *testing.T) {
+func TestLoadLawKeepsManualChanges(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	require.NoError(t, schedule.LoadLaw(t.Context(), w.Pool, dbtest.Monday))
@@ -102,7 +102,7 @@ func TestHoursCanOnlyBeTightened(t *testing.T) {
 }
 
 // Rules hold at once, in every server process, for plans and for calls that were planned before.
-func TestTighterRulesHoldAtOnceEverywhere(t *testing.T) {
+func TestTighterRulesApplyInAllProcesses(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	other := w.another(t)

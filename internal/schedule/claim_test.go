@@ -15,7 +15,7 @@ import (
 	"caseload/internal/schedule"
 )
 
-func TestDialersAtOnceNeverShareATaskOrACustomer(t *testing.T) {
+func TestConcurrentClaimsShareNoTaskOrCustomer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.taskType(t, "collections", func(in *schedule.CreateTaskTypeInput) {
@@ -118,7 +118,7 @@ func trim(s string) string {
 }
 
 // What happens between plan and claim counts.
-func TestRulesAreAskedAgainAtTheClaim(t *testing.T) {
+func TestClaimsCheckTheRulesAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.taskType(t, "collections", nil)
@@ -189,7 +189,7 @@ func TestPostponedOnlyWithinThePlan(t *testing.T) {
 	require.Equal(t, calling.Skipped, w.tasks(t, id)[0].State, "tomorrow is not part of the plan")
 }
 
-func TestArchivedTaskTypesAreNotGivenOut(t *testing.T) {
+func TestTasksOfArchivedTypesAreNotClaimed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	typ := w.taskType(t, "collections", nil)
@@ -206,7 +206,7 @@ func TestArchivedTaskTypesAreNotGivenOut(t *testing.T) {
 	require.Equal(t, []string{"INVALID_STATE input.id"}, refused(t, err))
 }
 
-func TestACustomerWhoseCallIsUnderWayWaits(t *testing.T) {
+func TestACustomerWithAnOpenCallIsNotClaimed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.taskType(t, "collections", func(in *schedule.CreateTaskTypeInput) {
@@ -413,7 +413,7 @@ func TestOverduePlansExpire(t *testing.T) {
 	require.Len(t, w.tasks(t, id, calling.Expired), 7)
 }
 
-func TestChangesAreToldAfterTheCommit(t *testing.T) {
+func TestChangesArePublishedAfterTheCommit(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	other := w.another(t)

@@ -189,7 +189,7 @@ func TestCallbacks(t *testing.T) {
 }
 
 // A sync may change the phone while the dialer talks: what the outcome says is of the number that was dialed.
-func TestTheDialedNumberIsTheOneThatWasGivenOut(t *testing.T) {
+func TestTheDialedNumberIsThatOfTheClaim(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.taskType(t, "collections", nil)

@@ -24,7 +24,7 @@ func (w *world) consistent(t testing.TB) {
 	require.Zero(t, get[int](t, w, `SELECT count(*) FROM (SELECT FROM call_tasks WHERE state = 'PENDING' GROUP BY customer_id, due_at HAVING count(*) > 1) x`))
 }
 
-func TestFiftySyncsOfOneCustomerAtOnce(t *testing.T) {
+func TestFiftyConcurrentSyncsOfOneCustomer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.taskType(t, "collections", nil)
@@ -66,7 +66,7 @@ func TestFiftySyncsOfOneCustomerAtOnce(t *testing.T) {
 	}
 }
 
-func TestBulkSyncsOfTheSameCustomersAtOnce(t *testing.T) {
+func TestConcurrentBulkSyncsOfTheSameCustomers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.taskType(t, "collections", func(in *schedule.CreateTaskTypeInput) { in.MaxAttempts = val[int32](2) })

@@ -3,7 +3,8 @@ package schedule
 import (
 	"cmp"
 	"context"
-	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"caseload/internal/fault"
 	"caseload/internal/input"
@@ -34,32 +35,24 @@ func (b *syncBatch) fetch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var wg sync.WaitGroup
-	slots, failed := make(chan struct{}, fetchers), make(chan error, len(want))
+	var group errgroup.Group
+	group.SetLimit(fetchers)
 	for _, row := range want {
-		// After a cancellation only the requests under way are waited for.
-		select {
-		case slots <- struct{}{}:
-		case <-ctx.Done():
-		}
-		if ctx.Err() != nil {
-			break
-		}
-		wg.Add(1)
-		go func() {
-			defer func() { <-slots; wg.Done() }()
+		group.Go(func() error {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
 			got, err := b.s.customers.Fetch(ctx, target, row.request())
+			row.fetched = got
 			if refused, ok := fault.AsUserErrors(err); ok {
 				row.early.At("sync").Add(refused[0].Code, "%s", refused[0].Message)
-			} else if err != nil {
-				failed <- err
+				return nil
 			}
-			row.fetched = got
-		}()
+			return err
+		})
 	}
-	wg.Wait()
-	close(failed)
-	return cmp.Or(ctx.Err(), <-failed)
+	err = group.Wait()
+	return cmp.Or(ctx.Err(), err)
 }
 
 func (r *syncRow) request() lending.Request {

@@ -66,7 +66,7 @@ func (w *world) syncLines(t fataler, k *schedule.SyncKind, policy batch.ErrorPol
 }
 
 // Any division of a file into chunks stores what its lines store one by one, and says the same of each.
-func TestAnySplitOfAFileOfSyncsIsLikeLineByLine(t *testing.T) {
+func TestChunksOfSyncsEqualSingleLines(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.taskType(t, "collections", nil)

@@ -109,7 +109,7 @@ func TestAFileOfSyncsAsksTheLendingSystem(t *testing.T) {
 	})
 }
 
-func TestManySyncsOfAFileActInItsOrder(t *testing.T) {
+func TestRowsOfAFileApplyInOrder(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.taskType(t, "collections", nil)
@@ -130,7 +130,7 @@ func TestManySyncsOfAFileActInItsOrder(t *testing.T) {
 	w.consistent(t)
 }
 
-func TestWhatAFileOfSyncsCannotBe(t *testing.T) {
+func TestFilesOfSyncsAreRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	b := bulkOf(t, w)
@@ -152,7 +152,7 @@ func TestWhatAFileOfSyncsCannotBe(t *testing.T) {
 }
 
 // A cancellation while the lending system is asked waits for the requests under way, not for all of a chunk.
-func TestAskingForAFileEndsWithItsContext(t *testing.T) {
+func TestPrepareEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	l := newLendingSystem(t)
 	w := newLendingWorld(t, l.URL, patient)

@@ -18,7 +18,7 @@ import (
 	"caseload/internal/schedule"
 )
 
-func TestSyncCreatesThenLeavesAlone(t *testing.T) {
+func TestSecondSyncChangesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	typ := w.taskType(t, "collections", nil)
@@ -421,7 +421,7 @@ func TestSwitchingTheTaskTypeSupersedes(t *testing.T) {
 	}
 }
 
-func TestHeldTasksAreNeverRemoved(t *testing.T) {
+func TestClaimedTasksAreNeverRemoved(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.taskType(t, "collections", nil)

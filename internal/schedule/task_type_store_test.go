@@ -145,7 +145,7 @@ func TestTaskTypeNames(t *testing.T) {
 	require.Equal(t, []string{"NOT_FOUND input.id"}, refused(t, err))
 }
 
-func TestTaskTypeChangedByManyAtOnce(t *testing.T) {
+func TestConcurrentUpdatesOfATaskType(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	typ := w.taskType(t, "collections", nil)

@@ -231,7 +231,7 @@ func TestARetryIsEnqueuedOnce(t *testing.T) {
 }
 
 // A job that runs before a rest is over does nothing, so it is not the job of the retry after it.
-func TestARetryAfterARestHasItsJob(t *testing.T) {
+func TestARetryAfterAPauseHasItsJob(t *testing.T) {
 	t.Parallel()
 	w := newWorldWith(t, webhook.Options{AllowPrivate: true, Concurrency: 1})
 	e, _ := w.endpoint(t, closedPort(t))
@@ -327,7 +327,7 @@ func TestManyWorkersDeliverOnce(t *testing.T) {
 
 // A delivery that is committed while a worker is about to leave is not overlooked: its job ends for the hold, so the
 // worker that leaves must see it.
-func TestWhatComesDuringAShiftIsDelivered(t *testing.T) {
+func TestDeliveriesEmittedDuringADrainAreDelivered(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	var e *webhook.Endpoint
@@ -350,7 +350,7 @@ func TestWhatComesDuringAShiftIsDelivered(t *testing.T) {
 }
 
 // A worker that was killed leaves its hold and its leases; when they run out, a sweep has another one deliver.
-func TestKilledWorkersWorkIsTakenUp(t *testing.T) {
+func TestDeliveriesOfAKilledWorkerAreRetried(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	r := newReceiver(t, nil)
@@ -409,7 +409,7 @@ func TestLateMarkChangesNothing(t *testing.T) {
 }
 
 // When the server stops, what was not begun goes back to its place, and what was sent is written down.
-func TestStoppingGivesBack(t *testing.T) {
+func TestStoppingReleasesDeliveries(t *testing.T) {
 	t.Parallel()
 	w := newWorldWith(t, webhook.Options{AllowPrivate: true, Concurrency: 1})
 	ctx, cancel := context.WithCancel(t.Context())

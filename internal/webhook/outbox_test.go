@@ -88,7 +88,7 @@ func TestEmitReachesTheEndpointsThatWantIt(t *testing.T) {
 	require.Equal(t, jobs+2, get[int](t, w, "SELECT count(*) FROM river_job WHERE queue = $1", webhook.Queue))
 }
 
-func TestRolledBackChangesTellNobody(t *testing.T) {
+func TestRolledBackChangesEmitNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.endpoint(t, "https://hooks.example.com")
@@ -131,7 +131,7 @@ func TestEmitRunsAFixedNumberOfStatements(t *testing.T) {
 }
 
 // Every process learns of an endpoint that another has made or ended.
-func TestOtherProcessesLearnOfEndpoints(t *testing.T) {
+func TestOtherProcessesSeeChangedEndpoints(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.Listen(t)

@@ -57,8 +57,7 @@ func (e *Endpoint) rotate(sealer *pii.Sealer, to pii.Secret, now time.Time, over
 		if e.PreviousSecretSealed, err = sealer.Seal(secretAt(e, previousSecret), text); err != nil {
 			return err
 		}
-		until := now.Add(overlap)
-		e.PreviousSecretUntil = &until
+		e.PreviousSecretUntil = new(now.Add(overlap))
 	}
 	sealed, err := sealer.Seal(secretAt(e, currentSecret), to.Reveal())
 	if err != nil {

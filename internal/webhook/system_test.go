@@ -104,7 +104,7 @@ func TestJobsDeliverAndSecretsStayHidden(t *testing.T) {
 
 // An organization whose receivers do not answer, more of them than there are workers, does not hold up another one;
 // and each of its own has its turn as soon as one before it ends.
-func TestSlowOrganizationHoldsUpNobodyElse(t *testing.T) {
+func TestSlowOrganizationDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	w := newWorldWith(t, webhook.Options{AllowPrivate: true, PerOrganization: 2})
 	w.Clock.Set(time.Now())
