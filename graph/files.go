@@ -60,8 +60,8 @@ func (r *Resolver) resultsURL(ctx context.Context, o *bulk.Operation) (*string, 
 	return &url, nil
 }
 
-// createBulkOperation takes the upload over; it goes back, and is removed, when no operation was made of it. Where that
-// is not known the file stays: an operation may have it, and otherwise the removal of leftovers finds it.
+// createBulkOperation takes the upload; it is released, and removed, when no operation was made of it. When the commit outcome is unknown
+// the file stays: an operation may own it, and otherwise it is removed as an old upload.
 func (r *Resolver) createBulkOperation(ctx context.Context, in model.CreateBulkOperationInput) (*bulk.Operation, error) {
 	if err := in.File.Take(); err != nil {
 		return nil, err
@@ -85,8 +85,7 @@ func setOptions[T any](options map[string]any, kind bulk.KindName, sent graphql.
 	}
 }
 
-// createExport hands on the options as they were sent, under the names of their kinds: exports are declared without Go
-// types of their own.
+// createExport passes the options as they were sent, under the names of their kinds: exports have no Go types of their own.
 func (r *Resolver) createExport(ctx context.Context, in model.CreateExportInput) (*bulk.Operation, error) {
 	raw, _ := graphql.GetFieldContext(ctx).Field.ArgumentMap(graphql.GetOperationContext(ctx).Variables)["input"].(map[string]any)
 	options := make(map[string]json.RawMessage, len(raw))

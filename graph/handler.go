@@ -40,7 +40,7 @@ import (
 	"caseload/internal/webhook"
 )
 
-// Options are what the API is made of. Pool, Bus, Sealer and CursorKey are required.
+// Options are the parts and settings of the API. Pool, Bus, Sealer and CursorKey are required.
 type Options struct {
 	Pool   *db.Pool
 	Bus    *notify.Bus
@@ -282,8 +282,7 @@ func (l *loading) InterceptRootField(ctx context.Context, next graphql.RootResol
 	return next(ctx)
 }
 
-// argumentsRight is where the statistics of a mutation keep whether the arguments below its root fields are right. Its root
-// fields run one after the other.
+// argumentsRight is the extension of the operation's statistics that says whether the arguments below its root fields are right.
 const argumentsRight = "ArgumentsRight"
 
 // InterceptField preloads below the result of a root field.

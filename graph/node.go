@@ -22,16 +22,16 @@ type nodeType struct {
 	requires []viewer.Scope
 }
 
-// nodeTypes returns every type that node finds, by the prefix of its ids. The scopes are those of the other ways to the type,
-// as the schema has them; a type of which the schema does not say who may read it is an error.
+// nodeTypes returns every type that node finds, by the prefix of its ids. Its scopes are those that the schema requires for other fields
+// of the type; it is an error when the schema requires none.
 func nodeTypes(schema *ast.Schema, entities []loader.AnyEntity) (map[string]nodeType, error) {
-	w := &ways{schema: schema, nodes: map[string]bool{}}
+	w := &scopeFinder{schema: schema, nodes: map[string]bool{}}
 	for _, e := range entities {
 		w.nodes[e.Name()] = true
 	}
 	out := map[string]nodeType{}
 	for _, e := range entities {
-		requires, err := w.to(e.Name(), nil)
+		requires, err := w.scopesOf(e.Name(), nil)
 		if err != nil {
 			return nil, err
 		}
@@ -40,31 +40,30 @@ func nodeTypes(schema *ast.Schema, entities []loader.AnyEntity) (map[string]node
 	return out, nil
 }
 
-// ways finds out who may read a type.
-type ways struct {
+// scopeFinder finds the scopes that the schema requires to read a type.
+type scopeFinder struct {
 	schema *ast.Schema
 	nodes  map[string]bool
 }
 
-// way is a field that leads to a type, with the scopes of who may select it.
-type way struct {
+// referrer is a field of a type, with the scopes that it requires.
+type referrer struct {
 	coordinate string
 	requires   []viewer.Scope
 }
 
-// to returns the scopes of a type: those of the root fields that lead to it; where there is none, those of the fields of other
-// nodes that do; and where there is none of these either, those of the fields of what else can be queried. A field has the
-// scopes of its own @auth, or else those of the type it stands at. All must be the same, and there must be one. Types on the
-// trail are being asked already.
-func (w *ways) to(name string, trail []string) ([]viewer.Scope, error) {
+// scopesOf returns the scopes of a type: those of the root fields that return it; where there is none, those of the fields of other nodes
+// that do; and where there is none of these either, those of the fields of other objects that can be queried. A field has the scopes of
+// its own @auth, or else those of its parent type. There must be one, and all must be the same. Types in visiting are left out.
+func (w *scopeFinder) scopesOf(name string, visiting []string) ([]viewer.Scope, error) {
 	found, err := w.roots(name)
 	if err != nil {
 		return nil, err
 	}
-	trail = append(slices.Clip(trail), name)
+	visiting = append(slices.Clip(visiting), name)
 	for _, ofNodes := range []bool{true, false} {
 		if len(found) == 0 {
-			found = w.edges(name, ofNodes, trail)
+			found = w.edges(name, ofNodes, visiting)
 		}
 	}
 	if len(found) == 0 {
@@ -78,9 +77,9 @@ func (w *ways) to(name string, trail []string) ([]viewer.Scope, error) {
 	return found[0].requires, nil
 }
 
-// roots returns the fields of Query that lead to a type. One without @auth is an error.
-func (w *ways) roots(name string) ([]way, error) {
-	var out []way
+// roots returns the fields of Query that return a type. One without @auth is an error.
+func (w *scopeFinder) roots(name string) ([]referrer, error) {
+	var out []referrer
 	for _, f := range w.schema.Query.Fields {
 		if strings.TrimSuffix(f.Type.Name(), "Connection") != name {
 			continue
@@ -89,18 +88,18 @@ func (w *ways) roots(name string) ([]way, error) {
 		if !declared {
 			return nil, fmt.Errorf("Query.%s has no @auth", f.Name)
 		}
-		out = append(out, newWay("Query."+f.Name, requires))
+		out = append(out, newReferrer("Query."+f.Name, requires))
 	}
 	return out, nil
 }
 
-// edges returns the fields of nodes, or of other objects, that lead to a type. Those of objects that cannot be queried, such
-// as the payloads of mutations, are no ways.
-func (w *ways) edges(name string, ofNodes bool, trail []string) []way {
-	var out []way
+// edges returns the fields of nodes, or of other objects, that return a type. Objects that cannot be queried, such as the payloads of
+// mutations, are left out.
+func (w *scopeFinder) edges(name string, ofNodes bool, visiting []string) []referrer {
+	var out []referrer
 	for _, def := range w.schema.Types {
 		isRoot := def == w.schema.Query || def == w.schema.Mutation || def == w.schema.Subscription
-		if def.Kind != ast.Object || isRoot || w.nodes[def.Name] != ofNodes || slices.Contains(trail, def.Name) {
+		if def.Kind != ast.Object || isRoot || w.nodes[def.Name] != ofNodes || slices.Contains(visiting, def.Name) {
 			continue
 		}
 		for _, f := range def.Fields {
@@ -109,26 +108,26 @@ func (w *ways) edges(name string, ofNodes bool, trail []string) []way {
 			}
 			requires, _ := policy.Scopes(f)
 			if len(requires) == 0 {
-				// A list of no scopes does not open what its type keeps closed.
+				// Without scopes of its own a field requires those of its parent.
 				var err error
-				if requires, err = w.to(def.Name, trail); err != nil {
+				if requires, err = w.scopesOf(def.Name, visiting); err != nil {
 					continue
 				}
 			}
-			out = append(out, newWay(def.Name+"."+f.Name, requires))
+			out = append(out, newReferrer(def.Name+"."+f.Name, requires))
 		}
 	}
-	slices.SortFunc(out, func(a, b way) int { return strings.Compare(a.coordinate, b.coordinate) })
+	slices.SortFunc(out, func(a, b referrer) int { return strings.Compare(a.coordinate, b.coordinate) })
 	return out
 }
 
-func newWay(coordinate string, requires []viewer.Scope) way {
+func newReferrer(coordinate string, requires []viewer.Scope) referrer {
 	requires = slices.Clone(requires)
 	slices.Sort(requires)
-	return way{coordinate, slices.Compact(requires)}
+	return referrer{coordinate, slices.Compact(requires)}
 }
 
-// node finds anything by its id; null when it does not exist, is foreign, or may not be read.
+// node finds a node by its id; null when it does not exist, is of another organization, or may not be read.
 func (r *Resolver) node(ctx context.Context, id relay.ID) (relay.Node, error) {
 	found, err := r.nodes(ctx, []*relay.ID{&id})
 	if err != nil {
@@ -137,7 +136,7 @@ func (r *Resolver) node(ctx context.Context, id relay.ID) (relay.Node, error) {
 	return found[0], nil
 }
 
-// nodes finds many things, in one statement for each type, in the order of the ids.
+// nodes finds nodes by their ids, in one statement for each type, in the order of the ids.
 func (r *Resolver) nodes(ctx context.Context, ids []*relay.ID) ([]relay.Node, error) {
 	known, v := r.edges.nodes, viewer.From(ctx)
 	keys, places := map[string][]uuid.UUID{}, map[string][]int{}

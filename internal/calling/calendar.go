@@ -9,7 +9,7 @@ import (
 // Holiday is one day off, of the federation or of one state. Each date is a row, so a day declared at
 // short notice is an insert.
 type Holiday struct {
-	// CallTaskState is the USPS code; "" or "US" is a holiday of the federation, which counts in every state.
+	// State is the USPS code; "" or "US" is a holiday of the federation, which counts in every state.
 	State string
 	Date  civil.Date
 	Name  string

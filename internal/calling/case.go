@@ -14,7 +14,7 @@ import (
 type Case struct {
 	// Zones in which the consumer may be, their own first; see [CandidateZones]. None denies all calls.
 	Zones []civil.Zone
-	// CallTaskState is the USPS code of the consumer's address, "" when unknown.
+	// State is the USPS code of the consumer's address, "" when unknown.
 	State string
 	// Phone to be dialed, as E.164; "" denies all calls.
 	Phone string

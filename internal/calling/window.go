@@ -40,7 +40,7 @@ func (w Window) On(date civil.Date, zone civil.Zone) (start, end int64) {
 // that fit a date hold together: the hours allowed are their intersection, so that no row can loosen
 // another.
 type StateWindow struct {
-	// CallTaskState is the USPS code of the consumer's address; "" holds everywhere.
+	// State is the USPS code of the consumer's address; "" is everywhere.
 	State string
 	// Weekdays that the row is about.
 	Weekdays Weekdays

@@ -25,8 +25,8 @@ import (
 // channel is the one PostgreSQL channel; the topic is part of the message.
 const channel = "caseload"
 
-// maxQueued bounds messages that wait for a database that does not answer; past it they are dropped and
-// the functions of [Bus.OnGap] are called.
+// maxQueued bounds the messages that wait while the database does not answer; beyond it all are dropped, and the functions of
+// [Bus.OnGap] are called.
 const maxQueued = 50_000
 
 // Message says that something changed. It must not hold personal data: NOTIFY payloads are seen by every role of the database.

@@ -9,7 +9,7 @@ import (
 	"caseload/internal/viewer"
 )
 
-// The bounds of a cache. Documents come from clients, so they are as many as somebody likes.
+// The bounds of a cache. Documents come from clients, so their number is unlimited.
 const (
 	maxPlans      = 1000
 	maxPlansBytes = 32 << 20
@@ -17,18 +17,17 @@ const (
 	documentCopies = 2
 )
 
-// key is what a plan depends on. The syntax tree is not part of it: it is dropped with its document, and
-// another may come to stand at its address.
+// key is what a plan depends on. The address of the syntax tree is not part of it, as it may be used again after the document is dropped.
 type key struct {
 	document, operation, response string
 	// flags are the values of the boolean variables, which @skip and @include may look at.
 	flags string
-	// class is what the viewer may do; never who it is.
+	// class is what the viewer may do, never its identity.
 	class string
 }
 
-// Cache makes plans once. It is bounded by count and by bytes and forgets what was not used for the longest
-// time. That a field has no plan is kept too. It is safe for concurrent use.
+// Cache caches plans, and the reasons for which fields have none, the most recently used ones, bounded by count and by bytes. It is safe
+// for concurrent use.
 type Cache struct {
 	compiler *Compiler
 

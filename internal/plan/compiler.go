@@ -69,7 +69,7 @@ const (
 func (c *Compiler) Compile(oc *graphql.OperationContext, v *viewer.Viewer, f graphql.CollectedField) (p *Plan) {
 	k := &compilation{Compiler: c, oc: oc, viewer: v}
 	defer func() {
-		// The executor meets whatever this was, such as a directive without its value, and reports it.
+		// The executor gets the same error, such as a directive without its value, and reports it.
 		if cause := recover(); cause != nil {
 			p = &Plan{reason: fmt.Sprintf("compile: %T", cause), bytes: planBytes}
 		}

@@ -44,8 +44,8 @@ var (
 	errLeft = errors.New("run plan: left to the generated executor")
 )
 
-// caught makes an error of a panic, which the operation's own recover function reports. In a goroutine of ours a panic
-// would end the process, and while others still work it would give their tables to another request.
+// caught returns a panic as an error, by the operation's recover function. In a goroutine of ours a panic would end the process, and the
+// tables that other goroutines still use would go to another request.
 func caught(ctx context.Context, f func() error) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -61,7 +61,7 @@ const (
 	rowsSlack  = 16 << 20
 )
 
-// hold counts bytes of rows, together with those of the other root fields.
+// hold counts bytes of rows, for all root fields of the operation together.
 func (r *run) hold(n int) error {
 	if r.limit > 0 && r.loaders.Memory().Rows.Add(int64(n)) > int64(r.limit)*rowsFactor+rowsSlack {
 		return ErrTooLarge
@@ -99,8 +99,8 @@ func (r *run) arguments(ctx context.Context, e *edge) error {
 	return nil
 }
 
-// below checks the arguments of all edges below a rowset before a statement runs: what is refused reads nothing, or
-// all would be read again by the executor.
+// below checks the arguments of all edges below a rowset before a statement runs: the executor, which reports the error, would read
+// everything again.
 func (r *run) below(ctx context.Context, rs *rowset) error {
 	for _, e := range rs.edges {
 		if e.decl.Parse != nil {
@@ -155,16 +155,16 @@ func (t *task) do(ctx context.Context) error {
 }
 
 const (
-	// branches is how many tasks run beside each other: as many as an operation has connections.
+	// branches is how many tasks run at once: as many as an operation has connections.
 	branches = 3
-	// fewRows is how many rows a statement reads in about the time that it takes to hand it to another goroutine, to
-	// wake a thread for that and to come back. One customer with all its edges is faster on one connection.
+	// fewRows is how many rows a statement reads in about the time that another goroutine and its thread need to start. One customer
+	// with all its edges is faster on one connection.
 	fewRows = 50
 	// manyRows stands for a number that is not known.
 	manyRows = 1 << 20
 )
 
-// atOnce runs tasks, beside each other where they read enough rows for that to be worth it. The first error ends the others.
+// atOnce runs tasks, concurrently where they read enough rows. The first error ends the others.
 func atOnce(ctx context.Context, tasks []task) error {
 	large := 0
 	for _, t := range tasks {

@@ -25,9 +25,9 @@ type table struct {
 	dest  []any
 }
 
-// row takes the cells of a row in the order of its columns. They are copied before Scan returns: the driver's bytes are
-// good no longer, as a request that is cancelled has its rows closed, and the driver's buffer written to, from another
-// goroutine. [database/sql.RawBytes] would hold that off, but turns an empty text into nil, which is NULL.
+// row takes the cells of a row in the order of its columns. They are copied within Scan: when a request is cancelled, another goroutine
+// closes its rows and writes to the driver's buffer. [database/sql.RawBytes] prevents that, but turns an empty text into nil, which is
+// NULL.
 type row struct{ t *table }
 
 // Scan implements sql.Scanner.
@@ -98,7 +98,7 @@ type term struct {
 	typ  reflect.Type
 }
 
-// maxArena keeps one large page from holding its memory for ever.
+// maxArena bounds the memory that the pool keeps of a large page.
 const maxArena = 1 << 20
 
 var tables = sync.Pool{New: func() any { return new(table) }}

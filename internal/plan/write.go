@@ -20,7 +20,7 @@ type Answer struct {
 	json *[]byte
 }
 
-// maxAnswer keeps one large answer from holding its memory for ever.
+// maxAnswer bounds the memory that the pool keeps of a large answer.
 const maxAnswer = 1 << 20
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 16<<10); return &b }}
@@ -38,9 +38,8 @@ func giveBack(b *[]byte) {
 	}
 }
 
-// Run answers the field. The context carries the operation's loaders. After [ErrTooLarge] the operation has no
-// answer. After any other error nothing was written, and the field is to be answered by the generated executor, which
-// meets the same error again. A panic is such an error, and was reported.
+// Run answers the field. The context carries the operation's loaders. After [ErrTooLarge] the operation has no answer. After any other
+// error the generated executor must answer the field, and gets the same error. A panic is such an error, and was reported.
 func (p *Plan) Run(ctx context.Context, variables map[string]any) (*Answer, error) {
 	r := &run{loaders: loader.From(ctx), variables: variables, args: make([]*relay.Args, p.edges), limit: p.limit}
 	defer r.release()
