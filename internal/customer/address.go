@@ -168,7 +168,7 @@ func (r *Record) readAddress(c *fault.Check, in *AddressInput) *Address {
 		c.Add(fault.Required, "Give at least one part of the address beside its label and country.")
 		return nil
 	}
-	stored := r.storedAddress(a.Label)
+	stored := labelled(r.stored.addresses(), a.Label)
 	if sameAddress(stored, &a) {
 		return stored
 	}

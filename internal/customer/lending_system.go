@@ -47,15 +47,6 @@ func ReadLendingSystem(ctx context.Context, q db.Querier, sc db.Scope) (*Lending
 	return LendingSystems.One(ctx, q, sc, db.Where{})
 }
 
-// lockLendingSystem is [ReadLendingSystem] with the row locked: concurrent changes act in sequence.
-func lockLendingSystem(ctx context.Context, tx *db.Tx, sc db.Scope) (*LendingSystem, error) {
-	found, err := ReadLendingSystem(ctx, tx, sc)
-	if err != nil {
-		return nil, err
-	}
-	return LendingSystems.Lock(ctx, tx, sc, found.UUID)
-}
-
 // ConfigureLendingSystem sets the organization's lending system. The key is sealed and never shown again.
 // Safe to repeat; wrong input comes back as fault.UserErrors.
 func (s *Service) ConfigureLendingSystem(ctx context.Context, v *viewer.Viewer, in ConfigureLendingSystemInput) (*LendingSystem, error) {
@@ -75,7 +66,11 @@ func (s *Service) ConfigureLendingSystem(ctx context.Context, v *viewer.Viewer, 
 	var row *LendingSystem
 	err := s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
 		tx.Keep(&row)
-		got, err := lockLendingSystem(ctx, tx, v.Scope())
+		got, err := ReadLendingSystem(ctx, tx, v.Scope())
+		if err == nil {
+			// Concurrent changes act in sequence.
+			got, err = LendingSystems.Lock(ctx, tx, v.Scope(), got.UUID)
+		}
 		isNew := err != nil && fault.CodeOf(err) == fault.NotFound
 		if err != nil && !isNew {
 			return fmt.Errorf("read lending system: %w", err)

@@ -40,22 +40,17 @@ var Loans = db.NewTable[Loan]("loans", "loan")
 // ID returns the typed id.
 func (l *Loan) ID() relay.ID { return relay.ID{Prefix: Loans.Prefix(), UUID: l.UUID} }
 
-// loanRow makes the row of a fetched loan.
-func loanRow(customer *Customer, l lending.Loan, now time.Time) *Loan {
-	return &Loan{
-		Row: db.Row{OrganizationID: customer.OrganizationID, UUID: db.NewID()}, CustomerID: customer.UUID, ExternalID: l.ID, Status: l.Status,
-		Product: l.Product, Currency: l.Currency, OriginalPrincipal: l.OriginalPrincipal, PrincipalBalance: l.PrincipalBalance,
-		AmountDue: l.AmountDue, DaysPastDue: l.DaysPastDue, OpenedOn: l.OpenedOn, NextDueOn: l.NextDueOn,
-		FetchedAt: now, CreatedAt: now, UpdatedAt: now,
-	}
-}
-
 // WriteLoans upserts the fetched loans of customers by the lending system's numbers, in one statement.
 func WriteLoans(ctx context.Context, tx *db.Tx, sc db.Scope, fetched map[*Customer][]lending.Loan) error {
 	var rows []*Loan
 	for customer, loans := range fetched {
 		for _, l := range loans {
-			rows = append(rows, loanRow(customer, l, tx.Now))
+			rows = append(rows, &Loan{
+				Row: db.Row{OrganizationID: customer.OrganizationID, UUID: db.NewID()}, CustomerID: customer.UUID, ExternalID: l.ID, Status: l.Status,
+				Product: l.Product, Currency: l.Currency, OriginalPrincipal: l.OriginalPrincipal, PrincipalBalance: l.PrincipalBalance,
+				AmountDue: l.AmountDue, DaysPastDue: l.DaysPastDue, OpenedOn: l.OpenedOn, NextDueOn: l.NextDueOn,
+				FetchedAt: tx.Now, CreatedAt: tx.Now, UpdatedAt: tx.Now,
+			})
 		}
 	}
 	_, err := Loans.Upsert(ctx, tx, sc, rows, []string{"organization_id", "customer_id", "external_id"},

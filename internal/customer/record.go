@@ -22,7 +22,7 @@ import (
 type Record struct {
 	Customer Customer
 	Phone    *Phone
-	// Address is the primary address, Others are those with other labels.
+	// Address is the primary address, Others are those with other labels, in the order of these.
 	Address *Address
 	Others  []*Address
 	// Identifiers are the ids in source systems, in the order in which they came.
@@ -225,11 +225,8 @@ func (r *Record) Differs(before *Record) bool {
 			return true
 		}
 	}
-	if len(r.Identifiers) != len(before.Identifiers) || len(r.Others) != len(before.Others) || !slices.Equal(r.sections, before.sections) ||
-		!samePhone(r.Phone, before.Phone) || !sameAddress(r.Address, before.Address) {
-		return true
-	}
-	return slices.ContainsFunc(r.Others, func(a *Address) bool { return !sameAddress(a, labelled(before.Others, a.Label)) })
+	return len(r.Identifiers) != len(before.Identifiers) || !slices.Equal(r.sections, before.sections) || !samePhone(r.Phone, before.Phone) ||
+		!slices.EqualFunc(r.addresses(), before.addresses(), sameAddress)
 }
 
 // Same reports whether two optional values are equal.
@@ -270,22 +267,11 @@ func (r *Record) addresses() []*Address {
 	return append([]*Address{r.Address}, r.Others...)
 }
 
-// storedAddress is the stored address of a label, or nil.
-func (r *Record) storedAddress(label AddressLabel) *Address {
-	if label == Primary {
-		return r.stored.Address
-	}
-	return labelled(r.stored.Others, label)
-}
-
 // changedAddresses are the addresses to write.
-func (r *Record) changedAddresses() []*Address {
-	var out []*Address
-	if r.Address != nil && !sameAddress(r.Address, r.storedAddress(Primary)) {
-		out = append(out, r.Address)
-	}
-	for _, a := range r.Others {
-		if !sameAddress(a, r.storedAddress(a.Label)) {
+func (r *Record) changedAddresses() (out []*Address) {
+	stored := r.stored.addresses()
+	for _, a := range r.addresses() {
+		if !sameAddress(a, labelled(stored, a.Label)) {
 			out = append(out, a)
 		}
 	}
@@ -294,11 +280,9 @@ func (r *Record) changedAddresses() []*Address {
 
 // removedAddresses are the stored addresses whose labels the record no longer has.
 func (r *Record) removedAddresses() (out []*Address) {
-	if r.stored.Address != nil && r.Address == nil {
-		out = append(out, r.stored.Address)
-	}
-	for _, a := range r.stored.Others {
-		if labelled(r.Others, a.Label) == nil {
+	now := r.addresses()
+	for _, a := range r.stored.addresses() {
+		if labelled(now, a.Label) == nil {
 			out = append(out, a)
 		}
 	}

@@ -51,11 +51,8 @@ func (a *Account) NumberProvided() bool { return a.NumberSealed != nil }
 // NumberMasked shows the last four characters of the account number, as in ••••1234; nil when none is stored.
 // The caller has checked the permission.
 func (a *Account) NumberMasked(s *pii.Sealer) (*string, error) {
-	if a.NumberSealed == nil {
-		return nil, nil
-	}
 	number, err := a.Number(s)
-	if err != nil {
+	if err != nil || number == "" {
 		return nil, err
 	}
 	masked := pii.MaskAccountNumber(number)

@@ -14,19 +14,13 @@ import (
 
 // CreateKind is createCustomers for a file of any size: each line is a customer of [Service.Create], and acts as if
 // it had been sent alone, in the order of the file. So lines that mention one account need not agree: the last counts.
-type CreateKind struct{ s *Service }
+type CreateKind struct{ customers }
 
 // NewCreateKind makes the kind.
-func NewCreateKind(s *Service) *CreateKind { return &CreateKind{s} }
+func NewCreateKind(s *Service) *CreateKind { return &CreateKind{customers{s}} }
 
 // Name is the wire name.
 func (*CreateKind) Name() bulk.KindName { return bulk.CreateCustomers }
-
-// Noun is what a line is.
-func (*CreateKind) Noun() string { return "customers" }
-
-// Scopes are what the creator needs: those of the mutation.
-func (*CreateKind) Scopes() []viewer.Scope { return []viewer.Scope{viewer.CustomersWrite} }
 
 // CreateRows reads customers by the keys of the mutation's input. The source document calls sourceOrganizationId
 // organizationId; both are taken.

@@ -15,19 +15,22 @@ import (
 )
 
 // UpsertKind is bulkUpsertCustomers for a file of any size: each line is a row of [Service.BulkUpsert].
-type UpsertKind struct{ s *Service }
+type UpsertKind struct{ customers }
 
 // NewUpsertKind makes the kind.
-func NewUpsertKind(s *Service) *UpsertKind { return &UpsertKind{s} }
+func NewUpsertKind(s *Service) *UpsertKind { return &UpsertKind{customers{s}} }
+
+// customers is what kinds whose lines are customers have in common.
+type customers struct{ s *Service }
 
 // Name is the wire name.
 func (*UpsertKind) Name() bulk.KindName { return bulk.UpsertCustomers }
 
 // Noun is what a line is.
-func (*UpsertKind) Noun() string { return "customers" }
+func (customers) Noun() string { return "customers" }
 
 // Scopes are what the creator needs: those of the mutation.
-func (*UpsertKind) Scopes() []viewer.Scope { return []viewer.Scope{viewer.CustomersWrite} }
+func (customers) Scopes() []viewer.Scope { return []viewer.Scope{viewer.CustomersWrite} }
 
 // UpsertRows reads customers by the keys of the mutation's input, which are those of the source document. address is for
 // one address alone.
