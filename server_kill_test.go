@@ -31,7 +31,7 @@ func TestKilledDuringSyncs(t *testing.T) {
 	}
 	close(work)
 
-	// Whoever sends holds a share of up; it is taken away while the server is down.
+	// A sender holds up in share mode; it is locked while the server is down.
 	var up sync.RWMutex
 	answered := make(chan struct{}, customers*each)
 	var mu sync.Mutex

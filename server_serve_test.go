@@ -237,7 +237,7 @@ func TestDrainFinishesWhatHasBegun(t *testing.T) {
 		results <- result{a, err}
 	}()
 	awaitBlocked(t, db)
-	// Whoever runs jobs is the leader, as there is nobody else; it resigns when it has stopped.
+	// The only process with workers is the leader; it resigns when it has stopped.
 	leads := func() bool {
 		var n int
 		require.NoError(t, db.Get(&n, `SELECT count(*) FROM river_leader`))

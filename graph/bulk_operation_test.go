@@ -53,7 +53,7 @@ func begin(t testing.TB, w *graphtest.World, key string, kind bulk.KindName, for
 }
 
 // end works on an operation until it has ended and returns it.
-func end(t testing.TB, w *graphtest.World, f *graphtest.Workforce, o *graphtest.Tenant, id string) *graphtest.Reply {
+func end(t testing.TB, w *graphtest.World, f *graphtest.Workers, o *graphtest.Tenant, id string) *graphtest.Reply {
 	t.Helper()
 	parsed, err := relay.ParseID(id)
 	require.NoError(t, err)
@@ -110,7 +110,7 @@ func objects(t testing.TB, w *graphtest.World) map[string]string {
 func TestBulkOperationFromUploadToResults(t *testing.T) {
 	t.Parallel()
 	w := graphtest.New(t)
-	w.Employ(t, w.Server, nil)
+	w.StartWorkers(t, w.Server, nil)
 	all, summit := w.Subscribe(t, w.Harbor.Key, watchOperations, nil), w.Subscribe(t, w.Summit.Key, watchOperations, nil)
 	for key, s := range map[string]*graphtest.Stream{w.Harbor.Key: all, w.Summit.Key: summit} {
 		untilEvent(t, s, func() { w.OK(t, key, exportAll, nil) })
@@ -199,7 +199,7 @@ func TestBulkOperationRefusesUnknownKeys(t *testing.T) {
 		{bulk.CSV, "sourceId,company,firstName\n1,x,Ann\n", []any{"#/header: extraneous key [company] is not permitted"}},
 	} {
 		w := graphtest.New(t)
-		f := w.Hire(t, w.Server, nil)
+		f := w.NewWorkers(t, w.Server, nil)
 		r := end(t, w, f, w.Harbor, begin(t, w, w.Harbor.Key, bulk.UpsertCustomers, c.format, "LMS", c.content))
 		require.Equal(t, "REFUSED", r.At("bulkOperation.state"), r.Body)
 		messages, _ := r.At("bulkOperation.messages").([]any)
@@ -217,7 +217,7 @@ func TestBulkOperationRefusesUnknownKeys(t *testing.T) {
 func TestBulkOperationKinds(t *testing.T) {
 	t.Parallel()
 	w := graphtest.New(t)
-	f := w.Hire(t, w.Server, nil)
+	f := w.NewWorkers(t, w.Server, nil)
 	owner := accountOf("K-1", vars{"accountNumber": "ABC123", "cards": []any{card("K-1", vars{"last4": "4242", "iin": "424242"})}})
 	for _, c := range []struct {
 		kind    bulk.KindName
@@ -270,7 +270,7 @@ func TestBulkOperationNeedsTheScopeOfItsKind(t *testing.T) {
 func TestCustomerExport(t *testing.T) {
 	t.Parallel()
 	w := graphtest.New(t)
-	f := w.Hire(t, w.Server, nil)
+	f := w.NewWorkers(t, w.Server, nil)
 	people := w.Harbor.People(t, 5)
 	stranger := w.Summit.Person(t)
 	created := w.OK(t, w.Harbor.Key, `mutation ($ref: String!) { createExport(input: {kind: EXPORT_CUSTOMERS, exportCustomers: {filter: {referenceId: {neq: $ref}}}}) { bulkOperation { id state } userErrors { code } } }`, vars{"ref": people[0].ReferenceID})
@@ -306,7 +306,7 @@ func TestCustomerExport(t *testing.T) {
 func TestCancelBulkOperation(t *testing.T) {
 	t.Parallel()
 	w := graphtest.New(t)
-	f := w.Hire(t, w.Server, nil)
+	f := w.NewWorkers(t, w.Server, nil)
 	id := begin(t, w, w.Harbor.Key, bulk.UpsertCustomers, bulk.JSONL, "LMS", file.Content)
 	require.NotEmpty(t, objects(t, w))
 	first, second := w.OK(t, w.Harbor.Key, cancelOperation, vars{"id": id}), w.OK(t, w.Harbor.Key, cancelOperation, vars{"id": id})

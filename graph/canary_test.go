@@ -47,7 +47,7 @@ func traces() []string {
 // coalMine is a world in which everything that leaves a trace is watched.
 type coalMine struct {
 	*graphtest.World
-	*graphtest.Workforce
+	*graphtest.Workers
 	t        *testing.T
 	metrics  *observe.Metrics
 	receiver *graphtest.Receiver
@@ -61,7 +61,7 @@ func newCoalMine(t *testing.T) *coalMine {
 	t.Helper()
 	m := &coalMine{t: t, metrics: observe.NewMetrics(), receiver: graphtest.NewReceiver(t), sent: map[string]bool{}}
 	m.World = graphtest.New(t, graphtest.Configure(func(o *graph.Options) { o.Compiled, o.Metrics = true, m.metrics }))
-	m.Workforce = m.Hire(t, m.Server, m.metrics)
+	m.Workers = m.NewWorkers(t, m.Server, m.metrics)
 	m.OK(t, m.Harbor.Key, createEndpoint, vars{"url": m.receiver.URL})
 	return m
 }
@@ -405,7 +405,7 @@ func (m *coalMine) files() {
 		id := begin(t, m.World, m.Harbor.Key, f.kind, f.format, f.source, f.content)
 		// The upload, which is full of them, lies there now.
 		m.store()
-		r := end(t, m.World, m.Workforce, m.Harbor, id)
+		r := end(t, m.World, m.Workers, m.Harbor, id)
 		// The results lie in the store as cipher text, so they are looked at as they are fetched.
 		m.answers.WriteString(r.Body + m.Download(t, r.Text("bulkOperation.resultsUrl")).Body)
 		lines := results(t, m.World, r)

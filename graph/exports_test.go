@@ -269,7 +269,7 @@ func TestTheFilterOfAnExport(t *testing.T) {
 func TestPagesOfExports(t *testing.T) {
 	t.Parallel()
 	w := graphtest.New(t)
-	f := w.Hire(t, w.Server, nil)
+	f := w.NewWorkers(t, w.Server, nil)
 	const n = 1100
 	var file strings.Builder
 	for i := range n {
@@ -337,7 +337,7 @@ func TestListsOfAnExportAreWhole(t *testing.T) {
 func TestAnExportCanComeBack(t *testing.T) {
 	t.Parallel()
 	w := graphtest.New(t)
-	f := w.Hire(t, w.Server, nil)
+	f := w.NewWorkers(t, w.Server, nil)
 	seed := `{"sourceId": "0", "primaryLanguage": "en", "firstName": "Ma"}
 {"sourceId": "1", "sourceUpdatedAt": "2026-03-01T00:00:00Z", "debtorId": "D-1", "firstName": "Ann", "middleName": "M.", "lastName": "Bird", "abbreviation": "AB", "title": "Dr.", "dateOfBirth": "1985-06-15", "gender": "Female", "ssn": "219-09-9999", "phone": "+12125551212", "email": "ann@example.com", "primaryLanguage": "en", "parent": {"sourceId": "0", "language": "en"}, "addresses": [{"label": "PRIMARY", "line1": "1 Main St", "city": "Troy", "state": "NY", "postalCode": "12180", "country": "US"}]}
 `

@@ -179,7 +179,7 @@ func TestBadTextsAreAnsweredAlikeInEveryFile(t *testing.T) {
 	t.Parallel()
 	w := graphtest.New(t)
 	w.Harbor.Person(t)
-	workforce := w.Hire(t, w.Server, observe.NewMetrics())
+	workers := w.NewWorkers(t, w.Server, observe.NewMetrics())
 	for kind, of := range map[bulk.KindName]struct {
 		input  string
 		source any
@@ -202,7 +202,7 @@ func TestBadTextsAreAnsweredAlikeInEveryFile(t *testing.T) {
 				wants = append(wants, bad.code)
 			}
 		}
-		r := end(t, w, workforce, w.Harbor, begin(t, w, w.Harbor.Key, kind, bulk.JSONL, of.source, lines.String()))
+		r := end(t, w, workers, w.Harbor, begin(t, w, w.Harbor.Key, kind, bulk.JSONL, of.source, lines.String()))
 		require.Equal(t, "COMPLETED", r.At("bulkOperation.state"), r.Body)
 		answers := results(t, w, r)
 		require.Len(t, answers, len(wants))
@@ -220,12 +220,12 @@ func TestBadTextsAreAnsweredAlikeInEveryFile(t *testing.T) {
 		if kind == bulk.CreateCustomers {
 			continue // There is no CSV of it.
 		}
-		cells(t, w, workforce, kind, of.source, of.base, places)
+		cells(t, w, workers, kind, of.source, of.base, places)
 	}
 }
 
 // cells sends the bad texts as cells of a table, one a line. An empty cell is absent, and is no text.
-func cells(t *testing.T, w *graphtest.World, workforce *graphtest.Workforce, kind bulk.KindName, source any, base map[string]any, places []textPlace) {
+func cells(t *testing.T, w *graphtest.World, workers *graphtest.Workers, kind bulk.KindName, source any, base map[string]any, places []textPlace) {
 	t.Helper()
 	columns := slices.Sorted(maps.Keys(base))
 	for _, place := range places {
@@ -257,7 +257,7 @@ func cells(t *testing.T, w *graphtest.World, workforce *graphtest.Workforce, kin
 			all = append(all, sent{place, n})
 		}
 	}
-	r := end(t, w, workforce, w.Harbor, begin(t, w, w.Harbor.Key, kind, bulk.CSV, source, table))
+	r := end(t, w, workers, w.Harbor, begin(t, w, w.Harbor.Key, kind, bulk.CSV, source, table))
 	require.Equal(t, "COMPLETED", r.At("bulkOperation.state"), r.Body)
 	answers := results(t, w, r)
 	require.Len(t, answers, len(all))

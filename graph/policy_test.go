@@ -295,7 +295,7 @@ func nodesOf(p *graphtest.Person) map[string]string {
 	return out
 }
 
-// Whoever writes may read back what was written, but no more.
+// The scope to write permits to read back what was written, and no more.
 func TestPayloadsDoNotLeadPastScopes(t *testing.T) {
 	t.Parallel()
 	reads := map[viewer.Scope][]viewer.Scope{

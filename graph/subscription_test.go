@@ -113,7 +113,7 @@ func TestSubscriptionPrincipals(t *testing.T) {
 	assert.Equal(t, "UNAUTHENTICATED", w.Subscribe(t, "", watch, v).Next().Code())
 	assert.Equal(t, "FORBIDDEN", w.Subscribe(t, w.Harbor.KeyWithout(t, viewer.SchedulesRead), watch, v).Next().Code())
 	assert.Equal(t, "BAD_USER_INPUT", w.Subscribe(t, w.Harbor.Key, watch, vars{"id": graphtest.ID(p.Loan)}).Next().Code())
-	// Who may not read customers hears of the change and not of the customer.
+	// A subscriber that may not read customers gets the change without the customer.
 	s := w.Subscribe(t, w.Harbor.KeyWithout(t, viewer.CustomersRead), watch, v)
 	r := untilEvent(t, s, func() { syncAs(t, w.Server, w.Harbor.Key, p.ReferenceID, "Begun") })
 	assert.Equal(t, "FORBIDDEN", r.Code(), r.Body)

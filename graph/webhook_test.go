@@ -17,7 +17,7 @@ const createEndpoint = `mutation ($url: String!) { createWebhookEndpoint(input: 
 // hooked is a world whose changes are told to a receiver.
 type hooked struct {
 	*graphtest.World
-	*graphtest.Workforce
+	*graphtest.Workers
 	receiver     *graphtest.Receiver
 	id, secret   string
 	told, passed int
@@ -26,7 +26,7 @@ type hooked struct {
 func newHooked(t *testing.T) *hooked {
 	t.Helper()
 	w := graphtest.New(t)
-	h := &hooked{World: w, Workforce: w.Hire(t, w.Server, nil), receiver: graphtest.NewReceiver(t)}
+	h := &hooked{World: w, Workers: w.NewWorkers(t, w.Server, nil), receiver: graphtest.NewReceiver(t)}
 	r := w.OK(t, w.Harbor.Key, createEndpoint, vars{"url": h.receiver.URL})
 	h.id, h.secret = r.Text("createWebhookEndpoint.webhookEndpoint.id"), r.Text("createWebhookEndpoint.secret")
 	require.NotEmpty(t, h.secret, r.Body)
@@ -193,7 +193,7 @@ func TestWebhookSecretsAndRedelivery(t *testing.T) {
 func TestWebhooksAreDeliveredByJobs(t *testing.T) {
 	t.Parallel()
 	w := graphtest.New(t)
-	w.Employ(t, w.Server, nil)
+	w.StartWorkers(t, w.Server, nil)
 	receiver := graphtest.NewReceiver(t)
 	r := w.OK(t, w.Harbor.Key, createEndpoint, vars{"url": receiver.URL})
 	w.Harbor.Person(t)

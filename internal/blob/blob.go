@@ -3,8 +3,8 @@
 //
 // Every key begins with the organization's id, and every verb takes the organization beside the key: a key of
 // another tenant is answered like a missing one. Contents may hold personal data, so they are encrypted before they
-// leave the process, each with a key of its own that is bound to the object's name: see docs/adr/0010. Whoever puts
-// something says when it goes.
+// leave the process, each with a key of its own that is bound to the object's name: see docs/adr/0010. The
+// package deletes nothing by itself.
 package blob
 
 import (

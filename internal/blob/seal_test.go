@@ -93,7 +93,7 @@ func TestEveryOffset(t *testing.T) {
 	}
 }
 
-// Whoever can write to the store can destroy, but nothing it does passes for content.
+// With write access to the store objects can be destroyed, but not forged.
 func TestChangedObjectsAreNoticed(t *testing.T) {
 	t.Parallel()
 	s, path := folder(t)

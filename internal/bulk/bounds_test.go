@@ -179,7 +179,7 @@ func TestResultsAreBounded(t *testing.T) {
 	require.Len(t, w.results(t, o), 2000)
 }
 
-// Whoever works on an operation may die of it: it must not take one process after the other.
+// An operation may kill its process: it must not kill one after the other.
 func TestKilledProcessesAreCounted(t *testing.T) {
 	t.Parallel()
 	w := newWorldWith(t, oneAtATime())
@@ -195,7 +195,7 @@ func TestKilledProcessesAreCounted(t *testing.T) {
 	require.Contains(t, o.Messages()[0], "Given up after 10 tries")
 	require.Nil(t, o.FileKey)
 
-	// Whoever lets go has not died, and what is committed begins the count anew.
+	// Releasing an operation is no failure, and a commit resets the count.
 	o = w.create(t, JSONL, strings.Repeat(`{"name":"a"}`+"\n", 1500))
 	for range 2 * maxFailures {
 		got, err := w.acquire(t.Context(), o.OrganizationID, o.UUID)

@@ -292,7 +292,7 @@ func TestCancelChecking(t *testing.T) {
 	require.Empty(t, w.text(t, o))
 }
 
-// Whoever goes on with a check begins it anew, so long checks do not take turns: they would never end.
+// Each turn of a check starts from the beginning, so long checks do not take turns: they would never end.
 func TestCheckIsNotInterruptedForOthers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -269,7 +269,7 @@ func TestTxIsAQuerier(t *testing.T) {
 	}
 }
 
-// Whoever put something outside of the database for a row must know whether the row is there: only a connection that
+// A caller that put something outside of the database for a row must know whether the row is there: only a connection that
 // breaks off at the commit leaves that open.
 func TestInTxReportsAnUnknownCommit(t *testing.T) {
 	t.Parallel()

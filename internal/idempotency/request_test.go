@@ -229,7 +229,7 @@ func TestExpireRemovesInBatches(t *testing.T) {
 	require.Zero(t, d.count())
 }
 
-// Whoever keeps millions of outcomes has few that expire: those are found without reading the others.
+// Of millions of outcomes few have expired: they are found without reading the others.
 func TestExpireReadsWhatHasExpired(t *testing.T) {
 	t.Parallel()
 	x := dbtest.Open(t)
@@ -265,7 +265,7 @@ func TestAGuardLeavesLaterTransactionsAlone(t *testing.T) {
 	require.Equal(t, "first", d.found(r, "a"))
 }
 
-// Whoever can write to the table cannot make one request answer with the outcome of another.
+// With write access to the table one request cannot be made to answer with the outcome of another.
 func TestOutcomesOpenOnlyWhereTheyWereSealed(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)

@@ -73,7 +73,7 @@ type CallTask struct {
 	Note           *string               `db:"note"`
 	SkipReason     *string               `db:"skip_reason"`
 	OverrideReason *string               `db:"override_reason"`
-	// DialedNumber is the number that the dialer was given; nil while nobody claimed the task.
+	// DialedNumber is the number that the dialer was given; nil before the task is claimed.
 	DialedNumber *string   `db:"dialed_number"`
 	Version      int32     `db:"version"`
 	CreatedAt    time.Time `db:"created_at"`

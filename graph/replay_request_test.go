@@ -77,7 +77,7 @@ func TestAKeyBelongsToItsCredential(t *testing.T) {
 	}
 	require.Equal(t, 2, attempts(t, w, p))
 	require.Equal(t, 1, attempts(t, w, stranger))
-	// Whoever may not do it is not told what came of it.
+	// Without the scope the outcome is not shown.
 	require.Equal(t, "FORBIDDEN", w.Repeatable(t, w.Harbor.KeyWithout(t, "TASKS_DIAL"), "k", recordCall, callOf(p)).Code())
 	require.Equal(t, "UNAUTHENTICATED", w.Repeatable(t, "", "k", recordCall, callOf(p)).Code())
 }

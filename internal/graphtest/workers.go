@@ -14,17 +14,17 @@ import (
 	"caseload/internal/webhook"
 )
 
-// Workforce is what a server process does in the background.
-type Workforce struct {
+// Workers is what a server process does in the background.
+type Workers struct {
 	// Operations works on bulk operations, and Deliverer delivers webhooks.
 	Operations *bulk.Runner
 	Deliverer  *webhook.Deliverer
 }
 
-// Hire makes the background work of a server, which does nothing by itself: tests run what they want to see.
-func (w *World) Hire(t testing.TB, s *Server, metrics *observe.Metrics) *Workforce {
+// NewWorkers makes the background work of a server, which does nothing by itself: tests run what they want to see.
+func (w *World) NewWorkers(t testing.TB, s *Server, metrics *observe.Metrics) *Workers {
 	t.Helper()
-	f := &Workforce{
+	f := &Workers{
 		Operations: bulk.NewRunner(s.Bulk),
 		Deliverer:  webhook.NewDeliverer(s.Pool, w.sealer, s.Outbox, webhook.Options{AllowPrivate: true, Observe: metrics.WebhookAttempt, Log: slog.New(s.Log)}, w.Clock.Now),
 	}
@@ -32,10 +32,10 @@ func (w *World) Hire(t testing.TB, s *Server, metrics *observe.Metrics) *Workfor
 	return f
 }
 
-// Employ runs the jobs of the server as the program does, until the test ends.
-func (w *World) Employ(t testing.TB, s *Server, metrics *observe.Metrics) *Workforce {
+// StartWorkers runs the jobs of the server as the program does, until the test ends.
+func (w *World) StartWorkers(t testing.TB, s *Server, metrics *observe.Metrics) *Workers {
 	t.Helper()
-	f := w.Hire(t, s, metrics)
+	f := w.NewWorkers(t, s, metrics)
 	workers := river.NewWorkers()
 	// The schedules of their jobs are left out.
 	for _, add := range []func(*river.Workers) []*river.PeriodicJob{s.Schedules.AddWorkers, s.Outcomes.AddWorkers, f.Operations.AddWorkers, f.Deliverer.AddWorkers} {
