@@ -44,9 +44,12 @@ type Record struct {
 	also, beside []string
 }
 
+// noRecord is what is stored of new customers. It is only read.
+var noRecord Record
+
 // NewRecord starts a customer that is not stored yet, with the organization's own reference; "" is none.
 func NewRecord(v *viewer.Viewer, referenceID string) *Record {
-	r := &Record{IsNew: true, stored: &Record{}, Customer: Customer{Row: entity.Row{Row: db.Row{OrganizationID: v.OrganizationID, UUID: db.NewID()}}}}
+	r := &Record{IsNew: true, stored: &noRecord, Customer: Customer{Row: entity.Row{Row: db.Row{OrganizationID: v.OrganizationID, UUID: db.NewID()}}}}
 	if referenceID != "" {
 		r.Customer.ReferenceID = &referenceID
 	}
