@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/lib/pq"
 
 	"caseload/internal/calling"
 	"caseload/internal/civil"
@@ -204,7 +203,7 @@ func (d *database) seal(ctx context.Context, tx *sql.Tx, organization uuid.UUID,
 	if _, err := tx.ExecContext(ctx, "CREATE TEMPORARY TABLE sealed (n bigint PRIMARY KEY, birthday date, sealed bytea, index bytea)"); err != nil {
 		return fmt.Errorf("seal data: %w", err)
 	}
-	copying, err := tx.PrepareContext(ctx, pq.CopyIn("sealed", "n", "birthday", "sealed", "index"))
+	copying, err := tx.PrepareContext(ctx, "COPY sealed (n, birthday, sealed, index) FROM STDIN")
 	if err != nil {
 		return fmt.Errorf("seal data: %w", err)
 	}

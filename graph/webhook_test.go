@@ -18,9 +18,9 @@ const createEndpoint = `mutation ($url: String!) { createWebhookEndpoint(input: 
 type hooked struct {
 	*graphtest.World
 	*graphtest.Workers
-	receiver     *graphtest.Receiver
-	id, secret   string
-	told, passed int
+	receiver   *graphtest.Receiver
+	id, secret string
+	told       int
 }
 
 func newHooked(t *testing.T) *hooked {

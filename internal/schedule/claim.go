@@ -355,7 +355,8 @@ var expiredSQL = `
 	WITH due AS (
 		-- The bound is a literal: without it PostgreSQL plans for a third of all tasks, and reads whole tables to end a few leases.
 		SELECT organization_id, id FROM call_tasks
-		WHERE lease_expires_at <= $1 AND (CAST($2 AS uuid) IS NULL OR organization_id = $2) LIMIT ` + strconv.Itoa(leasesAtOnce) + `
+		WHERE lease_expires_at <= $1 AND (CAST($2 AS uuid) IS NULL OR organization_id = $2)
+		ORDER BY organization_id, lease_expires_at LIMIT ` + strconv.Itoa(leasesAtOnce) + `
 	), lapsed AS (
 		SELECT t.organization_id, t.id, t.state,
 			(s.status = 'ACTIVE' AND s.plan_number = t.plan_number) AS current
