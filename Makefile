@@ -62,9 +62,6 @@ test/killed: ## Kill servers in the middle of a file of 200,000 lines, without t
 test/compiled: ## Compare compiled reads with the executor in CASES (10000) random queries
 	CASELOAD_COMPILED_CASES=$(CASES) $(TEST) -count 1 -timeout 10m -run '^TestCompiledReadsEqualTheExecutorOnRandomQueries$$' ./graph
 
-.PHONY: test/race
-test/race: test ## The same: the tests always run with the race detector
-
 # Go fuzzes one target at a time.
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (10s)
