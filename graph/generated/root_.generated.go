@@ -1734,7 +1734,7 @@ input UpdateCustomerInput {
   agent: UpdateCustomerAgentInput
   "Whether the customer is made up for testing. It cannot be null."
   isTest: Boolean
-  "Any JSON, stored as it was sent."
+  "Any JSON, stored as it was sent in a variable; the numbers of a literal are rounded to 64 bits."
   externalMetadata: JSON
 }
 
@@ -2313,9 +2313,9 @@ enum Scope {
   LENDING_READ
   "Configure the lending system."
   LENDING_WRITE
-  "Read the organization's settings: task types, calling windows and holidays."
+  "Read the organization's settings: task types, goals, calling windows and holidays."
   SETTINGS_READ
-  "Change the organization's settings: create and change task types, tighten calling windows, add holidays."
+  "Change the organization's settings: create and change task types and goals, tighten calling windows, add holidays."
   SETTINGS_WRITE
   "List, create and revoke API keys."
   API_KEYS_WRITE

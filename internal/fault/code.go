@@ -76,7 +76,7 @@ var Codes = []CodeInfo{
 	{IdempotencyReused, http.StatusUnprocessableEntity, false, "The Idempotency-Key was used for another request before; nothing was done."},
 	{IdempotencyRefused, http.StatusBadRequest, false, "The mutation answers with a secret, which is not stored for a repetition: send it without an Idempotency-Key."},
 	{InvalidCursor, http.StatusBadRequest, false, "The cursor was not made by this server for this list, order and filter."},
-	{QueryTooLarge, http.StatusBadRequest, false, "The document has too many characters, tokens, operations, fragments, fields, repeats or directives."},
+	{QueryTooLarge, http.StatusBadRequest, false, "The document has too many bytes, tokens, operations, fragments, fields, repeats or directives."},
 	{DepthLimit, http.StatusBadRequest, false, "The selection is nested too deeply."},
 	{AliasLimit, http.StatusBadRequest, false, "The document has too many aliases or root fields."},
 	{ComplexityLimit, http.StatusBadRequest, false, "The operation may touch too much: its cost or node count is over the limit."},
