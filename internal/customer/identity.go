@@ -1,12 +1,20 @@
 package customer
 
 import (
+	"bytes"
+	"context"
+	"fmt"
 	"strings"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/google/uuid"
+	"github.com/lib/pq"
 
+	"caseload/internal/db"
 	"caseload/internal/fault"
 	"caseload/internal/input"
+	"caseload/internal/viewer"
 )
 
 // Identities are the birthdays and social security numbers in the rows of one call, by the key of the customer. One key with two
@@ -57,4 +65,65 @@ func digits(text string) string {
 		}
 		return -1
 	}, text)
+}
+
+// Line is a line of a file that was applied to a customer, with the birthday and the social security number that it gives.
+type Line struct {
+	Record        *Record
+	Check         *fault.Check
+	BirthdayField string
+	Birthday, SSN graphql.Omittable[*string]
+}
+
+// changedBeforeSQL finds which of the two a request changed of customers since a time; who was created had none before.
+const changedBeforeSQL = `
+	SELECT DISTINCT a.customer_id, f.name
+	FROM audit_entries a, jsonb_array_elements_text(a.changes->'fields') AS f(name)
+	WHERE a.organization_id = $1 AND a.customer_id = ANY($2) AND a.occurred_at >= $3 AND a.request_id = $4 AND f.name IN ('created', 'birthday', 'ssn')`
+
+// CheckLines records at the lines of a file, begun at a time, which give a customer another birthday or social security number
+// than an earlier line of the file: in this transaction, or in one before it by the same request. Unlike the rows of one call
+// they are applied nevertheless, since each line of a file acts as a call of its own. It is called before [Service.Save], and
+// asks the database only where a stored value changes.
+func CheckLines(ctx context.Context, tx *db.Tx, v *viewer.Viewer, begun time.Time, lines []Line) error {
+	birthdays, ssns := map[uuid.UUID]bool{}, map[uuid.UUID]bool{}
+	var changed []uuid.UUID
+	for _, l := range lines {
+		now, before := &l.Record.Customer, &l.Record.stored.Customer
+		birthdays[now.UUID] = now.Birthday != nil && before.Birthday != nil && !Same(now.Birthday, before.Birthday)
+		ssns[now.UUID] = now.SSNSealed != nil && before.SSNSealed != nil && !bytes.Equal(now.SSNSealed, before.SSNSealed)
+		if birthdays[now.UUID] || ssns[now.UUID] {
+			changed = append(changed, now.UUID)
+		}
+	}
+	type change struct {
+		CustomerID uuid.UUID `db:"customer_id"`
+		Name       string
+	}
+	earlier := map[change]bool{}
+	if len(changed) > 0 {
+		var found []change
+		if err := tx.Select(ctx, &found, changedBeforeSQL, v.OrganizationID, pq.Array(changed), begun, v.RequestID); err != nil {
+			return fmt.Errorf("look up earlier lines: %w", err)
+		}
+		for _, f := range found {
+			earlier[f] = true
+		}
+	}
+	identities := Identities[*Record]{}
+	for _, l := range lines {
+		id := l.Record.Customer.UUID
+		otherBirthday, otherSSN := identities.Differ(l.Record, l.Birthday, l.SSN)
+		note := func(field, name string, differs bool, changes map[uuid.UUID]bool, in graphql.Omittable[*string]) {
+			if in.Value() != nil && changes[id] && (earlier[change{id, name}] || earlier[change{id, "created"}]) {
+				differs, changes[id] = true, false
+			}
+			if differs {
+				l.Check.At(field).Add(fault.DuplicateInputItem, "An earlier line of this file gives the same customer another %s; the last one counts.", field)
+			}
+		}
+		note(l.BirthdayField, "birthday", otherBirthday, birthdays, l.Birthday)
+		note("ssn", "ssn", otherSSN, ssns, l.SSN)
+	}
+	return nil
 }

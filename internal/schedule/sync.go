@@ -79,7 +79,6 @@ func (s *Service) BulkSync(ctx context.Context, v *viewer.Viewer, in BulkSyncCus
 		return nil, fault.UserErrors{{Code: fault.LimitExceeded, Message: "Give at most 1000 customers in one call.", Path: []string{"input", "customers"}}}
 	}
 	b := s.newBatch(v, in.Customers, in.ErrorPolicy, func(i int) *fault.Check { return fault.NewCheck("input", "customers").Index(i) })
-	b.together = true
 	return b.run(ctx, func(tx *db.Tx, results []*SyncResult) { tx.Keep(results) })
 }
 
@@ -88,11 +87,12 @@ type syncBatch struct {
 	s      *Service
 	v      *viewer.Viewer
 	policy batch.ErrorPolicy
-	// together reports that the rows are one call: of one customer they have one birthday.
-	together bool
-	rows     []*syncRow
-	types    map[string]*TaskType
-	cal      *calling.Calendar
+	// begun is when the operation was created of whose file the rows are lines; zero when they are of one call, in which a
+	// customer has one birthday.
+	begun time.Time
+	rows  []*syncRow
+	types map[string]*TaskType
+	cal   *calling.Calendar
 }
 
 // syncRow is one row of a batch. What is set before the transaction is kept over its retries; result is
@@ -157,7 +157,7 @@ func (b *syncBatch) prepare(ctx context.Context) (err error) {
 		own := *row.in
 		row.in = &own
 		row.in.ReferenceID = input.Reference(row.early.At("referenceId"), row.in.ReferenceID)
-		if row.unknown = row.in.ReferenceID == ""; !row.unknown && b.together {
+		if row.unknown = row.in.ReferenceID == ""; !row.unknown && b.begun.IsZero() {
 			identities.Check(row.early, row.in.ReferenceID, &own.Birthday, &own.SSN)
 		}
 		if name := input.Text(row.early.At("taskType"), row.in.TaskType, maxTaskTypeName); name != "" {
@@ -259,6 +259,20 @@ func (b *syncBatch) transact(ctx context.Context, tx *db.Tx) (wrote bool, err er
 	for _, ref := range references {
 		if c := customers[ref]; c != nil && len(c.written) > 0 {
 			order = append(order, c)
+		}
+	}
+	if !b.begun.IsZero() {
+		var lines []customer.Line
+		for _, row := range b.rows {
+			if c := customers[row.in.ReferenceID]; c != nil && slices.Contains(c.written, row) {
+				lines = append(lines, customer.Line{Record: c.record, Check: row.check, BirthdayField: "birthday", Birthday: row.in.Birthday, SSN: row.in.SSN})
+			}
+		}
+		if err := customer.CheckLines(ctx, tx, b.v, b.begun, lines); err != nil {
+			return false, err
+		}
+		for _, row := range b.rows {
+			row.result.UserErrors = row.check.Errors()
 		}
 	}
 	return len(order) > 0, b.write(ctx, tx, order)

@@ -76,6 +76,7 @@ func (k *SyncKind) Prepare(ctx context.Context, v *viewer.Viewer, o *bulk.Operat
 		inputs[i] = row.Value.(*SyncCustomerScheduleInput)
 	}
 	p := preparedSync{k.s.newBatch(v, inputs, *o.ErrorPolicy(), func(int) *fault.Check { return fault.NewCheck() }), make(map[*bulk.Row]*syncRow, len(rows))}
+	p.batch.begun = o.CreatedAt
 	for i, row := range rows {
 		p.rows[row] = p.batch.rows[i]
 	}

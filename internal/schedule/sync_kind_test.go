@@ -87,6 +87,18 @@ C-5,collections,Ann,Lee,ann@example.com,1985-06-15,1234,+12125551212,America/New
 	require.Equal(t, "#/customers/0: extraneous key [company] is not permitted", o.MessageTexts[0])
 }
 
+// The lines of a file act one by one: of two birthdays the last counts, and its line is told.
+func TestTwoBirthdaysInAFileOfSyncs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.taskType(t, "collections", nil)
+	_, results := bulkOf(t, w).Import(t, w.Viewer, syncFile(bulk.JSONL), strings.Join([]string{seedSync, strings.Replace(seedSync, "1985-06-15", "1985-06-16", 1), seedSync}, "\n"))
+	require.Empty(t, results[0].Wrong())
+	require.Equal(t, []string{"DUPLICATE_INPUT_ITEM birthday"}, results[1].Wrong())
+	require.Equal(t, batch.Update, results[1].Action)
+	require.Empty(t, results[2].Wrong(), "that of the first line")
+}
+
 func TestAFileOfSyncsAsksTheLendingSystem(t *testing.T) {
 	t.Parallel()
 	l := newLendingSystem(t)

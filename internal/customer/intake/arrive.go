@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/lib/pq"
@@ -72,6 +73,8 @@ type arrivals struct {
 	// order are the records of rows that were applied, in the order of their first row.
 	order   []*customer.Record
 	touched map[*customer.Record]bool
+	// begun is when the operation was created of whose file the rows are lines; zero when they are of a call.
+	begun time.Time
 }
 
 // arrive locks and reads, in a fixed number of statements, the customers that rows name, the holders, and those that wait for
@@ -205,6 +208,11 @@ func (a *arrivals) applied(row *row, r *customer.Record) {
 // save saves the customers of applied rows and those that got one of them as their parent, with the audit entries of an action
 // and what beside writes, and reports the customers in the results of the rows.
 func (s *Service) save(ctx context.Context, tx *db.Tx, v *viewer.Viewer, rows []*row, a *arrivals, action string, beside func() ([]audit.Change, []customer.Event, error)) error {
+	if !a.begun.IsZero() {
+		if err := a.checkLines(ctx, tx, v, rows); err != nil {
+			return err
+		}
+	}
 	records := append(slices.Clip(a.order), linked(a.records, a.touched)...)
 	if err := s.customers.Save(ctx, tx, v, customer.Batch{Records: records, Entry: customer.NamedChanges(action), Beside: beside}); err != nil {
 		return err
@@ -216,6 +224,24 @@ func (s *Service) save(ctx context.Context, tx *db.Tx, v *viewer.Viewer, rows []
 	}
 	if a.truncated {
 		return s.enqueueLinks(ctx, tx, v, records)
+	}
+	return nil
+}
+
+// checkLines adds to the results of lines of a file what contradicts earlier ones.
+func (a *arrivals) checkLines(ctx context.Context, tx *db.Tx, v *viewer.Viewer, rows []*row) error {
+	var lines []customer.Line
+	for _, row := range rows {
+		if row.record != nil {
+			field, birthday, ssn := row.identity()
+			lines = append(lines, customer.Line{Record: row.record, Check: row.check, BirthdayField: field, Birthday: birthday, SSN: ssn})
+		}
+	}
+	if err := customer.CheckLines(ctx, tx, v, a.begun, lines); err != nil {
+		return err
+	}
+	for _, row := range rows {
+		row.result.UserErrors = row.check.Errors()
 	}
 	return nil
 }

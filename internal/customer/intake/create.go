@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -49,7 +50,7 @@ func (s *Service) Create(ctx context.Context, v *viewer.Viewer, in CreateInput) 
 	}
 	var result *CreateResult
 	err := s.pool.InTx(ctx, now, func(tx *db.Tx) error {
-		results, err := s.create(ctx, tx, v, rows, in.ErrorPolicy, false)
+		results, err := s.create(ctx, tx, v, rows, in.ErrorPolicy, time.Time{})
 		if err != nil {
 			return err
 		}
@@ -68,11 +69,11 @@ func (s *Service) Create(ctx context.Context, v *viewer.Viewer, in CreateInput) 
 }
 
 // create is [Service.Create] inside of the caller's transaction, which may write more beside it, without an import request, and
-// for any number of customers; inSequence it does what as many calls of one customer each would do. The rows stay as they were
+// for any number of customers; of the lines of a file, begun then and not zero, it does what as many calls of one customer each would do. The rows stay as they were
 // read. It takes its locks before it reads, so the caller locks no customer or account before. A [db.ErrRetry] is meant for
 // [db.Pool.InTx].
-func (s *Service) create(ctx context.Context, tx *db.Tx, v *viewer.Viewer, read []*createRow, policy batch.ErrorPolicy, inSequence bool) ([]*UpsertResult, error) {
-	b := &createBatch{s: s, tx: tx, v: v, policy: policy, inSequence: inSequence, byKey: map[customer.SourceKey]*customer.Record{}, byReference: map[string]*customer.Record{}}
+func (s *Service) create(ctx context.Context, tx *db.Tx, v *viewer.Viewer, read []*createRow, policy batch.ErrorPolicy, begun time.Time) ([]*UpsertResult, error) {
+	b := &createBatch{s: s, tx: tx, v: v, policy: policy, inSequence: !begun.IsZero(), byKey: map[customer.SourceKey]*customer.Record{}, byReference: map[string]*customer.Record{}}
 	rows := make([]*row, len(read))
 	for i, r := range read {
 		own := r.copy(i)
@@ -81,6 +82,7 @@ func (s *Service) create(ctx context.Context, tx *db.Tx, v *viewer.Viewer, read 
 	if err := b.read(ctx, rows); err != nil {
 		return nil, err
 	}
+	b.begun = begun
 	for _, row := range b.rows {
 		if err := b.merge(row); err != nil {
 			return nil, err

@@ -93,7 +93,7 @@ func (r *createRow) locks() []string {
 
 // Apply writes rows in the caller's transaction.
 func (k *CreateKind) Apply(ctx context.Context, tx *db.Tx, v *viewer.Viewer, o *bulk.Operation, rows []*bulk.Row, _ any) ([]bulk.Outcome, error) {
-	results, err := k.s.create(ctx, tx, v, valuesOf[*createRow](rows), *o.ErrorPolicy(), true)
+	results, err := k.s.create(ctx, tx, v, valuesOf[*createRow](rows), *o.ErrorPolicy(), o.CreatedAt)
 	if err != nil {
 		return nil, err
 	}

@@ -39,6 +39,9 @@ func readCreateRow(in *CreateRow, c *fault.Check) *createRow {
 		return r
 	}
 	*r.in = *in
+	r.identity = func() (string, graphql.Omittable[*string], graphql.Omittable[*string]) {
+		return "birthday", in.Birthday, in.SSN
+	}
 	r.readKeys()
 	accounts := in.Accounts.Value()
 	if at := c.At("accounts"); len(accounts) > maxParts {

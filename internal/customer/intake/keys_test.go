@@ -1,11 +1,14 @@
 package intake_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"caseload/internal/batch"
+	"caseload/internal/bulk"
 )
 
 // A key with white space, marks and other compositions around and in it is the same key, and so is the name of a parent.
@@ -36,4 +39,50 @@ func TestOneKeyWithTwoBirthdays(t *testing.T) {
 	require.Empty(t, wrong(results[0]))
 	require.Equal(t, []string{"DUPLICATE_INPUT_ITEM birthday", "DUPLICATE_INPUT_ITEM ssn"}, wrong(results[1]))
 	require.Equal(t, "1985-06-15", results[0].Customer.Birthday.String())
+}
+
+// Each line of a file acts as a call of its own: the last birthday counts, and the line is told that an earlier one had another,
+// also where another transaction wrote that. What was stored before the file, and what does not change, is no contradiction.
+func TestOneKeyWithTwoBirthdaysInAFile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.bulk(t)
+	w.upsert(t, batch.RejectFailedRows, `{"sourceId": "0", "dateOfBirth": "1980-01-01", "ssn": "219-09-0000"}`)
+	between := func(line func(i int) string) string {
+		lines := make([]string, 1100)
+		for i := range lines {
+			lines[i] = line(i)
+		}
+		return strings.Join(lines, "\n")
+	}
+	_, results := b.Import(t, w.v, upsertFile(bulk.JSONL), strings.Join([]string{
+		`{"sourceId": "0", "dateOfBirth": "1980-01-02"}`,
+		`{"sourceId": "1", "dateOfBirth": "1985-06-15", "ssn": "219-09-1234"}`,
+		`{"sourceId": "1", "dateOfBirth": "1985-06-16"}`,
+		`{"sourceId": "2", "dateOfBirth": "1985-06-15"}`,
+		between(func(i int) string { return fmt.Sprintf(`{"sourceId": "f%d"}`, i) }),
+		`{"sourceId": "2", "dateOfBirth": " 1985-06-15"}`,
+		`{"sourceId": "1", "ssn": "219-09-1235", "dateOfBirth": "1985-06-16"}`,
+		`{"sourceId": "0", "ssn": "219-09-0001", "dateOfBirth": "1980-01-03"}`,
+	}, "\n"))
+	told := map[int][]string{}
+	for i, r := range results {
+		require.NotEqual(t, batch.Failed, r.Action, i)
+		if len(r.UserErrors) > 0 {
+			told[i] = r.Wrong()
+		}
+	}
+	require.Equal(t, map[int][]string{2: {"DUPLICATE_INPUT_ITEM dateOfBirth"}, 1105: {"DUPLICATE_INPUT_ITEM ssn"}, 1106: {"DUPLICATE_INPUT_ITEM dateOfBirth"}}, told)
+	var last int
+	require.NoError(t, w.pool.Get(t.Context(), &last, "SELECT count(*) FROM customers WHERE birthday = '1980-01-03'"))
+	require.Equal(t, 1, last, "the last one counts")
+
+	person := func(id, more string) string {
+		return fmt.Sprintf(`{"sourceOrganizationId": "50004", "sourceCustomerId": "%s"%s}`, id, more)
+	}
+	_, results = b.Import(t, w.v, bulk.CreateInput{Kind: bulk.CreateCustomers, Format: bulk.JSONL}, strings.Join([]string{
+		person("K", `, "birthday": "1985-06-15"`), between(func(i int) string { return person(fmt.Sprint("f", i), "") }), person("K", `, "birthday": "1985-06-16"`),
+	}, "\n"))
+	require.Equal(t, []string{"DUPLICATE_INPUT_ITEM birthday"}, results[len(results)-1].Wrong())
+	require.Equal(t, batch.Update, results[len(results)-1].Action)
 }

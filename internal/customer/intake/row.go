@@ -24,7 +24,9 @@ type row struct {
 	usable bool
 	// record is the customer that the row was applied to, or nil.
 	record *customer.Record
-	result UpsertResult
+	// identity returns the field of the birthday, and what is given as birthday and social security number.
+	identity func() (birthdayField string, birthday, ssn graphql.Omittable[*string])
+	result   UpsertResult
 }
 
 // again makes the copy of a row that was read the row of one try.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"caseload/internal/batch"
 	"caseload/internal/civil"
@@ -45,7 +46,7 @@ func (s *Service) BulkUpsert(ctx context.Context, v *viewer.Viewer, in BulkUpser
 	}
 	var result *BulkUpsertResult
 	err := s.pool.InTx(ctx, now, func(tx *db.Tx) (err error) {
-		if result, err = s.upsert(ctx, tx, v, rows, in.ErrorPolicy); err != nil {
+		if result, err = s.upsert(ctx, tx, v, rows, in.ErrorPolicy, time.Time{}); err != nil {
 			return err
 		}
 		if in.DryRun {
@@ -71,9 +72,9 @@ func (s *Service) BulkUpsert(ctx context.Context, v *viewer.Viewer, in BulkUpser
 }
 
 // upsert is [Service.BulkUpsert] inside of the caller's transaction, which may write more beside it, for any number of rows,
-// which stay as they were read. It takes its locks before it reads, so the caller locks no customer before. A [db.ErrRetry] is
+// which stay as they were read; begun is when the file was sent whose lines they are, zero for a call. It takes its locks before it reads, so the caller locks no customer before. A [db.ErrRetry] is
 // meant for [db.Pool.InTx].
-func (s *Service) upsert(ctx context.Context, tx *db.Tx, v *viewer.Viewer, read []*upsertRow, policy batch.ErrorPolicy) (*BulkUpsertResult, error) {
+func (s *Service) upsert(ctx context.Context, tx *db.Tx, v *viewer.Viewer, read []*upsertRow, policy batch.ErrorPolicy, begun time.Time) (*BulkUpsertResult, error) {
 	b := &upsertBatch{s: s, v: v, policy: policy, rows: make([]upsertRow, len(read)), today: civil.DateIn(tx.Now, tx.Now.Location())}
 	rows := make([]*row, len(read))
 	for i, r := range read {
@@ -85,6 +86,7 @@ func (s *Service) upsert(ctx context.Context, tx *db.Tx, v *viewer.Viewer, read 
 	if b.arrivals, err = arrive(ctx, tx, v.Scope(), rows, nil, nil); err != nil {
 		return nil, err
 	}
+	b.begun = begun
 	for i := range b.rows {
 		if err := b.apply(&b.rows[i]); err != nil {
 			return nil, err

@@ -96,7 +96,7 @@ func lockOf(k customer.SourceKey) string {
 
 // Apply writes rows in the caller's transaction.
 func (k *UpsertKind) Apply(ctx context.Context, tx *db.Tx, v *viewer.Viewer, o *bulk.Operation, rows []*bulk.Row, _ any) ([]bulk.Outcome, error) {
-	result, err := k.s.upsert(ctx, tx, v, valuesOf[*upsertRow](rows), *o.ErrorPolicy())
+	result, err := k.s.upsert(ctx, tx, v, valuesOf[*upsertRow](rows), *o.ErrorPolicy(), o.CreatedAt)
 	if err != nil {
 		return nil, err
 	}

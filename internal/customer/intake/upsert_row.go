@@ -30,6 +30,9 @@ func readUpsertRow(in *UpsertRow, batchIn *BulkUpsertInput, c *fault.Check, now 
 		c.Add(fault.Required, "Give a customer.")
 		return r
 	}
+	r.identity = func() (string, graphql.Omittable[*string], graphql.Omittable[*string]) {
+		return "dateOfBirth", in.DateOfBirth, in.SSN
+	}
 	source := batchIn.Source
 	if own := in.Source.Value(); own != nil {
 		source = *own
