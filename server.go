@@ -366,6 +366,7 @@ func (p *program) serve(ctx context.Context, role string) error {
 	if api != nil {
 		server := httpapi.Server(string(p.cfg.HTTP.Listen), p.routes(health))
 		server.ReadHeaderTimeout, server.IdleTimeout = p.cfg.HTTP.HeaderTimeout, p.cfg.HTTP.IdleTimeout
+		server.ReadTimeout = p.cfg.HTTP.HeaderTimeout + p.cfg.Limits.BodyTimeout
 		servers = append(servers, server)
 		background(func() error { return served(server.Serve(api)) })
 		p.greet(api.Addr().String(), tenants)

@@ -1,15 +1,19 @@
 package httpapi
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/go-chi/chi/v5"
 	"github.com/stretchr/testify/require"
 
@@ -155,8 +159,7 @@ func TestIntrospection(t *testing.T) {
 	require.ErrorContains(t, i.UnmarshalText([]byte("on")), "open, scoped or closed")
 }
 
-// Over a real connection: keep-alive survives the deadlines that single requests set, and a body that does
-// not come is cut off.
+// Over a real connection: keep-alive survives the deadlines that single requests set.
 func TestServerOverAConnection(t *testing.T) {
 	t.Parallel()
 	l := DefaultLimits()
@@ -181,20 +184,85 @@ func TestServerOverAConnection(t *testing.T) {
 	}
 }
 
+// Whether a body is read, refused by its headers or sent where nothing is: when the rest does not come, the request is
+// answered and its connection is closed.
 func TestBodyThatDoesNotCome(t *testing.T) {
 	t.Parallel()
-	l := DefaultLimits()
-	l.BodyTimeout = 1 // a nanosecond: over before the first read
-	server := httptest.NewServer(newBench(t, func(o *Options) { o.Limits = &l }))
-	defer server.Close()
-	reader, writer := io.Pipe()
-	defer writer.Close()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, reader)
-	require.NoError(t, err)
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("X-API-Key", "reader")
-	res, err := server.Client().Do(r)
-	require.NoError(t, err)
-	defer res.Body.Close()
-	require.Equal(t, 400, res.StatusCode)
+	const short = 50 * time.Millisecond
+	for name, c := range map[string]struct {
+		path, headers, sent string
+		status              int
+		code                string
+	}{
+		"JSON":             {"/graphql", "Content-Type: application/json\r\nContent-Length: 100000\r\n", "{", 504, "TIMEOUT"},
+		"nothing of it":    {"/graphql", "Content-Type: application/json\r\nContent-Length: 10\r\n", "", 504, "TIMEOUT"},
+		"JSON in chunks":   {"/graphql", "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n", "1\r\n{\r\n", 504, "TIMEOUT"},
+		"another type":     {"/graphql", "Content-Type: text/plain\r\nContent-Length: 100000\r\n", "{", 415, "UNSUPPORTED_MEDIA_TYPE"},
+		"a wrong key":      {"/graphql", "X-API-Key: wrong\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n", "{", 401, "UNAUTHENTICATED"},
+		"an unknown path":  {"/nope", "Content-Type: application/json\r\nContent-Length: 100000\r\n", "{", 404, ""},
+		"expect: continue": {"/nope", "Expect: 100-continue\r\nContent-Length: 100000\r\n", "{", 404, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			limits := DefaultLimits()
+			mux := http.NewServeMux()
+			mux.Handle("/graphql", newBench(t, func(o *Options) { o.Limits = &limits }))
+			server := httptest.NewUnstartedServer(nil)
+			server.Config = Server("", mux)
+			require.NotZero(t, server.Config.ReadTimeout)
+			if c.code == "TIMEOUT" {
+				limits.BodyTimeout = short
+			} else {
+				server.Config.ReadTimeout = short
+			}
+			server.Start()
+			t.Cleanup(server.Close)
+			conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", server.Listener.Addr().String())
+			require.NoError(t, err)
+			t.Cleanup(func() { _ = conn.Close() })
+			require.NoError(t, conn.SetDeadline(time.Now().Add(10*time.Second)))
+			_, err = io.WriteString(conn, "POST "+c.path+" HTTP/1.1\r\nHost: x\r\nAccept: application/graphql-response+json\r\n"+c.headers+"\r\n"+c.sent)
+			require.NoError(t, err)
+			from := bufio.NewReader(conn)
+			res, err := http.ReadResponse(from, nil)
+			require.NoError(t, err)
+			body, err := io.ReadAll(res.Body)
+			require.NoError(t, err)
+			require.NoError(t, res.Body.Close())
+			require.Equal(t, c.status, res.StatusCode, string(body))
+			require.True(t, res.Close, "the connection is announced to end")
+			_, err = from.ReadByte()
+			require.ErrorIs(t, err, io.EOF, "and it is closed")
+			if c.code != "" {
+				var got reply
+				require.NoError(t, json.Unmarshal(body, &got))
+				require.Equal(t, c.code, got.code())
+			}
+		})
+	}
+}
+
+// The timeouts are for what is sent: an operation and its answer may take longer, and the connection serves the next request.
+func TestTimeoutsEndWithTheBody(t *testing.T) {
+	t.Parallel()
+	const short = 50 * time.Millisecond
+	limits := DefaultLimits()
+	limits.BodyTimeout = short
+	during := make(chan error, 1)
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = Server("", newBench(t, func(o *Options) { o.Limits, o.Inner = &limits, []graphql.HandlerExtension{lasting(4*short, during)} }))
+	server.Config.ReadTimeout = 2 * short
+	server.Start()
+	t.Cleanup(server.Close)
+	for range 2 {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, strings.NewReader(`{"query":"{ __typename }"}`))
+		require.NoError(t, err)
+		r.Header.Set("Content-Type", "application/json")
+		res, err := server.Client().Do(r)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		require.Equal(t, 200, res.StatusCode)
+		require.False(t, res.Close)
+		require.NoError(t, <-during)
+	}
 }

@@ -2,13 +2,11 @@ package httpapi
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"mime"
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -101,12 +99,17 @@ func (e *Endpoint) readPost(w http.ResponseWriter, r *http.Request) (*graphql.Ra
 	}
 	body := getBuffer()
 	defer putBuffer(body)
-	if err := e.readBody(w, r, body, limit); err != nil {
-		var over *http.MaxBytesError
-		if errors.As(err, &over) {
-			return nil, bodyTooLarge(limit)
-		}
-		return nil, brokenBody()
+	if r.ContentLength > 0 {
+		body.Grow(int(r.ContentLength) + bytes.MinRead)
+	}
+	in := newBodyReader(w, r)
+	in.within(e.Limits.BodyTimeout, e.Limits.BodyTimeout)
+	in.allow(limit + 1)
+	if _, err := body.ReadFrom(io.LimitReader(in, limit+1)); err != nil {
+		return nil, err
+	}
+	if int64(body.Len()) > limit {
+		return nil, bodyTooLarge(limit)
 	}
 	return e.Limits.ParseParams(body.Bytes())
 }
@@ -121,18 +124,4 @@ func checkUncompressed(r *http.Request) error {
 		return fault.New(fault.UnsupportedMedia, "Compressed request bodies are not supported. Send the body as it is.")
 	}
 	return nil
-}
-
-// readBody reads within BodyTimeout. The deadline is lifted afterwards: while a handler runs, the server
-// watches the connection by reading from it, and an expired deadline would cancel a long mutation.
-func (e *Endpoint) readBody(w http.ResponseWriter, r *http.Request, into *bytes.Buffer, limit int64) error {
-	control := http.NewResponseController(w)
-	if control.SetReadDeadline(time.Now().Add(e.Limits.BodyTimeout)) == nil {
-		defer func() { _ = control.SetReadDeadline(time.Time{}) }()
-	}
-	if r.ContentLength > 0 {
-		into.Grow(int(r.ContentLength) + bytes.MinRead)
-	}
-	_, err := into.ReadFrom(io.Reader(http.MaxBytesReader(w, r.Body, limit)))
-	return err
 }

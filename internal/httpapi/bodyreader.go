@@ -10,8 +10,10 @@ import (
 	"caseload/internal/fault"
 )
 
-// bodyReader reads the body of a multipart request: never more than it was allowed to, each time within the stall
-// timeout, and all of it by a deadline. What ended it stays the answer to every later read.
+// bodyReader reads the body of a request: never more than it was allowed to, each time within the stall timeout, and
+// all of it by a deadline. What ended it stays the answer to every later read. The server lifts the deadline where the
+// body ends. That of a body that did not come stays, so that the server does not wait for the rest either: it announces
+// that the connection ends, and closes it.
 type bodyReader struct {
 	body    io.Reader
 	control *http.ResponseController
@@ -19,6 +21,10 @@ type bodyReader struct {
 	end     time.Time
 	left    int64
 	ended   error
+}
+
+func newBodyReader(w http.ResponseWriter, r *http.Request) *bodyReader {
+	return &bodyReader{body: r.Body, control: http.NewResponseController(w)}
 }
 
 // allow says how many bytes may be read from now on. The reader of parts reads ahead, so it is a bound against
@@ -40,16 +46,16 @@ func (r *bodyReader) Read(p []byte) (int, error) {
 		return 0, r.ended
 	}
 	now := time.Now()
-	if !now.Before(r.end) {
-		r.ended = tooSlow()
-		return 0, r.ended
-	}
 	deadline := now.Add(r.stall)
 	if r.end.Before(deadline) {
 		deadline = r.end
 	}
-	// Not every connection has deadlines; the check above then still bounds the whole.
+	// Not every connection has deadlines; the check below then still bounds the whole.
 	_ = r.control.SetReadDeadline(deadline)
+	if !now.Before(r.end) {
+		r.ended = tooSlow()
+		return 0, r.ended
+	}
 	n, err := r.body.Read(p[:min(int64(len(p)), r.left)])
 	r.left -= int64(n)
 	switch {
@@ -64,19 +70,15 @@ func (r *bodyReader) Read(p []byte) (int, error) {
 	return n, r.ended
 }
 
-// finish reads what is left of the body, which is next to nothing, and lifts the deadline: while an operation
-// runs the server watches the connection by reading from it, and takes an expired deadline for a client that left.
+// finish reads what is left of the body, which is next to nothing.
 func (r *bodyReader) finish() error {
 	r.allow(partOverhead)
-	if _, err := io.Copy(io.Discard, r); err != nil {
-		return err
-	}
-	_ = r.control.SetReadDeadline(time.Time{})
-	return nil
+	_, err := io.Copy(io.Discard, r)
+	return err
 }
 
-// abandon prepares an answer to a request that was not read to its end: the connection is closed after it, and a
-// client that sends nothing more does not hold it open.
+// abandon prepares an answer to a request that was not read to its end and whose rest may be long: the connection is
+// closed after it, and a client that sends nothing more does not hold it open.
 func abandon(w http.ResponseWriter) {
 	w.Header().Set("Connection", "close")
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(time.Second))

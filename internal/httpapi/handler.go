@@ -125,12 +125,14 @@ func (g *guarded) CreateOperationContext(ctx context.Context, params *graphql.Ra
 	return op, g.base.Limits.capErrors(errs, refusalBytes)
 }
 
-// Server returns an HTTP server with the timeouts of the API. ReadTimeout and WriteTimeout are not set, as
-// they would cut long answers and subscriptions; the transport limits each body and each response itself.
+// Server returns an HTTP server with the timeouts of the API. ReadTimeout is for bodies that no handler reads, which the
+// server does; a handler that reads one sets a deadline of its own, and none outlives the body. WriteTimeout is not set,
+// as it would cut long answers and subscriptions; the transport limits each response itself.
 func Server(address string, h http.Handler) *http.Server {
 	return &http.Server{
 		Addr: address, Handler: h,
 		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       20 * time.Second,
 		IdleTimeout:       60 * time.Second,
 		MaxHeaderBytes:    64 << 10,
 	}

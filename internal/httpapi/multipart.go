@@ -111,7 +111,7 @@ func (u *Uploads) serve(w http.ResponseWriter, r *http.Request, e *Endpoint) {
 		return
 	}
 	defer leave() // also when a spool panics
-	f := &form{uploads: u, in: &bodyReader{body: r.Body, control: http.NewResponseController(w)}}
+	f := &form{uploads: u, in: newBodyReader(w, r)}
 	f.parts = multipart.NewReader(f.in, boundary)
 	params, err := f.readOperations(r)
 	if err != nil {

@@ -147,16 +147,7 @@ func TestDeadlinesEndWithTheFiles(t *testing.T) {
 	during := make(chan error, 2)
 	u := newUploadBench(t, func(o *Options) {
 		o.Limits.UploadStall = stall
-		o.Inner = append(o.Inner, around(func(ctx context.Context) {
-			wait := time.NewTimer(4 * stall)
-			defer wait.Stop()
-			select {
-			case <-ctx.Done():
-				during <- ctx.Err()
-			case <-wait.C:
-				during <- nil
-			}
-		}))
+		o.Inner = append(o.Inner, lasting(4*stall, during))
 	})
 	conn, _ := wire(t, u)
 	from := bufio.NewReader(conn)
@@ -182,6 +173,20 @@ func (around) Validate(graphql.ExecutableSchema) error { return nil }
 func (a around) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
 	a(ctx)
 	return next(ctx)
+}
+
+// lasting makes operations take a time, and tells whether their context has ended within it.
+func lasting(d time.Duration, ended chan<- error) around {
+	return func(ctx context.Context) {
+		wait := time.NewTimer(d)
+		defer wait.Stop()
+		select {
+		case <-ctx.Done():
+			ended <- ctx.Err()
+		case <-wait.C:
+			ended <- nil
+		}
+	}
 }
 
 // The writer of the standard library is a client like any other.
