@@ -130,6 +130,11 @@ func TestWhatIsRolledBackIsNotStored(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	err = d.pool.InTx(db.WithGuard(ctx, leaving{r.Guard("a"), cancel}), d.now, func(tx *db.Tx) error { tx.Keep(&result); return nil })
 	require.ErrorIs(t, err, context.Canceled)
+	// The connection is rolled back after the caller has its answer, and holds the key until then.
+	require.Eventually(t, func() bool {
+		err := d.pool.InTx(db.WithGuard(t.Context(), r.Guard("a")), d.now, func(*db.Tx) error { return nil })
+		return fault.CodeOf(err) != fault.IdempotencyRunning
+	}, dbtest.Patience, time.Millisecond)
 	require.Error(t, d.pool.InTx(db.WithGuard(t.Context(), r.Guard("a")), d.now, func(tx *db.Tx) error { tx.Keep(make(chan int)); return nil }), "that is no JSON")
 	require.Zero(t, d.count())
 	require.NoError(t, d.change(r, "a", "now"))
