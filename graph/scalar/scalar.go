@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"io"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -78,9 +77,6 @@ func UnmarshalInt64(v any) (int64, error) {
 	return n, nil
 }
 
-// maxSourceID bounds the ids of other systems, in code points.
-const maxSourceID = 255
-
 // MarshalSourceID writes an id of another system as text.
 func MarshalSourceID(s string) graphql.Marshaler { return graphql.MarshalString(s) }
 
@@ -91,10 +87,9 @@ func UnmarshalSourceID(v any) (string, error) {
 	case string:
 		return x, nil
 	case json.Number:
-		if strings.ContainsAny(x.String(), ".eE") || len(x.String()) > maxSourceID {
-			break
+		if text, ok := input.WholeNumber(x.String()); ok {
+			return text, nil
 		}
-		return x.String(), nil
 	case int64:
 		return strconv.FormatInt(x, 10), nil
 	case int:

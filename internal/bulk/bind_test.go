@@ -66,6 +66,7 @@ func TestLinesAreReadIntoTheirStruct(t *testing.T) {
 			Child: graphql.OmittableOf[*boundChild](nil), Children: graphql.OmittableOf([]*boundChild{})},
 		`{"child": {"name": "c", "kind": "w"}, "only": {"kind": "w", "name": "c"}}`: {Child: graphql.OmittableOf(child), Children: graphql.OmittableOf([]*boundChild{child})},
 		`{"children": [{}, {"name": "c", "kind": "w"}]}`:                            {Children: graphql.OmittableOf([]*boundChild{{}, child})},
+		`{"id": -0, "tags": [-0, "-0", 12345678901234567890], "numbers": [-0]}`:     {boundBase: boundBase{"0"}, Tags: graphql.OmittableOf([]string{"0", "-0", "12345678901234567890"}), Numbers: graphql.OmittableOf([]int64{0})},
 		`{"only": null}`: {Children: graphql.OmittableOf([]*boundChild{})},
 	} {
 		got, row := boundRows.Decode([]byte(text))

@@ -12,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"caseload/internal/fault"
+	"caseload/internal/input"
 )
 
 // fields are the members of a line's JSON object, or of one in it. Every value is checked, so that a line reports all that is wrong
@@ -199,7 +200,7 @@ func textOf(v jsontext.Value) (string, bool) {
 		s, err := jsontext.AppendUnquote(nil, v)
 		return string(s), err == nil
 	case '0':
-		return string(v), !bytes.ContainsAny(v, ".eE")
+		return input.WholeNumber(string(v))
 	}
 	return "", false
 }

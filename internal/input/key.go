@@ -57,6 +57,15 @@ func ClearKeyAt(c *fault.Check, field string, in graphql.Omittable[*string], lim
 	return in.IsSet() && ClearKey(c.At(field), in, limit, to)
 }
 
+// WholeNumber returns the digits of a number of JSON, for systems that number their records; ok reports whether it is a whole
+// number without an exponent. Zero has no sign.
+func WholeNumber(number string) (digits string, ok bool) {
+	if number == "-0" {
+		return "0", true
+	}
+	return number, !strings.ContainsAny(number, ".eE")
+}
+
 // KeyForm returns a key in its form without judging it, for lookups and filters.
 func KeyForm(text string) string {
 	key, _ := keyForm(text)

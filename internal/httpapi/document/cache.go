@@ -87,7 +87,9 @@ func (c *Cache) Read(ctx context.Context, params *graphql.RawParams) *gqlerror.E
 	if err != nil {
 		return err
 	}
-	if r.Errors = validator.ValidateWithRules(c.schema, doc, c.rules()); len(r.Errors) > 0 {
+	all := c.rules()
+	all.AddRule("SourceIdLiterals", sourceIDLiterals)
+	if r.Errors = validator.ValidateWithRules(c.schema, doc, all); len(r.Errors) > 0 {
 		for _, err := range r.Errors {
 			errcode.Set(err, errcode.ValidationFailed)
 		}

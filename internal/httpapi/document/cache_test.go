@@ -55,3 +55,27 @@ func TestCachedDocumentsAreNotReadAgain(t *testing.T) {
 	require.Nil(t, read("{ nobody you }"), "nor what is wrong")
 	require.Equal(t, 5, validated)
 }
+
+// A number for an id of another system is the same text whether it stands in the document or in a variable.
+func TestNumbersForSourceIDs(t *testing.T) {
+	t.Parallel()
+	c := NewCache(defaultLimits(t), gqlparser.MustLoadSchema(&ast.Source{Input: `scalar SourceId input Row { id: SourceId! ids: [SourceId!] n: Int } type Query { f(row: Row, id: SourceId, n: Int): Int }`}), rules.NewDefaultRules)
+	for literal, want := range map[string]any{
+		"id: -0": "0", "id: 12345678901234567890": "12345678901234567890", "id: -7": "-7", `id: "-0"`: "-0", "n: -0": int64(0),
+		"row: {id: -0, ids: [-0, 12345678901234567890], n: 5}": map[string]any{"id": "0", "ids": []any{"0", "12345678901234567890"}, "n": int64(5)},
+		"row: {id: 1, ids: -0}":                                map[string]any{"id": "1", "ids": "0"},
+	} {
+		for range 2 {
+			ctx, _ := WithReading(t.Context())
+			text := "query ($v: SourceId = -0) { f(" + literal + ") g: f(id: $v) }"
+			require.Nil(t, c.Read(ctx, &graphql.RawParams{Query: text}), literal)
+			doc, _ := c.Get(ctx, text)
+			got, err := doc.Operations[0].SelectionSet[0].(*ast.Field).Arguments[0].Value.Value(nil)
+			require.NoError(t, err, literal)
+			require.Equal(t, want, got, literal)
+			byDefault, err := doc.Operations[0].VariableDefinitions[0].DefaultValue.Value(nil)
+			require.NoError(t, err)
+			require.Equal(t, "0", byDefault)
+		}
+	}
+}

@@ -8,10 +8,24 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/vektah/gqlparser/v2/validator/core"
 
 	"caseload/internal/fault"
+	"caseload/internal/input"
 )
+
+// sourceIDLiterals makes texts of the numbers that a document has for ids of other systems, as of those in variables: such a
+// number may have more digits than the library's int64.
+func sourceIDLiterals(observers *core.Events, _ core.AddErrFunc) {
+	observers.OnValue(func(_ *core.Walker, v *ast.Value) {
+		if v.Kind == ast.IntValue && v.Definition != nil && v.Definition.Name == "SourceId" {
+			v.Kind = ast.StringValue
+			v.Raw, _ = input.WholeNumber(v.Raw)
+		}
+	})
+}
 
 // rewriteLiterals returns the document with its string literals in a form that the parser reads as section 2.9.4 of the
 // GraphQL specification (September 2025) says. The parser's own reading differs: it makes the character U+FFFD of each
