@@ -4,7 +4,11 @@ import (
 	"errors"
 	"regexp"
 	"slices"
+	"strings"
 	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // ErrCardNumber refuses the full number of a payment card.
@@ -49,21 +53,42 @@ var uuidForm = regexp.MustCompile(`\b[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4
 
 // HoldsCardNumber reports whether a text is the full number of a payment card, or holds one among other words and numbers:
 // 13 to 19 digits that a card network gives out, with the right check digit (ISO/IEC 7812-1, the formula of Luhn), in
-// one or parted in any way by white space, dashes, dots, slashes and underscores. Digits that a letter or a further
-// digit touches belong to something else, and so do UUIDs.
+// one or parted in any way by white space, dashes, dots, commas, colons, slashes and underscores. Digits of any script and
+// shape count. Those that a letter or a further digit touches belong to something else, and so do UUIDs.
 func HoldsCardNumber(text string) bool {
-	return hasEnoughDigits(text) && findCard(text) && findCard(uuidForm.ReplaceAllLiteralString(text, "x"))
+	if !hasEnoughDigits(text) {
+		return false
+	}
+	text = strings.Map(asciiDigit, norm.NFKC.String(text))
+	return findCard(text) && findCard(uuidForm.ReplaceAllLiteralString(text, "x"))
 }
 
 // hasEnoughDigits passes over nearly every text at once.
 func hasEnoughDigits(text string) bool {
 	n := 0
-	for i := range len(text) {
-		if '0' <= text[i] && text[i] <= '9' {
+	for _, r := range text {
+		switch {
+		case '0' <= r && r <= '9':
 			n++
+		case r >= utf8.RuneSelf && unicode.IsNumber(r):
+			// One character may hold two digits, such as ⑬.
+			n += 2
 		}
 	}
 	return n >= minCardDigits
+}
+
+// asciiDigit returns the ASCII digit of a decimal digit of any script, and other characters as they are. The digits of a
+// script stand in a row that begins with its zero (The Unicode Standard, section 4.6).
+func asciiDigit(r rune) rune {
+	if r < utf8.RuneSelf || !unicode.Is(unicode.Nd, r) {
+		return r
+	}
+	first := r
+	for unicode.Is(unicode.Nd, first-1) {
+		first--
+	}
+	return '0' + (r-first)%10
 }
 
 // findCard looks through the groups of digits in a text.
@@ -106,7 +131,7 @@ func findCard(text string) bool {
 
 // separatesDigits reports whether a number goes on behind a character.
 func separatesDigits(r rune) bool {
-	return unicode.IsSpace(r) || unicode.In(r, unicode.Pd, unicode.Cf) || r == '.' || r == '/' || r == '_'
+	return unicode.IsSpace(r) || unicode.In(r, unicode.Pd, unicode.Cf) || strings.ContainsRune(".,:/_\u2212", r)
 }
 
 // endsCard reports whether the last groups of a run are the number of a card.
