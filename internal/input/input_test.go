@@ -3,6 +3,7 @@ package input_test
 import (
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -203,7 +204,10 @@ func TestMomentDateLanguage(t *testing.T) {
 	for _, r := range []row{
 		{"2023-01-01T08:00:00.123456Z", "2023-01-01T08:00:00.123Z", ""}, {" 2023-01-01T08:00:00+02:00\ufeff", "2023-01-01T06:00:00.000Z", ""},
 		{"2023-01-01", "", fault.Invalid}, {"2023-01-01T08:00:00", "", fault.Invalid}, {"", "", fault.Blank}, {zeroWidth, "", fault.Blank}, {"a\x00", "", fault.Invalid},
-		{"1022-01-01T08:00:00Z", "", fault.OutOfRange},
+		{"1022-01-01T08:00:00Z", "", fault.OutOfRange}, {"2023-01-01t08:00:00z", "2023-01-01T08:00:00.000Z", ""}, {"2023-01-01T08:00:00-23:59", "2023-01-02T07:59:00.000Z", ""},
+		{"2023-01-01T8:00:00Z", "", fault.Invalid}, {"2023-01-01T08:00:00,5Z", "", fault.Invalid}, {"2023-01-01T08:00:00+24:00", "", fault.Invalid},
+		{"2023-01-01T08:00:00+23:60", "", fault.Invalid}, {"2023-01-01T08:00:00.Z", "", fault.Invalid}, {"2023-01-01 08:00:00Z", "", fault.Invalid},
+		{"2023-02-29T08:00:00Z", "", fault.Invalid}, {"2023-01-01T24:00:00Z", "", fault.Invalid}, {"2023-01-01T08:00:00Z\n", "2023-01-01T08:00:00.000Z", ""}, {"２023-01-01T08:00:00Z", "", fault.Invalid},
 	} {
 		got, code := answer(t, func(c *fault.Check) string {
 			at, ok := input.Moment(c, r.text)
@@ -361,6 +365,36 @@ func FuzzForms(f *testing.F) {
 	f.Add(`="00123"`)
 	f.Add("zh-hant-tw")
 	f.Fuzz(func(t *testing.T, text string) { hold(t, text) })
+}
+
+// Every moment that Go writes is read, in small letters too; what is read is what Go reads, and what Go alone reads breaks RFC 3339.
+func FuzzMoments(f *testing.F) {
+	for _, text := range []string{"2023-01-01T08:00:00.123456789+05:45", "2023-01-01T8:00:00Z", "2023-01-01T08:00:00,5Z", "2023-01-01t08:00:00z", "2023-01-01T08:00:00-24:00", "0000-12-31T23:59:59Z"} {
+		f.Add(text, int64(1700000000), int64(123456789), 345)
+	}
+	f.Fuzz(func(t *testing.T, text string, seconds, nanos int64, offset int) {
+		got, ok := input.ParseMoment(text)
+		form := strings.ToUpper(input.Form(text))
+		want, err := time.Parse(time.RFC3339Nano, form)
+		inRange := want.UTC().Year() >= 1 && want.UTC().Year() <= 9999
+		switch {
+		case ok:
+			require.NoError(t, err)
+			require.Equal(t, input.Milliseconds(want), got)
+		case err == nil && inRange:
+			zone := form[max(len(form)-6, 0):]
+			require.True(t, strings.Contains(form, ",") || form[12] == ':' || zone[1:3] >= "24" || zone[4:] >= "60", "%q", text)
+		}
+		written := time.Unix(seconds%(1<<37), nanos%1e9).In(time.FixedZone("", offset%1440*60))
+		if year := written.UTC().Year(); year < 1 || year > 9999 || written.Year() < 0 || written.Year() > 9999 {
+			return
+		}
+		for _, text := range []string{written.Format(time.RFC3339Nano), strings.ToLower(written.Format(time.RFC3339Nano))} {
+			got, ok := input.ParseMoment(text)
+			require.True(t, ok, text)
+			require.Equal(t, input.Milliseconds(written), got, text)
+		}
+	})
 }
 
 func BenchmarkText(b *testing.B) {

@@ -19,18 +19,18 @@ const (
 // sent back, compared and filtered by, and is the same.
 func Milliseconds(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
+// momentForm is RFC 3339, which time.Parse reads laxly: it takes a comma, one digit of an hour, and any offset.
+var momentForm = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`)
+
 // ParseMoment reads RFC 3339 with a zone; ok reports whether the text is such a moment.
 func ParseMoment(text string) (t time.Time, ok bool) {
-	t, err := parseMoment(Form(text))
-	if err != nil || t.Year() < 1 || t.Year() > 9999 {
-		return time.Time{}, false
-	}
-	return t, true
+	t, ok = parseMoment(Form(text))
+	return t, ok && t.Year() >= 1 && t.Year() <= 9999
 }
 
-func parseMoment(text string) (time.Time, error) {
-	t, err := time.Parse(time.RFC3339Nano, text)
-	return Milliseconds(t), err
+func parseMoment(text string) (time.Time, bool) {
+	t, err := time.Parse(time.RFC3339Nano, strings.ToUpper(text))
+	return Milliseconds(t), err == nil && momentForm.MatchString(text)
 }
 
 // maxValue bounds the text of a value that has a form of its own, in code points.
@@ -42,12 +42,11 @@ func Moment(c *fault.Check, text string) (t time.Time, ok bool) {
 	if text = value(c, text, hint); text == "" {
 		return time.Time{}, false
 	}
-	t, err := parseMoment(text)
-	if err != nil {
+	switch t, ok = parseMoment(text); {
+	case !ok:
 		c.Add(fault.Invalid, hint)
 		return time.Time{}, false
-	}
-	if t.Year() < earliestYear || t.Year() > latestYear {
+	case t.Year() < earliestYear || t.Year() > latestYear:
 		c.Add(fault.OutOfRange, "A time lies between the years %d and %d.", earliestYear, latestYear)
 		return time.Time{}, false
 	}
