@@ -16,8 +16,8 @@ import (
 
 const (
 	// wide is how many parents a budget is held at beside one, and crowd how many requests run at once.
-	wide  = 50
-	crowd = 16
+	wide  = 20
+	crowd = 8
 )
 
 // hall is a world with many people; its ids are those of one kind of row of all people.

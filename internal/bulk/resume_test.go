@@ -64,8 +64,8 @@ func TestKilledAtAnyPoint(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	seeds := 12
-	if testing.Short() {
-		seeds = 3
+	if testing.Short() || raceEnabled {
+		seeds = 4
 	}
 	var total int32
 	for seed := range uint64(seeds) {
