@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"crypto/sha256"
+	"net/http"
 	"net/netip"
 	"sync"
 	"time"
@@ -45,13 +47,49 @@ type budgets struct {
 	mu        sync.Mutex
 	known     *simplelru.LRU[string, *account]
 	anonymous *simplelru.LRU[string, *account]
+	// worked holds the digests of the keys that were good when they were last looked up.
+	worked *simplelru.LRU[[sha256.Size]byte, struct{}]
 }
 
 func newBudgets(limits *Limits, now func() time.Time) *budgets {
 	b := &budgets{limits: limits, now: now}
 	b.known, _ = simplelru.NewLRU[string, *account](max(limits.TrackedPrincipals, 1), nil)
 	b.anonymous, _ = simplelru.NewLRU[string, *account](max(limits.TrackedPrincipals, 1), nil)
+	b.worked, _ = simplelru.NewLRU[[sha256.Size]byte, struct{}](max(limits.TrackedPrincipals, 1), nil)
 	return b
+}
+
+// identify finds the viewer of a request from the address by the function. A wrong key counts as an operation without one.
+// Where the budget of those is used up no key is looked up but those that have worked before: nobody who guesses keys is to
+// shut out the others of the network.
+func (b *budgets) identify(r *http.Request, address string, find func(*http.Request) (*viewer.Viewer, error)) (*viewer.Viewer, error) {
+	key := r.Header.Get(KeyHeader)
+	if key == "" {
+		return find(r)
+	}
+	digest, stranger := sha256.Sum256([]byte(key)), &viewer.Viewer{Kind: viewer.Anonymous, IP: address}
+	b.mu.Lock()
+	_, worked := b.worked.Get(digest)
+	b.mu.Unlock()
+	if !worked && b.account(stranger).operations.TokensAt(b.now()) < 1 {
+		if f := b.start(stranger); f != nil {
+			return nil, f
+		}
+	}
+	v, err := find(r)
+	wrong := err != nil && fault.CodeOf(err) == fault.Unauthenticated
+	if wrong {
+		_ = b.start(stranger)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case wrong:
+		b.worked.Remove(digest)
+	case err == nil:
+		b.worked.Add(digest, struct{}{})
+	}
+	return v, err
 }
 
 func (b *budgets) account(v *viewer.Viewer) *account {

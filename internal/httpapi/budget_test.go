@@ -41,6 +41,54 @@ func TestOperationsPerSecond(t *testing.T) {
 	require.Equal(t, 429, b.do(t, query("{ __typename }", nil)).Code)
 }
 
+// A wrong key counts as an operation of its network without one. A key that is good never does, and is not refused for its
+// neighbours once it has been used.
+func TestWrongKeysAreCountedAsNone(t *testing.T) {
+	t.Parallel()
+	lookups := 0
+	b := newBench(t, func(o *Options) {
+		o.Identify = func(r *http.Request) (*viewer.Viewer, error) {
+			lookups++
+			return identify(r)
+		}
+	})
+	send := func(key, address string) *reply {
+		r := query("{ __typename }", nil, "X-API-Key", key)
+		r.RemoteAddr = address
+		return b.do(t, r)
+	}
+	const network, neighbour, elsewhere = "[2001:db8:1:2::3]:1000", "[2001:db8:1:2:ffff::9]:1000", "[2001:db8:1:3::3]:1000"
+	burst := DefaultLimits().AnonymousBurst
+	for range 2 * burst {
+		require.Equal(t, 200, send("reader", network).Code)
+	}
+	lookups = 0
+	for i := range burst {
+		got := send("wrong"+string(rune('a'+i)), network)
+		require.Equal(t, 401, got.Code)
+		require.Equal(t, "UNAUTHENTICATED", got.code())
+	}
+	for range 3 {
+		got := send("wrong", neighbour)
+		require.Equal(t, 429, got.Code)
+		require.Equal(t, "RATE_LIMITED", got.code())
+		require.Equal(t, "1", got.Header().Get("Retry-After"))
+	}
+	require.Equal(t, 429, send("other", network).Code, "nobody knows yet that this one is good")
+	require.Equal(t, burst, lookups, "the store is not asked again")
+	require.Equal(t, 429, send("", neighbour).Code, "it is the budget of those without a key")
+	require.Equal(t, 401, send("wrong", elsewhere).Code)
+	require.Equal(t, 200, send("reader", neighbour).Code)
+
+	b.now.Advance(time.Second)
+	for range burst {
+		require.Equal(t, 200, send("other", network).Code)
+	}
+	require.Equal(t, 401, send("wrong", network).Code, "the good key has not used up the second")
+	require.Equal(t, 429, send("wrong", network).Code)
+	require.Equal(t, 200, send("other", network).Code)
+}
+
 func TestAnonymousBudgetIsByAddress(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, nil)

@@ -32,6 +32,7 @@ type Endpoint struct {
 	graphql.GraphExecutor
 
 	identify   func(*http.Request) (*viewer.Viewer, error)
+	budgets    *budgets
 	transports []Transport
 }
 
@@ -48,11 +49,12 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // Identify returns the viewer whose credential stands in the headers of the request, anonymous when there is none,
-// with the id and the address of the request. The error is that of [Options.Identify].
+// with the id and the address of the request. The error is that of [Options.Identify], or RATE_LIMITED where too many
+// wrong keys have come from the network.
 func (e *Endpoint) Identify(r *http.Request) (*viewer.Viewer, error) {
-	v := viewer.Nobody
+	v, address := viewer.Nobody, middleware.GetClientIP(r.Context())
 	if e.identify != nil {
-		found, err := e.identify(r)
+		found, err := e.budgets.identify(r, address, e.identify)
 		if err != nil {
 			return nil, err
 		}
@@ -62,7 +64,7 @@ func (e *Endpoint) Identify(r *http.Request) (*viewer.Viewer, error) {
 	}
 	// A copy: viewers may be shared by a cache of credentials.
 	own := *v
-	own.RequestID, own.IP = RequestID(r.Context()), middleware.GetClientIP(r.Context())
+	own.RequestID, own.IP = RequestID(r.Context()), address
 	return &own, nil
 }
 

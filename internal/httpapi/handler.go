@@ -57,14 +57,15 @@ func Handler(o Options) http.Handler {
 		o.Now = time.Now
 	}
 	b := NewBase(o)
+	budgets := newBudgets(b.Limits, o.Now)
 	e := &Endpoint{
-		Base: b, GraphExecutor: newExecutor(o, b), identify: o.Identify,
+		Base: b, GraphExecutor: newExecutor(o, b, budgets), identify: o.Identify, budgets: budgets,
 		transports: append(slices.Clone(o.Transports), &plainHTTP{uploads: newUploads(o, b)}),
 	}
 	return append(b.Middleware(), e.authenticate).Handler(e)
 }
 
-func newExecutor(o Options, b *Base) *guarded {
+func newExecutor(o Options, b *Base, budgets *budgets) *guarded {
 	exec, schema := executor.New(o.Schema), o.Schema.Schema()
 	documents := document.NewCache(&b.Limits.Limits, schema, func() *rules.Rules { return validationRules(b.Presenter.Suggestions) })
 	exec.SetQueryCache(documents)
@@ -74,7 +75,7 @@ func newExecutor(o Options, b *Base) *guarded {
 		exec.Use(e)
 	}
 	exec.Use(&limiter{
-		limits: b.Limits, schema: schema, documents: documents, budgets: newBudgets(b.Limits, o.Now), introspection: o.Introspection,
+		limits: b.Limits, schema: schema, documents: documents, budgets: budgets, introspection: o.Introspection,
 		places: NewPlaces("operations of this caller are running", b.Limits.ProcessInFlight, b.Limits.PrincipalInFlight), presenter: b.Presenter, statements: o.Statements,
 	})
 	for _, e := range o.Inner {

@@ -12,6 +12,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/coder/websocket"
 
+	"caseload/internal/fault"
 	"caseload/internal/httpapi"
 	"caseload/internal/viewer"
 )
@@ -149,6 +150,8 @@ func (c *connection) initialise(m incoming) *closure {
 	switch {
 	case refused(err):
 		return &closeForbidden
+	case fault.CodeOf(err) == fault.RateLimited:
+		return &closeTryAgain
 	case err != nil:
 		c.endpoint.Log.ErrorContext(c.ctx, "check credential of a connection", "error", err)
 		return &closeTryAgain
