@@ -90,7 +90,9 @@ func TestInputsTheExecutorCannotRead(t *testing.T) {
 		{`{ since(day: 20260309) }`, "", nil},
 		{`{ since(day: 99999999999999999999) }`, "The number at day is out of range.", nil},
 		{`{ since(day: 1e999) }`, "The number at day is out of range.", nil},
-		{`{ since(day: [1e999]) }`, "", nil},
+		{`{ since(day: [1e999]) }`, "The number at day is out of range.", nil},
+		{`query Q($d: Date) { since(day: {a: [$d, {n: 12345678901234567890}]}) }`, "The number at day is out of range.", nil},
+		{`query Q($d: Date) { since(day: {a: [$d, {n: 1234567890123456789}]}) }`, "", nil},
 		{`query Q($d: Date = 99999999999999999999) { since(day: $d) }`, "The variable at d has the wrong form.", nil},
 	} {
 		before := b.executed.Load()

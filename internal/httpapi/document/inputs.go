@@ -135,13 +135,10 @@ func (c *inputs) literal(t *ast.Type, v *ast.Value, limit int, path ast.Path, pl
 		}
 		return c.value(t, value, limit, path)
 	case ast.IntValue, ast.FloatValue:
-		// Validation does not look at scalars of our own, and the executor panics at what it cannot read.
-		if _, err := v.Value(nil); err != nil {
-			return fault.New(fault.BadUserInput, "The number at %s is out of range.", Dotted(path))
-		}
+		return c.scalar(v, path)
 	case ast.ListValue:
 		if t.Elem == nil {
-			return nil // a scalar of its own, such as JSON
+			return c.scalar(v, path)
 		}
 		if f := tooMany(len(v.Children), limit, path); f != nil {
 			return f
@@ -154,7 +151,7 @@ func (c *inputs) literal(t *ast.Type, v *ast.Value, limit int, path ast.Path, pl
 	case ast.ObjectValue:
 		def := c.inputObject(t)
 		if def == nil {
-			return nil
+			return c.scalar(v, path)
 		}
 		if isOneOf(def) && (len(v.Children) != 1 || c.absent(v.Children[0].Value)) {
 			return notOneOf(def, path)
@@ -168,6 +165,15 @@ func (c *inputs) literal(t *ast.Type, v *ast.Value, limit int, path ast.Path, pl
 				return f
 			}
 		}
+	}
+	return nil
+}
+
+// scalar checks the numbers of a scalar, which may be a list or an object, as JSON is: validation does not look at scalars of our own,
+// and the executor panics at what it cannot read.
+func (c *inputs) scalar(v *ast.Value, path ast.Path) *fault.Error {
+	if _, err := v.Value(c.variables); err != nil {
+		return fault.New(fault.BadUserInput, "The number at %s is out of range.", Dotted(path))
 	}
 	return nil
 }
