@@ -125,8 +125,9 @@ func (b *Base) crossOrigin(next http.Handler) http.Handler {
 	})
 }
 
-// recoverer turns a panic of a handler into INTERNAL and logs it with its stack. http.ErrAbortHandler, by
-// which a handler breaks off a connection on purpose, passes.
+// recoverer turns a panic of a handler into INTERNAL and logs it with its stack. After the first byte of a response, it breaks off the
+// connection: an error behind half a file would be part of the file. http.ErrAbortHandler, by which a handler breaks off a connection
+// on purpose, passes. It must be within the access log, whose writer knows whether something was sent.
 func (b *Base) recoverer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
@@ -138,9 +139,10 @@ func (b *Base) recoverer(next http.Handler) http.Handler {
 				panic(cause)
 			}
 			err := b.Presenter.Recover(r.Context(), cause)
-			if r.Header.Get("Upgrade") == "" {
-				b.Refuse(w, r, err)
+			if w.(middleware.WrapResponseWriter).Status() != 0 {
+				panic(http.ErrAbortHandler)
 			}
+			b.Refuse(w, r, err)
 		}()
 		next.ServeHTTP(w, r)
 	})

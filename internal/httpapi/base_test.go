@@ -127,10 +127,39 @@ func TestAuthenticationFailures(t *testing.T) {
 	require.Contains(t, b.log.String(), "operation failed")
 }
 
-func TestRecovererLetsAbortPass(t *testing.T) {
+func TestPanicsOfHandlers(t *testing.T) {
 	t.Parallel()
-	h := NewBase(Options{}).recoverer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
-	require.PanicsWithValue(t, http.ErrAbortHandler, func() { h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil)) })
+	for name, c := range map[string]struct {
+		handler http.HandlerFunc
+		upgrade string
+		aborts  bool
+		status  int
+		body    string
+	}{
+		"before the first byte":             {func(http.ResponseWriter, *http.Request) { panic("at once") }, "", false, 500, `"INTERNAL"`},
+		"of an upgrade that did not happen": {func(http.ResponseWriter, *http.Request) { panic("at once") }, "websocket", false, 500, `"INTERNAL"`},
+		"after the first byte":              {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "half a file"); panic("then") }, "", true, 200, "half a file"},
+		"after the upgrade": {func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusSwitchingProtocols)
+			panic("then")
+		}, "websocket", true, 101, ""},
+		"that breaks off the connection": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "", true, 200, ""},
+	} {
+		log := &dbtest.Log{}
+		h := chi.Chain(NewBase(Options{Log: slog.New(slog.NewJSONHandler(log, nil))}).Middleware()...).HandlerFunc(c.handler)
+		r, rec := httptest.NewRequest(http.MethodGet, "/", nil), httptest.NewRecorder()
+		r.Header.Set("Upgrade", c.upgrade)
+		serve := func() { h.ServeHTTP(rec, r) }
+		if c.aborts {
+			require.PanicsWithValue(t, http.ErrAbortHandler, serve, name)
+			require.Equal(t, c.body, rec.Body.String(), name)
+		} else {
+			require.NotPanics(t, serve, name)
+			require.Contains(t, rec.Body.String(), c.body, name)
+		}
+		require.Equal(t, c.status, rec.Code, name)
+		require.Equal(t, name != "that breaks off the connection", strings.Contains(log.String(), "panic"), name)
+	}
 }
 
 func TestIntrospection(t *testing.T) {
