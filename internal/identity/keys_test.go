@@ -162,6 +162,21 @@ func TestRevokedTellsOfWhatWasRevokedBefore(t *testing.T) {
 	require.False(t, open, "it ends with its context")
 }
 
+func TestAPanicDoesNotEndAWatch(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	// Without a pool and a bus, each look panics.
+	ended := identity.NewKeys(nil, notify.New(nil, "", slog.New(slog.DiscardHandler)), time.Now).Revoked(ctx, owner(db.NewID()))
+	select {
+	case <-ended:
+		t.Fatal("nobody revoked the key")
+	case <-time.After(10 * time.Millisecond):
+	}
+	cancel()
+	_, open := next(t, ended)
+	require.False(t, open)
+}
+
 func TestWrongKeysAreRefusedAlike(t *testing.T) {
 	t.Parallel()
 	p := start(t, dbtest.New(t), new(atomic.Int64))

@@ -3,6 +3,8 @@ package identity
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/google/uuid"
@@ -118,9 +120,20 @@ const recheckAgain = time.Second
 
 // works waits until the viewer's key is revoked, messages may have been missed, or it is time to read the key again, and
 // reports whether the key may still work.
-func (k *Keys) works(ctx context.Context, v *viewer.Viewer) bool {
+func (k *Keys) works(ctx context.Context, v *viewer.Viewer) (working bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	defer func() {
+		// Nothing else recovers on this goroutine.
+		if recover() != nil {
+			slog.ErrorContext(ctx, "panic while an API key is watched", "stack", string(debug.Stack()))
+			select {
+			case <-ctx.Done():
+			case <-time.After(recheckAgain):
+			}
+			working = true
+		}
+	}()
 	// Subscribe before reading: a revocation is then read or received.
 	messages := k.bus.Subscribe(ctx, func(m notify.Message) bool { return m.Topic == topic && m.Subject == v.ActorID })
 	var again <-chan time.Time

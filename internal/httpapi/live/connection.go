@@ -163,7 +163,7 @@ func (c *connection) initialise(m incoming) *closure {
 	c.leave()
 	c.viewer, c.leave = v, leave
 	c.running.Go(func() {
-		if err := c.options.watch(c.ctx, v); err != nil {
+		if err := c.options.watch(c.ctx, v, c.endpoint.Presenter); err != nil {
 			c.close(closeUnauthorized)
 		}
 	})

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"caseload/internal/fault"
+	"caseload/internal/httpapi"
 	"caseload/internal/viewer"
 )
 
@@ -21,11 +22,20 @@ type Credentials struct {
 	Revoked func(ctx context.Context, v *viewer.Viewer) <-chan struct{}
 }
 
-// watch returns an error once the viewer's credential is no longer good, and nil when ctx ends.
-func (c *Credentials) watch(ctx context.Context, v *viewer.Viewer) error {
+// watch returns an error once the viewer's credential is no longer good, and nil when ctx ends. A panic of a check is logged, and is
+// an outage like others: nothing else recovers on the goroutine of a watch.
+func (c *Credentials) watch(ctx context.Context, v *viewer.Viewer, p *httpapi.Presenter) error {
+	guarded := func(check func() error) (err error) {
+		defer func() {
+			if cause := recover(); cause != nil {
+				err = p.Recover(ctx, cause)
+			}
+		}()
+		return check()
+	}
 	var revoked <-chan struct{}
 	if c.Revoked != nil {
-		revoked = c.Revoked(ctx, v)
+		_ = guarded(func() error { revoked = c.Revoked(ctx, v); return nil })
 	}
 	interval := cmp.Or(c.RecheckInterval, 30*time.Second)
 	var due <-chan time.Time
@@ -42,7 +52,7 @@ func (c *Credentials) watch(ctx context.Context, v *viewer.Viewer) error {
 			return fault.New(fault.Unauthenticated, "The credential was revoked or has expired.")
 		case <-due:
 			limited, cancel := context.WithTimeout(ctx, interval)
-			err := c.Recheck(limited, v)
+			err := guarded(func() error { return c.Recheck(limited, v) })
 			if cancel(); refused(err) {
 				return err
 			}

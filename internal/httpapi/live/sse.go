@@ -133,7 +133,7 @@ func (s *stream) serve(ctx context.Context, refusal *graphql.Response) {
 	go s.produce(ctx, refusal, events)
 	revoked := make(chan error, 1)
 	var watching sync.WaitGroup
-	watching.Go(func() { revoked <- s.options.watch(ctx, s.viewer) })
+	watching.Go(func() { revoked <- s.options.watch(ctx, s.viewer, s.execution.endpoint.Presenter) })
 	defer func() {
 		s.cancel()
 		for range events { //nolint:revive // Unblocks the producer, which sees the end of ctx.

@@ -312,15 +312,17 @@ func TestOperationTimeout(t *testing.T) {
 func TestRevokedCredentialEndsTheConnection(t *testing.T) {
 	t.Parallel()
 	revoked := make(chan struct{})
-	checks := make(chan error, 3)
-	checks <- nil
-	checks <- fault.New(fault.Unavailable, "The store is down.")
-	checks <- fault.New(fault.Unauthenticated, "The API key has expired.")
+	checks := make(chan func() error, 4)
+	checks <- func() error { return nil }
+	checks <- func() error { return fault.New(fault.Unavailable, "The store is down.") }
+	checks <- func() error { panic("4111111111111111") }
+	checks <- func() error { return fault.New(fault.Unauthenticated, "The API key has expired.") }
 	for name, credentials := range map[string]live.Credentials{
 		"told": {Revoked: func(context.Context, *viewer.Viewer) <-chan struct{} { return revoked }},
 		"asked": {
+			Revoked:         func(context.Context, *viewer.Viewer) <-chan struct{} { panic("4111111111111111") },
 			RecheckInterval: 5 * time.Millisecond,
-			Recheck:         func(context.Context, *viewer.Viewer) error { return <-checks },
+			Recheck:         func(context.Context, *viewer.Viewer) error { return (<-checks)() },
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
