@@ -142,16 +142,16 @@ func alike(a, b any) bool {
 func (b *Binding[T]) Keys() []Key { return b.object.keys() }
 
 // Decode reads a line. Values of the wrong type are user errors of the row, with paths below it, and T must not be applied then; T
-// is nil when the line is no object. Everything else is checked by the kind.
+// is nil when the line is no object. Everything else is checked by the kind, which tells by [Row.Missing] what was not sent.
 func (b *Binding[T]) Decode(text []byte) (*T, Row) {
-	c, unknown := fault.NewCheck(), []unknownKey(nil)
+	c, missing, unknown := fault.NewCheck(), fault.NewCheck(), []unknownKey(nil)
 	values, err := members(text, '{')
 	if err != nil {
 		return nil, Row{UserErrors: fault.UserErrors{problemOf(text, err)}}
 	}
 	v := new(T)
-	b.object.read(fields{c: c, values: values, unknown: &unknown}, reflect.ValueOf(v).Elem())
-	return v, Row{UserErrors: c.Errors(), unknown: unknown}
+	b.object.read(fields{c: c, missing: missing, values: values, unknown: &unknown}, reflect.ValueOf(v).Elem())
+	return v, Row{UserErrors: c.Errors(), unknown: unknown, missing: missing.Errors()}
 }
 
 // unknownKey is a key that is not permitted: the JSON pointer of its object below the row, and the key.
@@ -168,6 +168,8 @@ type boundField struct {
 	Key
 	// index is the field's place in the struct.
 	index []int
+	// required reports that the field takes no null.
+	required bool
 	// set reads the value of a key that is there into the field, given by its address.
 	set func(f fields, key string, field any)
 }
@@ -222,7 +224,14 @@ func (b *binder) bound(t reflect.Type) boundField {
 	}
 	switch reflect.Zero(reflect.PointerTo(t)).Interface().(type) {
 	case *string:
-		return of(Text, func(f fields, key string, field any) { *field.(*string) = input.Or(f.text(key), "") })
+		required := of(Text, func(f fields, key string, field any) {
+			text := f.text(key)
+			if *field.(*string) = input.Or(text, ""); text.Value() == nil {
+				f.miss(key)
+			}
+		})
+		required.required = true
+		return required
 	case *[]string:
 		return of(Array, func(f fields, key string, field any) { *field.(*[]string) = f.texts(key).Value() })
 	case *graphql.Omittable[*string]:
@@ -257,9 +266,11 @@ func (o *object) read(f fields, v reflect.Value) {
 		there |= 1 << at
 	}
 	for i := range o.fields {
-		if there&(1<<i) != 0 {
-			field := &o.fields[i]
+		switch field := &o.fields[i]; {
+		case there&(1<<i) != 0:
 			field.set(f, field.Name, v.FieldByIndex(field.index).Addr().Interface())
+		case field.required:
+			f.miss(field.Name)
 		}
 	}
 }

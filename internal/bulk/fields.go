@@ -18,8 +18,8 @@ import (
 // fields are the members of a line's JSON object, or of one in it. Every value is checked, so that a line reports all that is wrong
 // with it; no message repeats a value.
 type fields struct {
-	// c is where what is wrong is recorded.
-	c *fault.Check
+	// c is where what is wrong is recorded, and missing where required values are that are not there.
+	c, missing *fault.Check
 	// values are few: a linear search is cheaper than a map.
 	values []keyed
 	// pointer leads from the row to the object, and unknown gets the keys that are not permitted; see [Binding].
@@ -103,6 +103,8 @@ func (f fields) value(key string) jsontext.Value {
 	return nil
 }
 
+func (f fields) miss(key string) { f.missing.At(key).Add(fault.Required, "") }
+
 // text reads a text; a whole number stands for its digits, as systems that number their records send numbers.
 func (f fields) text(key string) graphql.Omittable[*string] {
 	return valueOf(f, key, textOf, "Give a text, in quotes.")
@@ -130,24 +132,25 @@ func (f fields) below(key string) (below fields, isNull bool) {
 	if v.Kind() == 'n' {
 		return fields{}, true
 	}
-	return f.object(v, f.c.At(key), "/"+escapePointer(key)), false
+	return f.object(v, "/"+escapePointer(key), key), false
 }
 
 // each reads the objects of a list; null is one without elements.
 func (f fields) each(key string) []fields {
 	var objects []fields
 	for i, e := range f.elements(key) {
-		objects = append(objects, f.object(e.value, f.c.At(key).Index(i), "/"+escapePointer(key)+"/"+strconv.Itoa(i)))
+		objects = append(objects, f.object(e.value, "/"+escapePointer(key)+"/"+strconv.Itoa(i), key, strconv.Itoa(i)))
 	}
 	return objects
 }
 
-func (f fields) object(v jsontext.Value, c *fault.Check, pointer string) fields {
+func (f fields) object(v jsontext.Value, pointer string, path ...string) fields {
+	c := f.c.At(path...)
 	values, err := members(v, '{')
 	if err != nil {
 		c.Add(fault.Invalid, "Give a JSON object.")
 	}
-	return fields{c: c, values: values, pointer: f.pointer + pointer, unknown: f.unknown}
+	return fields{c: c, missing: f.missing.At(path...), values: values, pointer: f.pointer + pointer, unknown: f.unknown}
 }
 
 // elements returns the elements of a list; nil for null.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"slices"
 
 	"caseload/internal/batch"
 	"caseload/internal/db"
@@ -62,6 +63,19 @@ type Row struct {
 	UserErrors fault.UserErrors
 	// unknown are keys that are not permitted. The first pass refuses them, but another version of the program may have run it.
 	unknown []unknownKey
+	// missing says of each required value that it was not sent; see [Row.Missing].
+	missing fault.UserErrors
+}
+
+// Missing makes REQUIRED of what is BLANK because it was not sent: fields of the row without a value of their own, and those
+// that [Binding.Decode] did not find in the line.
+func (r *Row) Missing(errs fault.UserErrors, fields ...string) {
+	for _, e := range errs {
+		if e.Code == fault.Blank && (len(e.Path) == 1 && slices.Contains(fields, e.Path[0]) ||
+			slices.ContainsFunc(r.missing, func(m *fault.UserError) bool { return slices.Equal(m.Path, e.Path) })) {
+			e.Code, e.Message = fault.Required, "Give a value: there is none."
+		}
+	}
 }
 
 // Outcome is what became of a row.

@@ -68,6 +68,7 @@ func decodeCreate(text []byte, source *string) bulk.Row {
 	}
 	row := readCreateRow(in, fault.NewCheck())
 	if r.Key = row.result.Key; len(r.UserErrors) == 0 {
+		r.Missing(row.check.Errors())
 		r.Value, r.Locks = row, row.locks()
 	}
 	return r

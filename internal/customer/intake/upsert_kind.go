@@ -82,6 +82,9 @@ func decodeUpsert(text []byte, batchIn *BulkUpsertInput, created time.Time) bulk
 	if r.Key = row.result.Key; len(r.UserErrors) > 0 {
 		return r
 	}
+	if r.Missing(row.check.Errors()); batchIn.Source == "" && in.Source.Value() == nil {
+		r.Missing(row.check.Errors(), "source")
+	}
 	r.Value, r.Locks = row, []string{lockOf(row.key)}
 	if row.parent != (customer.SourceKey{}) {
 		r.Locks = append(r.Locks, lockOf(row.parent))

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/stretchr/testify/require"
 
 	"caseload/internal/batch"
@@ -63,6 +64,31 @@ func names[T ~string](values customer.Enum[T]) (names []string) {
 		names = append(names, string(v.Value))
 	}
 	return names
+}
+
+// What a row needs and does not have is REQUIRED; what it has and says nothing is BLANK.
+func TestFilesTellAbsentFromBlank(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.bulk(t)
+	for text, want := range map[string][]string{
+		`{"firstName": "Ann"}`: {"REQUIRED source", "REQUIRED sourceId"}, `{"source": null, "sourceId": null}`: {"REQUIRED source", "REQUIRED sourceId"},
+		`{"source": "", "sourceId": " "}`: {"BLANK source", "BLANK sourceId"}, `{"source": "erp", "sourceId": "1", "parent": {}}`: {"REQUIRED parent.sourceId"},
+		`{"source": "erp", "sourceId": "1", "parent": {"sourceId": ""}}`: {"BLANK parent.sourceId"},
+	} {
+		_, results := b.Import(t, w.v, upsertOptions(bulk.JSONL, intake.UpsertCustomersOptions{}), text)
+		require.Equal(t, want, results[0].Wrong(), text)
+	}
+	_, results := b.Import(t, w.v, upsertFile(bulk.CSV), "sourceId,firstName\n,Ann\nnull,Ann\n\" \",Ann\n")
+	for i, want := range []string{"REQUIRED sourceId", "REQUIRED sourceId", "BLANK sourceId"} {
+		require.Equal(t, []string{want}, results[i].Wrong())
+	}
+	_, results = b.Import(t, w.v, bulk.CreateInput{Kind: bulk.CreateCustomers, Format: bulk.JSONL, ErrorPolicy: graphql.OmittableOf(new(batch.IgnoreFailed))},
+		`{"sourceOrganizationId": "50004", "sourceCustomerId": "1", "accounts": [{"sourceCustomerIds": ["1"], "status": null, "type": "", "cards": [{"status": "OPEN"}]}]}`)
+	const account, card = "REQUIRED accounts.0.", "REQUIRED accounts.0.cards.0."
+	require.ElementsMatch(t, []string{account + "sourceAccountId", account + "primarySourceCustomerId", account + "status", "BLANK accounts.0.type",
+		card + "sourceCustomerId", card + "last4", card + "iin", card + "cardType", card + "openDate"}, results[0].Wrong())
+	require.Equal(t, batch.Create, results[0].Action, "what is right is written")
 }
 
 func TestAFileOfUpserts(t *testing.T) {
@@ -206,7 +232,7 @@ func TestWhoMayUpsertByFile(t *testing.T) {
 	_, results := b.Import(t, w.v, upsertOptions(bulk.JSONL, intake.UpsertCustomersOptions{Language: val("en")}), `{"sourceId": "1"}
 {"sourceId": "1", "source": "erp"}
 `)
-	require.Equal(t, []string{"BLANK source"}, results[0].Wrong())
+	require.Equal(t, []string{"REQUIRED source"}, results[0].Wrong())
 	require.Equal(t, batch.Create, results[1].Action)
 	require.Equal(t, "en", all(t, w, customer.Identifiers)[0].Language)
 }
