@@ -159,6 +159,20 @@ func TestCredentialFromHeader(t *testing.T) {
 	c.hearClose(4403)
 }
 
+func TestWrongKeysOverWebSocketAreCounted(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, live.WebSocketOptions{}, live.SSEOptions{}, limited(func(l *httpapi.Limits) { l.AnonymousPerSecond, l.AnonymousBurst = 0, 2 }))
+	good := s.connect(t)
+	for _, code := range []int{4403, 4403, 1013, 1013} {
+		c := s.dial(t, nil)
+		c.say(`{"type":"connection_init","payload":{"X-API-Key":"cl_wrong"}}`)
+		c.hearClose(code)
+	}
+	good.say(hello)
+	good.hear(`{"type":"next","id":"1","payload":{"data":{"hello":"portal"}}}`)
+	s.connect(t)
+}
+
 func TestQueriesAndErrors(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, live.WebSocketOptions{}, live.SSEOptions{})
