@@ -43,11 +43,12 @@ func (a *API) Openers() map[string]download.Opener {
 			}
 			by.ActorName = key.Name
 		}
-		o, body, err := a.Bulk.Open(ctx, by, id)
+		o, body, err := a.Bulk.Open(ctx, by.Scope(), id)
 		if err != nil {
 			return download.File{}, err
 		}
-		return download.File{Body: body, Size: -1, ContentType: o.ResultsType(), Name: o.ResultsName()}, nil
+		return download.File{Body: body, Size: -1, ContentType: o.ResultsType(), Name: o.ResultsName(),
+			Fetched: func() error { return a.Bulk.Fetched(ctx, by, o) }}, nil
 	}}
 }
 

@@ -100,23 +100,25 @@ func (s *Service) Results(ctx context.Context, o *Operation) (io.ReadCloser, err
 }
 
 // Open is [Service.Results] by id, for signed links: it checks no permission, as [Service.MayDownload] was checked when the link was
-// made. The download of an export is audited first; by is the viewer who asked for the link. NOT_FOUND when the organization has no
-// such operation, or its results have been removed.
-func (s *Service) Open(ctx context.Context, by *viewer.Viewer, id uuid.UUID) (*Operation, io.ReadCloser, error) {
-	o, err := Operations.ByID(ctx, s.pool, by.Scope(), id)
+// made. NOT_FOUND when the organization has no such operation, or its results have been removed. Call [Service.Fetched] before the
+// first byte is read.
+func (s *Service) Open(ctx context.Context, sc db.Scope, id uuid.UUID) (*Operation, io.ReadCloser, error) {
+	o, err := Operations.ByID(ctx, s.pool, sc, id)
 	if err != nil {
 		return nil, nil, err
 	}
 	content, err := s.Results(ctx, o)
-	if err != nil || s.exporters[o.Kind] == nil {
-		return o, content, err
+	return o, content, err
+}
+
+// Fetched audits the download of an export; by is the viewer who asked for the link.
+func (s *Service) Fetched(ctx context.Context, by *viewer.Viewer, o *Operation) error {
+	if s.exporters[o.Kind] == nil {
+		return nil
 	}
-	if err := s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
+	return s.pool.InTx(ctx, s.now(), func(tx *db.Tx) error {
 		return audit.Write(ctx, tx, by, audit.Change{Action: "bulk_operation.export_fetched", Target: o.ID(), Fields: map[string]any{"kind": o.Kind}})
-	}); err != nil {
-		return nil, nil, errors.Join(err, content.Close())
-	}
-	return o, content, nil
+	})
 }
 
 // MayDownload returns nil when the viewer may download the results of an operation of its organization, else a FORBIDDEN fault. For an

@@ -51,6 +51,9 @@ type office struct {
 	by *viewer.Viewer
 	// open is what the opener does.
 	open Opener
+	// fetched is how often a file was fetched, and refusal what a fetch returns.
+	fetched int
+	refusal error
 }
 
 type body struct {
@@ -71,7 +74,8 @@ func newOffice(t *testing.T, change func(*Options)) *office {
 		if by.OrganizationID != organization || id != file {
 			return File{}, fault.New(fault.NotFound, "The operation does not exist.")
 		}
-		return File{Body: body{strings.NewReader("a,b\n1,2\n"), &o.closed}, Size: 8, ContentType: "text/csv", Name: "of the opener.csv"}, nil
+		return File{Body: body{strings.NewReader("a,b\n1,2\n"), &o.closed}, Size: 8, ContentType: "text/csv", Name: "of the opener.csv",
+			Fetched: func() error { o.fetched++; return o.refusal }}, nil
 	}
 	options := Options{Links: links, API: httpapi.Options{Log: slog.New(slog.NewJSONHandler(&o.log, nil)), Origins: []string{"https://portal.example.com"}},
 		Openers: map[string]Opener{"results": func(ctx context.Context, by *viewer.Viewer, id uuid.UUID) (File, error) {
@@ -112,7 +116,9 @@ func TestFilesAreServed(t *testing.T) {
 	} {
 		require.Equal(t, want, got.Header().Get(name), name)
 	}
+	require.Equal(t, 1, o.fetched)
 	head := o.get(http.MethodHead, o.path("mine.csv"))
+	require.Equal(t, 1, o.fetched, "nothing was fetched")
 	require.Equal(t, 200, head.Code)
 	require.Zero(t, head.Body.Len())
 	require.Equal(t, "8", head.Header().Get("Content-Length"))
@@ -244,6 +250,13 @@ func TestOpenersThatFail(t *testing.T) {
 		require.Equal(t, c.status, got.Code)
 		require.NotContains(t, got.Body.String(), "10.1.2.3")
 	}
+	o := newOffice(t, nil)
+	o.refusal = errors.New("write audit entry at 10.1.2.3: refused")
+	got := o.get(http.MethodGet, o.path(""))
+	require.Equal(t, 500, got.Code)
+	require.NotContains(t, got.Body.String(), "1,2")
+	require.NotContains(t, got.Body.String(), "10.1.2.3")
+	require.EqualValues(t, 1, o.closed.Load())
 }
 
 // torn fails after some bytes.

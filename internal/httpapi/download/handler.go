@@ -31,6 +31,8 @@ type File struct {
 	ContentType string
 	// Name is the file's name unless the link has one.
 	Name string
+	// Fetched is called before the body is read, and so not for HEAD; after an error nothing is sent. It may be nil.
+	Fetched func() error
 }
 
 // Opener opens files of one kind. The link has been checked, so it decides about nothing but whether the file is
@@ -104,6 +106,12 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer f.Body.Close() //nolint:errcheck // it was only read
+	if f.Fetched != nil && r.Method != http.MethodHead {
+		if err := f.Fetched(); err != nil {
+			h.Refuse(w, r, err)
+			return
+		}
+	}
 	name := s.Name
 	if name == "" {
 		name = f.Name
