@@ -130,12 +130,19 @@ func BindAlias(key, name string) BindOption {
 }
 
 // alike reports whether two values of a field are the same; keys of other systems are compared in their form.
-func alike(a, b any) bool {
-	one, isText := a.(string)
-	if other, ok := b.(string); isText && ok {
-		return input.KeyForm(one) == input.KeyForm(other)
+func alike(a, b any) bool { return reflect.DeepEqual(inForm(a), inForm(b)) }
+
+// inForm returns the form of a text, and any other value as it is.
+func inForm(v any) any {
+	switch v := v.(type) {
+	case string:
+		return input.KeyForm(v)
+	case graphql.Omittable[*string]:
+		if text := v.Value(); text != nil {
+			return input.KeyForm(*text)
+		}
 	}
-	return reflect.DeepEqual(a, b)
+	return v
 }
 
 // Keys are the keys that a line may have, at any depth.

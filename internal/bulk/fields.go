@@ -57,7 +57,7 @@ func members(text []byte, open jsontext.Kind) (list []keyed, err error) {
 	defer walkers.Put(w)
 	w.in.Reset(text)
 	w.dec.Reset(&w.in)
-	// A line holds personal data: the pool must not keep it.
+	// The pool would keep the line. What the decoder has copied of it stays until the next one is read.
 	defer w.in.Reset(nil)
 	if t, err := w.dec.ReadToken(); err != nil || t.Kind() != open {
 		return nil, cmp.Or(err, errNotObject)

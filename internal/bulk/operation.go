@@ -45,12 +45,11 @@ const (
 // KindName names what an operation does; the wire name.
 type KindName string
 
-// The operations that the contract knows.
+// The kinds of imports. Exports are named by the files of their queries, such as EXPORT_ACCOUNTS.
 const (
 	UpsertCustomers KindName = "UPSERT_CUSTOMERS"
 	CreateCustomers KindName = "CREATE_CUSTOMERS"
 	SyncSchedules   KindName = "SYNC_SCHEDULES"
-	ExportCustomers KindName = "EXPORT_CUSTOMERS"
 )
 
 // kept is what the creator chose for the whole file, as it is stored.

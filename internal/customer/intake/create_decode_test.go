@@ -89,6 +89,10 @@ func TestWhatIsNoCustomerIsRefused(t *testing.T) {
 	row, errs := decodeCreate(`{"organizationId": 50004, "sourceOrganizationId": "50004", "sourceCustomerId": 9007199254740993}`)
 	require.Empty(t, errs)
 	require.Equal(t, []string{"50004", "9007199254740993"}, []string{*row.SourceOrganizationID.Value(), *row.SourceCustomerID.Value()})
+	for text, same := range map[string]bool{`"50004 ", "sourceOrganizationId": "50004"`: true, `null, "sourceOrganizationId": null`: true, `"", "sourceOrganizationId": null`: false} {
+		_, errs = decodeCreate(`{"organizationId": ` + text + `}`)
+		require.Equal(t, same, len(errs) == 0, text)
+	}
 }
 
 func FuzzDecodeCreateRow(f *testing.F) {
