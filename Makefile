@@ -52,7 +52,7 @@ test/quick: ## Run the tests for daily work: no race detector, browser or JavaSc
 
 .PHONY: test/cheap
 test/cheap: ## Hold attacks, a hundred thousand documents and a long file to their bounds, which the race detector would hide
-	$(TEST) -count 1 -run '^(TestAttacksAreCheap|TestWorstAllowedDocumentsAreCheap|TestPlansOfManyDocumentsAreBounded|TestMemoryIsFlat)$$' ./internal/httpapi ./graph ./internal/bulk
+	$(TEST) -count 1 -run '^(TestAttacksAreCheap|TestWorstAllowedDocumentsAreCheap|TestPlansOfManyDocumentsAreBounded|TestMemoryIsFlat|TestBrokenLinesAreReadInLinearTime|FuzzStructure)$$' ./internal/httpapi ./internal/httpapi/document ./graph ./internal/bulk
 
 .PHONY: test/killed
 test/killed: ## Kill servers in the middle of a file of 200,000 lines, without the race detector

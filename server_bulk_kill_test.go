@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"caseload/internal/graphtest"
+	"caseload/internal/toolcheck"
 )
 
 const createBulkDocument = `mutation ($file: Upload!) {
@@ -29,7 +30,7 @@ const bulkDocument = `query ($id: ID!) {
 // middle of 200,000 lines, and whoever comes next goes on.
 func TestKilledDuringABulkOperation(t *testing.T) {
 	t.Parallel()
-	if raceEnabled {
+	if toolcheck.RaceEnabled {
 		t.Skip("the race detector makes the servers many times slower: `make test/killed`, a part of `make test`, runs this without it")
 	}
 	lines, keys, kills := 200_000, 190_000, 3

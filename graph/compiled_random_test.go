@@ -20,6 +20,7 @@ import (
 	"caseload/internal/graphtest"
 	"caseload/internal/observe"
 	"caseload/internal/relay"
+	"caseload/internal/toolcheck"
 	"caseload/internal/viewer"
 )
 
@@ -127,7 +128,7 @@ func number(t testing.TB, variable string, otherwise uint64) uint64 {
 
 func defaultCases() uint64 {
 	switch {
-	case raceEnabled:
+	case toolcheck.RaceEnabled:
 		return 500
 	case testing.Short():
 		return 300

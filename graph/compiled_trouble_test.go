@@ -21,6 +21,7 @@ import (
 	"caseload/graph"
 	"caseload/internal/db"
 	"caseload/internal/graphtest"
+	"caseload/internal/toolcheck"
 	"caseload/internal/viewer"
 )
 
@@ -109,7 +110,7 @@ func TestCompiledReadsSurviveADatabaseThatDies(t *testing.T) {
 func TestPlansOfManyDocumentsAreBounded(t *testing.T) {
 	t.Parallel()
 	documents := 100_000
-	if raceEnabled || testing.Short() {
+	if toolcheck.RaceEnabled || testing.Short() {
 		documents = 5_000
 	}
 	plans, v := graph.NewPlans(), &viewer.Viewer{Kind: viewer.APIKey, Scopes: viewer.AllScopes()}

@@ -15,6 +15,7 @@ import (
 
 	"caseload/graph"
 	"caseload/internal/db"
+	"caseload/internal/dbtest"
 	"caseload/internal/fault"
 	"caseload/internal/graphtest"
 )
@@ -264,7 +265,7 @@ func TestKilledConnectionIsUnavailable(t *testing.T) {
 func kill(t *testing.T, w *graphtest.World, answered <-chan *graphtest.Reply) *graphtest.Reply {
 	t.Helper()
 	killed := 0
-	for deadline := time.Now().Add(graphtest.Patience); ; {
+	for deadline := time.Now().Add(dbtest.Patience); ; {
 		select {
 		case r := <-answered:
 			require.Positive(t, killed, "the operation did not wait for the lock: %s", r.Body)

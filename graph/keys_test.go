@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"caseload/internal/dbtest"
 	"caseload/internal/graphtest"
 	"caseload/internal/viewer"
 )
@@ -45,7 +46,7 @@ func TestRevokedKeyIsRefusedEverywhere(t *testing.T) {
 	assert.Equal(t, "UNAUTHENTICATED", r.Code(), "at once where it was revoked: %s", r.Body)
 	assert.Equal(t, 401, r.Status)
 	// The clock of the world stands still: the other one does not learn it by its memory running out.
-	require.Eventually(t, func() bool { return second.Do(t, key, whoami, nil).Code() == "UNAUTHENTICATED" }, graphtest.Patience, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return second.Do(t, key, whoami, nil).Code() == "UNAUTHENTICATED" }, dbtest.Patience, 5*time.Millisecond)
 	// Revoking is safe to repeat, and an unknown key is answered like a revoked one.
 	revoke(t, second, w.Harbor.Key, id)
 	unknown := w.Do(t, key[:len(key)-4]+"zzzz", whoami, nil)
@@ -109,7 +110,7 @@ func (c *socket) say(message string) {
 }
 
 func (c *socket) read() (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), graphtest.Patience)
+	ctx, cancel := context.WithTimeout(context.Background(), dbtest.Patience)
 	defer cancel()
 	_, body, err := c.conn.Read(ctx)
 	return string(body), err

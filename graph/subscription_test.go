@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"caseload/internal/dbtest"
 	"caseload/internal/graphtest"
 	"caseload/internal/viewer"
 )
@@ -15,7 +16,7 @@ import (
 // to listen.
 func untilEvent(t testing.TB, s *graphtest.Stream, cause func()) *graphtest.Reply {
 	t.Helper()
-	deadline := time.Now().Add(graphtest.Patience)
+	deadline := time.Now().Add(dbtest.Patience)
 	for {
 		cause()
 		if r := s.Within(200 * time.Millisecond); r != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -234,16 +235,34 @@ func TestDeadlineIsAFailure(t *testing.T) {
 	t.Parallel()
 	w := newWorldWith(t, oneAtATime())
 	o := w.create(t, JSONL, `{"name":"a"}`)
+	over := make(chan struct{})
+	pass := sync.OnceFunc(func() { close(over) })
 	w.things.before = func(ctx context.Context, _ []*Row) error {
+		pass()
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
-	require.NoError(t, w.runner.Run(ctx, o.OrganizationID, o.UUID))
+	require.NoError(t, w.runner.Run(deadline{t.Context(), over}, o.OrganizationID, o.UUID))
 	o = w.stored(t, o)
 	require.Equal(t, int32(1), o.FailureCount)
 	require.Nil(t, o.LeaseToken)
+}
+
+// deadline is a context whose deadline passes when over is closed.
+type deadline struct {
+	context.Context //nolint:containedctx // it is one
+	over            <-chan struct{}
+}
+
+func (d deadline) Done() <-chan struct{} { return d.over }
+
+func (d deadline) Err() error {
+	select {
+	case <-d.over:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
 }
 
 // An upload that is gone does not come back.

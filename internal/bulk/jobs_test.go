@@ -20,6 +20,7 @@ import (
 	"caseload/internal/db"
 	"caseload/internal/dbtest"
 	"caseload/internal/jobs"
+	"caseload/internal/toolcheck"
 	"caseload/internal/viewer"
 )
 
@@ -190,7 +191,7 @@ func TestMemoryIsFlat(t *testing.T) {
 	const bound = 32 << 20
 	count := lines
 	// The race detector multiplies the time; `make test/cheap` runs it whole.
-	isWhole := !testing.Short() && !raceEnabled
+	isWhole := !testing.Short() && !toolcheck.RaceEnabled
 	if !isWhole {
 		count = 20_000
 	}

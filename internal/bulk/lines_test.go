@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"caseload/internal/toolcheck"
 )
 
 // read returns all records of a source, with texts and problems as text.
@@ -184,7 +186,9 @@ func TestInspect(t *testing.T) {
 
 // Of each line that leaves a quoted cell open the rest of the file could be read, as far as a cell may go.
 func TestBrokenLinesAreReadInLinearTime(t *testing.T) {
-	t.Parallel()
+	if toolcheck.RaceEnabled || testing.Short() {
+		t.Skip("it looks at the clock: make test/cheap runs it alone")
+	}
 	for _, line := range []string{"\",x\"y,\"\n", "x\",\"\n", "\"\n", "\"a\n", "\"a\"\rx\",\"\n", "\"\",\"\n", "\"\"\"\n"} {
 		const n = 40_000
 		file := "name,note\n" + strings.Repeat(line, n)
@@ -194,7 +198,7 @@ func TestBrokenLinesAreReadInLinearTime(t *testing.T) {
 		// A MiB for each line would take a minute.
 		begun := time.Now()
 		read(t, rows, h.end)
-		require.Less(t, time.Since(begun), 5*time.Second, "%q", line)
+		require.Less(t, time.Since(begun), 20*time.Second, "%q", line)
 	}
 }
 

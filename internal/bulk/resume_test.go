@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"caseload/internal/fault"
+	"caseload/internal/toolcheck"
 )
 
 // shuffled is a file in which some names come again and again, some lines are wrong, and what it must lead to.
@@ -64,7 +65,7 @@ func TestKilledAtAnyPoint(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	seeds := 12
-	if testing.Short() || raceEnabled {
+	if testing.Short() || toolcheck.RaceEnabled {
 		seeds = 4
 	}
 	var total int32

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"caseload/internal/dbtest"
 )
 
 // Vars are the variables of an operation.
@@ -234,7 +236,7 @@ func (s *Stream) Next() *Reply {
 	case r, open := <-s.events:
 		require.True(s.t, open, "the subscription has ended")
 		return r
-	case <-time.After(Patience):
+	case <-time.After(dbtest.Patience):
 		require.FailNow(s.t, "no event came")
 		return nil
 	}
@@ -291,7 +293,7 @@ func (s *Stream) Ended() []*Reply {
 				return out
 			}
 			out = append(out, r)
-		case <-time.After(Patience):
+		case <-time.After(dbtest.Patience):
 			require.FailNow(s.t, "the subscription does not end")
 		}
 	}

@@ -31,9 +31,6 @@ import (
 	"caseload/internal/viewer"
 )
 
-// Patience bounds how long a test waits for something that must happen.
-const Patience = 30 * time.Second
-
 // Morning is where the clock of a world starts: a Monday, 11:00 in New York, when every rule of the
 // standard task type allows a call.
 var Morning = time.Date(2026, time.March, 9, 15, 0, 0, 0, time.UTC)
@@ -178,7 +175,7 @@ func (w *World) Start(t testing.TB, options ...Option) *Server {
 	o := graph.Options{Sealer: w.sealer, CursorKey: secret, Now: w.Clock.Now, Log: log, Limits: &limits, Store: w.Files, Links: w.links,
 		Lending: lending.New(lending.Options{TryTimeout: time.Second, Timeout: time.Second, Tries: 1}), AllowPrivate: true}
 	t.Cleanup(o.Lending.Close)
-	settings := db.Settings{MaxOpen: 8, StatementTimeout: Patience, ApplicationName: "caseload"}
+	settings := db.Settings{MaxOpen: 8, StatementTimeout: dbtest.Patience, ApplicationName: "caseload"}
 	for _, option := range options {
 		option(&o, &settings)
 	}
@@ -199,7 +196,7 @@ func (w *World) Start(t testing.TB, options ...Option) *Server {
 	ended := make(chan error, 1)
 	go func() { ended <- o.Bus.Run(ctx) }()
 	t.Cleanup(func() {
-		stop, end := context.WithTimeout(context.Background(), Patience)
+		stop, end := context.WithTimeout(context.Background(), dbtest.Patience)
 		defer end()
 		_ = s.Shutdown(stop)
 		if s.http != nil {
@@ -209,7 +206,7 @@ func (w *World) Start(t testing.TB, options ...Option) *Server {
 		<-ended
 	})
 	// The bus tells of gaps before it trusts what it hears, so being connected is an event that nobody tells.
-	require.Eventually(t, func() bool { return o.Bus.Connected() || len(ended) > 0 }, Patience, 2*time.Millisecond, "the bus does not listen")
+	require.Eventually(t, func() bool { return o.Bus.Connected() || len(ended) > 0 }, dbtest.Patience, 2*time.Millisecond, "the bus does not listen")
 	require.Empty(t, ended, "the bus ended")
 	return s
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"caseload/internal/dbtest"
 	"caseload/internal/webhook"
 )
 
@@ -60,7 +61,7 @@ func (r *Receiver) Next(t testing.TB) *Delivery {
 	select {
 	case d := <-r.got:
 		return d
-	case <-time.After(Patience):
+	case <-time.After(dbtest.Patience):
 		require.FailNow(t, "no webhook came")
 		return nil
 	}

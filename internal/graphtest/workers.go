@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"caseload/internal/bulk"
+	"caseload/internal/dbtest"
 	"caseload/internal/jobs"
 	"caseload/internal/observe"
 	"caseload/internal/webhook"
@@ -45,7 +46,7 @@ func (w *World) StartWorkers(t testing.TB, s *Server, metrics *observe.Metrics) 
 	require.NoError(t, err)
 	require.NoError(t, runner.Start(context.WithoutCancel(t.Context())))
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), Patience)
+		ctx, cancel := context.WithTimeout(context.Background(), dbtest.Patience)
 		defer cancel()
 		f.Operations.Drain()
 		require.NoError(t, runner.Stop(ctx))

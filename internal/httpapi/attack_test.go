@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"caseload/internal/toolcheck"
 )
 
 // bomb makes fragments that spread the next one twice: 2^n fields in a few hundred bytes.
@@ -101,7 +103,7 @@ func TestAttacksAreRefused(t *testing.T) {
 // Each attack has to be refused within 20 ms. The best of several tries is taken, as the machine that runs
 // the tests does other things at the same time.
 func TestAttacksAreCheap(t *testing.T) {
-	if raceEnabled {
+	if toolcheck.RaceEnabled {
 		t.Skip("the race detector makes everything ten times slower")
 	}
 	b := newBench(t, roomy)
@@ -119,7 +121,7 @@ func TestAttacksAreCheap(t *testing.T) {
 
 // What is just within the limits runs into validation, whose time these documents try to use up.
 func TestWorstAllowedDocumentsAreCheap(t *testing.T) {
-	if raceEnabled {
+	if toolcheck.RaceEnabled {
 		t.Skip("the race detector makes everything ten times slower")
 	}
 	b := newBench(t, roomy)
