@@ -2,6 +2,7 @@ package intake_test
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -206,21 +207,37 @@ func TestWhatChangesNothingDoesNotWaitForArrivals(t *testing.T) {
 	w.upsert(t, "", rows...)
 	w.create(t, batch.RejectFailedRows, joint)
 
-	hold := func(shared string) (release func()) {
+	var holder *sql.Tx
+	hold := func(shared string) {
 		tx, err := w.pool.SQL().Begin()
 		require.NoError(t, err)
+		holder = tx
 		_, err = tx.Exec("SELECT pg_advisory_xact_lock"+shared+"(hashtextextended('arrivals of ' || CAST($1 AS text), 0))", w.v.OrganizationID)
 		require.NoError(t, err)
-		return func() { require.NoError(t, tx.Rollback()) }
 	}
+	isAwaited := func() (is bool) {
+		require.NoError(t, holder.QueryRow("SELECT EXISTS (SELECT FROM pg_locks l WHERE NOT l.granted AND pg_backend_pid() = ANY(pg_blocking_pids(l.pid))) FROM pg_sleep(0.01)").Scan(&is))
+		return is
+	}
+	// Who waits for the holder does not end before it does.
 	waits := func(f func(ctx context.Context) error) bool {
-		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		err := f(ctx)
-		if err != nil {
-			require.ErrorIs(t, err, context.DeadlineExceeded)
+		done := make(chan error, 1)
+		go func() { done <- f(ctx) }()
+		for !isAwaited() {
+			select {
+			case err := <-done:
+				require.NoError(t, err)
+				return false
+			default:
+			}
 		}
-		return err != nil
+		cancel()
+		require.ErrorIs(t, <-done, context.Canceled)
+		for isAwaited() { //nolint:revive // The session of f may not have heard of it yet.
+		}
+		return true
 	}
 	upsert := func(rows ...string) func(context.Context) error {
 		return func(ctx context.Context) error {
@@ -234,7 +251,7 @@ func TestWhatChangesNothingDoesNotWaitForArrivals(t *testing.T) {
 			return err
 		}
 	}
-	release := hold("")
+	hold("")
 	require.False(t, waits(upsert(rows...)))
 	require.False(t, waits(upsert(`{"sourceId": "1", "firstName": "Ann"}`, `{"sourceId": "3", "parent": null}`)))
 	require.False(t, waits(create(joint, strings.Replace(joint, "DDA", "DDA", 1))))
@@ -244,14 +261,14 @@ func TestWhatChangesNothingDoesNotWaitForArrivals(t *testing.T) {
 	} {
 		require.True(t, waits(f), name)
 	}
-	release()
+	require.NoError(t, holder.Rollback())
 	// Who is new and stands below one who is known is like others who are new.
 	w.upsert(t, "", upsertChild("3", "late"))
-	release = hold("_shared")
+	hold("_shared")
 	require.False(t, waits(upsert(`{"sourceId": "4"}`, upsertChild("5", "1"))))
 	require.True(t, waits(upsert(upsertChild("6", "7"))))
 	require.True(t, waits(upsert(upsertChild("late", "1"))), "somebody waits for it")
-	release()
+	require.NoError(t, holder.Rollback())
 }
 
 // A holder who is refused with its own row remains a name.
