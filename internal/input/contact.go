@@ -100,7 +100,7 @@ func phoneForm(text string) (string, rune) {
 func parsePhone(text string) (number string, line Line, ok bool) {
 	n, ok := northAmerican(text)
 	if !ok {
-		if isSeveral(text) {
+		if !numberStart.MatchString(text) || isSeveral(text) {
 			return "", phonenumbers.UNKNOWN, false
 		}
 		var err error
@@ -116,6 +116,9 @@ func parsePhone(text string) (number string, line Line, ok bool) {
 	return phonenumbers.Format(n, phonenumbers.E164), line, true
 }
 
+// numberStart is how a number begins: the library would drop a name before it without a word.
+var numberStart = regexp.MustCompile(`^(?i:tel:)?[^\pL\p{Nd}+＋]*[\p{Nd}+＋]`)
+
 // extensionForm is how an extension begins: with a word or with one of the letters that stand for it.
 var extensionForm = regexp.MustCompile(`(?i)[0-9)][\s.,-]*(x|e?xt?n?|extension|int|anexo|poste)[\s.:]*[0-9]*$`)
 
@@ -129,7 +132,29 @@ func isSeveral(text string) bool {
 		}
 	}
 	// Numbers in letters, such as 1-800-FLOWERS, have at least three.
-	return strings.ContainsAny(text, "/\\;,#&~|*") || 0 < letters && letters < 3 || extensionForm.MatchString(text)
+	if strings.ContainsAny(text, "\\;,#&~|*") || 0 < letters && letters < 3 || extensionForm.MatchString(text) {
+		return true
+	}
+	before, after, slash := strings.Cut(text, "/")
+	return slash && (strings.Contains(after, "/") || isShort(after) || isNumber(before) || isNumber(after))
+}
+
+// isShort reports whether what follows a slash is too short for more than other last digits of the number before it. With more, it is
+// how Germans set off the area: +49 30/1234567.
+func isShort(text string) bool {
+	digits := 0
+	for _, r := range text {
+		if unicode.IsDigit(r) {
+			digits++
+		}
+	}
+	return digits < 3
+}
+
+// isNumber reports whether a part of a text is a number by itself.
+func isNumber(text string) bool {
+	n, err := phonenumbers.Parse(text, "US")
+	return err == nil && phonenumbers.IsValidNumber(n)
 }
 
 // northAmerican reads a number that is in the E.164 form of the North American plan already, as nearly all of a source

@@ -51,6 +51,12 @@ var lines = []row{
 	{"Jose\u0301", "Jos\u00e9", ""},
 	{"山田\u3000太郎", "山田\u3000太郎", ""},
 	{"می\u200cخواهم", "می\u200cخواهم", ""},
+	{"۱۲\u200cها", "۱۲\u200cها", ""},
+	{"«کتاب»\u200cها", "«کتاب»\u200cها", ""},
+	{"(کتاب)\u200cها", "(کتاب)\u200cها", ""},
+	{"a\u200d\ufe0f", "a", ""},
+	{"a\u200d\ufe0f\u200d", "a", ""},
+	{"\ufe0f\u200da", "a", ""},
 	{"അവന്\u200d പോയി", "അവന്\u200d പോയി", ""},
 	{"👩\u200d👩\u200d👧", "👩\u200d👩\u200d👧", ""},
 	{"❤\ufe0f", "❤\ufe0f", ""},
@@ -84,6 +90,10 @@ var lines = []row{
 	{"a\u3164b", "", fault.Invalid},
 	{"a\u200d\u200db", "", fault.Invalid},
 	{"a \u200db", "", fault.Invalid},
+	{"a\u200d\ufe0fb", "", fault.Invalid},
+	{"1\u200db", "", fault.Invalid},
+	{"1\u200c2", "", fault.Invalid},
+	{"«\u200cb", "", fault.Invalid},
 	{"a\ufe0fb", "", fault.Invalid},
 	{"❤\ufe0f\ufe0fb", "", fault.Invalid},
 	{"\U0001F3F4\U000E0067\U000E0062b", "", fault.Invalid},
@@ -174,6 +184,9 @@ func TestPhone(t *testing.T) {
 		{number, number, ""}, {"(415) 555-0123", number, ""}, {"415.555.0123", number, ""}, {"1-415-555-0123", number, ""}, {"+1 (415) 555 0123", number, ""},
 		{"\u202a+1 415-555-0123\u202c", number, ""}, {"\u2066(415)\u2069\u00a0555\u20110123", number, ""}, {"\u200e415 555 0123\u200f", number, ""},
 		{"tel:+1-415-555-0123", number, ""}, {"1-800-FLOWERS", "+18003569377", ""}, {"+44 20 7946 0958", "+442079460958", ""}, {"＋４４ 20 7946 0958", "+442079460958", ""},
+		{"+49 30/1234567", "+49301234567", ""}, {"+49 (0)30 / 123 45 67", "+49301234567", ""}, {"415/555-0123", number, ""}, {"TEL: 415 555 0123", number, ""},
+		{"+49 30 1234567/1268", "", fault.Invalid}, {"+49 30/1234567/1268", "", fault.Invalid}, {"+49 30 1234567/68", "", fault.Invalid}, {"030 1234567/415 555 0199", "", fault.Invalid},
+		{"Bob 4155550123", "", fault.Invalid}, {"Smith 415-555-0123", "", fault.Invalid}, {"tel:Bob 4155550123", "", fault.Invalid}, {"هاتف 4155550123", "", fault.Invalid},
 		{"415 555 0123 x12", "", fault.Invalid}, {"415-555-0123 ext. 5", "", fault.Invalid}, {"415-555-0123 extension 5", "", fault.Invalid}, {"4155550123x5", "", fault.Invalid},
 		{"+14155550123;ext=5", "", fault.Invalid}, {"415 555 0123 #5", "", fault.Invalid}, {"415 555 0123,,5", "", fault.Invalid}, {"415 555 0123 ext", "", fault.Invalid},
 		{"415 555 0123 / 415 555 0199", "", fault.Invalid}, {"1415555012/3", "", fault.Invalid}, {"415 555 0123 or 415 555 0199", "", fault.Invalid},
@@ -192,7 +205,7 @@ func TestPhone(t *testing.T) {
 // The message says what is wrong with a number that the library would have cut short.
 func TestPhoneSaysThatItIsSeveral(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{"415 555 0123 x12", "415 555 0123 ext. 12", "415 555 0123 / 415 555 0199", "415-555-0123, 415-555-0199"} {
+	for _, text := range []string{"415 555 0123 x12", "415 555 0123 ext. 12", "415 555 0123 / 415 555 0199", "1415555012/3", "415-555-0123, 415-555-0199"} {
 		c := fault.NewCheck()
 		input.Phone(c, text)
 		require.Contains(t, c.Errors()[0].Message, "one phone number without an extension", text)

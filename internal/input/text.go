@@ -173,7 +173,8 @@ func trim(text string, lines bool) (string, rune) {
 			if hidden == 0 && start >= 0 && !mayStandWithin(r, lines) {
 				hidden = r
 			}
-			before, i = r, i+size
+			// Nothing belongs to it.
+			before, i = 0, i+size
 			continue
 		}
 		switch {
@@ -235,7 +236,7 @@ func joined(before rune, text string) int {
 	switch {
 	case before == 0 || r < zwnj:
 	case r == zwj || r == zwnj:
-		if next, n := utf8.DecodeRuneInString(text[size:]); isVirama(before) || canJoin(before) && n > 0 && canJoin(next) {
+		if next, n := utf8.DecodeRuneInString(text[size:]); isVirama(before) || n > 0 && canJoin(next) && mayPrecede(r, before) {
 			return size
 		}
 	case unicode.Is(unicode.Variation_Selector, r):
@@ -258,7 +259,13 @@ func joined(before rune, text string) int {
 
 // canJoin reports whether a joiner may stand beside a rune.
 func canJoin(r rune) bool {
-	return (unicode.In(r, unicode.L, unicode.S) || unicode.IsMark(r)) && (!isInvisible(r) || unicode.Is(unicode.Variation_Selector, r)) && !isSpace(r)
+	return (unicode.In(r, unicode.L, unicode.S) || unicode.IsMark(r)) && !isInvisible(r) && !isSpace(r)
+}
+
+// mayPrecede reports whether a joiner may follow a rune: one that it can stand beside, a variation selector that belongs to one, and
+// before the non-joiner a digit or a closing quote, to which Persian adds endings.
+func mayPrecede(joiner, r rune) bool {
+	return canJoin(r) || unicode.Is(unicode.Variation_Selector, r) || joiner == zwnj && unicode.In(r, unicode.Nd, unicode.Pe, unicode.Pf)
 }
 
 // isVirama reports whether a rune suppresses the vowel of the letter before it; a joiner behind it chooses the form of

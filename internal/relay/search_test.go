@@ -49,6 +49,8 @@ func TestSearch(t *testing.T) {
 		{"+1 (415) 555-0123", []string{"jon"}},
 		{"415.555.0123", []string{"jon"}},
 		{"415-555-0123", []string{"jon"}},
+		{"appleseed 415-555-0123", []string{"jon"}},
+		{"peach 415-555-0123", nil},
 		{"+44 20 7183 8750", []string{"zoë"}},
 		{"415555012", []string{"jon", "near"}},
 		{"4155550129", nil},
