@@ -5,12 +5,15 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/lib/pq"
 	"github.com/pressly/goose/v3"
 
+	"caseload/internal/fault"
 	"caseload/internal/input"
+	"caseload/internal/jobs"
 )
 
 // keysVersion is the migration that brings stored keys into their form. It is Go, since the form is.
@@ -20,77 +23,93 @@ const keysVersion = 15
 type keyColumn struct {
 	table, column string
 	form          func(string) string
+	// limit is the length of a key, 0 for what is no key and is only brought into its form.
+	limit int
 	// searched tells that a customer's search text holds the key.
 	searched bool
 }
 
+// The limits of keys.
+const (
+	maxSource = 64
+	maxKey    = 255
+)
+
 // keyColumns are all columns of keys; those by which rows are unique come before those that only name them, so that a row
 // and what names it get the same form.
 var keyColumns = []keyColumn{
-	{"customers", "reference_id", input.KeyForm, true},
-	{"customers", "debtor_id", input.KeyForm, false},
-	{"customers", "parent_source", input.KeyForm, false},
-	{"customers", "parent_source_id", input.KeyForm, false},
-	{"customers", "email", input.EmailForm, true},
-	{"customers", "language", input.LanguageForm, false},
-	{"customer_identifiers", "source", input.KeyForm, false},
-	{"customer_identifiers", "source_id", input.KeyForm, true},
-	{"accounts", "source", input.KeyForm, false},
-	{"accounts", "source_account_id", input.KeyForm, false},
-	{"accounts", "source_portfolio_id", input.KeyForm, false},
-	{"accounts", "primary_source_customer_id", input.KeyForm, false},
-	{"account_holders", "source", input.KeyForm, false},
-	{"account_holders", "source_customer_id", input.KeyForm, false},
-	{"cards", "source", input.KeyForm, false},
-	{"cards", "source_customer_id", input.KeyForm, false},
+	{"customers", "reference_id", input.KeyForm, maxKey, true},
+	{"customers", "debtor_id", input.KeyForm, maxKey, false},
+	{"customers", "parent_source", input.KeyForm, maxSource, false},
+	{"customers", "parent_source_id", input.KeyForm, maxKey, false},
+	{"customers", "email", input.EmailForm, 0, true},
+	{"customers", "language", input.LanguageForm, 0, false},
+	{"customer_identifiers", "source", input.KeyForm, maxSource, false},
+	{"customer_identifiers", "source_id", input.KeyForm, maxKey, true},
+	{"accounts", "source", input.KeyForm, maxSource, false},
+	{"accounts", "source_account_id", input.KeyForm, maxKey, false},
+	{"accounts", "source_portfolio_id", input.KeyForm, maxKey, false},
+	{"accounts", "primary_source_customer_id", input.KeyForm, maxKey, false},
+	{"account_holders", "source", input.KeyForm, maxSource, false},
+	{"account_holders", "source_customer_id", input.KeyForm, maxKey, false},
+	{"cards", "source", input.KeyForm, maxSource, false},
+	{"cards", "source_customer_id", input.KeyForm, maxKey, false},
 }
 
-// KeyCollision is a stored key that cannot get its form: another row has that already, or nothing of the key can be seen.
-// Which of the rows is right is for a person to say: merge them, or delete one.
-type KeyCollision struct {
+// StoredKey is a stored key that only a person can bring in order.
+type StoredKey struct {
 	OrganizationID, Row string
 	Table, Column       string
-	// Taken tells that another row has the key in its form; otherwise the key is empty in it.
+	// Taken reports that the key stays as it is since another row has it in its form. Otherwise nobody can send the key any more:
+	// nothing of it can be seen, or [input.Key] refuses it.
 	Taken bool
 }
 
-// NormalizeKeys brings every stored key of another system, e-mail address and language tag into the form in which they are read
-// and compared, and returns those that stay as they are, by table and row. It goes through one organization after
-// another in small steps, holds no lock for longer than one row, may be stopped and run again, and runs beside servers.
-func NormalizeKeys(ctx context.Context, db *sql.DB) ([]KeyCollision, error) {
-	organizations, err := texts(ctx, db, `SELECT organization_id::text FROM organizations ORDER BY organization_id`)
+// NormalizeKeys brings every stored key of another system, e-mail address and language tag into the form in which they are read and
+// compared, removes what only repeats another key of the same customer, and enqueues the job that links those who waited for a key.
+// It returns the keys that are left for a person, by table and row, without those of customers that are deleted.
+//
+// It goes through one organization after another and locks one customer, or one other row, at a time, customers before what belongs
+// to them as servers do. It may be stopped and run again, and runs beside servers.
+func NormalizeKeys(ctx context.Context, db *sql.DB) ([]StoredKey, error) {
+	organizations, err := read(ctx, db, `SELECT organization_id::text FROM organizations ORDER BY organization_id`)
 	if err != nil {
 		return nil, fmt.Errorf("list organizations: %w", err)
 	}
-	var left []KeyCollision
+	var left []StoredKey
 	for _, organization := range organizations {
 		for _, column := range keyColumns {
-			found, err := column.normalize(ctx, db, organization)
+			found, err := column.normalize(ctx, db, organization[0])
 			if err != nil {
 				return left, fmt.Errorf("normalize %s.%s: %w", column.table, column.column, err)
 			}
 			left = append(left, found...)
+		}
+		if err := enqueueLinks(ctx, db, organization[0]); err != nil {
+			return left, fmt.Errorf("enqueue the links of those who waited: %w", err)
 		}
 	}
 	return left, nil
 }
 
 // keyBatch is how many rows are read at once.
-const keyBatch = 1000
+const keyBatch = 5000
 
-func (k keyColumn) normalize(ctx context.Context, db *sql.DB, organization string) (left []KeyCollision, err error) {
-	// Keys that are printable ASCII without spaces at their ends are in their form, and nearly all are; e-mail addresses and tags
-	// may have other case.
-	suspect := fmt.Sprintf(`(%[1]s ~ '[^ -~]|^ | $' OR %[1]s = '')`, k.column)
-	switch k.column {
-	case "email":
-		suspect = `(email ~ '[^ -~]|^ | $|@.*[A-Z]')`
-	case "language":
-		suspect = `(language ~ '[^ -~]|^ | $|[A-Z]|-[a-z]{2}(-|$)|-[a-z]{4}(-|$)')`
+// Which rows of a table belong to deleted customers; the others have no owner that can be deleted.
+var deletedSQL = map[string]string{
+	"customers":            `t.deleted_at IS NOT NULL`,
+	"customer_identifiers": `EXISTS (SELECT FROM customers c WHERE c.organization_id = $1 AND c.id = t.customer_id AND c.deleted_at IS NOT NULL)`,
+}
+
+func (k keyColumn) normalize(ctx context.Context, db *sql.DB, organization string) (left []StoredKey, err error) {
+	deleted := deletedSQL[k.table]
+	if deleted == "" {
+		deleted = "false"
 	}
-	query := fmt.Sprintf(`SELECT id::text, %s FROM %s WHERE organization_id = $1 AND id > $2 AND %s ORDER BY id LIMIT %d`, k.column, k.table, suspect, keyBatch)
+	query := fmt.Sprintf(`SELECT t.id::text, t.%[1]s, (%[2]s)::text FROM %[3]s t WHERE t.organization_id = $1 AND t.id > $2 AND t.%[1]s IS NOT NULL ORDER BY t.id LIMIT %[4]d`,
+		k.column, deleted, k.table, keyBatch)
 	for after := "00000000-0000-0000-0000-000000000000"; ; {
-		rows, err := pairs(ctx, db, query, organization, after)
+		rows, err := read(ctx, db, query, organization, after)
 		if err != nil || len(rows) == 0 {
 			return left, err
 		}
@@ -98,75 +117,154 @@ func (k keyColumn) normalize(ctx context.Context, db *sql.DB, organization strin
 			id, stored := row[0], row[1]
 			after = id
 			form := k.form(stored)
-			switch {
-			case form == stored:
-				continue
-			case form == "":
-				left = append(left, KeyCollision{organization, id, k.table, k.column, false})
-				continue
+			taken := false
+			if form != stored && form != "" {
+				if taken, err = k.put(ctx, db, organization, id, stored, form); err != nil {
+					return left, err
+				}
 			}
-			var taken *pq.Error
-			if err := k.put(ctx, db, organization, id, stored, form); errors.As(err, &taken) && taken.Code == "23505" {
-				left = append(left, KeyCollision{organization, id, k.table, k.column, true})
-			} else if err != nil {
-				return left, err
+			if row[2] == "false" && (taken || k.limit > 0 && input.Key(fault.NewCheck(), form, k.limit) == "") {
+				left = append(left, StoredKey{organization, id, k.table, k.column, taken})
 			}
 		}
 	}
 }
 
-// put writes one key, if it is still the one that was read, and what the search finds it by.
-func (k keyColumn) put(ctx context.Context, db *sql.DB, organization, id, stored, form string) error {
+// maxTries is how often a statement is run that servers stand in the way of.
+const maxTries = 5
+
+// retry runs f again while other writers lock what it needs, or change it at the same time.
+func retry(f func() error) error {
+	for try := 1; ; try++ {
+		err := f()
+		var refused *pq.Error
+		if !errors.As(err, &refused) || try == maxTries || !slices.Contains([]pq.ErrorCode{"40001", "40P01", "55P03"}, refused.Code) {
+			return err
+		}
+	}
+}
+
+// put writes one key in its form, if it is still the one that was read, and what the search finds it by. It reports whether the key
+// stays as it is, since another row has that form.
+func (k keyColumn) put(ctx context.Context, db *sql.DB, organization, id, stored, form string) (taken bool, err error) {
+	err = retry(func() error { return k.putOnce(ctx, db, organization, id, stored, form) })
+	var refused *pq.Error
+	if errors.As(err, &refused) {
+		switch refused.Code {
+		case "23505":
+			return true, nil
+		case "23514": // NFC can be longer than what was stored; nobody can send such a key
+			return false, nil
+		}
+	}
+	return false, err
+}
+
+func (k keyColumn) putOnce(ctx context.Context, db *sql.DB, organization, id, stored, form string) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
-	if _, err := tx.ExecContext(ctx, fmt.Sprintf(`UPDATE %[1]s SET %[2]s = $4 WHERE organization_id = $1 AND id = $2 AND %[2]s = $3`, k.table, k.column),
-		organization, id, stored, form); err != nil {
-		return err
+	exec := func(query string, args ...any) {
+		if err == nil {
+			_, err = tx.ExecContext(ctx, query, append([]any{organization, id}, args...)...)
+		}
 	}
+	customer := `id = $2`
+	switch {
+	case k.table == "customer_identifiers":
+		other := "source_id"
+		if k.column == other {
+			other = "source"
+		}
+		customer = `id = (SELECT customer_id FROM customer_identifiers WHERE organization_id = $1 AND id = $2)`
+		exec(`SELECT FROM customers WHERE organization_id = $1 AND ` + customer + ` FOR UPDATE`)
+		// A customer into which others were merged has their spellings too.
+		exec(fmt.Sprintf(`DELETE FROM customer_identifiers i USING customer_identifiers k
+			WHERE i.organization_id = $1 AND i.id = $2 AND i.%[1]s = $3
+				AND k.organization_id = $1 AND k.customer_id = i.customer_id AND k.%[1]s = $4 AND k.%[2]s = i.%[2]s AND k.language = i.language`, k.column, other), stored, form)
+	case k.column == "reference_id":
+		exec(`SELECT FROM customers WHERE organization_id = $1 AND (id = $2 OR merged_into_id = $2) ORDER BY id FOR UPDATE`)
+		exec(`UPDATE customers SET reference_id = NULL WHERE organization_id = $1 AND merged_into_id = $2 AND reference_id = $3`, form)
+	}
+	exec(fmt.Sprintf(`UPDATE %[1]s SET %[2]s = $4 WHERE organization_id = $1 AND id = $2 AND %[2]s = $3`, k.table, k.column), stored, form)
 	if k.searched {
-		whose := `id = $2`
-		if k.table != "customers" {
-			whose = fmt.Sprintf(`id = (SELECT customer_id FROM %s WHERE organization_id = $1 AND id = $2)`, k.table)
-		}
-		if _, err := tx.ExecContext(ctx, `UPDATE customers SET search_text = replace(search_text, $3, $4) WHERE organization_id = $1 AND `+whose,
-			organization, id, strings.ToLower(stored), strings.ToLower(form)); err != nil {
-			return err
-		}
+		// Values with spaces between them: what only looks like the key within another value stays.
+		exec(`UPDATE customers SET search_text = right(left(replace(' ' || search_text || ' ', ' ' || CAST($3 AS text) || ' ', ' ' || CAST($4 AS text) || ' '), -1), -1)
+			WHERE organization_id = $1 AND `+customer, strings.ToLower(stored), strings.ToLower(form))
+	}
+	if err != nil {
+		return err
 	}
 	return tx.Commit()
 }
 
-func texts(ctx context.Context, db *sql.DB, query string, args ...any) (out []string, err error) {
-	rows, err := db.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close() //nolint:errcheck // rows.Err tells
-	for rows.Next() {
-		var s string
-		if err := rows.Scan(&s); err != nil {
-			return nil, err
-		}
-		out = append(out, s)
-	}
-	return out, rows.Err()
+// linkArgs are the arguments of the job of [intake.LinkParentsArgs], which the tests of that package keep from being imported here:
+// their databases are made by this one.
+type linkArgs struct {
+	Organization string   `json:"organization"`
+	Identifiers  []string `json:"identifiers"`
 }
 
-func pairs(ctx context.Context, db *sql.DB, query string, args ...any) (out [][2]string, err error) {
+// Kind implements river.JobArgs.
+func (linkArgs) Kind() string { return "customers.lead" }
+
+const (
+	// arrivedSQL waits for transactions that took no notice of keys in their form while they brought customers; later ones see them.
+	arrivedSQL = `SELECT pg_advisory_xact_lock(hashtextextended('arrivals of ' || CAST($1 AS text), 0))`
+
+	// awaitedSQL finds identifiers for which somebody waits: a child, an account or a card.
+	awaitedSQL = `
+		SELECT DISTINCT i.id::text FROM (
+			SELECT parent_source AS source, parent_source_id AS source_id, coalesce(parent_language, '') AS language
+				FROM customers WHERE organization_id = $1 AND parent_id IS NULL AND parent_source_id IS NOT NULL
+			UNION SELECT source, source_customer_id, '' FROM account_holders WHERE organization_id = $1 AND customer_id IS NULL
+			UNION SELECT source, source_customer_id, '' FROM cards WHERE organization_id = $1 AND customer_id IS NULL
+		) w JOIN customer_identifiers i ON i.organization_id = $1 AND i.source = w.source AND i.source_id = w.source_id AND i.language = w.language`
+)
+
+// enqueueLinks enqueues the job that links those who waited for a key, and can be linked now that it has its form.
+func enqueueLinks(ctx context.Context, db *sql.DB, organization string) error {
+	if err := retry(func() error { _, err := db.ExecContext(ctx, arrivedSQL, organization); return err }); err != nil {
+		return err
+	}
+	awaited, err := read(ctx, db, awaitedSQL, organization)
+	if err != nil || len(awaited) == 0 {
+		return err
+	}
+	args := linkArgs{Organization: organization}
+	for _, row := range awaited {
+		args.Identifiers = append(args.Identifiers, row[0])
+	}
+	client, err := jobs.Inserter(db)
+	if err != nil {
+		return err
+	}
+	_, err = client.Insert(ctx, args, nil)
+	return err
+}
+
+// read returns rows of texts.
+func read(ctx context.Context, db *sql.DB, query string, args ...any) (out [][]string, err error) {
 	rows, err := db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close() //nolint:errcheck // rows.Err tells
+	columns, err := rows.Columns()
+	if err != nil {
+		return nil, err
+	}
 	for rows.Next() {
-		var p [2]string
-		if err := rows.Scan(&p[0], &p[1]); err != nil {
+		row, to := make([]string, len(columns)), make([]any, len(columns))
+		for i := range row {
+			to[i] = &row[i]
+		}
+		if err := rows.Scan(to...); err != nil {
 			return nil, err
 		}
-		out = append(out, p)
+		out = append(out, row)
 	}
 	return out, rows.Err()
 }

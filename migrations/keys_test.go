@@ -2,14 +2,17 @@ package migrations_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"caseload/migrations"
 )
 
-// Keys that were stored before they had one form get it; those that another row has already are listed and stay.
+// Keys that were stored before they had one form get it; those that another row has already are listed and stay, and so are those that
+// can no longer be sent. What a deleted customer has is not listed.
 func TestStoredKeysGetTheirForm(t *testing.T) {
 	t.Parallel()
 	db := openEmpty(t)
@@ -36,7 +39,14 @@ func TestStoredKeysGetTheirForm(t *testing.T) {
 	taken := customer(2, "\u00a0R1", "Ann@EXAMPLE.com", "es-mx")
 	moved := customer(3, "\ufeffR2e\u0301", "bo@example.com", "zh-hant")
 	hidden := customer(4, "\u200b", "cy@example.com", "en")
+	artefact := customer(5, "3002196.0", "di@example.com 701", "en")
+	gone := customer(6, "R1 ", "ed@example.com", "en")
+	long := customer(7, strings.Repeat("\u0958", 200), "fy@example.com", "en")
+	exec(`UPDATE customers SET deleted_at = now() WHERE id = $1`, gone)
+	exec(`UPDATE customers SET search_text = 'bo 701 bo@example.com ' || lower(reference_id) || '  7 ' WHERE id = $1`, moved)
 	identifier(1, moved, "crm\u00a0", " 7 ")
+	identifier(4, moved, "crm", "7\u200b")
+	identifier(5, gone, "crm", "#N/A")
 	identifier(2, plain, "crm", "8")
 	identifier(3, taken, "crm", "8\u200b")
 
@@ -49,24 +59,64 @@ func TestStoredKeysGetTheirForm(t *testing.T) {
 		Version   int
 	}
 	require.NoError(t, db.Select(&rows, `SELECT reference_id, email, language, search_text, version FROM customers ORDER BY id`))
-	require.Len(t, rows, 4)
+	require.Len(t, rows, 7)
 	require.Equal(t, "\u00a0R1", rows[1].Reference, "taken, so it stays")
 	require.Equal(t, "Ann@example.com", rows[1].Email)
 	require.Equal(t, "es-MX", rows[1].Language)
 	require.Equal(t, "R2é", rows[2].Reference)
 	require.Equal(t, "zh-Hant", rows[2].Language)
-	require.Equal(t, "bo@example.com r2é", rows[2].Search)
+	require.Equal(t, "bo 701 bo@example.com r2é 7", rows[2].Search)
 	require.Equal(t, "\u200b", rows[3].Reference, "nothing is left of it, so it stays")
 	require.Equal(t, 1, rows[2].Version, "nobody changed it")
 	var keys []string
 	require.NoError(t, db.Select(&keys, `SELECT source || '/' || source_id FROM customer_identifiers ORDER BY id`))
-	require.Equal(t, []string{"crm/7", "crm/8", "crm/8\u200b"}, keys)
+	require.Equal(t, []string{"crm/7", "crm/8", "crm/8\u200b", "crm/#N/A"}, keys, "what repeats a key of the same customer goes")
 
 	left, err := migrations.NormalizeKeys(t.Context(), db.DB)
 	require.NoError(t, err)
-	require.Equal(t, []migrations.KeyCollision{
+	require.Equal(t, []migrations.StoredKey{
 		{OrganizationID: organization, Row: taken, Table: "customers", Column: "reference_id", Taken: true},
 		{OrganizationID: organization, Row: hidden, Table: "customers", Column: "reference_id"},
+		{OrganizationID: organization, Row: artefact, Table: "customers", Column: "reference_id"},
+		{OrganizationID: organization, Row: long, Table: "customers", Column: "reference_id"},
 		{OrganizationID: organization, Row: "00000000-0000-7000-8000-000000000203", Table: "customer_identifiers", Column: "source_id", Taken: true},
 	}, left)
+}
+
+// Servers lock a customer before its identifiers, and hold it while they write them: so does the migration, which waits and does not
+// end their transaction by a deadlock.
+func TestKeysAreLockedAsServersLockThem(t *testing.T) {
+	t.Parallel()
+	db := openEmpty(t)
+	require.NoError(t, migrations.Up(t.Context(), db.DB))
+	const organization, customer = "00000000-0000-7000-8000-000000000001", "00000000-0000-7000-8000-000000000101"
+	for _, query := range []string{
+		`INSERT INTO organizations (organization_id, id, name, created_at, updated_at, created_by, updated_by) VALUES ($1, $1, 'Harbor', now(), now(), $2, $2)`,
+		`INSERT INTO customers (organization_id, id, version, search_text, created_at, updated_at, created_by, updated_by) VALUES ($1, $2, 1, '', now(), now(), 'x', 'x')`,
+		`INSERT INTO customer_identifiers (organization_id, id, customer_id, source, source_id, language, created_at) VALUES ($1, $2, $2, 'crm', '7 ', '', now())`,
+	} {
+		_, err := db.Exec(query, organization, customer)
+		require.NoError(t, err)
+	}
+	tx, err := db.Beginx()
+	require.NoError(t, err)
+	_, err = tx.Exec(`SELECT FROM customers WHERE id = $1 FOR NO KEY UPDATE`, customer)
+	require.NoError(t, err)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := migrations.NormalizeKeys(t.Context(), db.DB)
+		ended <- err
+	}()
+	require.Eventually(t, func() bool {
+		var waits bool
+		err := db.Get(&waits, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')`)
+		return err == nil && waits
+	}, time.Minute, 5*time.Millisecond)
+	_, err = tx.Exec(`UPDATE customer_identifiers SET source_updated_at = now() WHERE customer_id = $1`, customer)
+	require.NoError(t, err)
+	require.NoError(t, tx.Commit())
+	require.NoError(t, <-ended)
+	var key string
+	require.NoError(t, db.Get(&key, `SELECT source_id FROM customer_identifiers`))
+	require.Equal(t, "7", key)
 }

@@ -1,6 +1,7 @@
 package intake_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -9,6 +10,12 @@ import (
 
 	"caseload/internal/batch"
 	"caseload/internal/bulk"
+	"caseload/internal/customer"
+	"caseload/internal/customer/account"
+	"caseload/internal/customer/intake"
+	"caseload/internal/customer/merging"
+	"caseload/internal/relay"
+	"caseload/migrations"
 )
 
 // A key with white space, marks and other compositions around and in it is the same key, and so is the name of a parent.
@@ -85,4 +92,88 @@ func TestOneKeyWithTwoBirthdaysInAFile(t *testing.T) {
 	}, "\n"))
 	require.Equal(t, []string{"DUPLICATE_INPUT_ITEM birthday"}, results[len(results)-1].Wrong())
 	require.Equal(t, batch.Update, results[len(results)-1].Action)
+}
+
+// exec runs a statement.
+func (w *world) exec(t testing.TB, query string, args ...any) {
+	t.Helper()
+	_, err := w.pool.Exec(t.Context(), query, args...)
+	require.NoError(t, err)
+}
+
+// normalize brings the stored keys into their form, and returns those that another row has.
+func (w *world) normalize(t testing.TB) (taken []string) {
+	t.Helper()
+	w.exec(t, `INSERT INTO organizations (organization_id, id, name, created_at, updated_at, created_by, updated_by) VALUES ($1, $1, 'Harbor', now(), now(), 'x', 'x')
+		ON CONFLICT DO NOTHING`, w.v.OrganizationID)
+	left, err := migrations.NormalizeKeys(t.Context(), w.pool.SQL())
+	require.NoError(t, err)
+	for _, k := range left {
+		if k.Taken {
+			taken = append(taken, k.Table+"."+k.Column)
+		}
+	}
+	return taken
+}
+
+// Keys that two customers had are in order when these are merged, whichever survives.
+func TestKeysOfMergedCustomersAreInOrder(t *testing.T) {
+	t.Parallel()
+	for name, survivor := range map[string]int{"form survives": 0, "other spelling survives": 1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			r := w.create(t, batch.RejectFailedRows, person("A", `"referenceId": "R1"`), person("B", `"referenceId": "R2"`)).Results
+			two := []*customer.Customer{r[0].Customer, r[1].Customer}
+			w.exec(t, "UPDATE customers SET reference_id = ' R1' WHERE reference_id = 'R2'")
+			w.exec(t, "UPDATE customer_identifiers SET source_id = 'A ' WHERE source_id = 'B'")
+			require.Equal(t, []string{"customers.reference_id", "customer_identifiers.source_id"}, w.normalize(t))
+			duplicate := two[1-survivor].ID()
+			_, err := w.merging.Merge(t.Context(), w.v, merging.Input{SurvivorID: two[survivor].ID(), DuplicateIDs: []*relay.ID{&duplicate}})
+			require.NoError(t, err)
+			require.Empty(t, w.normalize(t))
+			require.Len(t, all(t, w, customer.Identifiers), 1)
+			var references []string
+			require.NoError(t, w.pool.Select(t.Context(), &references, "SELECT reference_id FROM customers WHERE reference_id IS NOT NULL"))
+			require.Equal(t, []string{"R1"}, references)
+		})
+	}
+}
+
+// A merge of before left the reference with the duplicate, since it was spelled otherwise.
+func TestAReferenceOfAMergedCustomerIsTheSurvivors(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.create(t, batch.RejectFailedRows, person("A", `"referenceId": "R1"`), person("B", `"referenceId": "R2"`)).Results
+	w.exec(t, "UPDATE customers SET deleted_at = now(), merged_into_id = $1 WHERE id = $2", r[1].Customer.UUID, r[0].Customer.UUID)
+	w.exec(t, "UPDATE customers SET reference_id = ' R1' WHERE id = $1", r[1].Customer.UUID)
+	require.Empty(t, w.normalize(t))
+	var reference string
+	require.NoError(t, w.pool.Get(t.Context(), &reference, "SELECT reference_id FROM customers WHERE id = $1", r[1].Customer.UUID))
+	require.Equal(t, "R1", reference)
+}
+
+// Who waited for a key that only in its form is that of a stored customer is linked by a job.
+func TestWhoWaitedForAKeyInItsFormIsLinked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.create(t, batch.RejectFailedRows, person("C", childOf("P_")), person("B", accounts(accountOf("K", "P_", "B", "P_"))))
+	p := w.create(t, batch.RejectFailedRows, person("P")).Results[0].Customer
+	w.exec(t, "UPDATE customers SET parent_source_id = 'P ' WHERE parent_source_id = 'P_'")
+	w.exec(t, "UPDATE account_holders SET source_customer_id = 'P ' WHERE source_customer_id = 'P_'")
+	w.exec(t, "UPDATE accounts SET primary_source_customer_id = 'P '")
+	require.Empty(t, w.normalize(t))
+	var args []byte
+	require.NoError(t, w.pool.Get(t.Context(), &args, "SELECT args FROM river_job WHERE kind = $1", intake.LinkParentsArgs{}.Kind()))
+	var job intake.LinkParentsArgs
+	require.NoError(t, json.Unmarshal(args, &job))
+	require.NoError(t, w.LinkParents(t.Context(), job.Organization, job.Identifiers))
+	require.Equal(t, map[string]string{"C": "P"}, w.parents(t))
+	for _, h := range all(t, w, account.Holders) {
+		require.NotNil(t, h.CustomerID, h.SourceCustomerID)
+	}
+	require.Equal(t, p.UUID, *all(t, w, account.Accounts)[0].PrimaryCustomerID)
+	w.exec(t, "DELETE FROM river_job")
+	require.Empty(t, w.normalize(t))
+	require.Zero(t, w.count(t, "river_job"), "nobody waits")
 }

@@ -11,15 +11,17 @@ import (
 	"github.com/riverqueue/river"
 
 	"caseload/internal/customer"
+	"caseload/internal/customer/account"
 	"caseload/internal/db"
 	"caseload/internal/fault"
 	"caseload/internal/viewer"
 )
 
-// LinkParentsArgs is the job that links customers waiting for a parent that did not fit into the transaction which created it.
+// LinkParentsArgs is the job that links customers waiting for a parent that did not fit into the transaction which created it, and
+// whoever waited for a key that package migrations has brought into its form.
 type LinkParentsArgs struct {
 	Organization uuid.UUID `json:"organization"`
-	// Identifiers are the ids under which the parents are awaited: those stay when customers are merged.
+	// Identifiers are the ids under which they are awaited: those stay when customers are merged.
 	Identifiers []uuid.UUID `json:"identifiers"`
 }
 
@@ -60,7 +62,7 @@ func (s *Service) enqueueLinks(ctx context.Context, tx *db.Tx, v *viewer.Viewer,
 }
 
 // LinkParents links all customers that wait for one of these identifiers as that of their parent to the customer that has it,
-// some at a time, each time in a transaction of its own. Where a circle would close, or too many would stand above, a customer
+// some at a time, each time in a transaction of its own, and with the first of them the accounts and cards that wait for it. Where a circle would close, or too many would stand above, a customer
 // goes on waiting. Safe to repeat, and for concurrent use.
 func (s *Service) LinkParents(ctx context.Context, organization uuid.UUID, identifiers []uuid.UUID) error {
 	v := &viewer.Viewer{Kind: viewer.System, OrganizationID: organization}
@@ -101,7 +103,14 @@ func (s *Service) linkSome(ctx context.Context, tx *db.Tx, v *viewer.Viewer, ide
 	}
 	p.add(records[i.CustomerID], key[0])
 	children := linked(records, nil)
-	return len(children), s.customers.Save(ctx, tx, v, customer.Batch{Records: children, Entry: customer.NamedChanges("customer.upserted")})
+	if err := s.customers.Save(ctx, tx, v, customer.Batch{Records: children, Entry: customer.NamedChanges("customer.upserted")}); err != nil || i.Language != "" {
+		return len(children), err
+	}
+	awaiting, err := account.LockAwaiting(ctx, tx, v, []account.Arrival{{Source: i.Source, SourceID: i.SourceID, CustomerID: i.CustomerID}})
+	if err != nil {
+		return 0, err
+	}
+	return len(children), awaiting.Resolve(ctx, tx, v)
 }
 
 // linked are the stored records that got another parent, without those that rows were applied to, in the order of their ids.

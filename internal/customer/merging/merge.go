@@ -195,11 +195,16 @@ func (m *merging) markMerged(survivor *customer.Record, duplicates []*customer.R
 		cu := &d.Customer
 		cu.DeletedAt, cu.DeletedBy, cu.MergedIntoID = &m.tx.Now, &actor, &m.into
 		cu.CopyParent(&customer.Customer{})
-		if customer.Same(survivor.Customer.ReferenceID, cu.ReferenceID) {
-			// The survivor has it now. A reference that it did not need stays, so that a call with it is refused and names the survivor.
+		if sameKey(survivor.Customer.ReferenceID, cu.ReferenceID) {
+			// The survivor has it now, maybe in the form of before keys had one. A reference that it did not need stays, so that a call with it is refused and names the survivor.
 			cu.ReferenceID = nil
 		}
 	}
+}
+
+// sameKey reports whether two keys are the same in their form.
+func sameKey(a, b *string) bool {
+	return a != nil && b != nil && input.KeyForm(*a) == input.KeyForm(*b)
 }
 
 // fields are what the audit entry of the survivor says of the merge.
