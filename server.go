@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -69,7 +70,7 @@ type migrateCommand struct {
 		To int64 `arg:"" help:"The version to go back to; 0 removes everything."`
 	} `cmd:"" help:"Take migrations back, with the data in what they made."`
 	Status struct{} `cmd:"" help:"List the migrations and when each was applied."`
-	Keys   struct{} `cmd:"" help:"Bring stored keys of other systems into the form in which they are compared, and list those that other rows have already. Safe to repeat, and beside servers."`
+	Keys   struct{} `cmd:"" help:"Bring stored keys of other systems into the form in which they are compared, and list those that other rows have already or that can no longer be sent. Safe to repeat, and beside servers."`
 }
 
 type seedCommand struct{}
@@ -161,13 +162,13 @@ func run(ctx context.Context, args, environ []string, stdout, stderr *os.File) e
 	case "serve":
 		err = p.serve(ctx, cli.Serve.Role)
 	case "migrate up":
-		err = migrations.Up(ctx, p.pool.SQL())
+		err = p.migrate(ctx, migrations.Up)
 	case "migrate down <to>":
-		err = migrations.Down(ctx, p.pool.SQL(), cli.Migrate.Down.To)
+		err = p.migrate(ctx, func(ctx context.Context, db *sql.DB) error { return migrations.Down(ctx, db, cli.Migrate.Down.To) })
 	case "migrate status":
 		err = p.status(ctx)
 	case "migrate keys":
-		err = p.normalizeKeys(ctx)
+		err = p.migrate(ctx, p.normalizeKeys)
 	case "seed":
 		err = p.seed(ctx)
 	case "apikey create":
@@ -232,6 +233,17 @@ func (p *program) open(ctx context.Context) error {
 	p.lending = lending.New(lending.Options{TryTimeout: p.cfg.Lending.TryTimeout, Timeout: p.cfg.Lending.Timeout, Tries: p.cfg.Lending.Tries, Observe: p.metrics.LendingCall})
 	p.bus = notify.New(p.pool, p.url, p.log)
 	return nil
+}
+
+// migrate runs f on connections of its own: a migration may write whole tables anew, which takes longer than the longest statement of a
+// server, and waits longer for their locks.
+func (p *program) migrate(ctx context.Context, f func(context.Context, *sql.DB) error) error {
+	const connections = 3 // as migrations.Up needs
+	pool, err := db.Open(p.url, db.Settings{MaxOpen: connections, StatementTimeout: -1, LockTimeout: time.Minute, ApplicationName: "caseload migrate"})
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(ctx, pool.SQL()), pool.Close())
 }
 
 // close stops what open started. It may be called after a failed open.
@@ -311,7 +323,7 @@ func (p *program) serve(ctx context.Context, role string) error {
 		}
 	}
 	if p.own != nil || !p.cfg.Production() {
-		if err := migrations.Up(ctx, p.pool.SQL()); err != nil {
+		if err := p.migrate(ctx, migrations.Up); err != nil {
 			return fmt.Errorf("bring the schema up to date: %w", err)
 		}
 	} else if err := migrations.Check(ctx, p.pool.SQL()); err != nil {
@@ -510,7 +522,7 @@ func (p *program) seed(ctx context.Context) error {
 	if p.cfg.Production() {
 		return errors.New("demonstration data has no place in production (CASELOAD_ENVIRONMENT)")
 	}
-	if err := migrations.Up(ctx, p.pool.SQL()); err != nil {
+	if err := p.migrate(ctx, migrations.Up); err != nil {
 		return err
 	}
 	if err := schedule.LoadLaw(ctx, p.pool, time.Now()); err != nil {
@@ -665,19 +677,21 @@ func (p *program) listOrganizations(ctx context.Context) error {
 }
 
 // normalizeKeys lists the keys that only a person can bring into their form, without the keys themselves.
-func (p *program) normalizeKeys(ctx context.Context) error {
-	left, err := migrations.NormalizeKeys(ctx, p.pool.SQL())
+func (p *program) normalizeKeys(ctx context.Context, db *sql.DB) error {
+	left, err := migrations.NormalizeKeys(ctx, db)
 	if err != nil {
 		return err
 	}
+	taken := 0
 	for _, k := range left {
-		why := "nothing of it can be seen"
+		why := "it can no longer be sent"
 		if k.Taken {
-			why = "another row has it in this form"
+			taken++
+			why = "another row has it in its form"
 		}
 		_, _ = fmt.Fprintf(p.out, "organization %s: %s %s, %s: %s\n", k.OrganizationID, k.Table, k.Row, k.Column, why)
 	}
-	_, _ = fmt.Fprintf(p.out, "%d keys stay as they are\n", len(left))
+	_, _ = fmt.Fprintf(p.out, "%d keys stay as they are, %d can no longer be sent\n", taken, len(left)-taken)
 	return nil
 }
 

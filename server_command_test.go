@@ -112,6 +112,34 @@ func TestMigrateUpDownStatus(t *testing.T) {
 	require.Equal(t, http.StatusOK, status, body)
 }
 
+// A migration may write whole tables anew: neither the longest statement of a server nor its longest wait for a lock ends it.
+func TestMigrationsTakeTheirTime(t *testing.T) {
+	t.Parallel()
+	databaseURL := dbtest.New(t)
+	environ := environment(t, databaseURL, "CASELOAD_DB_STATEMENT_TIMEOUT=1s", "CASELOAD_DB_LOCK_TIMEOUT=10ms")
+	db := open(t, databaseURL)
+	_, err := db.Exec(`DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET statement_timeout = 1000', current_database()); END $$`)
+	require.NoError(t, err)
+	tx, err := db.Beginx()
+	require.NoError(t, err)
+	_, err = tx.Exec("LOCK TABLE schema_migrations")
+	require.NoError(t, err)
+	p := start(t, environ, "migrate", "up")
+	require.Eventually(t, func() bool {
+		select {
+		case <-p.done:
+			return true
+		default:
+		}
+		var waits bool
+		err := db.Get(&waits, `SELECT EXISTS (SELECT FROM pg_stat_activity
+			WHERE datname = current_database() AND wait_event_type = 'Lock' AND clock_timestamp() - query_start > interval '1100 milliseconds')`)
+		return err == nil && waits
+	}, time.Minute, 10*time.Millisecond)
+	require.NoError(t, tx.Rollback())
+	require.NoError(t, p.end(), p.log)
+}
+
 func TestSeedTwice(t *testing.T) {
 	t.Parallel()
 	databaseURL := dbtest.New(t)

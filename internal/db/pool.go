@@ -34,7 +34,7 @@ type Querier interface {
 type Settings struct {
 	// MaxOpen bounds the connections; as many may stay idle, since reopening costs more than holding.
 	MaxOpen int
-	// StatementTimeout, LockTimeout and IdleTimeout are PostgreSQL's; zero leaves the server's own.
+	// StatementTimeout, LockTimeout and IdleTimeout are PostgreSQL's; zero leaves the server's own, a negative one is none.
 	StatementTimeout, LockTimeout, IdleTimeout time.Duration
 	// ApplicationName shows in pg_stat_activity.
 	ApplicationName string
@@ -55,8 +55,8 @@ func Open(databaseURL string, s Settings) (*Pool, error) {
 	}
 	q := u.Query()
 	set := func(name string, d time.Duration) {
-		if d > 0 {
-			q.Set(name, fmt.Sprint(d.Milliseconds()))
+		if d != 0 {
+			q.Set(name, fmt.Sprint(max(d.Milliseconds(), 0)))
 		}
 	}
 	set("statement_timeout", s.StatementTimeout)
