@@ -2,6 +2,7 @@ package entity
 
 import (
 	"context"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -15,7 +16,7 @@ import (
 	"caseload/internal/viewer"
 )
 
-// Verb is what was done to a row, as the audit log names it: "goal.created" is a noun and a verb. A domain
+// Verb is what was done to a row, as the audit log and events name it: "goal.created" is a noun and a verb. A domain
 // that does something else has verbs of its own, such as "revoked".
 type Verb string
 
@@ -28,11 +29,29 @@ const (
 	Deleted  Verb = "deleted"
 )
 
+// Event is a change of a row, without its values.
+type Event struct {
+	// Type is a noun and a verb, such as "goal.created".
+	Type string
+	ID   relay.ID
+	// Version grows with every change.
+	Version int32
+	// Changed are the columns that changed, for [Updated].
+	Changed []string
+}
+
+// Outbox stores events in the transaction of the change.
+type Outbox interface {
+	Emit(ctx context.Context, tx *db.Tx, v *viewer.Viewer, e Event) error
+}
+
 // Env is the context of a change: the database, the time and the viewer.
 type Env struct {
 	Pool   *db.Pool
 	Now    time.Time
 	Viewer *viewer.Viewer
+	// Outbox is needed by kinds that declare events.
+	Outbox Outbox
 }
 
 // Kind declares a plain entity: its table, and what its rows are called in messages and in the audit log. It is made
@@ -43,16 +62,17 @@ type Env struct {
 // names of changed ones, as it is the server's own.
 type Kind[T any, P Plain[T]] struct {
 	*db.Table[T]
-	noun string
+	noun   string
+	events []Verb
 	// shown are the columns whose values the audit log holds, by the name there; hidden are never named.
 	shown  map[string]string
 	hidden []string
 }
 
-// New declares a plain entity: its table, the prefix of its typed ids, and what one is called ("claim code"). It panics when T is
-// not a table's struct, as that is a mistake in the program.
-func New[T any, P Plain[T]](table, prefix, noun string) *Kind[T, P] {
-	k := &Kind[T, P]{Table: db.NewTable[T](table, prefix), noun: noun, shown: map[string]string{}}
+// New declares a plain entity: its table, the prefix of its typed ids, what one is called ("claim code"), and the verbs
+// that emit events. It panics when T is not a table's struct, as that is a mistake in the program.
+func New[T any, P Plain[T]](table, prefix, noun string, events ...Verb) *Kind[T, P] {
+	k := &Kind[T, P]{Table: db.NewTable[T](table, prefix), noun: noun, events: events, shown: map[string]string{}}
 	for _, c := range k.Columns() {
 		switch name := k.Type().FieldByIndex(c.Index).Tag.Get("audit"); name {
 		case "":
@@ -129,7 +149,7 @@ func (k *Kind[T, P]) Add(ctx context.Context, tx *db.Tx, e Env, row *T) error {
 	if err := k.Insert(ctx, tx, e.Viewer.Scope(), row); err != nil {
 		return db.Refused(err, "input")
 	}
-	return k.audit(ctx, tx, e, Created, row, nil)
+	return k.tell(ctx, tx, e, Created, row, nil)
 }
 
 // Change is [Kind.Update] in a transaction of the caller's, for any verb. The row is locked until the transaction ends.
@@ -152,7 +172,7 @@ func (k *Kind[T, P]) Change(ctx context.Context, tx *db.Tx, e Env, verb Verb, id
 	if err := k.Table.Update(ctx, tx, e.Viewer.Scope(), row); err != nil {
 		return nil, db.Refused(err, "input")
 	}
-	return row, k.audit(ctx, tx, e, verb, row, changed)
+	return row, k.tell(ctx, tx, e, verb, row, changed)
 }
 
 // Remove is [Kind.Delete] in a transaction of the caller's.
@@ -169,7 +189,7 @@ func (k *Kind[T, P]) Remove(ctx context.Context, tx *db.Tx, e Env, id relay.ID) 
 		}
 		return nil, err
 	}
-	return row, k.audit(ctx, tx, e, Deleted, row, nil)
+	return row, k.tell(ctx, tx, e, Deleted, row, nil)
 }
 
 func (k *Kind[T, P]) lock(ctx context.Context, tx *db.Tx, e Env, id relay.ID) (*T, error) {
@@ -184,8 +204,9 @@ func (k *Kind[T, P]) lock(ctx context.Context, tx *db.Tx, e Env, id relay.ID) (*
 	return row, nil
 }
 
-// audit writes the audit entry of a change.
-func (k *Kind[T, P]) audit(ctx context.Context, tx *db.Tx, e Env, verb Verb, row *T, changed []string) error {
+// tell writes the audit entry of a change and emits its event, if one is declared: last, as an outbox takes locks that must be
+// short.
+func (k *Kind[T, P]) tell(ctx context.Context, tx *db.Tx, e Env, verb Verb, row *T, changed []string) error {
 	changed = slices.DeleteFunc(changed, func(column string) bool { return slices.Contains(k.hidden, column) })
 	fields := map[string]any{}
 	if verb == Updated {
@@ -195,8 +216,17 @@ func (k *Kind[T, P]) audit(ctx context.Context, tx *db.Tx, e Env, verb Verb, row
 			fields[name] = k.Value(row, column)
 		}
 	}
-	action := strings.ReplaceAll(strings.ToLower(k.noun), " ", "_") + "." + string(verb)
-	return audit.Write(ctx, tx, e.Viewer, audit.Change{Action: action, Target: k.ID(row), Fields: fields})
+	what := strings.ReplaceAll(strings.ToLower(k.noun), " ", "_") + "." + string(verb)
+	if err := audit.Write(ctx, tx, e.Viewer, audit.Change{Action: what, Target: k.ID(row), Fields: fields}); err != nil {
+		return err
+	}
+	if !slices.Contains(k.events, verb) {
+		return nil
+	}
+	if e.Outbox == nil {
+		return fmt.Errorf("tell of %s: there is no outbox", what)
+	}
+	return e.Outbox.Emit(ctx, tx, e.Viewer, Event{Type: what, ID: k.ID(row), Version: P(row).row().Version, Changed: changed})
 }
 
 // archivedAt returns the field of a row that says since when it is archived.

@@ -38,11 +38,23 @@ const createThings = `CREATE SCHEMA t;
 	CREATE TABLE t.parts (organization_id uuid NOT NULL, thing_id uuid NOT NULL,
 		CONSTRAINT parts_thing_fkey FOREIGN KEY (organization_id, thing_id) REFERENCES t.things (organization_id, id))`
 
-var things = entity.New[thing]("t.things", "thing", "odd Thing")
+var things = entity.New[thing]("t.things", "thing", "odd Thing", entity.Created, entity.Updated, entity.Deleted)
+
+// letters keeps what is emitted.
+type letters struct {
+	events []entity.Event
+	err    error
+}
+
+func (l *letters) Emit(_ context.Context, _ *db.Tx, _ *viewer.Viewer, e entity.Event) error {
+	l.events = append(l.events, e)
+	return l.err
+}
 
 type world struct {
 	entity.Env
 	t        testing.TB
+	out      *letters
 	outcomes *idempotency.Outcomes
 }
 
@@ -54,8 +66,9 @@ func open(t testing.TB) *world {
 	for statement := range strings.SplitSeq(createThings, ";\n") {
 		w.Exec(t, statement)
 	}
+	out := &letters{}
 	v := &viewer.Viewer{Kind: viewer.APIKey, OrganizationID: db.NewID(), ActorID: db.NewID(), ActorName: "desk", RequestID: "r-1"}
-	return &world{entity.Env{Pool: w.Pool, Now: noon, Viewer: v}, t, idempotency.New(w.Pool, w.Sealer, w.Clock.Now)}
+	return &world{entity.Env{Pool: w.Pool, Now: noon, Viewer: v, Outbox: out}, t, out, idempotency.New(w.Pool, w.Sealer, w.Clock.Now)}
 }
 
 // later is the same place some time later, as another actor.
@@ -129,6 +142,7 @@ func TestCreate(t *testing.T) {
 	stored.CreatedAt, stored.UpdatedAt = stored.CreatedAt.UTC(), stored.UpdatedAt.UTC()
 	require.Equal(t, row, stored)
 	require.Equal(t, []entry{{"odd_thing.created", `{"theName": "one"}`, by}}, w.audited(id))
+	require.Equal(t, []entity.Event{{Type: "odd_thing.created", ID: id, Version: 1}}, w.out.events)
 }
 
 func TestWrongInputWritesNothing(t *testing.T) {
@@ -171,6 +185,7 @@ func TestUpdate(t *testing.T) {
 		require.Equal(t, []string{w.Viewer.ActorText(), e.Viewer.ActorText()}, []string{got.CreatedBy, got.UpdatedBy})
 	}
 	require.Equal(t, entry{"odd_thing.updated", `{"fields": ["name", "count"]}`, e.Viewer.ActorText()}, w.audited(id)[1], "names, without values and without what is the server's own")
+	require.Equal(t, entity.Event{Type: "odd_thing.updated", ID: id, Version: 2, Changed: []string{"name", "count"}}, w.out.events[1])
 
 	_, err = things.Update(t.Context(), e, id, &one, renamed("three"))
 	refused(t, err, fault.StaleVersion, "input.expectedVersion")
@@ -188,6 +203,7 @@ func TestUnchangedIsNotWritten(t *testing.T) {
 	require.Equal(t, int32(1), row.Version)
 	require.True(t, w.stored(id).UpdatedAt.Equal(noon))
 	require.Len(t, w.audited(id), 1)
+	require.Len(t, w.out.events, 1)
 }
 
 func TestForeignRowsAreMissing(t *testing.T) {
@@ -228,6 +244,7 @@ func TestConstraintsAreUserErrors(t *testing.T) {
 	refused(t, err, fault.Taken, "input.name")
 	require.Equal(t, 2, w.rows())
 	require.Len(t, w.audited(id), 1)
+	require.Len(t, w.out.events, 2)
 }
 
 func TestReplaysReturnTheFirstOutcome(t *testing.T) {
@@ -271,6 +288,7 @@ func TestReplaysReturnTheFirstOutcome(t *testing.T) {
 func TestConcurrentChangesFollowEachOther(t *testing.T) {
 	t.Parallel()
 	w := open(t)
+	w.Outbox = quiet{}
 	id := things.ID(w.made("one"))
 	const crowd = 20
 	together := func(change func() error) (errs []error) {
@@ -309,6 +327,11 @@ func TestConcurrentChangesFollowEachOther(t *testing.T) {
 	require.Equal(t, 1, won)
 }
 
+// quiet keeps nothing, so that many may use it at once.
+type quiet struct{}
+
+func (quiet) Emit(context.Context, *db.Tx, *viewer.Viewer, entity.Event) error { return nil }
+
 func TestArchiveRestoreAndDeleteTwice(t *testing.T) {
 	t.Parallel()
 	w := open(t)
@@ -342,6 +365,8 @@ func TestArchiveRestoreAndDeleteTwice(t *testing.T) {
 		require.Equal(t, `{"theName": "one"}`, e.Changes)
 	}
 	require.Equal(t, []string{"odd_thing.created", "odd_thing.archived", "odd_thing.restored", "odd_thing.deleted"}, actions)
+	require.Len(t, w.out.events, 2, "archiving is not declared as an event")
+	require.Equal(t, "odd_thing.deleted", w.out.events[1].Type)
 }
 
 func TestWhatIsInUseIsNotDeleted(t *testing.T) {
@@ -354,6 +379,19 @@ func TestWhatIsInUseIsNotDeleted(t *testing.T) {
 	refused(t, err, fault.InvalidState, "input.id")
 	require.Equal(t, 1, w.rows())
 	require.Len(t, w.audited(id), 1)
+}
+
+// An event that cannot be told takes its change with it.
+func TestEventsAreOfTheTransaction(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	w.out.err = errors.New("the outbox is full")
+	_, err := things.Create(t.Context(), w.Env, renamed("one"))
+	require.ErrorIs(t, err, w.out.err)
+	w.Outbox = nil
+	_, err = things.Create(t.Context(), w.Env, renamed("one"))
+	require.ErrorContains(t, err, "there is no outbox")
+	require.Zero(t, w.rows())
 }
 
 // What is not plain is made of the parts, in a transaction with what else belongs to it.

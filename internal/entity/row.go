@@ -4,7 +4,7 @@
 // An entity is declared by a struct that embeds [Row], a line that names its table ([New]), and a function that fills
 // the row from an input and records what is wrong with it. There are no hooks: what needs an `if` for one entity is
 // plain Go in its domain, around the parts of which the whole changes are made ([Kind.Make], [Kind.Add], [Kind.Change],
-// [Kind.Remove]), in a transaction of the domain's own. Events of an entity are emitted there too, last, as an outbox takes locks that must be short.
+// [Kind.Remove]), in a transaction of the domain's own.
 package entity
 
 import (
