@@ -23,7 +23,7 @@ type nodeType struct {
 }
 
 // nodeTypes returns every type that node finds, by the prefix of its ids. Its scopes are those that the schema requires for other fields
-// of the type; it is an error when the schema requires none.
+// of the type; it is an error when the schema requires none, or has a root field that the entity does not declare.
 func nodeTypes(schema *ast.Schema, entities []loader.AnyEntity) (map[string]nodeType, error) {
 	w := &scopeFinder{schema: schema, nodes: map[string]bool{}}
 	for _, e := range entities {
@@ -32,12 +32,41 @@ func nodeTypes(schema *ast.Schema, entities []loader.AnyEntity) (map[string]node
 	out := map[string]nodeType{}
 	for _, e := range entities {
 		requires, err := w.scopesOf(e.Name(), nil)
+		if err == nil {
+			err = checkRoots(schema, e)
+		}
 		if err != nil {
 			return nil, err
 		}
 		out[e.Source().Prefix()] = nodeType{e, requires}
 	}
 	return out, nil
+}
+
+// checkRoots returns an error for a root field that returns the entity, or a connection of it, and that the entity does not declare: the
+// resolver that is generated for it would panic at the first request.
+func checkRoots(schema *ast.Schema, e loader.AnyEntity) error {
+	declared := map[string]bool{}
+	for _, list := range e.Lists() {
+		declared[list.Coordinate] = true
+	}
+	if s := e.Single(); s != nil {
+		declared[s.Coordinate] = true
+	}
+	for _, f := range schema.Query.Fields {
+		how, coordinate := "", "Query."+f.Name
+		switch {
+		case f.Type.Elem != nil || declared[coordinate] || notCompiled[coordinate] != "":
+		case f.Type.Name() == e.Name():
+			how = "FindBy"
+		case f.Type.Name() == e.Name()+"Connection":
+			how = "ListOf"
+		}
+		if how != "" {
+			return fmt.Errorf("%s is not declared: add loader.%s(%q, …) to %s in graph/loaders.go", coordinate, how, f.Name, e.Name())
+		}
+	}
+	return nil
 }
 
 // scopeFinder finds the scopes that the schema requires to read a type.

@@ -157,6 +157,10 @@ func TestNodeScopesAreNotGuessed(t *testing.T) {
 		"CallAttempt: CallTask.attempts requires": func(s *ast.Schema) {
 			s.Types["CallTask"].Fields = append(slices.Clone(s.Types["CallTask"].Fields), &ast.FieldDefinition{Name: "attempts", Type: ast.NamedType("CallAttempt", nil), Directives: s.Query.Fields.ForName("auditEntries").Directives})
 		},
+		`Query.oldGoals is not declared: add loader.ListOf("oldGoals", …) to Goal in graph/loaders.go`: func(s *ast.Schema) { s.Query.Fields.ForName("goals").Name = "oldGoals" },
+		`Query.apiKey is not declared: add loader.FindBy("apiKey", …) to ApiKey in graph/loaders.go`: func(s *ast.Schema) {
+			s.Query.Fields = append(slices.Clone(s.Query.Fields), &ast.FieldDefinition{Name: "apiKey", Type: ast.NamedType("ApiKey", nil), Directives: s.Query.Fields.ForName("apiKeys").Directives})
+		},
 	} {
 		s := copied(graph.Schema())
 		change(s)
