@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
 	"github.com/pressly/goose/v3"
 
 	"caseload/internal/fault"
@@ -138,7 +139,7 @@ func retry(f func() error) error {
 	for try := 1; ; try++ {
 		err := f()
 		var refused *pq.Error
-		if !errors.As(err, &refused) || try == maxTries || !slices.Contains([]pq.ErrorCode{"40001", "40P01", "55P03"}, refused.Code) {
+		if !errors.As(err, &refused) || try == maxTries || !slices.Contains([]pqerror.Code{"40001", "40P01", "55P03"}, refused.Code) {
 			return err
 		}
 	}
