@@ -98,7 +98,7 @@ func TestListsAreBounded(t *testing.T) {
 		c := fault.NewCheck()
 		values, err := members([]byte(`{"l":[`+strings.TrimSuffix(strings.Repeat(element+",", n), ",")+`]}`), '{')
 		require.NoError(t, err)
-		return fields{c: c, values: values}, c
+		return fields{c: c, missing: fault.NewCheck(), values: values}, c
 	}
 	for element, list := range map[string]func(f fields) int{
 		`{}`:  func(f fields) int { return len(f.each("l")) },
