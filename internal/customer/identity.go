@@ -4,16 +4,17 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/google/uuid"
 	"github.com/lib/pq"
 
+	"caseload/internal/civil"
 	"caseload/internal/db"
 	"caseload/internal/fault"
 	"caseload/internal/input"
+	"caseload/internal/pii"
 	"caseload/internal/viewer"
 )
 
@@ -21,7 +22,10 @@ import (
 // of either is a mistake of the sender: the later row would overwrite one person's data with another's.
 type Identities[K comparable] map[K]identity
 
-type identity struct{ birthday, ssn string }
+type identity struct {
+	birthday civil.Date
+	ssn      pii.SSN
+}
 
 // Check records at the fields of a row which of them differ from an earlier row of the same key, and removes those from the row.
 func (s Identities[K]) Check(c *fault.Check, key K, birthday, ssn *graphql.Omittable[*string]) {
@@ -29,7 +33,7 @@ func (s Identities[K]) Check(c *fault.Check, key K, birthday, ssn *graphql.Omitt
 		c.At(field).Add(fault.DuplicateInputItem, "The same customer stands in this call before, with another %s. Send the same wherever it is named.", field)
 		*in = graphql.Omittable[*string]{}
 	}
-	otherBirthday, otherSSN := s.Differ(key, *birthday, *ssn)
+	otherBirthday, otherSSN := s.Differ(key, &Line{Check: c, BirthdayField: "birthday", Birthday: *birthday, SSN: *ssn})
 	if otherBirthday {
 		another("birthday", birthday)
 	}
@@ -38,36 +42,38 @@ func (s Identities[K]) Check(c *fault.Check, key K, birthday, ssn *graphql.Omitt
 	}
 }
 
-// Differ reports which of the two differ from an earlier row of the same key.
-func (s Identities[K]) Differ(key K, birthday, ssn graphql.Omittable[*string]) (otherBirthday, otherSSN bool) {
+// Differ reports which of the two differ from an earlier row of the same key. What is wrong or cannot be read differs from nothing,
+// and nothing from it.
+func (s Identities[K]) Differ(key K, row *Line) (otherBirthday, otherSSN bool) {
 	known := s[key]
-	otherBirthday, otherSSN = differs(birthday, input.Form, &known.birthday), differs(ssn, digits, &known.ssn)
+	otherBirthday = differs(row, row.BirthdayField, row.Birthday, &known.birthday, func(text string) (civil.Date, bool) {
+		return input.Date(fault.NewCheck(), text)
+	})
+	otherSSN = differs(row, "ssn", row.SSN, &known.ssn, func(text string) (pii.SSN, bool) {
+		ssn, err := pii.ParseSSN(input.Form(text))
+		return ssn, err == nil
+	})
 	s[key] = known
 	return otherBirthday, otherSSN
 }
 
-func differs(in graphql.Omittable[*string], form func(string) string, known *string) bool {
-	if in.Value() == nil {
+func differs[T comparable](row *Line, field string, in graphql.Omittable[*string], known *T, read func(string) (T, bool)) bool {
+	if in.Value() == nil || row.Check.Has(field) {
 		return false
 	}
-	text := form(*in.Value())
-	if *known == "" {
-		*known = text
+	value, ok := read(*in.Value())
+	if !ok {
+		return false
 	}
-	return text != "" && text != *known
+	var unknown T
+	if *known == unknown {
+		*known = value
+	}
+	return value != *known
 }
 
-// digits are those of a number, however it is written.
-func digits(text string) string {
-	return strings.Map(func(r rune) rune {
-		if '0' <= r && r <= '9' {
-			return r
-		}
-		return -1
-	}, text)
-}
-
-// Line is a line of a file that was applied to a customer, with the birthday and the social security number that it gives.
+// Line is a row of a call, or a line of a file that was applied to a customer, with the birthday and the social security number
+// that it gives.
 type Line struct {
 	Record        *Record
 	Check         *fault.Check
@@ -75,10 +81,12 @@ type Line struct {
 	Birthday, SSN graphql.Omittable[*string]
 }
 
-// changedBeforeSQL finds which of the two a request changed of customers since a time; who was created had none before.
+// changedBeforeSQL finds which of the two a request changed of customers since a time; who was created had none before. Clients may
+// choose the id of a request: what others of the same id changed since counts too. Entries of before this version may have null
+// in the place of an empty list.
 const changedBeforeSQL = `
 	SELECT DISTINCT a.customer_id, f.name
-	FROM audit_entries a, jsonb_array_elements_text(a.changes->'fields') AS f(name)
+	FROM audit_entries a, jsonb_array_elements_text(CASE jsonb_typeof(a.changes->'fields') WHEN 'array' THEN a.changes->'fields' ELSE '[]' END) AS f(name)
 	WHERE a.organization_id = $1 AND a.customer_id = ANY($2) AND a.occurred_at >= $3 AND a.request_id = $4 AND f.name IN ('created', 'birthday', 'ssn')`
 
 // CheckLines records at the lines of a file, begun at a time, which give a customer another birthday or social security number
@@ -111,11 +119,12 @@ func CheckLines(ctx context.Context, tx *db.Tx, v *viewer.Viewer, begun time.Tim
 		}
 	}
 	identities := Identities[*Record]{}
-	for _, l := range lines {
+	for i := range lines {
+		l := &lines[i]
 		id := l.Record.Customer.UUID
-		otherBirthday, otherSSN := identities.Differ(l.Record, l.Birthday, l.SSN)
+		otherBirthday, otherSSN := identities.Differ(l.Record, l)
 		note := func(field, name string, differs bool, changes map[uuid.UUID]bool, in graphql.Omittable[*string]) {
-			if in.Value() != nil && changes[id] && (earlier[change{id, name}] || earlier[change{id, "created"}]) {
+			if in.Value() != nil && !l.Check.Has(field) && changes[id] && (earlier[change{id, name}] || earlier[change{id, "created"}]) {
 				differs, changes[id] = true, false
 			}
 			if differs {

@@ -191,9 +191,10 @@ var auditedFields = []struct {
 	{"merged_into_id", func(a, b *Customer) bool { return Same(a.MergedIntoID, b.MergedIntoID) }},
 }
 
-// changes names what differs from the stored record. Names of columns, without values, for the audit log.
+// changes names what differs from the stored record. Names of columns, without values, for the audit log, which holds a list also
+// where nothing differs.
 func (r *Record) changes() []string {
-	var out []string
+	out := []string{}
 	if r.IsNew {
 		out = append(out, "created")
 	} else {

@@ -79,8 +79,7 @@ func (c *Check) Copy() *Check {
 
 // Has reports whether something was recorded at exactly this field below the path.
 func (c *Check) Has(field string) bool {
-	at := c.At(field).path
-	return slices.ContainsFunc(*c.errs, func(e *UserError) bool { return slices.Equal(e.Path, at) })
+	return slices.ContainsFunc(*c.errs, func(e *UserError) bool { return slices.Equal(e.Path, c.At(field).path) })
 }
 
 // OK reports whether nothing has been recorded, at any path of the collection.

@@ -99,6 +99,26 @@ func TestTwoBirthdaysInAFileOfSyncs(t *testing.T) {
 	require.Empty(t, results[2].Wrong(), "that of the first line")
 }
 
+// A line that changes nothing is audited too: a later line of the file with another birthday, in another chunk, is right.
+func TestALineThatChangesNothingBeforeAnotherBirthday(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.taskType(t, "collections", nil)
+	b := bulkOf(t, w)
+	b.Import(t, w.Viewer, syncFile(bulk.JSONL), seedSync)
+	// As an earlier version wrote what changed nothing, while the file was read.
+	w.Exec(t, `UPDATE audit_entries SET changes = '{"fields": null}', occurred_at = now() + interval '1 hour'`)
+	lines := make([]string, 1100)
+	for i := range lines {
+		lines[i] = `{"id": "C-2", "taskType": "nothing"}`
+	}
+	lines[0], lines[1099] = seedSync, strings.Replace(seedSync, "1985-06-15", "1985-06-16", 1)
+	_, results := b.Import(t, w.Viewer, syncFile(bulk.JSONL), strings.Join(lines, "\n"))
+	require.Equal(t, []batch.Action{batch.Unchanged, batch.Update}, []batch.Action{results[0].Action, results[1099].Action})
+	require.Empty(t, results[1099].Wrong())
+	require.Zero(t, get[int](t, w, `SELECT count(*) FROM audit_entries WHERE changes->'fields' = 'null' AND occurred_at < now()`))
+}
+
 func TestAFileOfSyncsAsksTheLendingSystem(t *testing.T) {
 	t.Parallel()
 	l := newLendingSystem(t)

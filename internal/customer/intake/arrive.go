@@ -209,8 +209,11 @@ func (a *arrivals) applied(row *row, r *customer.Record) {
 // and what beside writes, and reports the customers in the results of the rows.
 func (s *Service) save(ctx context.Context, tx *db.Tx, v *viewer.Viewer, rows []*row, a *arrivals, action string, beside func() ([]audit.Change, []customer.Event, error)) error {
 	if !a.begun.IsZero() {
-		if err := a.checkLines(ctx, tx, v, rows); err != nil {
+		if err := customer.CheckLines(ctx, tx, v, a.begun, linesOf(rows)); err != nil {
 			return err
+		}
+		for _, row := range rows {
+			row.result.UserErrors = row.check.Errors()
 		}
 	}
 	records := append(slices.Clip(a.order), linked(a.records, a.touched)...)
@@ -228,20 +231,13 @@ func (s *Service) save(ctx context.Context, tx *db.Tx, v *viewer.Viewer, rows []
 	return nil
 }
 
-// checkLines adds to the results of lines of a file what contradicts earlier ones.
-func (a *arrivals) checkLines(ctx context.Context, tx *db.Tx, v *viewer.Viewer, rows []*row) error {
-	var lines []customer.Line
+// linesOf are the rows that were applied.
+func linesOf(rows []*row) (lines []customer.Line) {
 	for _, row := range rows {
 		if row.record != nil {
 			field, birthday, ssn := row.identity()
 			lines = append(lines, customer.Line{Record: row.record, Check: row.check, BirthdayField: field, Birthday: birthday, SSN: ssn})
 		}
 	}
-	if err := customer.CheckLines(ctx, tx, v, a.begun, lines); err != nil {
-		return err
-	}
-	for _, row := range rows {
-		row.result.UserErrors = row.check.Errors()
-	}
-	return nil
+	return lines
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/stretchr/testify/require"
 
 	"caseload/internal/batch"
@@ -40,12 +41,21 @@ func TestOneKeyWithTwoBirthdays(t *testing.T) {
 		`{"sourceId": " 1", "dateOfBirth": "1985-06-16"}`, `{"sourceId": "2", "dateOfBirth": "1985-06-17"}`)
 	require.Equal(t, "CREATE UNCHANGED UPDATE CREATE", upsertActions(r))
 	require.Equal(t, []string{"Completed", "1 row had another birthday or social security number than an earlier row of the same customer"}, r.Messages)
+	r = w.upsert(t, batch.IgnoreFailed, `{"sourceId": "3", "dateOfBirth": "31/12/1990", "ssn": "219-09"}`, `{"sourceId": "3", "dateOfBirth": "1990-12-31", "ssn": "219-09-1236"}`,
+		`{"sourceId": "3", "dateOfBirth": "2190-12-31"}`, `{"sourceId": "3", "dateOfBirth": "31/12/1991", "ssn": "1"}`)
+	require.Equal(t, []string{"Completed"}, r.Messages, "what is wrong is not stored")
+	r = w.upsert(t, batch.RejectFailedRows, `{"sourceId": "4", "dateOfBirth": "1990-12-30", "email": "x"}`, `{"sourceId": "4", "dateOfBirth": "1990-12-31", "sourceUpdatedAt": "2026-01-02T00:00:00Z"}`,
+		`{"sourceId": "4", "dateOfBirth": "1990-12-30", "sourceUpdatedAt": "2026-01-01T00:00:00Z"}`)
+	require.Equal(t, "FAILED CREATE SKIPPED", upsertActions(r))
+	require.Equal(t, []string{"Completed with 1 failed row", "1 row came too late and had no effect"}, r.Messages, "what is not stored overwrites nothing")
 
 	results := w.create(t, batch.RejectFailedRows, `{"sourceOrganizationId": "50004", "sourceCustomerId": "K", "birthday": "1985-06-15", "ssn": "219-09-1234"}`,
 		`{"sourceOrganizationId": "50004", "sourceCustomerId": "K\u00a0", "birthday": "1985-06-16", "ssn": "219-09-1235"}`).Results
 	require.Empty(t, wrong(results[0]))
 	require.Equal(t, []string{"DUPLICATE_INPUT_ITEM birthday", "DUPLICATE_INPUT_ITEM ssn"}, wrong(results[1]))
 	require.Equal(t, "1985-06-15", results[0].Customer.Birthday.String())
+	results = w.create(t, batch.RejectFailedRows, person("U", `"birthday": "31/12/1990"`), person("U", `"birthday": "1990-12-31"`), person("U", `"birthday": "31/12/1990"`)).Results
+	require.Equal(t, [][]string{{"INVALID birthday"}, {}, {"INVALID birthday"}}, [][]string{wrong(results[0]), wrong(results[1]), wrong(results[2])})
 }
 
 // Each line of a file acts as a call of its own: the last birthday counts, and the line is told that an earlier one had another,
@@ -92,6 +102,14 @@ func TestOneKeyWithTwoBirthdaysInAFile(t *testing.T) {
 	}, "\n"))
 	require.Equal(t, []string{"DUPLICATE_INPUT_ITEM birthday"}, results[len(results)-1].Wrong())
 	require.Equal(t, batch.Update, results[len(results)-1].Action)
+
+	in := upsertFile(bulk.JSONL)
+	in.ErrorPolicy = graphql.OmittableOf(new(batch.IgnoreFailed))
+	_, results = b.Import(t, w.v, in, `{"sourceId": "9", "dateOfBirth": "31/12/1990"}
+{"sourceId": "9", "dateOfBirth": "1990-12-31"}
+{"sourceId": "9", "dateOfBirth": "31/12/1990"}
+`)
+	require.Equal(t, [][]string{{"INVALID dateOfBirth"}, {}, {"INVALID dateOfBirth"}}, [][]string{results[0].Wrong(), results[1].Wrong(), results[2].Wrong()})
 }
 
 // exec runs a statement.

@@ -98,7 +98,7 @@ func (s *Service) upsert(ctx context.Context, tx *db.Tx, v *viewer.Viewer, read 
 			return nil, db.Refused(err, "input")
 		}
 	}
-	return b.summarize(results, rejected), nil
+	return b.summarize(rows, results, rejected), nil
 }
 
 // upsertBatch is one try of a bulk upsert.
@@ -157,22 +157,20 @@ func (b *upsertBatch) apply(row *upsertRow) error {
 	return nil
 }
 
-// contradictions counts the rows whose birthday or social security number differs from an earlier row of the same customer: the
-// later one is stored, but one key for two persons is how the data of one overwrites the other's.
-func (b *upsertBatch) contradictions() (n int) {
-	identities := customer.Identities[customer.SourceKey]{}
-	for i := range b.rows {
-		if row := &b.rows[i]; row.usable {
-			if birthday, ssn := identities.Differ(row.key, row.in.DateOfBirth, row.in.SSN); birthday || ssn {
-				n++
-			}
+// contradictions counts the rows that were applied whose birthday or social security number differs from an earlier one of the same
+// customer: the later one is stored, but one key for two persons is how the data of one overwrites the other's.
+func contradictions(rows []*row) (n int) {
+	identities, lines := customer.Identities[*customer.Record]{}, linesOf(rows)
+	for i := range lines {
+		if birthday, ssn := identities.Differ(lines[i].Record, &lines[i]); birthday || ssn {
+			n++
 		}
 	}
 	return n
 }
 
 // summarize counts the results and says what happened.
-func (b *upsertBatch) summarize(results []*UpsertResult, rejected bool) *BulkUpsertResult {
+func (b *upsertBatch) summarize(rows []*row, results []*UpsertResult, rejected bool) *BulkUpsertResult {
 	result := &BulkUpsertResult{Results: results}
 	for _, r := range results {
 		result.Counts.Add(r.Action)
@@ -193,8 +191,10 @@ func (b *upsertBatch) summarize(results []*UpsertResult, rejected bool) *BulkUps
 	if n := result.Counts.Skipped; n > 0 {
 		result.Messages = append(result.Messages, rowsThat(n, "came too late and had no effect"))
 	}
-	if n := b.contradictions(); n > 0 {
-		result.Messages = append(result.Messages, rowsThat(n, "had another birthday or social security number than an earlier row of the same customer"))
+	if applied := result.Counts.Total() - failed - result.Counts.Skipped; b.begun.IsZero() && applied > len(b.order) {
+		if n := contradictions(rows); n > 0 {
+			result.Messages = append(result.Messages, rowsThat(n, "had another birthday or social security number than an earlier row of the same customer"))
+		}
 	}
 	return result
 }
