@@ -64,7 +64,7 @@ func (p *pgbench) run(ctx context.Context, script string, variables map[string]s
 	if err := os.WriteFile(file, []byte(script), 0o600); err != nil {
 		return nil, fmt.Errorf("write script: %w", err)
 	}
-	length := "--transactions=20"
+	length := "--transactions=2"
 	if d >= time.Second {
 		length = "--time=" + strconv.Itoa(int(d/time.Second))
 	}

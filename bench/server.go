@@ -31,7 +31,7 @@ type server struct {
 // buildServer compiles the program into dir.
 func buildServer(ctx context.Context, dir string) (string, error) {
 	path := filepath.Join(dir, "caseload")
-	out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", path, "caseload").CombinedOutput()
+	out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "caseload").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build server: %w\n%s", err, out)
 	}

@@ -25,7 +25,7 @@ const ours = `relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
 // Sharding by organization_id needs it first in every key. A sharded database refuses the rest.
 func TestEveryKeyBeginsWithTheOrganization(t *testing.T) {
 	t.Parallel()
-	db := dbtest.Open(t)
+	db := dbtest.Tx(t)
 	var keys []struct {
 		Table, Name, Columns string
 	}
@@ -56,7 +56,7 @@ func TestEveryKeyBeginsWithTheOrganization(t *testing.T) {
 
 func TestReferenceTablesExist(t *testing.T) {
 	t.Parallel()
-	db := dbtest.Open(t)
+	db := dbtest.Tx(t)
 	for table, reason := range referenceTables {
 		var there bool
 		require.NoError(t, db.Get(&there, `SELECT to_regclass($1) IS NOT NULL`, table))
@@ -67,7 +67,7 @@ func TestReferenceTablesExist(t *testing.T) {
 
 func TestEveryTableHasAPrimaryKeyAndAnOrganization(t *testing.T) {
 	t.Parallel()
-	db := dbtest.Open(t)
+	db := dbtest.Tx(t)
 	var tables []struct {
 		Name       string
 		Key, Owner bool
@@ -87,7 +87,7 @@ func TestEveryTableHasAPrimaryKeyAndAnOrganization(t *testing.T) {
 
 func TestNothingThatASharedDatabaseRefuses(t *testing.T) {
 	t.Parallel()
-	db := dbtest.Open(t)
+	db := dbtest.Tx(t)
 	var refused []string
 	require.NoError(t, db.Select(&refused, `
 		SELECT format('trigger %s on %s', tgname, tgrelid::regclass) FROM pg_trigger WHERE NOT tgisinternal
@@ -106,7 +106,7 @@ func TestNothingThatASharedDatabaseRefuses(t *testing.T) {
 // a form that other tables do not share.
 func TestConstraintNamesBeginWithTheTable(t *testing.T) {
 	t.Parallel()
-	db := dbtest.Open(t)
+	db := dbtest.Tx(t)
 	var wrong []string
 	require.NoError(t, db.Select(&wrong, `
 		SELECT con.conname || ' on ' || c.relname FROM pg_constraint con JOIN pg_class c ON c.oid = con.conrelid
@@ -117,7 +117,7 @@ func TestConstraintNamesBeginWithTheTable(t *testing.T) {
 // Moments are shown in milliseconds: stored in less, a row would not be found by the time that it shows.
 func TestMomentsAreInMilliseconds(t *testing.T) {
 	t.Parallel()
-	db := dbtest.Open(t)
+	db := dbtest.Tx(t)
 	var columns []struct {
 		Name, Type string
 	}
@@ -134,8 +134,7 @@ func TestMomentsAreInMilliseconds(t *testing.T) {
 // What was shown before the columns were in milliseconds is what is shown after: it was cut, and is not rounded.
 func TestMomentsAreCutAsTheyWereShown(t *testing.T) {
 	t.Parallel()
-	db := openEmpty(t)
-	require.NoError(t, migrations.Up(t.Context(), db.DB))
+	db := dbtest.Open(t)
 	require.NoError(t, migrations.Down(t.Context(), db.DB, 13))
 	_, err := db.Exec(`INSERT INTO organizations (organization_id, id, name, created_at, updated_at, created_by, updated_by)
 		SELECT id, id, 'Harbor', '2026-03-09 15:00:00.123999+00', '1969-12-31 23:59:59.999999+00', 'test', 'test' FROM gen_random_uuid() id`)

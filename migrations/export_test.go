@@ -9,6 +9,16 @@ import (
 // Of makes the runner of other files, for tests.
 func Of(files fs.FS) Runner { return Runner{runner{files: files}} }
 
+// UpTo brings the database to one of our versions, without River's.
+func UpTo(ctx context.Context, db *sql.DB, version int64) error {
+	p, err := ours().provider(db)
+	if err != nil {
+		return err
+	}
+	_, err = p.UpTo(ctx, version)
+	return err
+}
+
 // Files are the embedded ones.
 func Files() fs.FS { return files }
 

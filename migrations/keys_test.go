@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"caseload/internal/dbtest"
 	"caseload/migrations"
 )
 
@@ -15,8 +16,7 @@ import (
 // can no longer be sent. What a deleted customer has is not listed.
 func TestStoredKeysGetTheirForm(t *testing.T) {
 	t.Parallel()
-	db := openEmpty(t)
-	require.NoError(t, migrations.Up(t.Context(), db.DB))
+	db := dbtest.Open(t)
 	require.NoError(t, migrations.Down(t.Context(), db.DB, 14))
 	const organization = "00000000-0000-7000-8000-000000000001"
 	exec := func(query string, args ...any) {
@@ -87,8 +87,7 @@ func TestStoredKeysGetTheirForm(t *testing.T) {
 // end their transaction by a deadlock.
 func TestKeysAreLockedAsServersLockThem(t *testing.T) {
 	t.Parallel()
-	db := openEmpty(t)
-	require.NoError(t, migrations.Up(t.Context(), db.DB))
+	db := dbtest.Open(t)
 	const organization, customer = "00000000-0000-7000-8000-000000000001", "00000000-0000-7000-8000-000000000101"
 	for _, query := range []string{
 		`INSERT INTO organizations (organization_id, id, name, created_at, updated_at, created_by, updated_by) VALUES ($1, $1, 'Harbor', now(), now(), $2, $2)`,

@@ -6,14 +6,14 @@ import (
 	"github.com/lib/pq"
 	"github.com/stretchr/testify/require"
 
+	"caseload/internal/dbtest"
 	"caseload/migrations"
 )
 
 // Keys keep what they could do: changing task types becomes changing settings, and who read task types reads settings.
 func TestStoredScopesBecomeThoseOfSettings(t *testing.T) {
 	t.Parallel()
-	db := openEmpty(t)
-	require.NoError(t, migrations.Up(t.Context(), db.DB))
+	db := dbtest.Open(t)
 	require.NoError(t, migrations.Down(t.Context(), db.DB, 12))
 	scopes := map[string][2][]string{ // by the name of a key: before and after
 		"reads":   {{"CUSTOMERS_READ", "SCHEDULES_READ"}, {"CUSTOMERS_READ", "SCHEDULES_READ", "SETTINGS_READ"}},
