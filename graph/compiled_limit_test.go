@@ -19,18 +19,14 @@ import (
 // A row that is written many times must not become an answer of a gigabyte before somebody counts.
 func TestCompiledReadsStopAtTheLimitOfAnAnswer(t *testing.T) {
 	t.Parallel()
-	p := newPair(t)
-	const limit = 200_000
-	for _, s := range []**graphtest.Server{&p.compiled, &p.generated} {
-		compiled := *s == p.compiled
-		*s = p.Start(t, graphtest.Configure(func(o *graph.Options) { o.Compiled, o.Limits.MaxResponse = compiled, limit }))
-	}
+	const limit, long = 70_000, 2000
+	p := newPair(t, graphtest.Configure(func(o *graph.Options) { o.Limits.MaxResponse = limit }))
 	people := p.Harbor.People(t, 5)
-	_, err := p.Pool.Exec(t.Context(), `UPDATE customers SET external_metadata = jsonb_build_object('text', repeat('x', 6000)) WHERE organization_id = $1`, people[0].Customer.OrganizationID)
+	_, err := p.Pool.Exec(t.Context(), `UPDATE customers SET external_metadata = jsonb_build_object('text', repeat('x', $2)) WHERE organization_id = $1`, people[0].Customer.OrganizationID, long)
 	require.NoError(t, err)
 	const page = `nodes { externalMetadata phones { nodes { customer { externalMetadata } } } }`
 	answer := len(p.compiled.OK(t, p.Harbor.Key, `{ customers { `+page+` } }`, nil).Body)
-	require.Greater(t, answer, 5*2*6000)
+	require.Greater(t, answer, 5*2*long)
 	var fields []string
 	for i := range limit/answer + 1 {
 		fields = append(fields, fmt.Sprintf("f%d: customers { %s }", i, page))

@@ -129,18 +129,21 @@ func number(t testing.TB, variable string, otherwise uint64) uint64 {
 func defaultCases() uint64 {
 	switch {
 	case toolcheck.RaceEnabled:
-		return 500
+		return 150
 	case testing.Short():
 		return 300
 	}
-	return 10_000
+	return 5_000
 }
 
 func TestCompiledReadsEqualTheExecutorOnRandomQueries(t *testing.T) {
 	t.Parallel()
-	p := newPair(t)
 	metrics := observe.NewMetrics()
-	p.compiled = p.Start(t, graphtest.Configure(func(o *graph.Options) { o.Compiled, o.Metrics = true, metrics }))
+	p := newPair(t, graphtest.Configure(func(o *graph.Options) {
+		if o.Compiled {
+			o.Metrics = metrics
+		}
+	}))
 	seed, cases := number(t, seedVariable, uint64(time.Now().UnixNano())), number(t, casesVariable, defaultCases())
 	people := p.Harbor.People(t, 12)
 	p.Summit.People(t, 2)

@@ -24,13 +24,12 @@ type pair struct {
 	compiled, generated *graphtest.Server
 }
 
-func newPair(t testing.TB) *pair {
+// newPair starts both with the same options; the world's own server is the one that compiles nothing.
+func newPair(t testing.TB, options ...graphtest.Option) *pair {
 	t.Helper()
-	w := graphtest.New(t)
-	p := &pair{World: w}
-	p.compiled = w.Start(t, graphtest.Configure(func(o *graph.Options) { o.Compiled = true }))
-	p.generated = w.Start(t, graphtest.Configure(func(o *graph.Options) { o.Compiled = false }))
-	return p
+	w := graphtest.New(t, options...)
+	compiled := graphtest.Configure(func(o *graph.Options) { o.Compiled = true })
+	return &pair{World: w, compiled: w.Start(t, append([]graphtest.Option{compiled}, options...)...), generated: w.Server}
 }
 
 // What differs from request to request: its id, what is left of the caller's budget, and which of several
@@ -282,7 +281,7 @@ func TestPlanIsShownToWhomAsksForItAndMay(t *testing.T) {
 func TestCompiledReadsCostOneStatementPerEdge(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
-	p.Harbor.People(t, 20)
+	p.Harbor.People(t, 10)
 	for _, c := range []struct {
 		document   string
 		statements int
@@ -295,7 +294,7 @@ func TestCompiledReadsCostOneStatementPerEdge(t *testing.T) {
 	} {
 		require.Equal(t, c.statements, p.compiled.OK(t, p.Harbor.Key, c.document, nil).Statements, c.document)
 		var wg sync.WaitGroup
-		for range 16 {
+		for range crowd {
 			wg.Go(func() {
 				for range 3 {
 					if r := p.compiled.Do(t, p.Harbor.Key, c.document, nil); r.Statements != c.statements || len(r.Errors) > 0 {

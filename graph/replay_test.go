@@ -158,14 +158,11 @@ func data(t *testing.T, r *graphtest.Reply) string {
 // dump is every row of the database, but River's and goose's own.
 func dump(t *testing.T, w *graphtest.World) string {
 	t.Helper()
-	var tables, rows []string
-	require.NoError(t, w.Pool.Select(t.Context(), &tables, `SELECT tablename FROM pg_tables
-		WHERE schemaname = 'public' AND tablename NOT LIKE 'river\_%' AND tablename <> 'schema_migrations' ORDER BY 1`))
-	for _, table := range tables {
-		var some []string
-		require.NoError(t, w.Pool.Select(t.Context(), &some, `SELECT '`+table+` ' || row_to_json(r)::text FROM `+table+` r ORDER BY 1`))
-		rows = append(rows, some...)
-	}
+	var query string
+	require.NoError(t, w.Pool.Get(t.Context(), &query, `SELECT string_agg(format('SELECT %L || row_to_json(r)::text FROM %I r', tablename || ' ', tablename), ' UNION ALL ') || ' ORDER BY 1'
+		FROM pg_tables WHERE schemaname = 'public' AND tablename NOT LIKE 'river\_%' AND tablename <> 'schema_migrations'`))
+	var rows []string
+	require.NoError(t, w.Pool.Select(t.Context(), &rows, query))
 	return strings.Join(rows, "\n")
 }
 

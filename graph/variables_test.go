@@ -8,12 +8,21 @@ import (
 	"caseload/internal/graphtest"
 )
 
-// A nullable variable with a default may stand where an id must be; with null it is no condition, which every row
-// fits.
-func TestNullFindsNoRow(t *testing.T) {
+func TestVariables(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
 	p.Harbor.People(t, 2)
+	t.Run("NullFindsNoRow", p.testNullFindsNoRow)
+	t.Run("NumbersAreNotTexts", p.testNumbersAreNotTexts)
+	t.Run("NullInASingleObjectOfAGroup", p.testNullInASingleObjectOfAGroup)
+	t.Run("NullForADirectiveChangesNothing", p.testNullForADirectiveChangesNothing)
+	t.Run("NumbersOutOfRange", p.testNumbersOutOfRange)
+	t.Run("AbsentVariablesClearNothing", p.testAbsentVariablesClearNothing)
+}
+
+// A nullable variable with a default may stand where an id must be; with null it is no condition, which every row
+// fits.
+func (p *pair) testNullFindsNoRow(t *testing.T) {
 	for _, field := range []string{"importRequest(requestId: $id)", "bulkOperation(id: $id)", "webhookEndpoint(id: $id)", "node(id: $id)", "customer(id: $id)", "account(id: $id)", "taskType(id: $id)"} {
 		compiled, _ := p.same(t, p.Harbor.Key, `query Q($id: ID = "cust_01h455vb4pex5vsknk084sn02q") { `+field+` { id } }`, vars{"id": nil})
 		require.Equal(t, "BAD_USER_INPUT", compiled.Code(), "%s %s", field, compiled.Body)
@@ -21,10 +30,7 @@ func TestNullFindsNoRow(t *testing.T) {
 }
 
 // A number that GraphQL does not take for a text must not count as absent: the list would show everything.
-func TestNumbersAreNotTexts(t *testing.T) {
-	t.Parallel()
-	p := newPair(t)
-	p.Harbor.People(t, 2)
+func (p *pair) testNumbersAreNotTexts(t *testing.T) {
 	for _, argument := range []string{"search", "after", "before"} {
 		compiled, _ := p.same(t, p.Harbor.Key, `query Q($v: String) { customers(`+argument+`: $v) { nodes { id } } }`, vars{"v": 4155550123})
 		require.Equal(t, "BAD_USER_INPUT", compiled.Code(), compiled.Body)
@@ -39,10 +45,7 @@ func TestNumbersAreNotTexts(t *testing.T) {
 }
 
 // A null in a filter is refused in whatever form the group around it is sent.
-func TestNullInASingleObjectOfAGroup(t *testing.T) {
-	t.Parallel()
-	p := newPair(t)
-	p.Harbor.People(t, 2)
+func (p *pair) testNullInASingleObjectOfAGroup(t *testing.T) {
 	for _, field := range []string{"doNotCall", "isDeleted"} {
 		for _, filter := range []vars{
 			{"and": vars{field: nil}}, {"or": vars{field: nil}}, {"not": vars{"and": vars{field: nil}}}, {"and": vars{"or": vars{field: vars{"eq": nil}}}},
@@ -58,9 +61,7 @@ func TestNullInASingleObjectOfAGroup(t *testing.T) {
 }
 
 // What the executor would stumble over after a change was committed is refused before.
-func TestNullForADirectiveChangesNothing(t *testing.T) {
-	t.Parallel()
-	p := newPair(t)
+func (p *pair) testNullForADirectiveChangesNothing(t *testing.T) {
 	person := p.Harbor.People(t, 1)[0]
 	document := `mutation M($id: ID!, $b: Boolean = true) { updateCustomer(input: {id: $id, title: "Dr."}) { customer { id @include(if: $b) } userErrors { message } } }`
 	r := p.compiled.Do(t, p.Harbor.Key, document, vars{"id": graphtest.ID(person.Customer), "b": nil})
@@ -72,9 +73,7 @@ func TestNullForADirectiveChangesNothing(t *testing.T) {
 }
 
 // A literal that no number holds is the caller's mistake.
-func TestNumbersOutOfRange(t *testing.T) {
-	t.Parallel()
-	p := newPair(t)
+func (p *pair) testNumbersOutOfRange(t *testing.T) {
 	for _, literal := range []string{"99999999999999999999", "1e999"} {
 		r, _ := p.same(t, p.Harbor.Key, `{ callingHolidays(from: `+literal+`) { name } }`, nil)
 		require.Equal(t, "BAD_USER_INPUT", r.Code(), r.Body)
@@ -83,9 +82,7 @@ func TestNumbersOutOfRange(t *testing.T) {
 
 // A variable that is not sent leaves its field out of the input, as if it were not written: an update must not clear
 // what nobody has named.
-func TestAbsentVariablesClearNothing(t *testing.T) {
-	t.Parallel()
-	p := newPair(t)
+func (p *pair) testAbsentVariablesClearNothing(t *testing.T) {
 	id := graphtest.ID(p.Harbor.People(t, 1)[0].Customer)
 	p.OK(t, p.Harbor.Key, `mutation M($id: ID!) { updateCustomer(input: {id: $id, title: "Dr.", profile: {suffix: "Jr."}}) { customer { id } } }`, vars{"id": id})
 	document := `mutation M($id: ID!, $title: String, $suffix: String, $middle: String) { ...Change }
