@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -32,7 +34,21 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(childDir); dir != "" {
 		serveAsChild(dir)
 	}
-	os.Exit(m.Run())
+	os.Exit(runTests(m))
+}
+
+func runTests(m *testing.M) int {
+	var err error
+	// Every user can reach it: see folder.
+	if original, err = os.MkdirTemp("", "caseload-devdb-*"); err == nil {
+		err = os.Chmod(original, 0o755)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(original) //nolint:errcheck // it is in the folder for temporary files
+	return m.Run()
 }
 
 // serveAsChild prints the URL, or what went wrong, and stays until its standard input closes.
@@ -62,6 +78,31 @@ func folder(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755))
+	return dir
+}
+
+// original is where initialiseOnce starts a server, until the tests have ended.
+var original string
+
+// initialiseOnce starts a server in original and stops it. Where the first start is not what a test is about, the test begins
+// with a copy: initdb takes a second.
+var initialiseOnce = sync.OnceValue(func() error {
+	ctx := context.Background()
+	s, err := Start(ctx, Options{Dir: original, Fast: true, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return err
+	}
+	// Each copy chooses its own port.
+	return errors.Join(s.Stop(ctx), os.Remove(filepath.Join(s.home, "port")))
+})
+
+// startedBefore is a folder of the test's own in which a server has run before.
+func startedBefore(t *testing.T) string {
+	t.Helper()
+	require.NoError(t, initialiseOnce())
+	dir := folder(t)
+	out, err := exec.CommandContext(t.Context(), "cp", "-a", original+"/.", dir).CombinedOutput()
+	require.NoError(t, err, "%s", out)
 	return dir
 }
 
@@ -151,13 +192,13 @@ func TestServerSettings(t *testing.T) {
 
 func TestFastSettings(t *testing.T) {
 	t.Parallel()
-	s := mustStart(t, options(t, folder(t)))
+	s := mustStart(t, options(t, startedBefore(t)))
 	require.Equal(t, "off", query(t, s.URL(), `SHOW fsync`))
 }
 
 func TestStartTwiceAtOnceIsRefused(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := startedBefore(t)
 	mustStart(t, options(t, dir))
 
 	_, err := Start(t.Context(), options(t, dir))
@@ -168,7 +209,7 @@ func TestStartTwiceAtOnceIsRefused(t *testing.T) {
 
 func TestStalePidFileOfAnotherProcess(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := startedBefore(t)
 	s := mustStart(t, options(t, dir))
 	require.NoError(t, s.Stop(t.Context()))
 
@@ -188,7 +229,7 @@ func TestStalePidFileOfAnotherProcess(t *testing.T) {
 
 func TestServerWhoseParentWasKilled(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := startedBefore(t)
 	child, address := startChild(t, exec.Command(os.Args[0]), dir)
 	mustExec(t, address, `CREATE TABLE kept AS SELECT 7 AS n`)
 
@@ -202,7 +243,7 @@ func TestServerWhoseParentWasKilled(t *testing.T) {
 // A server that no kernel ended with its parent, as on macOS, still has the port and the data.
 func TestServerThatWasLeftRunning(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := startedBefore(t)
 	o := options(t, dir).withDefaults()
 	s := mustStart(t, o)
 	mustExec(t, s.URL(), `CREATE TABLE kept AS SELECT 7 AS n`)
@@ -242,7 +283,7 @@ func TestUnfinishedFirstStartIsRepeated(t *testing.T) {
 
 func TestPortThatIsTaken(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := startedBefore(t)
 	s := mustStart(t, options(t, dir))
 	require.NoError(t, s.Stop(t.Context()))
 	u, err := url.Parse(s.URL())
@@ -268,7 +309,7 @@ func TestPortThatIsTaken(t *testing.T) {
 
 func TestMissingExtensionNamesThePackage(t *testing.T) {
 	t.Parallel()
-	s := mustStart(t, options(t, folder(t)))
+	s := mustStart(t, options(t, startedBefore(t)))
 	err := prepare(t.Context(), s.URL(), []string{"no_such_extension"})
 	require.ErrorContains(t, err, "no_such_extension")
 	require.ErrorContains(t, err, "apt-get install postgresql-")
@@ -276,7 +317,7 @@ func TestMissingExtensionNamesThePackage(t *testing.T) {
 
 func TestLostPassword(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := startedBefore(t)
 	s := mustStart(t, options(t, dir))
 	require.NoError(t, s.Stop(t.Context()))
 	require.NoError(t, os.Remove(filepath.Join(s.home, "password")))
@@ -304,7 +345,7 @@ func TestRemoveTouchesNoForeignFolder(t *testing.T) {
 
 func TestStopThatMayNotWait(t *testing.T) {
 	t.Parallel()
-	s := mustStart(t, options(t, folder(t)))
+	s := mustStart(t, options(t, startedBefore(t)))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	err := s.Stop(ctx)

@@ -95,7 +95,7 @@ func TestPlainUserAndThenRoot(t *testing.T) {
 func TestPlainUserAfterRootGetsTheReason(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
-	dir := folder(t)
+	dir := startedBefore(t)
 	s := mustStart(t, options(t, dir))
 	require.NoError(t, s.Stop(t.Context()))
 
