@@ -14,13 +14,29 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestNothingSetUp is `make run` as the one who runs the tests: root in a container, a plain user elsewhere.
+// TestNothingSetUp is `make run` as the one who runs the tests, root in a container, a plain user elsewhere: the server starts
+// in an empty folder, works, ends and starts again.
 func TestNothingSetUp(t *testing.T) {
 	t.Parallel()
-	runTwice(t, openFolder(t), nil)
+	c := &checkout{folder: openFolder(t), program: reachableProgram(t)}
+	key, before := c.firstRun(t)
+
+	second, again := c.serve(t)
+	require.Equal(t, key, again, "the printed key stays")
+	after, err := ask(second.address, again, readMine, map[string]any{"reference": "MINE-1"})
+	require.NoError(t, err)
+	require.Equal(t, before, after.Data)
+	require.NotContains(t, second.out.String(), "Making", "the demonstration data is not made again")
+
+	// A third one in the same folder is told why it cannot.
+	third := c.spawn(t)
+	require.Error(t, third.end())
+	require.Contains(t, third.log.String(), "in use")
+	second.stop()
+	require.NoError(t, second.end(), "%s", second.log)
 }
 
-// TestNothingSetUpAsPlainUser is the same for a user without any rights, when root runs the tests.
+// TestNothingSetUpAsPlainUser is the first run of a user without any rights, when root runs the tests.
 func TestNothingSetUpAsPlainUser(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
@@ -32,61 +48,58 @@ func TestNothingSetUpAsPlainUser(t *testing.T) {
 	require.NoError(t, err)
 	gid, err := strconv.ParseUint(nobody.Gid, 10, 32)
 	require.NoError(t, err)
-	checkout := openFolder(t)
-	require.NoError(t, os.Chown(checkout, int(uid), int(gid)))
-	runTwice(t, checkout, &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}})
+	c := &checkout{folder: openFolder(t), program: reachableProgram(t),
+		as: &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}}
+	require.NoError(t, os.Chown(c.folder, int(uid), int(gid)))
+	c.firstRun(t)
 
-	info, err := os.Stat(filepath.Join(checkout, ".caseload", "pii.keys"))
+	info, err := os.Stat(filepath.Join(c.folder, ".caseload", "pii.keys"))
 	require.NoError(t, err)
 	require.EqualValues(t, uid, info.Sys().(*syscall.Stat_t).Uid)
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 }
 
-// runTwice starts the server in an empty folder with nothing but a home, as `make run` does in a fresh
-// clone, works with it, ends it and starts it again.
-func runTwice(t *testing.T, checkout string, as *syscall.SysProcAttr) {
-	t.Helper()
-	program := reachableProgram(t)
-	serve := func() (s *instance, key string) {
-		s = spawn(t, []string{"HOME=" + checkout, "PATH=" + os.Getenv("PATH"), "CASELOAD_DEMO_CUSTOMERS=50", "CASELOAD_LISTEN=127.0.0.1:0"}, func(cmd *exec.Cmd) {
-			cmd.Path, cmd.Dir, cmd.SysProcAttr = program, checkout, as
-		}, "serve").listening()
-		key = s.await(s.out, harborKey.String())[1]
-		s.await(s.out, `API key of Summit Recovery: +cl_\S+`)
-		s.await(s.out, `Playground: +`+s.address+`/`)
-		return s, key
-	}
-	const read = `query ($reference: String!) { customers(first: 1) { totalCount } customer(referenceId: $reference) { firstName email birthday activeSchedule { status } } }`
+// checkout is a folder in which the server runs with nothing but a home, as `make run` does in a fresh clone.
+type checkout struct {
+	folder, program string
+	as              *syscall.SysProcAttr
+}
 
-	first, key := serve()
-	a, err := ask(first.address, key, syncDocument, syncOf("MINE-1", "collections", "Ann"))
+func (c *checkout) spawn(t *testing.T) *instance {
+	t.Helper()
+	return spawn(t, []string{"HOME=" + c.folder, "PATH=" + os.Getenv("PATH"), "CASELOAD_DEMO_CUSTOMERS=5", "CASELOAD_LISTEN=127.0.0.1:0"}, func(cmd *exec.Cmd) {
+		cmd.Path, cmd.Dir, cmd.SysProcAttr = c.program, c.folder, c.as
+	}, "serve")
+}
+
+func (c *checkout) serve(t *testing.T) (s *instance, key string) {
+	t.Helper()
+	s = c.spawn(t).listening()
+	key = s.await(s.out, harborKey.String())[1]
+	s.await(s.out, `API key of Summit Recovery: +cl_\S+`)
+	s.await(s.out, `Playground: +`+s.address+`/`)
+	return s, key
+}
+
+const readMine = `query ($reference: String!) { customers(first: 1) { totalCount } customer(referenceId: $reference) { firstName email birthday activeSchedule { status } } }`
+
+// firstRun starts the server, writes, reads what was written, and ends it.
+func (c *checkout) firstRun(t *testing.T) (key string, data any) {
+	t.Helper()
+	s, key := c.serve(t)
+	a, err := ask(s.address, key, syncDocument, syncOf("MINE-1", "collections", "Ann"))
 	require.NoError(t, err)
 	require.Empty(t, a.Errors, a.Body)
 	require.Equal(t, 0, a.Len("syncCustomerSchedule.userErrors"), a.Body)
-	before, err := ask(first.address, key, read, map[string]any{"reference": "MINE-1"})
+	a, err = ask(s.address, key, readMine, map[string]any{"reference": "MINE-1"})
 	require.NoError(t, err)
-	require.Empty(t, before.Errors, before.Body)
-	require.EqualValues(t, 51, before.At("customers.totalCount"), before.Body)
-	require.Equal(t, "1985-06-15", before.Text("customer.birthday"), before.Body)
-	require.Equal(t, "ACTIVE", before.Text("customer.activeSchedule.status"), before.Body)
-	first.stop()
-	require.NoError(t, first.end(), "%s", first.log)
-
-	second, again := serve()
-	require.Equal(t, key, again, "the printed key stays")
-	after, err := ask(second.address, again, read, map[string]any{"reference": "MINE-1"})
-	require.NoError(t, err)
-	require.Equal(t, before.Data, after.Data)
-	require.NotContains(t, second.out.String(), "Making", "the demonstration data is not made again")
-
-	// A third one in the same folder is told why it cannot.
-	third := spawn(t, []string{"HOME=" + checkout, "PATH=" + os.Getenv("PATH"), "CASELOAD_LISTEN=127.0.0.1:0"}, func(cmd *exec.Cmd) {
-		cmd.Path, cmd.Dir, cmd.SysProcAttr = program, checkout, as
-	}, "serve")
-	require.Error(t, third.end())
-	require.Contains(t, third.log.String(), "in use")
-	second.stop()
-	require.NoError(t, second.end(), "%s", second.log)
+	require.Empty(t, a.Errors, a.Body)
+	require.EqualValues(t, 6, a.At("customers.totalCount"), a.Body)
+	require.Equal(t, "1985-06-15", a.Text("customer.birthday"), a.Body)
+	require.Equal(t, "ACTIVE", a.Text("customer.activeSchedule.status"), a.Body)
+	s.stop()
+	require.NoError(t, s.end(), "%s", s.log)
+	return key, a.Data
 }
 
 // reachableProgram is a copy of this test program that every user can run; `go test` builds in a closed folder.
