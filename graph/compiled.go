@@ -38,7 +38,7 @@ var notCompiled = map[string]string{
 // computedFields is every field of an entity that is served by a method or a resolver of its row rather than by a column, as it
 // is declared beside the row.
 func computedFields(schema *ast.Schema, edges *Edges, sealer *pii.Sealer) map[string]db.Computed {
-	rows := map[string]loader.Source{}
+	rows := map[string]*db.Relation{}
 	for _, t := range edges.nodes {
 		rows[t.Name()] = t.Source()
 	}

@@ -18,6 +18,11 @@ import (
 // InsertAll writes rows in one statement, whatever their number, in the order given. It returns how
 // many were written: fewer than the rows when ignoring is true and some keys were taken.
 func (t *Table[T]) InsertAll(ctx context.Context, q Querier, s Scope, rows []*T, ignoring bool) (int64, error) {
+	return t.InsertRows(ctx, q, s, values(rows), ignoring)
+}
+
+// InsertRows is [Table.InsertAll] of pointers to rows.
+func (t *Relation) InsertRows(ctx context.Context, q Querier, s Scope, rows []any, ignoring bool) (int64, error) {
 	suffix := ""
 	if ignoring {
 		suffix = " ON CONFLICT DO NOTHING"
@@ -29,6 +34,13 @@ func (t *Table[T]) InsertAll(ctx context.Context, q Querier, s Scope, rows []*T,
 // updates the update columns of the row that has them, if one of them differs. The batch must not hold the
 // same conflict key twice: PostgreSQL refuses to touch a row twice in one statement.
 func (t *Table[T]) Upsert(ctx context.Context, q Querier, s Scope, rows []*T, conflict, update []string) (int64, error) {
+	return t.upsert(ctx, q, s, values(rows), conflict, update)
+}
+
+func (t *Relation) upsert(ctx context.Context, q Querier, s Scope, rows []any, conflict, update []string) (int64, error) {
+	if len(rows) == 0 {
+		return 0, nil
+	}
 	set, stored, sent := make([]string, len(update)), []string{}, []string{}
 	for i, c := range update {
 		set[i] = t.Column(c).Name + " = excluded." + c
@@ -43,7 +55,7 @@ func (t *Table[T]) Upsert(ctx context.Context, q Querier, s Scope, rows []*T, co
 		" WHERE ("+strings.Join(stored, ", ")+") IS DISTINCT FROM ("+strings.Join(sent, ", ")+")")
 }
 
-func (t *Table[T]) writeAll(ctx context.Context, q Querier, s Scope, rows []*T, suffix string) (int64, error) {
+func (t *Relation) writeAll(ctx context.Context, q Querier, s Scope, rows []any, suffix string) (int64, error) {
 	if len(rows) == 0 {
 		return 0, nil
 	}
@@ -56,13 +68,18 @@ func (t *Table[T]) writeAll(ctx context.Context, q Querier, s Scope, rows []*T, 
 	for _, c := range t.columns {
 		names = append(names, c.Name)
 	}
-	from, list, args := t.Unnest(rows, names, 1)
+	from, list, args := t.unnest(rows, names, 1)
 	return q.Exec(ctx, "INSERT INTO "+t.name+" AS t ("+strings.Join(names, ", ")+") SELECT "+list+" FROM "+from+suffix, args...)
 }
 
 // UpdateAll writes the columns of rows by id in one statement, and raises their versions. The caller
 // holds the rows' locks; no version is compared.
 func (t *Table[T]) UpdateAll(ctx context.Context, q Querier, s Scope, rows []*T, columns []string) (int64, error) {
+	return t.UpdateRows(ctx, q, s, values(rows), columns)
+}
+
+// UpdateRows is [Table.UpdateAll] of pointers to rows.
+func (t *Relation) UpdateRows(ctx context.Context, q Querier, s Scope, rows []any, columns []string) (int64, error) {
 	if len(rows) == 0 {
 		return 0, nil
 	}
@@ -71,7 +88,7 @@ func (t *Table[T]) UpdateAll(ctx context.Context, q Querier, s Scope, rows []*T,
 			return 0, err
 		}
 	}
-	from, list, args := t.Unnest(rows, append([]string{"id"}, columns...), 2)
+	from, list, args := t.unnest(rows, append([]string{"id"}, columns...), 2)
 	values := strings.Split(list, ", ")[1:]
 	set := make([]string, len(columns))
 	for i, c := range columns {
@@ -82,7 +99,7 @@ func (t *Table[T]) UpdateAll(ctx context.Context, q Querier, s Scope, rows []*T,
 }
 
 // DeleteAll removes rows by id in one statement, and returns how many there were; without ids it does nothing.
-func (t *Table[T]) DeleteAll(ctx context.Context, q Querier, s Scope, ids []uuid.UUID) (int64, error) {
+func (t *Relation) DeleteAll(ctx context.Context, q Querier, s Scope, ids []uuid.UUID) (int64, error) {
 	if len(ids) == 0 {
 		return 0, nil
 	}
@@ -92,6 +109,10 @@ func (t *Table[T]) DeleteAll(ctx context.Context, q Querier, s Scope, ids []uuid
 // Unnest passes rows as one array per column, for set-based statements: it returns the FROM item,
 // aliased r, the SELECT list of the columns, and the arguments, the first of which is number first.
 func (t *Table[T]) Unnest(rows []*T, columns []string, first int) (from, list string, args []any) {
+	return t.unnest(values(rows), columns, first)
+}
+
+func (t *Relation) unnest(rows []any, columns []string, first int) (from, list string, args []any) {
 	arrays, items := make([]string, len(columns)), make([]string, len(columns))
 	var empty []int
 	isFull := false
@@ -117,6 +138,15 @@ func (t *Table[T]) Unnest(rows []*T, columns []string, first int) (from, list st
 		}
 	}
 	return "unnest(" + strings.Join(arrays, ", ") + ") AS r(" + strings.Join(columns, ", ") + ")", strings.Join(items, ", "), args
+}
+
+// values returns rows without their type.
+func values[T any](rows []*T) []any {
+	out := make([]any, len(rows))
+	for i, row := range rows {
+		out[i] = row
+	}
+	return out
 }
 
 // pgTyped is a column type that names its own type in PostgreSQL.

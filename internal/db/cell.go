@@ -16,7 +16,7 @@ const hexMark = `\\x`
 
 // elements writes a column of rows as a PostgreSQL array literal, and returns how many cells have a value. It writes the texts of
 // [Text] into one buffer: a bulk write passes tens of thousands of cells, and would spend most of its time on allocating them.
-func elements[T any](rows []*T, index []int) (literal string, set int) {
+func elements(rows []any, index []int) (literal string, set int) {
 	b := make([]byte, 0, 24*len(rows)+2)
 	b = append(b, '{')
 	for i, row := range rows {

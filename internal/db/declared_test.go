@@ -25,7 +25,7 @@ func declaredTables(t testing.TB) []*declared {
 	edges, err := graph.NewEdges(generated.NewExecutableSchema(generated.Config{}).Schema(), nil)
 	require.NoError(t, err)
 	known := map[string]*declared{}
-	table := func(s loader.Source) *declared {
+	table := func(s *db.Relation) *declared {
 		if known[s.Name()] == nil {
 			known[s.Name()] = &declared{name: s.Name(), columns: s.Columns(), source: s, parents: filtered[s.Name()]}
 		}
@@ -59,7 +59,7 @@ var otherTables = []string{"bulk_chunks", "idempotency_keys", "organization_holi
 type declared struct {
 	name    string
 	columns []db.Column
-	source  loader.Source
+	source  *db.Relation
 	// parents are the columns by which children are listed, at the default order.
 	parents []string
 	// isRoot tells that the table is listed as a whole too.
@@ -103,41 +103,30 @@ func (r *recorder) Query(_ context.Context, query string, _ ...any) (*sqlx.Rows,
 // emit runs the verbs of the table; the recorder answers all of them with its error.
 func (d *declared) emit(q db.Querier) {
 	s := db.Scope{OrganizationID: uuid.MustParse("01890a5d-ac96-774b-bcce-b302099a8057")}
-	row := reflect.New(d.source.Type())
-	row.Elem().FieldByName("OrganizationID").Set(reflect.ValueOf(s.OrganizationID))
-	rows := reflect.Append(reflect.MakeSlice(reflect.SliceOf(row.Type()), 0, 1), row)
-	run := func(verb string, args ...any) {
-		in := []reflect.Value{reflect.ValueOf(context.Background()), reflect.ValueOf(q), reflect.ValueOf(s)}
-		for _, a := range args {
-			if v, ok := a.(reflect.Value); ok {
-				in = append(in, v)
-			} else {
-				in = append(in, reflect.ValueOf(a))
-			}
-		}
-		reflect.ValueOf(d.source).MethodByName(verb).Call(in)
-	}
-	run("ByKeys", "id", []uuid.UUID{s.OrganizationID})
-	run("ByID", s.OrganizationID)
-	run("Insert", row)
-	run("InsertAll", rows, true)
+	ctx, value := context.Background(), reflect.New(d.source.Type())
+	value.Elem().FieldByName("OrganizationID").Set(reflect.ValueOf(s.OrganizationID))
+	row := value.Interface()
+	_, _ = d.source.RowsAmong(ctx, q, s, "id", []uuid.UUID{s.OrganizationID}, db.Where{})
+	_ = d.source.Get(ctx, q, s, db.Where{}.And("c.id = ?", s.OrganizationID), "", row)
+	_ = d.source.InsertRow(ctx, q, s, row)
+	_, _ = d.source.InsertRows(ctx, q, s, []any{row}, true)
 	if slices.ContainsFunc(d.columns, func(c db.Column) bool { return c.Name == "version" }) {
-		run("Update", row)
-		run("UpdateAll", rows, []string{"updated_at"})
+		_ = d.source.UpdateRow(ctx, q, s, row)
+		_, _ = d.source.UpdateRows(ctx, q, s, []any{row}, []string{"updated_at"})
 	}
 	if d.isRoot {
-		run("Count", db.Where{})
+		_, _ = d.source.Count(ctx, q, s, db.Where{})
 		for _, o := range d.orders {
 			at := make([]*string, len(o))
 			for i := range at {
 				at[i] = new(string)
 			}
-			run("List", db.Where{}, db.Page{Order: o, Limit: 15, After: at})
-			run("List", db.Where{}, db.Page{Order: o, Limit: 15, Before: at, Backward: true})
+			_, _ = d.source.Rows(ctx, q, s, db.Where{}, db.Page{Order: o, Limit: 15, After: at})
+			_, _ = d.source.Rows(ctx, q, s, db.Where{}, db.Page{Order: o, Limit: 15, Before: at, Backward: true})
 		}
 	}
 	for _, parent := range d.parents {
-		run("ListPer", parent, []uuid.UUID{s.OrganizationID}, db.Where{}, db.Page{Order: d.orders[0], Limit: 15})
-		run("CountPer", parent, []uuid.UUID{s.OrganizationID}, db.Where{})
+		_, _ = d.source.RowsPer(ctx, q, s, parent, []uuid.UUID{s.OrganizationID}, db.Where{}, db.Page{Order: d.orders[0], Limit: 15})
+		_, _ = d.source.CountPer(ctx, q, s, parent, []uuid.UUID{s.OrganizationID}, db.Where{})
 	}
 }

@@ -203,10 +203,3 @@ func (t Term) beyond(value string, before bool) string {
 func (o Order) plain() bool {
 	return !slices.ContainsFunc(o, func(t Term) bool { return t.Nullable || t.Desc != o[0].Desc })
 }
-
-// restore puts a backward page, which was read from the end, into the list's order. The row beyond the limit is then at the front.
-func restore[T any](p Page, rows []T) {
-	if p.Backward {
-		slices.Reverse(rows)
-	}
-}

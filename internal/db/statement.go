@@ -11,7 +11,7 @@ type Statement struct {
 	Args []any
 }
 
-// For returns a statement of [Table.StatementAmong] or [Table.StatementListPer] for other keys.
+// For returns a statement of [Relation.StatementAmong] or [Relation.StatementListPer] for other keys.
 func (s Statement) For(scope Scope, keys string) Statement {
 	args := slices.Clone(s.Args)
 	args[0], args[1] = scope.OrganizationID, keys
@@ -71,63 +71,63 @@ func inner(cells []Cell, o Order) string {
 
 // StatementOne reads the row that fits, and a second where there are more: its reader must not take one of several for
 // the one that was asked for.
-func (t *Table[T]) StatementOne(s Scope, cells []Cell, w Where) Statement {
+func (t *Relation) StatementOne(s Scope, cells []Cell, w Where) Statement {
 	b := newBuilder(s)
 	return Statement{t.sqlAll(b, output(cells), w) + " LIMIT 2", b.args}
 }
 
-// StatementAmong is the statement of [Table.Among]; keys is an array as PostgreSQL reads it.
-func (t *Table[T]) StatementAmong(s Scope, cells []Cell, column, keys string, w Where) Statement {
+// StatementAmong is the statement of [Relation.RowsAmong]; keys is an array as PostgreSQL reads it.
+func (t *Relation) StatementAmong(s Scope, cells []Cell, column, keys string, w Where) Statement {
 	b := newBuilder(s)
 	return Statement{t.sqlAmong(b, output(cells), column, keys, w), b.args}
 }
 
-// StatementList is the statement of [Table.List]. A backward page comes from the list's end.
-func (t *Table[T]) StatementList(s Scope, cells []Cell, w Where, p Page) Statement {
+// StatementList is the statement of [Relation.Rows]. A backward page comes from the list's end.
+func (t *Relation) StatementList(s Scope, cells []Cell, w Where, p Page) Statement {
 	b := newBuilder(s)
 	// The order is repeated, as SQL does not promise that a subquery's is kept; it costs no sort.
 	return Statement{"SELECT " + output(cells) + " FROM (" + t.sqlList(b, inner(cells, p.Order), w, p) + ") c ORDER BY " + strings.TrimPrefix(p.orderTail(), ", "), b.args}
 }
 
-// StatementListPer is the statement of [Table.ListPer]: its first column is the place of the parent in
+// StatementListPer is the statement of [Relation.RowsPer]: its first column is the place of the parent in
 // parents, from 1, by which the rows are ordered first. A backward page comes from the list's end.
-func (t *Table[T]) StatementListPer(s Scope, cells []Cell, column, parents string, w Where, p Page) Statement {
+func (t *Relation) StatementListPer(s Scope, cells []Cell, column, parents string, w Where, p Page) Statement {
 	b := newBuilder(s)
 	return Statement{t.sqlListPer(b, inner(cells, p.Order), output(cells), column, parents, w, p), b.args}
 }
 
-// StatementCount is the statement of [Table.Count].
-func (t *Table[T]) StatementCount(s Scope, w Where) Statement {
+// StatementCount is the statement of [Relation.Count].
+func (t *Relation) StatementCount(s Scope, w Where) Statement {
 	b := newBuilder(s)
 	return Statement{t.sqlAll(b, "count(*)", w), b.args}
 }
 
-// StatementCountPer is the statement of [Table.CountPer]: keys and their counts, without those that have none.
-func (t *Table[T]) StatementCountPer(s Scope, column, parents string, w Where) Statement {
+// StatementCountPer is the statement of [Relation.CountPer]: keys and their counts, without those that have none.
+func (t *Relation) StatementCountPer(s Scope, column, parents string, w Where) Statement {
 	b := newBuilder(s)
 	return Statement{t.sqlCountPer(b, column, parents, w), b.args}
 }
 
-func (t *Table[T]) sqlAll(b *builder, columns string, w Where) string {
+func (t *Relation) sqlAll(b *builder, columns string, w Where) string {
 	return "SELECT " + columns + " FROM " + t.name + " c WHERE c.organization_id = $1" + b.where(w)
 }
 
-func (t *Table[T]) sqlAmong(b *builder, columns, column string, keys any, w Where) string {
+func (t *Relation) sqlAmong(b *builder, columns, column string, keys any, w Where) string {
 	return "SELECT " + columns + " FROM " + t.name + " c WHERE c.organization_id = $1 AND c." + t.Column(column).Name + " = ANY(" + b.arg(keys) + ")" + b.where(w)
 }
 
-func (t *Table[T]) sqlList(b *builder, columns string, w Where, p Page) string {
+func (t *Relation) sqlList(b *builder, columns string, w Where, p Page) string {
 	return b.page(t.sqlAll(b, columns, w), p)
 }
 
-func (t *Table[T]) sqlListPer(b *builder, inner, outer, column string, parents any, w Where, p Page) string {
+func (t *Relation) sqlListPer(b *builder, inner, outer, column string, parents any, w Where, p Page) string {
 	keys := b.arg(parents)
 	page := b.page("SELECT "+inner+" FROM "+t.name+" c WHERE c.organization_id = $1 AND c."+t.Column(column).Name+" = p.key"+b.where(w), p)
 	return "SELECT p.position AS parent_position, " + outer + " FROM unnest(CAST(" + keys + " AS uuid[])) WITH ORDINALITY AS p(key, position) CROSS JOIN LATERAL (" +
 		page + ") c ORDER BY p.position" + p.orderTail()
 }
 
-func (t *Table[T]) sqlCountPer(b *builder, column string, parents any, w Where) string {
+func (t *Relation) sqlCountPer(b *builder, column string, parents any, w Where) string {
 	col := "c." + t.Column(column).Name
 	return "SELECT " + col + " AS key, count(*) AS n FROM " + t.name + " c WHERE c.organization_id = $1 AND " + col + " = ANY(" + b.arg(parents) + ")" + b.where(w) + " GROUP BY " + col
 }

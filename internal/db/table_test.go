@@ -133,15 +133,15 @@ func TestListPerAndCountPer(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.page.Order = db.By("created_at")
-			got, err := customer.Phones.ListPer(t.Context(), pool, s, "customer_id", keys, db.Where{}, c.page)
+			got, err := customer.Phones.RowsPer(t.Context(), pool, s, "customer_id", keys, db.Where{}, c.page)
 			require.NoError(t, err)
 			require.Len(t, got, len(keys))
-			require.Equal(t, ids(c.first), ids(got[1]))
-			require.Equal(t, ids(c.first), ids(got[4]))
+			require.Equal(t, ids(c.first), ids(phonesOf(got[1])))
+			require.Equal(t, ids(c.first), ids(phonesOf(got[4])))
 			require.Empty(t, got[2])
 			require.Empty(t, got[3])
-			require.Equal(t, c.first[0].Number, got[1][0].Number)
-			require.True(t, got[1][0].CreatedAt.Equal(noon))
+			require.Equal(t, c.first[0].Number, phonesOf(got[1])[0].Number)
+			require.True(t, phonesOf(got[1])[0].CreatedAt.Equal(noon))
 		})
 	}
 
@@ -149,9 +149,18 @@ func TestListPerAndCountPer(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []int{1, 3, 0, 0, 3}, counts)
 
-	empty, err := customer.Phones.ListPer(t.Context(), pool, s, "customer_id", nil, db.Where{}, db.Page{Order: db.By("created_at")})
+	empty, err := customer.Phones.RowsPer(t.Context(), pool, s, "customer_id", nil, db.Where{}, db.Page{Order: db.By("created_at")})
 	require.NoError(t, err)
 	require.Empty(t, empty)
+}
+
+// phonesOf gives rows their type.
+func phonesOf(rows []any) []*customer.Phone {
+	out := make([]*customer.Phone, len(rows))
+	for i, row := range rows {
+		out[i] = row.(*customer.Phone)
+	}
+	return out
 }
 
 func TestUpdateRaisesTheVersionOnce(t *testing.T) {
@@ -223,7 +232,7 @@ func TestOtherOrganizationsAreOutOfReach(t *testing.T) {
 			rows, err = customer.Customers.List(ctx, pool, s, db.Or([]db.Where{{}}), db.Page{Order: order})
 			require.NoError(t, err)
 			require.Empty(t, rows)
-			per, err := customer.Phones.ListPer(ctx, pool, s, "customer_id", ids(foreign), db.Where{}, db.Page{Order: order})
+			per, err := customer.Phones.RowsPer(ctx, pool, s, "customer_id", ids(foreign), db.Where{}, db.Page{Order: order})
 			require.NoError(t, err)
 			require.Empty(t, slices.Concat(per...))
 			n, err := customer.Customers.Count(ctx, pool, s, db.Where{})

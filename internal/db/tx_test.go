@@ -258,7 +258,7 @@ func TestTxIsAQuerier(t *testing.T) {
 			got, err := customer.Customers.List(t.Context(), tx, s, db.Where{}, db.Page{Order: db.By("created_at")})
 			require.NoError(t, err)
 			require.Equal(t, ids(rows), ids(got))
-			per, err := customer.Phones.ListPer(t.Context(), tx, s, "customer_id", ids(rows), db.Where{}, db.Page{Order: db.By("created_at")})
+			per, err := customer.Phones.RowsPer(t.Context(), tx, s, "customer_id", ids(rows), db.Where{}, db.Page{Order: db.By("created_at")})
 			require.NoError(t, err)
 			require.Len(t, per, 2)
 			changed, err := tx.Exec(t.Context(), "UPDATE customers SET language = 'en' WHERE organization_id = $1", s.OrganizationID)

@@ -44,15 +44,11 @@ func (g *Graph) checkSelection(ctx context.Context, l *Loaders, sel ast.Selectio
 
 // parseArguments returns what is wrong with the arguments of the field in ctx if it is a declared list.
 func (g *Graph) parseArguments(ctx context.Context, l *Loaders, coordinate string) error {
-	list, ok := g.edges[coordinate].(interface{ Declaration() Declaration })
-	if !ok {
-		return nil
-	}
-	parse := list.Declaration().Parse
-	if parse == nil {
+	edge := g.edges[coordinate]
+	if edge == nil || edge.Declaration().Parse == nil {
 		return nil
 	}
 	// Only the filter is read with the context; errors of its values say where they are in it.
-	_, err := parse(graphql.WithPathContext(ctx, graphql.NewPathWithField("filter")), l, rawArguments(ctx))
+	_, err := edge.Declaration().Parse(graphql.WithPathContext(ctx, graphql.NewPathWithField("filter")), l, rawArguments(ctx))
 	return err
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/google/uuid"
+	"github.com/graph-gophers/dataloader/v7"
 
 	"caseload/internal/db"
 	"caseload/internal/fault"
@@ -17,9 +18,15 @@ import (
 // Entity declares a type of node: its GraphQL name, its table, and the root fields that lead to its rows. From it come node
 // and nodes, those root fields, and their compiled reads.
 type Entity[T any] struct {
-	Node[T]
-	list   *List[T]
-	single *Single
+	nodeType
+	table *db.Table[T]
+}
+
+type nodeType struct {
+	typeName string
+	source   *db.Relation
+	list     *list
+	single   *Single
 }
 
 // Root is a root field of an entity: [ListOf], [FindBy], [ByID] or [Only].
@@ -31,13 +38,13 @@ func NewEntity[T any](typeName string, table *db.Table[T], roots ...Root) *Entit
 	if _, ok := any(new(T)).(relay.Node); !ok {
 		panic(fmt.Sprintf("entity %s: %s is not a node", typeName, table.Type()))
 	}
-	e := &Entity[T]{Node: Node[T]{typeName, table}}
+	e := &Entity[T]{nodeType{typeName: typeName, source: &table.Relation}, table}
 	for _, root := range roots {
 		switch root := root.(type) {
 		case *List[T]:
-			e.list = root
+			e.list = &root.list
 		case *finder:
-			e.single = &Single{Coordinate: "Query." + root.field, Source: table, Where: root.where(table.Prefix())}
+			e.single = &Single{Coordinate: "Query." + root.field, Source: e.source, Where: root.where(table.Prefix())}
 		default:
 			panic(fmt.Sprintf("entity %s: %s is a list of something else", typeName, root.rootField()))
 		}
@@ -48,11 +55,11 @@ func NewEntity[T any](typeName string, table *db.Table[T], roots ...Root) *Entit
 // ListOf declares the root field that lists an entity's rows, such as "taskTypes".
 func ListOf[T any](field string, spec *relay.Spec[T]) Root { return NewList("Query."+field, spec) }
 
-func (e *List[C]) rootField() string { return e.field }
+func (e *list) rootField() string { return e.d.Coordinate }
 
 // Connection returns the page of the list that the current field's arguments ask for.
 func (e *Entity[T]) Connection(ctx context.Context) (*relay.Connection[*T], error) {
-	return e.list.Connection(ctx)
+	return connection[T](e.list.page(ctx))
 }
 
 // Find returns the row that the current field's arguments ask for, or nil when there is none in the scope.
@@ -69,36 +76,60 @@ func (e *Entity[T]) Find(ctx context.Context) (*T, error) {
 	return row, err
 }
 
-// Rows is [Node.LoadAll] for a caller who knows no type: a row that is not there is a nil interface.
-func (e *Entity[T]) Rows(ctx context.Context, ids []uuid.UUID) ([]relay.Node, error) {
-	rows, err := e.LoadAll(ctx, ids)
+// Load returns the row with an id, or nil when there is none in the scope.
+func (e *Entity[T]) Load(ctx context.Context, id uuid.UUID) (*T, error) {
+	row, err := e.loader(From(ctx)).Load(ctx, id)()
+	typed, _ := row.(*T)
+	return typed, err
+}
+
+func (e *nodeType) loader(l *Loaders) *dataloader.Loader[uuid.UUID, any] {
+	return l.loaderFor(instance{e, "node", ""}, func(ctx context.Context, keys []uuid.UUID) ([]any, error) { return e.fetch(ctx, l, keys) })
+}
+
+func (e *nodeType) fetch(ctx context.Context, l *Loaders, keys []uuid.UUID) ([]any, error) {
+	rows, err := e.source.RowsAmong(ctx, l.pool, l.scope, "id", unique(keys), db.Where{})
+	if err != nil {
+		return nil, err
+	}
+	return align(keys, rows, func(row any) (uuid.UUID, bool) { return keyOf(e.source, row, "id") }), nil
+}
+
+// Rows returns one row per id, in the order of the ids, a nil interface where there is none in the scope. It runs one
+// statement, under any load: ids that are loaded one by one may miss each other's batch.
+func (e *nodeType) Rows(ctx context.Context, ids []uuid.UUID) ([]relay.Node, error) {
+	rows, err := e.fetch(ctx, From(ctx), ids)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]relay.Node, len(rows))
 	for i, row := range rows {
-		if row != nil {
-			out[i] = any(row).(relay.Node)
-		}
+		out[i], _ = row.(relay.Node)
 	}
 	return out, nil
 }
 
 // Lists returns the declaration of the root list, if there is one.
-func (e *Entity[T]) Lists() []Declaration {
+func (e *nodeType) Lists() []Declaration {
 	if e.list == nil {
 		return nil
 	}
-	return []Declaration{e.list.Declaration()}
+	return []Declaration{e.list.d}
 }
 
 // Single returns the root field that finds one row, or nil.
-func (e *Entity[T]) Single() *Single { return e.single }
+func (e *nodeType) Single() *Single { return e.single }
+
+// Source returns the table of the node type, and Name its GraphQL name.
+func (e *nodeType) Source() *db.Relation { return e.source }
+
+// Name returns the GraphQL name of the node type.
+func (e *nodeType) Name() string { return e.typeName }
 
 // Single is a root field that finds one row by its arguments.
 type Single struct {
 	Coordinate string
-	Source     Source
+	Source     *db.Relation
 	// Where reads the raw arguments, after GraphQL's own coercion. The error is BAD_USER_INPUT.
 	Where func(ctx context.Context, raw map[string]any) (db.Where, error)
 }
@@ -192,7 +223,7 @@ func By[A any](argument string, where func(value A) (db.Where, error)) Key {
 type AnyEntity interface {
 	// Name is the GraphQL name of the type.
 	Name() string
-	Source() Source
+	Source() *db.Relation
 	Rows(ctx context.Context, ids []uuid.UUID) ([]relay.Node, error)
 	Lists() []Declaration
 	Single() *Single

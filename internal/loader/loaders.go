@@ -44,7 +44,7 @@ type Loaders struct {
 	memory Memory
 
 	mu     sync.Mutex
-	loader map[instance]any
+	loader map[instance]*dataloader.Loader[uuid.UUID, any]
 }
 
 // Memory counts the bytes of rows and of answers that compiled reads hold for all root fields of one operation, which run
@@ -60,7 +60,7 @@ type instance struct {
 
 // New makes the loaders of one operation. batch may be nil.
 func New(pool *db.Pool, scope db.Scope, cursors *relay.Cursors, batch func(n int)) *Loaders {
-	return &Loaders{pool: pool, scope: scope, cursors: cursors, slots: make(chan struct{}, branches), batch: batch, loader: map[instance]any{}}
+	return &Loaders{pool: pool, scope: scope, cursors: cursors, slots: make(chan struct{}, branches), batch: batch, loader: map[instance]*dataloader.Loader[uuid.UUID, any]{}}
 }
 
 type contextKey struct{}
@@ -97,32 +97,32 @@ func (l *Loaders) Within(ctx context.Context, f func() error) error {
 
 // loaderFor returns the dataloader of an instance, made with fetch when it is new. fetch returns one
 // value per key, in the order of the keys.
-func loaderFor[V any](l *Loaders, i instance, fetch func(ctx context.Context, keys []uuid.UUID) ([]V, error)) *dataloader.Loader[uuid.UUID, V] {
+func (l *Loaders) loaderFor(i instance, fetch func(ctx context.Context, keys []uuid.UUID) ([]any, error)) *dataloader.Loader[uuid.UUID, any] {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if ld, ok := l.loader[i]; ok {
-		return ld.(*dataloader.Loader[uuid.UUID, V])
+		return ld
 	}
-	ld := dataloader.NewBatchedLoader(func(ctx context.Context, keys []uuid.UUID) []*dataloader.Result[V] {
+	ld := dataloader.NewBatchedLoader(func(ctx context.Context, keys []uuid.UUID) []*dataloader.Result[any] {
 		if l.batch != nil {
 			l.batch(len(keys))
 		}
 		values, err := fetch(ctx, keys)
 		return results(keys, values, err)
-	}, dataloader.WithWait[uuid.UUID, V](wait), dataloader.WithBatchCapacity[uuid.UUID, V](batchCapacity))
+	}, dataloader.WithWait[uuid.UUID, any](wait), dataloader.WithBatchCapacity[uuid.UUID, any](batchCapacity))
 	l.loader[i] = ld
 	return ld
 }
 
 // results gives every key its result. dataloader prints all keys and values when the lengths differ,
 // so this is the one place that makes them equal.
-func results[V any](keys []uuid.UUID, values []V, err error) []*dataloader.Result[V] {
+func results(keys []uuid.UUID, values []any, err error) []*dataloader.Result[any] {
 	if err == nil && len(values) != len(keys) {
 		err = fmt.Errorf("load: %d values for %d keys", len(values), len(keys))
 	}
-	out := make([]*dataloader.Result[V], len(keys))
+	out := make([]*dataloader.Result[any], len(keys))
 	for i := range keys {
-		r := &dataloader.Result[V]{Error: err}
+		r := &dataloader.Result[any]{Error: err}
 		if err == nil {
 			r.Data = values[i]
 		}
@@ -133,14 +133,14 @@ func results[V any](keys []uuid.UUID, values []V, err error) []*dataloader.Resul
 
 // align returns one row per key, in the order of the keys, nil where there is none. Rows come from the
 // database in its own order; matching by position would give one customer's data to another.
-func align[C any](keys []uuid.UUID, rows []*C, key func(*C) (uuid.UUID, bool)) []*C {
-	byKey := make(map[uuid.UUID]*C, len(rows))
+func align(keys []uuid.UUID, rows []any, key func(row any) (uuid.UUID, bool)) []any {
+	byKey := make(map[uuid.UUID]any, len(rows))
 	for _, row := range rows {
 		if k, ok := key(row); ok {
 			byKey[k] = row
 		}
 	}
-	out := make([]*C, len(keys))
+	out := make([]any, len(keys))
 	for i, k := range keys {
 		out[i] = byKey[k]
 	}

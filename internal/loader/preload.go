@@ -19,9 +19,7 @@ import (
 
 // Edge is a declared edge.
 type Edge interface {
-	coordinate() string
-	parentType() reflect.Type
-	childType() reflect.Type
+	Declaration() Declaration
 	// preload fetches the children of all parents for fields that select this edge with equal
 	// arguments, primes the loaders, and returns the children with what is selected of them.
 	preload(ctx context.Context, l *Loaders, parents []reflect.Value, fields []graphql.CollectedField) ([]reflect.Value, ast.SelectionSet, error)
@@ -39,15 +37,17 @@ type Graph struct {
 func NewGraph(schema *ast.Schema, edges ...Edge) *Graph {
 	g := &Graph{schema: schema, edges: map[string]Edge{}, names: map[reflect.Type]string{}}
 	for _, e := range edges {
-		g.edges[e.coordinate()] = e
-		typeName, _, _ := strings.Cut(e.coordinate(), ".")
-		g.names[e.parentType()] = typeName
+		d := e.Declaration()
+		g.edges[d.Coordinate] = e
+		typeName, _, _ := strings.Cut(d.Coordinate, ".")
+		g.names[d.Parent.Type()] = typeName
 	}
 	for _, e := range edges {
-		typeName, field, _ := strings.Cut(e.coordinate(), ".")
+		d := e.Declaration()
+		typeName, field, _ := strings.Cut(d.Coordinate, ".")
 		def := schema.Types[typeName].Fields.ForName(field)
 		child := def.Type.Name()
-		g.names[e.childType()] = strings.TrimSuffix(child, "Connection")
+		g.names[d.Child.Type()] = strings.TrimSuffix(child, "Connection")
 	}
 	return g
 }
@@ -225,14 +225,10 @@ func member(v reflect.Value, field string) reflect.Value {
 	return reflect.Value{}
 }
 
-func (e *One[P, C]) coordinate() string       { return e.field }
-func (e *One[P, C]) parentType() reflect.Type { return e.parent.Type() }
-func (e *One[P, C]) childType() reflect.Type  { return e.child.Type() }
-
-func (e *One[P, C]) preload(ctx context.Context, l *Loaders, parents []reflect.Value, fields []graphql.CollectedField) ([]reflect.Value, ast.SelectionSet, error) {
+func (e *one) preload(ctx context.Context, l *Loaders, parents []reflect.Value, fields []graphql.CollectedField) ([]reflect.Value, ast.SelectionSet, error) {
 	keys := make([]uuid.UUID, 0, len(parents))
 	for _, p := range parents {
-		if k, ok := keyOf(e.parent, p.Interface().(*P), e.parentColumn); ok {
+		if k, ok := e.keyOf(p.Interface()); ok {
 			keys = append(keys, k)
 		}
 	}
@@ -240,7 +236,7 @@ func (e *One[P, C]) preload(ctx context.Context, l *Loaders, parents []reflect.V
 	if len(keys) == 0 {
 		return nil, nil, nil
 	}
-	var rows []*C
+	var rows []any
 	err := l.Within(ctx, func() (err error) {
 		rows, err = e.fetch(ctx, l, keys)
 		return err
@@ -263,19 +259,15 @@ func (e *One[P, C]) preload(ctx context.Context, l *Loaders, parents []reflect.V
 	return children, sel, nil
 }
 
-func (e *Many[P, C]) coordinate() string       { return e.field }
-func (e *Many[P, C]) parentType() reflect.Type { return e.parent.Type() }
-func (e *Many[P, C]) childType() reflect.Type  { return e.spec.Table.Type() }
-
-func (e *Many[P, C]) preload(ctx context.Context, l *Loaders, parents []reflect.Value, fields []graphql.CollectedField) ([]reflect.Value, ast.SelectionSet, error) {
+func (e *many) preload(ctx context.Context, l *Loaders, parents []reflect.Value, fields []graphql.CollectedField) ([]reflect.Value, ast.SelectionSet, error) {
 	oc := graphql.GetOperationContext(ctx)
-	args, err := e.spec.Parse(ctx, l.cursors, l.scope, e.field, fields[0].ArgumentMap(oc.Variables))
+	args, err := e.parse(ctx, l, fields[0].ArgumentMap(oc.Variables))
 	if err != nil {
 		return nil, nil, err
 	}
 	keys := make([]uuid.UUID, 0, len(parents))
 	for _, p := range parents {
-		k, _ := keyOf(e.parent, p.Interface().(*P), "id")
+		k, _ := e.keyOf(p.Interface())
 		keys = append(keys, k)
 	}
 	keys = unique(keys)
@@ -300,10 +292,10 @@ func (e *Many[P, C]) preload(ctx context.Context, l *Loaders, parents []reflect.
 	return children, sel, err
 }
 
-func (e *Many[P, C]) preloadRows(ctx context.Context, l *Loaders, args *relay.Args, keys []uuid.UUID) ([]reflect.Value, error) {
-	var groups [][]*C
+func (e *many) preloadRows(ctx context.Context, l *Loaders, args *relay.Args, keys []uuid.UUID) ([]reflect.Value, error) {
+	var groups [][]any
 	err := l.Within(ctx, func() (err error) {
-		groups, err = e.spec.Table.ListPer(ctx, l.pool, l.scope, e.childColumn, keys, args.Where, args.Page)
+		groups, err = e.fetch(ctx, l, args, keys)
 		return err
 	})
 	if err != nil {
@@ -320,10 +312,10 @@ func (e *Many[P, C]) preloadRows(ctx context.Context, l *Loaders, args *relay.Ar
 	return children, nil
 }
 
-func (e *Many[P, C]) preloadCount(ctx context.Context, l *Loaders, args *relay.Args, keys []uuid.UUID) error {
+func (e *many) preloadCount(ctx context.Context, l *Loaders, args *relay.Args, keys []uuid.UUID) error {
 	var counts []int
 	err := l.Within(ctx, func() (err error) {
-		counts, err = e.spec.Table.CountPer(ctx, l.pool, l.scope, e.childColumn, keys, args.Where)
+		counts, err = e.fetchCounts(ctx, l, args, keys)
 		return err
 	})
 	if err != nil {

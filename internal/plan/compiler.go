@@ -18,7 +18,7 @@ import (
 // NodeType is a type that node and nodes find, with the scopes that they ask for.
 type NodeType struct {
 	Name     string
-	Source   loader.Source
+	Source   *db.Relation
 	Requires []viewer.Scope
 }
 
@@ -246,7 +246,7 @@ func (k *compilation) value(rs *rowset, o *op, coordinate, name string) error {
 
 // bound returns the column that a field is bound to, as the generator binds it: methods come before fields,
 // and names are compared without case.
-func bound(s loader.Source, field string) (db.Column, bool) {
+func bound(s *db.Relation, field string) (db.Column, bool) {
 	t := s.Type()
 	p := reflect.PointerTo(t)
 	for i := range p.NumMethod() {

@@ -35,7 +35,7 @@ func (p *Plan) Reason() string { return p.reason }
 
 // rowset is what one statement reads of a table: columns, and the edges that lead on from its rows.
 type rowset struct {
-	source  loader.Source
+	source  *db.Relation
 	columns []*column
 	edges   []*edge
 	// cells are the columns as they are read, once the rowset is settled.

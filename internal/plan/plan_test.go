@@ -24,7 +24,7 @@ func TestCellsStandInTheOrderOfTheTable(t *testing.T) {
 	t.Parallel()
 	var texts []string
 	for _, names := range [][]string{{"state", "name", "id"}, {"id", "state", "name", "id"}, {"name", "id", "state"}} {
-		rs := &rowset{source: things}
+		rs := &rowset{source: &things.Relation}
 		for _, name := range names {
 			rs.column(name)
 		}
@@ -37,7 +37,7 @@ func TestCellsStandInTheOrderOfTheTable(t *testing.T) {
 	require.Equal(t, texts[0], texts[1])
 	require.Equal(t, texts[0], texts[2])
 
-	nothing := &rowset{source: things}
+	nothing := &rowset{source: &things.Relation}
 	nothing.settle()
 	require.Equal(t, []db.Cell{{Column: "id"}}, nothing.cells, "rows are counted by it")
 }
@@ -45,7 +45,7 @@ func TestCellsStandInTheOrderOfTheTable(t *testing.T) {
 // A statement that is made once is the statement that would be made each time.
 func TestStatementsOfAnEdgeAreMadeAgainForEveryPage(t *testing.T) {
 	t.Parallel()
-	e := &edge{decl: loader.Declaration{Child: things, ChildColumn: "owner"}, child: &rowset{source: things}}
+	e := &edge{decl: loader.Declaration{Child: &things.Relation, ChildColumn: "owner"}, child: &rowset{source: &things.Relation}}
 	e.child.settle()
 	a, b := db.Scope{OrganizationID: db.NewID()}, db.Scope{OrganizationID: db.NewID()}
 	at := "x"
@@ -68,7 +68,7 @@ func TestStatementsOfAnEdgeAreMadeAgainForEveryPage(t *testing.T) {
 		want := things.StatementListPer(c.scope, e.child.cells, "owner", c.keys, c.where, c.page)
 		require.Equal(t, want, e.listPer(c.scope, e.child.cells, c.keys, &relay.Args{Page: c.page, Where: c.where}))
 	}
-	one := &edge{decl: loader.Declaration{Child: things, ChildColumn: "id", Where: named}, child: e.child}
+	one := &edge{decl: loader.Declaration{Child: &things.Relation, ChildColumn: "id", Where: named}, child: e.child}
 	for _, scope := range []db.Scope{a, b} {
 		want := things.StatementAmong(scope, e.child.cells, "id", "{7}", named)
 		require.Equal(t, want, one.among(scope, "{7}"))

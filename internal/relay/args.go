@@ -65,16 +65,30 @@ func (a *Args) Key() string { return ArgumentKey(a.list.raw) }
 // Parse checks the raw arguments of a list field, after GraphQL's own coercion. Errors are
 // BAD_USER_INPUT, TOO_MANY_ITEMS or INVALID_CURSOR.
 func (s *Spec[T]) Parse(ctx context.Context, cursors *Cursors, scope db.Scope, coordinate string, raw map[string]any) (*Args, error) {
-	a := &Args{cursors: cursors}
+	r := rules{s.Default, s.Orders, s.Filter, s.Search, s.BaseFilter}
+	return r.parse(ctx, &Args{cursors: cursors, list: List{scope: scope, coordinate: coordinate, raw: raw}})
+}
+
+// rules are the part of a [Spec] that has nothing to do with the type of its rows.
+type rules struct {
+	first      db.Order
+	orders     map[string]db.Term
+	filter     func(ctx context.Context, raw any) (db.Where, error)
+	search     func(text string) (db.Where, error)
+	baseFilter func(raw map[string]any) db.Where
+}
+
+func (r *rules) parse(ctx context.Context, a *Args) (*Args, error) {
+	raw := a.list.raw
 	var err error
-	if a.Page.Order, err = s.order(raw["orderBy"]); err != nil {
+	if a.Page.Order, err = r.order(raw["orderBy"]); err != nil {
 		return nil, err
 	}
 	if err := a.size(raw); err != nil {
 		return nil, err
 	}
 	if v := raw["filter"]; v != nil {
-		w, err := s.Filter(ctx, v)
+		w, err := r.filter(ctx, v)
 		if err != nil {
 			return nil, err
 		}
@@ -85,16 +99,16 @@ func (s *Spec[T]) Parse(ctx context.Context, cursors *Cursors, scope db.Scope, c
 		if err != nil {
 			return nil, err
 		}
-		w, err := s.Search(search)
+		w, err := r.search(search)
 		if err != nil {
 			return nil, err
 		}
 		a.Where = a.Where.All(w)
 	}
-	if s.BaseFilter != nil {
-		a.Where = a.Where.All(s.BaseFilter(raw))
+	if r.baseFilter != nil {
+		a.Where = a.Where.All(r.baseFilter(raw))
 	}
-	a.list.scope, a.list.coordinate, a.list.raw, a.list.order = scope, coordinate, raw, a.Page.Order
+	a.list.order = a.Page.Order
 	if a.Page.After, err = a.cursor(raw, "after"); err != nil {
 		return nil, err
 	}
@@ -181,7 +195,7 @@ func text(v any, name string) (string, error) {
 // maxOrderTerms bounds orderBy: each term more makes the keyset condition longer.
 const maxOrderTerms = 3
 
-func (s *Spec[T]) order(raw any) (db.Order, error) {
+func (r *rules) order(raw any) (db.Order, error) {
 	var list []any
 	switch v := raw.(type) {
 	case []any:
@@ -195,7 +209,7 @@ func (s *Spec[T]) order(raw any) (db.Order, error) {
 		}
 	}
 	if len(list) == 0 {
-		return s.Default, nil
+		return r.first, nil
 	}
 	if len(list) > maxOrderTerms {
 		return nil, fault.New(fault.TooManyItems, "orderBy may have at most %d fields.", maxOrderTerms)
@@ -204,7 +218,7 @@ func (s *Spec[T]) order(raw any) (db.Order, error) {
 	for _, el := range list {
 		m, _ := el.(map[string]any)
 		field, _ := m["field"].(string)
-		term, ok := s.Orders[field]
+		term, ok := r.orders[field]
 		if !ok {
 			return nil, fault.New(fault.BadUserInput, "orderBy has an unknown field.")
 		}

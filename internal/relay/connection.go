@@ -30,13 +30,13 @@ type Connection[T any] struct {
 	args        *Args
 	hasNext     bool
 	hasPrevious bool
-	values      func(row T, column string) any
+	values      func(row any, column string) any
 	total       func(ctx context.Context) (int, error)
 }
 
 // NewConnection makes a page of rows that were read with one row more than the limit. values reads a
-// column of a row; total counts the whole list and is called at most once per selection.
-func NewConnection[T any](args *Args, rows []T, values func(row T, column string) any, total func(ctx context.Context) (int, error)) *Connection[T] {
+// column of a row, as [db.Relation.ValueOf] does; total counts the whole list and is called at most once per selection.
+func NewConnection[T any](args *Args, rows []T, values func(row any, column string) any, total func(ctx context.Context) (int, error)) *Connection[T] {
 	c := &Connection[T]{args: args, values: values, total: total}
 	more := len(rows) > args.Page.Limit
 	if args.Page.Backward {
@@ -90,9 +90,4 @@ func (c *Connection[T]) cursor(i int) string {
 		values[j] = db.Text(c.values(c.rows[i], term.Column))
 	}
 	return c.args.Cursor(values)
-}
-
-// Values adapts a table to [NewConnection].
-func Values[T any](t *db.Table[T]) func(row *T, column string) any {
-	return func(row *T, column string) any { return t.Value(row, column) }
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 	"github.com/stretchr/testify/require"
 
@@ -100,9 +101,9 @@ type explainer struct {
 	plan plan
 }
 
-func (e *explainer) Select(ctx context.Context, dest any, query string, args ...any) error {
+func (e *explainer) Query(ctx context.Context, query string, args ...any) (*sqlx.Rows, error) {
 	e.explain(ctx, query, args)
-	return e.pool.Select(ctx, dest, query, args...)
+	return e.pool.Query(ctx, query, args...)
 }
 
 // explain looks at the plan that serves every argument: a prepared statement is planned for all of them in the end.
@@ -171,7 +172,7 @@ func TestPlansAmongManyRows(t *testing.T) {
 		e := &explainer{t: t, pool: w.pool}
 		rows, err := customer.Customers.List(ctx, e, s, args.Where, args.Page)
 		require.NoError(t, err)
-		return relay.NewConnection(args, rows, relay.Values(customer.Customers), nil), e
+		return relay.NewConnection(args, rows, customer.Customers.ValueOf, nil), e
 	}
 	// The cursor of a row in the middle of an order, made by the list itself.
 	middle := func(t *testing.T, raw m, where string) string {
@@ -181,7 +182,7 @@ func TestPlansAmongManyRows(t *testing.T) {
 		require.NoError(t, err)
 		args, err := list.Parse(withInputs(ctx), w.cursors, s, "Query.customers", raw)
 		require.NoError(t, err)
-		return relay.NewConnection(args, []*customer.Customer{row}, relay.Values(customer.Customers), nil).Edges()[0].Cursor()
+		return relay.NewConnection(args, []*customer.Customer{row}, customer.Customers.ValueOf, nil).Edges()[0].Cursor()
 	}
 	deep := noon.Add(many / 2 * time.Second).Format(time.RFC3339)
 	for _, order := range []struct {

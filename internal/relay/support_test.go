@@ -111,7 +111,7 @@ func (w *world) page(ctx context.Context, s db.Scope, raw map[string]any) (*rela
 	if err != nil {
 		return nil, err
 	}
-	return relay.NewConnection(args, rows, relay.Values(things), func(ctx context.Context) (int, error) {
+	return relay.NewConnection(args, rows, things.ValueOf, func(ctx context.Context) (int, error) {
 		return things.Count(ctx, w.pool, s, args.Where)
 	}), nil
 }

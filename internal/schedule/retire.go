@@ -77,7 +77,7 @@ func (s *Service) merge(ctx context.Context, tx *db.Tx, v *viewer.Viewer, from [
 			return fmt.Errorf("move calls to the survivor's loans: %w", err)
 		}
 	}
-	stored, err := Schedules.Among(ctx, tx, sc, "customer_id", append([]uuid.UUID{into}, from...), db.Where{})
+	stored, err := Schedules.ByKeys(ctx, tx, sc, "customer_id", append([]uuid.UUID{into}, from...))
 	if err != nil {
 		return fmt.Errorf("read schedules: %w", err)
 	}
