@@ -19,7 +19,7 @@ const (
 	end     = "<!-- variables: end -->\n"
 )
 
-func TestDocumentIsFresh(t *testing.T) {
+func TestGoldenDocument(t *testing.T) {
 	t.Parallel()
 	raw, err := os.ReadFile(docPath)
 	require.NoError(t, err)
@@ -32,7 +32,7 @@ func TestDocumentIsFresh(t *testing.T) {
 		require.NoError(t, os.WriteFile(docPath, []byte(want), 0o644))
 		return
 	}
-	require.Equal(t, want, string(raw), "run go test ./internal/config -update")
+	require.Equal(t, want, string(raw), "run go test ./internal/config -run Golden -update")
 }
 
 func TestEveryVariableIsDeclaredWhole(t *testing.T) {

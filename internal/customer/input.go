@@ -119,17 +119,13 @@ func (r *Record) MergeEmail(c *fault.Check, field string, in graphql.Omittable[*
 		if stored := r.Customer.Email; stored != nil && *stored == text {
 			return text, true
 		}
-		email := input.Email(c.At(field), text, MaxText)
-		return email, email != ""
+		return input.Given(input.Email(c.At(field), text, MaxText))
 	})
 }
 
 // MergeLanguage applies a BCP 47 tag as [Record.MergeEmail] applies an address.
 func (r *Record) MergeLanguage(c *fault.Check, field string, in graphql.Omittable[*string]) {
-	input.Optional(in, &r.Customer.Language, func(text string) (string, bool) {
-		tag := input.Language(c.At(field), text)
-		return tag, tag != ""
-	})
+	input.Optional(in, &r.Customer.Language, func(text string) (string, bool) { return input.Given(input.Language(c.At(field), text)) })
 }
 
 func (r *Record) mergeFlags(in *Fields, c *fault.Check) {

@@ -77,10 +77,7 @@ type update struct {
 // merge applies the whole input to the record and collects what is wrong with it.
 func (u *update) merge(ctx context.Context, in *UpdateInput) error {
 	cu, c := &u.r.Customer, u.c
-	input.Optional(in.ReferenceID, &cu.ReferenceID, func(text string) (string, bool) {
-		reference := input.Reference(c.At("referenceId"), text)
-		return reference, reference != ""
-	})
+	input.Optional(in.ReferenceID, &cu.ReferenceID, func(text string) (string, bool) { return input.Given(input.Reference(c.At("referenceId"), text)) })
 	input.ClearKeyAt(c, "debtorId", in.DebtorID, MaxText, &cu.DebtorID)
 	input.ClearAt(c, "abbreviation", in.Abbreviation, MaxShort, &cu.Abbreviation)
 	input.ClearAt(c, "title", in.Title, MaxShort, &cu.Title)

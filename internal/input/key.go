@@ -49,7 +49,7 @@ func Reference(c *fault.Check, text string) string {
 // ClearKey overwrites an optional key when one was sent; null clears it. A wrong key leaves what is there. It reports
 // whether it wrote.
 func ClearKey(c *fault.Check, in graphql.Omittable[*string], limit int, to **string) bool {
-	return Optional(in, to, func(text string) (string, bool) { return given(Key(c, text, limit)) })
+	return Optional(in, to, func(text string) (string, bool) { return Given(Key(c, text, limit)) })
 }
 
 // ClearKeyAt is [ClearKey] at a field of c.

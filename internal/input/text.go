@@ -20,13 +20,13 @@ func Note(c *fault.Check, text string, limit int) string { return judge(c, text,
 // Set overwrites a required one-line text when one was sent; null is an error. A wrong text leaves what is there.
 // It reports whether it wrote.
 func Set(c *fault.Check, in graphql.Omittable[*string], limit int, to *string) bool {
-	return Required(c, in, to, func(text string) (string, bool) { return given(Text(c, text, limit)) })
+	return Required(c, in, to, func(text string) (string, bool) { return Given(Text(c, text, limit)) })
 }
 
 // Clear overwrites an optional one-line text when one was sent; null clears it. A wrong text leaves what is there.
 // It reports whether it wrote.
 func Clear(c *fault.Check, in graphql.Omittable[*string], limit int, to **string) bool {
-	return Optional(in, to, func(text string) (string, bool) { return given(Text(c, text, limit)) })
+	return Optional(in, to, func(text string) (string, bool) { return Given(Text(c, text, limit)) })
 }
 
 // ClearAt is [Clear] at a field of c; most texts are right, and nothing is made for them.
@@ -42,7 +42,7 @@ func ClearAt(c *fault.Check, field string, in graphql.Omittable[*string], limit 
 
 // ClearNote is [Clear] for a text that may have several lines and tabs.
 func ClearNote(c *fault.Check, in graphql.Omittable[*string], limit int, to **string) bool {
-	return Optional(in, to, func(text string) (string, bool) { return given(Note(c, text, limit)) })
+	return Optional(in, to, func(text string) (string, bool) { return Given(Note(c, text, limit)) })
 }
 
 // Required overwrites a value with what read makes of the one that was sent, if any; null is an error at c. It reports
@@ -86,7 +86,8 @@ func Or[T any](in graphql.Omittable[*T], other T) T {
 	return other
 }
 
-func given(text string) (string, bool) { return text, text != "" }
+// Given returns what a function that judges made of a text, and reports whether it was right, as [Required] and [Optional] ask.
+func Given(text string) (string, bool) { return text, text != "" }
 
 // judge brings a text into its form and records the first thing that is wrong with it.
 func judge(c *fault.Check, text string, limit int, lines bool) string {

@@ -209,10 +209,7 @@ func (r *createRow) mergeProgram(to *customer.Record) {
 		p.EnrollmentStartsAt, p.EnrollmentEndsAt = from, until
 	}
 	word := func(field string, in graphql.Omittable[*string], example string, to **string) {
-		input.Optional(in, to, func(text string) (string, bool) {
-			word := readWord(c.At(field), text, example)
-			return word, word != ""
-		})
+		input.Optional(in, to, func(text string) (string, bool) { return input.Given(readWord(c.At(field), text, example)) })
 	}
 	word("enrollmentOptInStatus", in.EnrollmentOptInStatus, "ACTIVE", &p.OptInStatus)
 	word("targetingIndicator", in.TargetingIndicator, "TARGET", &p.TargetingIndicator)

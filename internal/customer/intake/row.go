@@ -70,8 +70,7 @@ func readLanguage(c *fault.Check, language *string) (tag string, ok bool) {
 	if language == nil {
 		return "", true
 	}
-	tag = input.Language(c, *language)
-	return tag, tag != ""
+	return input.Given(input.Language(c, *language))
 }
 
 // readMoment reads an optional time: absent and wrong are not set, null is set to nothing.
