@@ -838,7 +838,7 @@ input GoalOrder {
 
 "What goals can be ordered by."
 enum GoalOrderField {
-  "What it is called."
+  "What it is called, as the database sorts texts."
   NAME
   "When it was created."
   CREATED_AT
@@ -1314,9 +1314,9 @@ enum CustomerOrderField {
   CREATED_AT
   "When the customer was last changed."
   UPDATED_AT
-  "Family name."
+  "Family name, as the database sorts texts."
   LAST_NAME
-  "The organization's own reference."
+  "The organization's own reference, as the database sorts texts."
   REFERENCE_ID
 }
 
@@ -2295,9 +2295,9 @@ enum Scope {
   CUSTOMERS_READ
   "Create and change customers."
   CUSTOMERS_WRITE
-  "Read birthdays and the last four digits of social security numbers, and search by them."
+  "Read birthdays and the last characters of personal numbers, such as social security numbers, and search by them."
   PII_READ
-  "Reveal one full social security number at a time, with a reason that is audited."
+  "Reveal one full personal number at a time, such as a social security number, with a reason that is audited."
   PII_REVEAL
   "Read schedules, call tasks and whether a call is allowed."
   SCHEDULES_READ
@@ -2313,9 +2313,9 @@ enum Scope {
   LENDING_READ
   "Configure the lending system."
   LENDING_WRITE
-  "Read the organization's settings: task types, goals, calling windows and holidays."
+  "Read the organization's settings, such as task types and calling windows."
   SETTINGS_READ
-  "Change the organization's settings: create and change task types and goals, tighten calling windows, add holidays."
+  "Create, change and delete the organization's settings, such as task types and calling windows."
   SETTINGS_WRITE
   "List, create and revoke API keys."
   API_KEYS_WRITE

@@ -73,7 +73,7 @@ func (s *Service) Reveal(ctx context.Context, v *viewer.Viewer, in Input) (strin
 	}
 	id, err := in.ID.As(declared.Prefix)
 	if err != nil {
-		return "", fault.New(fault.BadUserInput, "This is the id of another type; %s goes with the id of a %s, which begins with %s_.", in.Field, declared.Noun, declared.Prefix)
+		return "", fault.New(fault.BadUserInput, "This is the id of another type; %s goes with the id of its %s, which begins with %s_.", in.Field, declared.Noun, declared.Prefix)
 	}
 	c := fault.NewCheck("input")
 	reason := input.Reason(c.At("reason"), &in.Reason, 10, 500)
