@@ -116,6 +116,7 @@ func TestAKeyIsForOneRequest(t *testing.T) {
 		before := dump(t, w)
 		r := w.Repeatable(t, w.Harbor.Key, "k", other.document, other.variables)
 		require.Equal(t, "IDEMPOTENCY_KEY_REUSED", r.Code(), "%s: %s", name, r.Body)
+		require.Equal(t, 200, r.Status, "of an answer with data, even though it is null: docs/errors.md")
 		require.False(t, r.Errors[0].Extensions.Retryable)
 		require.Equal(t, before, dump(t, w), name)
 	}

@@ -11,7 +11,8 @@
 //
 //	1001  the server is restarting; connect again
 //	1009  a message is over 64 KiB
-//	1013  the credential could not be checked just now; try again later
+//	1013  the credential could not be checked just now, or the network has sent too many wrong ones;
+//	      try again later
 //	4400  the message is not one of the protocol
 //	4401  an operation was sent before the connection was acknowledged, or the credential was
 //	      revoked or has expired since
