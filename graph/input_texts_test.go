@@ -26,6 +26,9 @@ var badTexts = []struct{ name, text, code string }{
 	{"long", strings.Repeat("x", 5000), "TOO_LONG"},
 }
 
+// dressed is a text that is right and is stored in another form.
+const dressed = "\u200b\u00a0Wo\u0301rd\r\n"
+
 // otherTexts are the inputs of text that answer in another way, each with the reason.
 var otherTexts = map[string]string{}
 
@@ -107,6 +110,7 @@ func TestBadTextsAreAnsweredAlikeInEveryMutation(t *testing.T) {
 	}
 	count := 0
 	var wrong []string
+	var store []func() bool
 	for _, f := range schema.Mutation.Fields {
 		if strings.HasPrefix(f.Name, "__") || f.Name == "createBulkOperation" {
 			continue // A file cannot be sent so; its options are in the test of files.
@@ -141,6 +145,13 @@ func TestBadTextsAreAnsweredAlikeInEveryMutation(t *testing.T) {
 		document := fmt.Sprintf("mutation (%s) { %s(%s) { %s } }", strings.Join(declared, ", "), f.Name, strings.Join(given, ", "), selected)
 		for _, a := range f.Arguments {
 			for _, place := range textPlaces(t, a.Type, ids, map[string]bool{}) {
+				store = append(store, func() bool {
+					v := maps.Clone(arguments)
+					v[a.Name] = place.make(dressed)
+					r := w.Do(t, w.Harbor.Key, document, v)
+					errs := append(listOf(r.At(f.Name+".userErrors")), listOf(r.At(f.Name+".results.0.userErrors"))...)
+					return r.Code() == "" && len(errs) == 0
+				})
 				for _, bad := range badTexts {
 					count++
 					v := maps.Clone(arguments)
@@ -159,6 +170,22 @@ func TestBadTextsAreAnsweredAlikeInEveryMutation(t *testing.T) {
 	}
 	require.Greater(t, count, 800)
 	require.Empty(t, wrong, strings.Join(wrong, "\n"))
+
+	stored := 0
+	for _, f := range store {
+		if f() {
+			stored++
+		}
+	}
+	require.Greater(t, stored, 45)
+	var columns []struct{ Table, Column string }
+	require.NoError(t, w.Pool.Select(t.Context(), &columns, `SELECT table_name AS table, column_name AS column FROM information_schema.columns
+		WHERE table_schema = 'public' AND data_type IN ('text', 'jsonb', 'ARRAY', 'character varying')`))
+	for _, c := range columns {
+		var rows []string
+		require.NoError(t, w.Pool.Select(t.Context(), &rows, fmt.Sprintf(`SELECT %[1]s::text FROM %[2]s WHERE %[1]s::text ~ '[\u200B\u0301]'`, c.Column, c.Table)))
+		require.Empty(t, rows, "%s.%s is stored as it was sent", c.Table, c.Column)
+	}
 }
 
 func listOf(v any) []any { list, _ := v.([]any); return list }

@@ -56,9 +56,6 @@ func (s *Service) Complete(ctx context.Context, v *viewer.Viewer, in CompleteCal
 		}
 		t.State, t.FinishedAt, t.LeaseExpiresAt = in.Outcome.Consequences().Final, &tx.Now, nil
 		t.Outcome, t.UpdatedAt = &in.Outcome, tx.Now
-		if in.Note.IsSet() {
-			t.Note = in.Note.Value()
-		}
 		if err := CallTasks.Update(ctx, tx, v.Scope(), t); err != nil {
 			return nil, err
 		}
@@ -88,14 +85,14 @@ type call struct {
 	task       *CallTask
 }
 
+// call checks the call and brings its note into the task.
 func (in *CompleteCallTaskInput) call(ctx context.Context, tx *db.Tx, v *viewer.Viewer, t *CallTask) (*call, error) {
 	c := fault.NewCheck("input")
 	at := input.Milliseconds(input.Or(in.StartedAt, tx.Now))
 	if in.StartedAt.Value() != nil && (at.After(tx.Now) || t.ClaimedAt != nil && at.Before(*t.ClaimedAt)) {
 		c.At("startedAt").Add(fault.OutOfRange, "The call began between the claim and now.")
 	}
-	var note *string
-	input.ClearNote(c.At("note"), in.Note, 2000, &note)
+	input.ClearNote(c.At("note"), in.Note, 2000, &t.Note)
 	back := in.CallbackAt.Value()
 	checkCallback(c, in.Outcome, back, tx.Now)
 	loans := []uuid.UUID{}

@@ -69,7 +69,7 @@ func TestConsequencesOfEveryOutcome(t *testing.T) {
 		for outcome, row := range rows {
 			name := fmt.Sprint(mode, " ", outcome)
 			w.Clock.Set(dbtest.Monday)
-			in := schedule.CompleteCallTaskInput{Outcome: outcome, Note: val("what was said")}
+			in := schedule.CompleteCallTaskInput{Outcome: outcome, Note: val("what\r\nwas said \u200b")}
 			if outcome == calling.CallbackRequested {
 				in.CallbackAt = val(dbtest.Monday.Add(3 * time.Hour))
 			}
@@ -80,7 +80,7 @@ func TestConsequencesOfEveryOutcome(t *testing.T) {
 			stored := w.task(t, task.UUID)
 			require.Equal(t, row.state, stored.State, name)
 			require.Equal(t, outcome, *stored.Outcome, name)
-			require.Equal(t, "what was said", *stored.Note, name)
+			require.Equal(t, "what\nwas said", *stored.Note, name)
 			require.Nil(t, stored.LeaseExpiresAt, name)
 			require.Equal(t, w.Clock.Now(), stored.FinishedAt.UTC(), name)
 			attempts := w.attempts(t, id)
@@ -348,7 +348,7 @@ func TestAConversationAboutSeveralDebts(t *testing.T) {
 	})
 	require.NoError(t, err)
 	for number, days := range map[string]int{"A": 7, "B": 7, "C": 0} {
-		r := w.syncWith(t, "C-1", "collections", func(in *schedule.SyncCustomerScheduleInput) { in.ExternalLoanID = val(number) })
+		r := w.syncWith(t, "C-1", "collections", func(in *schedule.SyncCustomerScheduleInput) { in.ExternalLoanID = val(number + "\u200b") })
 		require.Equal(t, loans[number].UUID, *r.Schedule.LoanID)
 		pending := w.tasks(t, id, calling.Pending)
 		if days == 7 {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/google/uuid"
 
 	"caseload/internal/audit"
@@ -159,6 +160,9 @@ func (b *syncBatch) prepare(ctx context.Context) (err error) {
 		row.in.ReferenceID = input.Reference(row.early.At("referenceId"), row.in.ReferenceID)
 		if row.unknown = row.in.ReferenceID == ""; !row.unknown && b.begun.IsZero() {
 			identities.Check(row.early, row.in.ReferenceID, &own.Birthday, &own.SSN)
+		}
+		if id := own.ExternalLoanID.Value(); id != nil {
+			own.ExternalLoanID = graphql.OmittableOf(new(input.KeyForm(*id)))
 		}
 		if name := input.Text(row.early.At("taskType"), row.in.TaskType, maxTaskTypeName); name != "" {
 			if row.taskType = b.types[name]; row.taskType == nil {

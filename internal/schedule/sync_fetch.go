@@ -61,8 +61,6 @@ func (r *syncRow) request() lending.Request {
 		ids := r.in.ExternalLoanIDs.Value()
 		req.LoanIDs = &ids
 	}
-	if id := r.in.ExternalLoanID.Value(); id != nil {
-		req.LoanID = input.KeyForm(*id)
-	}
+	req.LoanID = input.Or(r.in.ExternalLoanID, "")
 	return req
 }
