@@ -678,20 +678,18 @@ func (p *program) listOrganizations(ctx context.Context) error {
 
 // normalizeKeys lists the keys that only a person can bring into their form, without the keys themselves.
 func (p *program) normalizeKeys(ctx context.Context, db *sql.DB) error {
-	left, err := migrations.NormalizeKeys(ctx, db)
-	if err != nil {
+	taken, hidden := 0, 0
+	if err := migrations.NormalizeKeys(ctx, db, func(k migrations.StoredKey) {
+		n, why := &hidden, "it can no longer be sent"
+		if k.Taken {
+			n, why = &taken, "another row has it in its form"
+		}
+		*n++
+		_, _ = fmt.Fprintf(p.out, "organization %s: %s %s, %s: %s\n", k.OrganizationID, k.Table, k.Row, k.Column, why)
+	}); err != nil {
 		return err
 	}
-	taken := 0
-	for _, k := range left {
-		why := "it can no longer be sent"
-		if k.Taken {
-			taken++
-			why = "another row has it in its form"
-		}
-		_, _ = fmt.Fprintf(p.out, "organization %s: %s %s, %s: %s\n", k.OrganizationID, k.Table, k.Row, k.Column, why)
-	}
-	_, _ = fmt.Fprintf(p.out, "%d keys stay as they are, %d can no longer be sent\n", taken, len(left)-taken)
+	_, _ = fmt.Fprintf(p.out, "%d keys stay as they are, %d can no longer be sent\n", taken, hidden)
 	return nil
 }
 

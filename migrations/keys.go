@@ -11,6 +11,7 @@ import (
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
 	"github.com/pressly/goose/v3"
+	"github.com/riverqueue/river"
 
 	"caseload/internal/fault"
 	"caseload/internal/input"
@@ -67,30 +68,27 @@ type StoredKey struct {
 }
 
 // NormalizeKeys brings every stored key of another system, e-mail address and language tag into the form in which they are read and
-// compared, removes what only repeats another key of the same customer, and enqueues the job that links those who waited for a key.
-// It returns the keys that are left for a person, by table and row, without those of customers that are deleted.
+// compared, removes what only repeats another key of the same customer, and enqueues the jobs that link those who waited for a key.
+// It tells left of each key that is left for a person, by table and row, without those of customers that are deleted.
 //
 // It goes through one organization after another and locks one customer, or one other row, at a time, customers before what belongs
 // to them as servers do. It may be stopped and run again, and runs beside servers.
-func NormalizeKeys(ctx context.Context, db *sql.DB) ([]StoredKey, error) {
+func NormalizeKeys(ctx context.Context, db *sql.DB, left func(StoredKey)) error {
 	organizations, err := read(ctx, db, `SELECT organization_id::text FROM organizations ORDER BY organization_id`)
 	if err != nil {
-		return nil, fmt.Errorf("list organizations: %w", err)
+		return fmt.Errorf("list organizations: %w", err)
 	}
-	var left []StoredKey
 	for _, organization := range organizations {
 		for _, column := range keyColumns {
-			found, err := column.normalize(ctx, db, organization[0])
-			if err != nil {
-				return left, fmt.Errorf("normalize %s.%s: %w", column.table, column.column, err)
+			if err := column.normalize(ctx, db, organization[0], left); err != nil {
+				return fmt.Errorf("normalize %s.%s: %w", column.table, column.column, err)
 			}
-			left = append(left, found...)
 		}
 		if err := enqueueLinks(ctx, db, organization[0]); err != nil {
-			return left, fmt.Errorf("enqueue the links of those who waited: %w", err)
+			return fmt.Errorf("enqueue the links of those who waited: %w", err)
 		}
 	}
-	return left, nil
+	return nil
 }
 
 // keyBatch is how many rows are read at once.
@@ -102,7 +100,7 @@ var deletedSQL = map[string]string{
 	"customer_identifiers": `EXISTS (SELECT FROM customers c WHERE c.organization_id = $1 AND c.id = t.customer_id AND c.deleted_at IS NOT NULL)`,
 }
 
-func (k keyColumn) normalize(ctx context.Context, db *sql.DB, organization string) (left []StoredKey, err error) {
+func (k keyColumn) normalize(ctx context.Context, db *sql.DB, organization string, left func(StoredKey)) error {
 	deleted := deletedSQL[k.table]
 	if deleted == "" {
 		deleted = "false"
@@ -112,7 +110,7 @@ func (k keyColumn) normalize(ctx context.Context, db *sql.DB, organization strin
 	for after := "00000000-0000-0000-0000-000000000000"; ; {
 		rows, err := read(ctx, db, query, organization, after)
 		if err != nil || len(rows) == 0 {
-			return left, err
+			return err
 		}
 		for _, row := range rows {
 			id, stored := row[0], row[1]
@@ -121,11 +119,11 @@ func (k keyColumn) normalize(ctx context.Context, db *sql.DB, organization strin
 			taken := false
 			if form != stored && form != "" {
 				if taken, err = k.put(ctx, db, organization, id, stored, form); err != nil {
-					return left, err
+					return err
 				}
 			}
 			if row[2] == "false" && (taken || k.limit > 0 && input.Key(fault.NewCheck(), form, k.limit) == "") {
-				left = append(left, StoredKey{organization, id, k.table, k.column, taken})
+				left(StoredKey{organization, id, k.table, k.column, taken})
 			}
 		}
 	}
@@ -225,7 +223,10 @@ const (
 		) w JOIN customer_identifiers i ON i.organization_id = $1 AND i.source = w.source AND i.source_id = w.source_id AND i.language = w.language`
 )
 
-// enqueueLinks enqueues the job that links those who waited for a key, and can be linked now that it has its form.
+// linksOfJob is how many identifiers a job links: an attempt begins with the first, so all must be done within its timeout.
+const linksOfJob = 500
+
+// enqueueLinks enqueues the jobs that link those who waited for keys, and can be linked now that it has its form.
 func enqueueLinks(ctx context.Context, db *sql.DB, organization string) error {
 	if err := retry(func() error { _, err := db.ExecContext(ctx, arrivedSQL, organization); return err }); err != nil {
 		return err
@@ -234,15 +235,19 @@ func enqueueLinks(ctx context.Context, db *sql.DB, organization string) error {
 	if err != nil || len(awaited) == 0 {
 		return err
 	}
-	args := linkArgs{Organization: organization}
-	for _, row := range awaited {
-		args.Identifiers = append(args.Identifiers, row[0])
+	var links []river.InsertManyParams
+	for chunk := range slices.Chunk(awaited, linksOfJob) {
+		args := linkArgs{Organization: organization}
+		for _, row := range chunk {
+			args.Identifiers = append(args.Identifiers, row[0])
+		}
+		links = append(links, river.InsertManyParams{Args: args})
 	}
 	client, err := jobs.Inserter(db)
 	if err != nil {
 		return err
 	}
-	_, err = client.Insert(ctx, args, nil)
+	_, err = client.InsertMany(ctx, links)
 	return err
 }
 
@@ -274,8 +279,7 @@ func read(ctx context.Context, db *sql.DB, query string, args ...any) (out [][]s
 func normalizeKeys() *goose.Migration {
 	m := goose.NewGoMigration(keysVersion,
 		&goose.GoFunc{RunDB: func(ctx context.Context, db *sql.DB) error {
-			_, err := NormalizeKeys(ctx, db)
-			return err
+			return NormalizeKeys(ctx, db, func(StoredKey) {})
 		}},
 		// The form of before is not known any more, and none needs it.
 		&goose.GoFunc{RunDB: func(context.Context, *sql.DB) error { return nil }})

@@ -72,8 +72,8 @@ func TestStoredKeysGetTheirForm(t *testing.T) {
 	require.NoError(t, db.Select(&keys, `SELECT source || '/' || source_id FROM customer_identifiers ORDER BY id`))
 	require.Equal(t, []string{"crm/7", "crm/8", "crm/8\u200b", "crm/#N/A"}, keys, "what repeats a key of the same customer goes")
 
-	left, err := migrations.NormalizeKeys(t.Context(), db.DB)
-	require.NoError(t, err)
+	var left []migrations.StoredKey
+	require.NoError(t, migrations.NormalizeKeys(t.Context(), db.DB, func(k migrations.StoredKey) { left = append(left, k) }))
 	require.Equal(t, []migrations.StoredKey{
 		{OrganizationID: organization, Row: taken, Table: "customers", Column: "reference_id", Taken: true},
 		{OrganizationID: organization, Row: hidden, Table: "customers", Column: "reference_id"},
@@ -103,8 +103,7 @@ func TestKeysAreLockedAsServersLockThem(t *testing.T) {
 	require.NoError(t, err)
 	ended := make(chan error, 1)
 	go func() {
-		_, err := migrations.NormalizeKeys(t.Context(), db.DB)
-		ended <- err
+		ended <- migrations.NormalizeKeys(t.Context(), db.DB, func(migrations.StoredKey) {})
 	}()
 	require.Eventually(t, func() bool {
 		var waits bool
@@ -118,4 +117,26 @@ func TestKeysAreLockedAsServersLockThem(t *testing.T) {
 	var key string
 	require.NoError(t, db.Get(&key, `SELECT source_id FROM customer_identifiers`))
 	require.Equal(t, "7", key)
+}
+
+// A job that is tried again begins with its first identifier, so none has more than it can link within its time.
+func TestLinksOfManyKeysAreManyJobs(t *testing.T) {
+	t.Parallel()
+	db := openEmpty(t)
+	require.NoError(t, migrations.Up(t.Context(), db.DB))
+	const organization = "00000000-0000-7000-8000-000000000001"
+	for _, query := range []string{
+		`INSERT INTO organizations (organization_id, id, name, created_at, updated_at, created_by, updated_by) VALUES ($1, $1, 'Harbor', now(), now(), 'x', 'x')`,
+		`INSERT INTO customers (organization_id, id, version, search_text, parent_source, parent_source_id, parent_language, created_at, updated_at, created_by, updated_by)
+			SELECT $1, gen_random_uuid(), 1, '', 'crm', n, '', now(), now(), 'x', 'x' FROM generate_series(1, 1001) n`,
+		`INSERT INTO customer_identifiers (organization_id, id, customer_id, source, source_id, language, created_at)
+			SELECT organization_id, id, id, 'crm', parent_source_id, '', now() FROM customers WHERE organization_id = $1`,
+	} {
+		_, err := db.Exec(query, organization)
+		require.NoError(t, err)
+	}
+	require.NoError(t, migrations.NormalizeKeys(t.Context(), db.DB, func(migrations.StoredKey) { t.Error("no key is left") }))
+	var jobs []int
+	require.NoError(t, db.Select(&jobs, `SELECT jsonb_array_length(args->'identifiers') FROM river_job ORDER BY 1`))
+	require.Equal(t, []int{1, 500, 500}, jobs)
 }

@@ -37,8 +37,8 @@ func (r runner) provider(db *sql.DB) (*goose.Provider, error) {
 	return p, nil
 }
 
-// river is nil-safe in its database: without one it only knows the list of versions.
-func river(db *sql.DB) (*rivermigrate.Migrator[*sql.Tx], error) {
+// jobMigrator makes the migrator of the tables of jobs. Its database may be nil: then it only knows the list of versions.
+func jobMigrator(db *sql.DB) (*rivermigrate.Migrator[*sql.Tx], error) {
 	m, err := rivermigrate.New(riverdatabasesql.New(db), &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, fmt.Errorf("read River's migrations: %w", err)
@@ -47,7 +47,7 @@ func river(db *sql.DB) (*rivermigrate.Migrator[*sql.Tx], error) {
 }
 
 func newestRiver() int64 {
-	m, err := river(nil)
+	m, err := jobMigrator(nil)
 	if err != nil {
 		panic(fmt.Sprintf("migrations: %v", err))
 	}
@@ -87,7 +87,7 @@ func (r runner) up(ctx context.Context, db *sql.DB) error {
 	if err != nil {
 		return err
 	}
-	jobs, err := river(db)
+	jobs, err := jobMigrator(db)
 	if err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func (r runner) down(ctx context.Context, db *sql.DB, toVersion int64) error {
 	if err != nil {
 		return err
 	}
-	jobs, err := river(db)
+	jobs, err := jobMigrator(db)
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func (r runner) status(ctx context.Context, db *sql.DB) ([]Step, error) {
 	if err != nil {
 		return nil, err
 	}
-	jobs, err := river(db)
+	jobs, err := jobMigrator(db)
 	if err != nil {
 		return nil, err
 	}

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"caseload/internal/batch"
@@ -124,13 +126,11 @@ func (w *world) normalize(t testing.TB) (taken []string) {
 	t.Helper()
 	w.exec(t, `INSERT INTO organizations (organization_id, id, name, created_at, updated_at, created_by, updated_by) VALUES ($1, $1, 'Harbor', now(), now(), 'x', 'x')
 		ON CONFLICT DO NOTHING`, w.v.OrganizationID)
-	left, err := migrations.NormalizeKeys(t.Context(), w.pool.SQL())
-	require.NoError(t, err)
-	for _, k := range left {
+	require.NoError(t, migrations.NormalizeKeys(t.Context(), w.pool.SQL(), func(k migrations.StoredKey) {
 		if k.Taken {
 			taken = append(taken, k.Table+"."+k.Column)
 		}
-	}
+	}))
 	return taken
 }
 
@@ -194,4 +194,31 @@ func TestWhoWaitedForAKeyInItsFormIsLinked(t *testing.T) {
 	w.exec(t, "DELETE FROM river_job")
 	require.Empty(t, w.normalize(t))
 	require.Zero(t, w.count(t, "river_job"), "nobody waits")
+}
+
+// A key may get its form between the moment in which the job reads it and that in which it locks its customer.
+func TestAKeyChangesWhileTheJobLinks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.create(t, batch.RejectFailedRows, person("P"))
+	i := all(t, w, customer.Identifiers)[0]
+	w.exec(t, "UPDATE customer_identifiers SET source_id = 'P '")
+	w.create(t, batch.RejectFailedRows, person("C", childOf("P")))
+	tx, err := w.pool.SQL().BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
+	_, err = tx.ExecContext(t.Context(), "LOCK TABLE customers IN ACCESS EXCLUSIVE MODE")
+	require.NoError(t, err)
+	ended := make(chan error, 1)
+	go func() { ended <- w.LinkParents(t.Context(), w.v.OrganizationID, []uuid.UUID{i.UUID}) }()
+	require.Eventually(t, func() bool {
+		var waits bool
+		err := tx.QueryRowContext(t.Context(), "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = CAST('customers' AS regclass))").Scan(&waits)
+		return err == nil && waits
+	}, time.Minute, 5*time.Millisecond)
+	_, err = tx.ExecContext(t.Context(), "UPDATE customer_identifiers SET source_id = 'P' WHERE id = $1", i.UUID)
+	require.NoError(t, err)
+	require.NoError(t, tx.Commit())
+	require.NoError(t, <-ended)
+	require.Equal(t, map[string]string{"C": "P"}, w.parents(t))
 }

@@ -34,7 +34,7 @@ type LinkParentsWorker struct {
 	Intake *Service
 }
 
-// Timeout is time for some hundred thousand customers; what is left then is linked by the next attempt.
+// Timeout is time for some hundred thousand customers; the next attempt begins with the first identifier again.
 func (w *LinkParentsWorker) Timeout(*river.Job[LinkParentsArgs]) time.Duration {
 	return 10 * time.Minute
 }
@@ -101,7 +101,12 @@ func (s *Service) linkSome(ctx context.Context, tx *db.Tx, v *viewer.Viewer, ide
 	if err != nil {
 		return 0, err
 	}
-	p.add(records[i.CustomerID], key[0])
+	parent := records[i.CustomerID]
+	if parent == nil {
+		// The identifier got another customer, or another form, since it was read.
+		return 0, db.ErrRetry
+	}
+	p.add(parent, key[0])
 	children := linked(records, nil)
 	if err := s.customers.Save(ctx, tx, v, customer.Batch{Records: children, Entry: customer.NamedChanges("customer.upserted")}); err != nil || i.Language != "" {
 		return len(children), err
