@@ -28,10 +28,11 @@ type Runner struct {
 	// that of exported rows. It may be nil, and is set before the first Run.
 	Observe func(kind, action string, rows int)
 	slots   chan struct{}
-	// drained is closed when the process is to stop.
+	// renewEvery is how often leases are renewed.
 	renewEvery time.Duration
-	drained    chan struct{}
-	drain      sync.Once
+	// drained is closed when the process is to stop.
+	drained chan struct{}
+	drain   sync.Once
 }
 
 // NewRunner makes the one Runner of a process that has workers.

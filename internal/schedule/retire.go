@@ -19,7 +19,7 @@ const cancelPlannedSQL = `
 	UPDATE call_tasks SET state = 'CANCELLED', finished_at = $3, skip_reason = $4, version = version + 1, updated_at = $3
 	WHERE organization_id = $1 AND customer_id = ANY($2) AND state = 'PENDING'`
 
-// retire ends the plans of customers that are deleted or merged, in two statements. A claimed call is checked again when it begins,
+// retire ends the plans of customers that are deleted, merged or marked as not to be called, in two statements. A claimed call is checked again when it begins,
 // and does not return to the queue, as its schedule is stopped. The caller holds the customers' locks. Safe to repeat.
 func (s *Service) retire(ctx context.Context, tx *db.Tx, v *viewer.Viewer, customers []uuid.UUID, why string) error {
 	if _, err := tx.Exec(ctx, cancelPlannedSQL, v.OrganizationID, pq.Array(customers), tx.Now, why); err != nil {

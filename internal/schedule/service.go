@@ -47,7 +47,7 @@ type Service struct {
 	Events Events
 }
 
-// New returns the service, registered for customers that are deleted or merged. Call it before the bus runs, and once
+// New returns the service, registered for customers that are deleted, merged or marked as not to be called. Call it before the bus runs, and once
 // for each service of customers; without one it cannot sync.
 func New(pool *db.Pool, customers *customer.Service, bus *notify.Bus, now func() time.Time) *Service {
 	s := &Service{
