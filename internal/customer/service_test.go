@@ -81,16 +81,16 @@ func TestWhatChangesIsNamed(t *testing.T) {
 		send customer.Fields
 		want []string
 	}{
-		{customer.Fields{FirstName: val("Ann"), PhoneNumber: val("212-555-1212"), City: val(" Albany ")}, nil},
+		{customer.Fields{FirstName: val("Ann"), PhoneNumber: val("212-555-1212"), City: val(" Albany ")}, []string{}},
 		{customer.Fields{FirstName: val("Eve"), DoNotMail: val(true)}, []string{"first_name", "do_not_mail"}},
 		{customer.Fields{SSN: val("123-45-6789")}, []string{"ssn", "ssn_last_four"}},
-		{customer.Fields{SSN: val("123456789"), SSNLastFour: val("6789")}, nil},
+		{customer.Fields{SSN: val("123456789"), SSNLastFour: val("6789")}, []string{}},
 		{customer.Fields{State: val("ny")}, []string{"address"}},
 		{customer.Fields{PhoneNumber: val("+17185551234")}, []string{"phone_number"}},
 		{customer.Fields{ExternalMetadata: graphql.OmittableOf(db.JSON(`{"b": 1.0, "a": [2e1]}`))}, []string{"external_metadata"}},
-		{customer.Fields{ExternalMetadata: graphql.OmittableOf(db.JSON(`{"a":[20],"b":1}`))}, nil},
+		{customer.Fields{ExternalMetadata: graphql.OmittableOf(db.JSON(`{"a":[20],"b":1}`))}, []string{}},
 		{customer.Fields{PhoneNumber: graphql.OmittableOf[*string](nil)}, []string{"phone_number"}},
-		{customer.Fields{PhoneNumber: graphql.OmittableOf[*string](nil)}, nil},
+		{customer.Fields{PhoneNumber: graphql.OmittableOf[*string](nil)}, []string{}},
 	} {
 		step.send.ReferenceID = "C-1"
 		_, changed := w.write(t, step.send)
