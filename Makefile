@@ -56,7 +56,7 @@ test/apart: ## Run the tests of packages in which the race detector sees nothing
 
 .PHONY: test/cheap
 test/cheap: ## Hold attacks and a long file to their bounds, which the race detector would hide
-	$(TEST) -count 1 -run '^(TestAttacksAreCheap|TestWorstAllowedDocumentsAreCheap|TestMemoryIsFlat|TestBrokenLinesAreReadInLinearTime|FuzzStructure)$$' ./internal/httpapi ./internal/httpapi/document ./internal/bulk
+	$(TEST) -count 1 -run '^(TestAttacksAreCheap|TestWorstAllowedDocumentsAreCheap|TestMemoryIsFlat|TestReportIsBounded|TestBrokenLinesAreReadInLinearTime|FuzzStructure)$$' ./internal/httpapi ./internal/httpapi/document ./internal/bulk
 
 .PHONY: test/killed
 test/killed: ## Kill servers in the middle of a file of 200,000 lines, without the race detector

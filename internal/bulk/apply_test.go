@@ -52,12 +52,12 @@ func TestRowsThatTheDatabaseRefusesFailAlone(t *testing.T) {
 		}
 		return nil
 	}
-	notes := map[int]string{0: "x", 7: "1e200000", 8: "12", 500: "twice", 998: "2000", 999: "", 1000: "7", 2499: "one"}
-	wrong := map[int]fault.UserCode{0: fault.Invalid, 7: fault.Invalid, 500: fault.Taken, 998: fault.Invalid, 999: fault.Invalid, 2499: fault.Invalid}
+	notes := map[int]string{0: "x", 7: "1e200000", 8: "12", 50: "twice", 98: "2000", 99: "", 100: "7", 249: "one"}
+	wrong := map[int]fault.UserCode{0: fault.Invalid, 7: fault.Invalid, 50: fault.Taken, 98: fault.Invalid, 99: fault.Invalid, 249: fault.Invalid}
 	var file strings.Builder
-	for i := range 2500 {
+	for i := range 250 {
 		switch note, ok := notes[i]; {
-		case i == 300:
+		case i == 30:
 			file.WriteString("not JSON\n")
 		case ok:
 			fmt.Fprintf(&file, "{\"name\":\"n%d\",\"note\":%q}\n", i, note)
@@ -68,7 +68,7 @@ func TestRowsThatTheDatabaseRefusesFailAlone(t *testing.T) {
 	o := w.run(t, w.create(t, JSONL, file.String()))
 	require.Equal(t, Completed, o.State)
 	require.Zero(t, o.FailureCount)
-	require.Equal(t, []int32{2500 - 7, 7}, []int32{o.CreatedCount, o.FailedCount})
+	require.Equal(t, []int32{250 - 7, 7}, []int32{o.CreatedCount, o.FailedCount})
 	for i, l := range w.results(t, o) {
 		require.Equal(t, int32(i), *l.Line)
 		if code, ok := wrong[i]; ok {
@@ -77,19 +77,19 @@ func TestRowsThatTheDatabaseRefusesFailAlone(t *testing.T) {
 			require.Equal(t, code, l.UserErrors[0].Code)
 			require.Empty(t, l.UserErrors[0].Path)
 			require.Equal(t, fmt.Sprintf("n%d", i), *l.Key)
-		} else if i != 300 {
+		} else if i != 30 {
 			require.Equal(t, batch.Create, *l.Action, i)
 		}
 	}
 	stock := w.stock(t)
-	require.Len(t, stock, 2500-7)
+	require.Len(t, stock, 250-7)
 	for name, lines := range stock {
 		require.Equal(t, strings.TrimPrefix(name, "n")+" ", lines)
 	}
 	for line, n := range prepared {
 		require.Equal(t, 1, n, "line %d", line)
 	}
-	require.Len(t, prepared, 2499)
+	require.Len(t, prepared, 249)
 }
 
 // What is written beside the rows is no fault of theirs.
@@ -203,9 +203,9 @@ func TestRowsAreCounted(t *testing.T) {
 		defer mu.Unlock()
 		got[kind+" "+action] += rows
 	}
-	w.run(t, w.create(t, JSONL, strings.Repeat(`{"name":"a"}`+"\n", 1200)+"1\n"))
+	w.run(t, w.create(t, JSONL, strings.Repeat(`{"name":"a"}`+"\n", 120)+"1\n"))
 	o, err := w.CreateExport(t.Context(), w.Viewer, ExportInput{Kind: thingsExportKind})
 	require.NoError(t, err)
 	w.run(t, o)
-	require.Equal(t, map[string]int{"TEST_THINGS CREATE": 1, "TEST_THINGS UPDATE": 1199, "TEST_THINGS FAILED": 1, "TEST_THINGS_EXPORT EXPORT": 1}, got)
+	require.Equal(t, map[string]int{"TEST_THINGS CREATE": 1, "TEST_THINGS UPDATE": 119, "TEST_THINGS FAILED": 1, "TEST_THINGS_EXPORT EXPORT": 1}, got)
 }

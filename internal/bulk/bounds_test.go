@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"caseload/internal/fault"
+	"caseload/internal/toolcheck"
 )
 
 // A cell of a CSV file may be an object, or a list of them: its keys are looked at like those of JSON Lines.
@@ -39,7 +40,7 @@ func TestKeysInCellsAreChecked(t *testing.T) {
 // A program that goes on may permit less than the one that began: its rows say all that they have too much.
 func TestRowsSayAllTheirExtraneousKeys(t *testing.T) {
 	t.Parallel()
-	c := &chunks{rows: jsonLines{newFileReader(strings.NewReader(`{"name":"a","company":1,"place":{"512738846":1}}`), 0, 4)}, kind: &things{}, keys: testKeys, decoded: decodeThing}
+	c := &chunks{rows: jsonLines{newFileReader(strings.NewReader(`{"name":"a","company":1,"place":{"512738846":1}}`), 0, 4)}, kind: &things{}, keys: testKeys, decoded: decodeThing, lines: chunkLines}
 	got, err := c.next()
 	require.NoError(t, err)
 	require.Nil(t, got.rows[0].Value)
@@ -67,6 +68,9 @@ func TestLinesAreBounded(t *testing.T) {
 
 func TestReportIsBounded(t *testing.T) {
 	t.Parallel()
+	if toolcheck.RaceEnabled {
+		t.Skip("the race detector multiplies the time; `make test/cheap` runs it")
+	}
 	w := newWorld(t)
 	o := w.run(t, w.create(t, JSONL, strings.Repeat("{\"\":1}\n", maxReported+7)))
 	require.Equal(t, Refused, o.State)
@@ -122,7 +126,7 @@ func TestChunksAreBoundedInWhatTheyTake(t *testing.T) {
 	t.Parallel()
 	line := `{"name":"a","parts":[` + strings.TrimSuffix(strings.Repeat("{},", 100), ",") + `]}` + "\n"
 	for weight, want := range map[int]int{0: 220, 64 << 10: 51} {
-		c := &chunks{rows: jsonLines{newFileReader(strings.NewReader(strings.Repeat(line, 1000)), 0, 0)}, kind: &things{}, keys: testKeys, decoded: func(text []byte) Row {
+		c := &chunks{rows: jsonLines{newFileReader(strings.NewReader(strings.Repeat(line, 1000)), 0, 0)}, kind: &things{}, keys: testKeys, lines: chunkLines, decoded: func(text []byte) Row {
 			return Row{Key: "a", Value: 1, Weight: weight}
 		}}
 		got, err := c.next()
@@ -171,20 +175,20 @@ func TestFilesOfAnOrganizationAreBounded(t *testing.T) {
 func TestResultsAreBounded(t *testing.T) {
 	t.Parallel()
 	w := newWorldWith(t, oneAtATime())
-	o := w.create(t, JSONL, strings.Repeat("1\n", 5000))
-	w.limits.OrganizationBytes = 200_000
+	o := w.create(t, JSONL, strings.Repeat("1\n", 500))
+	w.limits.OrganizationBytes = 20_000
 	o = w.run(t, o)
 	require.Equal(t, Failed, o.State)
-	require.Equal(t, "The results have more than the 200000 bytes that the files of an organization may take. What was done stays: see the results.", o.Messages()[0])
-	require.Equal(t, int32(2000), o.ProcessedCount)
-	require.Len(t, w.results(t, o), 2000)
+	require.Equal(t, "The results have more than the 20000 bytes that the files of an organization may take. What was done stays: see the results.", o.Messages()[0])
+	require.Equal(t, int32(200), o.ProcessedCount)
+	require.Len(t, w.results(t, o), 200)
 }
 
 // An operation may kill its process: it must not kill one after the other.
 func TestKilledProcessesAreCounted(t *testing.T) {
 	t.Parallel()
 	w := newWorldWith(t, oneAtATime())
-	o := w.create(t, JSONL, strings.Repeat(`{"name":"a"}`+"\n", 1500))
+	o := w.create(t, JSONL, strings.Repeat(`{"name":"a"}`+"\n", 150))
 	for n := range int32(maxFailures) {
 		got, err := w.acquire(t.Context(), o.OrganizationID, o.UUID)
 		require.NoError(t, err)
@@ -197,7 +201,7 @@ func TestKilledProcessesAreCounted(t *testing.T) {
 	require.Nil(t, o.FileKey)
 
 	// Releasing an operation is no failure, and a commit resets the count.
-	o = w.create(t, JSONL, strings.Repeat(`{"name":"a"}`+"\n", 1500))
+	o = w.create(t, JSONL, strings.Repeat(`{"name":"a"}`+"\n", 150))
 	for range 2 * maxFailures {
 		got, err := w.acquire(t.Context(), o.OrganizationID, o.UUID)
 		require.NoError(t, err)
@@ -210,7 +214,7 @@ func TestKilledProcessesAreCounted(t *testing.T) {
 func TestFailureAfterProgressIsTheFirst(t *testing.T) {
 	t.Parallel()
 	w := newWorldWith(t, oneAtATime())
-	o := w.create(t, JSONL, strings.Repeat(`{"name":"a"}`+"\n", 2500))
+	o := w.create(t, JSONL, strings.Repeat(`{"name":"a"}`+"\n", 250))
 	var broken atomic.Int32
 	w.things.before = func(_ context.Context, rows []*Row) error {
 		if rows[0].Line >= broken.Load() {
@@ -223,10 +227,10 @@ func TestFailureAfterProgressIsTheFirst(t *testing.T) {
 		w.Clock.Advance(longestWait)
 	}
 	require.Equal(t, int32(maxFailures-1), o.FailureCount)
-	broken.Store(1000)
+	broken.Store(100)
 	o = w.run(t, o)
 	require.Equal(t, Running, o.State, "one chunk was committed in this turn")
-	require.Equal(t, []int32{1000, 1}, []int32{o.ProcessedCount, o.FailureCount})
+	require.Equal(t, []int32{100, 1}, []int32{o.ProcessedCount, o.FailureCount})
 	require.NotNil(t, o.FileKey)
 }
 

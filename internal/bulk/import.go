@@ -99,7 +99,7 @@ func (w *work) importRows(ctx context.Context, kind Kind, file source) error {
 	if err := w.choosePutTime(ctx); err != nil {
 		return err
 	}
-	r := &chunks{rows: rows, kind: kind, keys: file.keys, done: done, decoded: kind.Decoder(w.o)}
+	r := &chunks{rows: rows, kind: kind, keys: file.keys, done: done, decoded: kind.Decoder(w.o), lines: w.chunkLines}
 	if err := w.applyAll(ctx, kind, r); err != nil {
 		return err
 	}
@@ -114,6 +114,8 @@ type chunks struct {
 	// done are the spans further on that have been applied already.
 	done    []span
 	decoded func(text []byte) Row
+	// lines are how many a chunk has at most.
+	lines int
 }
 
 // next returns the next chunk, or io.EOF.
@@ -150,7 +152,7 @@ func (c *chunks) next() (*chunk, error) {
 			}
 		}
 		// A chunk is one run of lines, so it also ends before lines that have been applied.
-		if len(out.rows) == chunkLines || out.weight >= chunkBytes || len(c.done) > 0 && r.line+1 == c.done[0].FirstLine {
+		if len(out.rows) == c.lines || out.weight >= chunkBytes || len(c.done) > 0 && r.line+1 == c.done[0].FirstLine {
 			return out, nil
 		}
 	}

@@ -168,9 +168,9 @@ func TestRowsWithOneKeyApplyInOrder(t *testing.T) {
 	}
 	var file strings.Builder
 	want := map[string]string{}
-	for i := range 6 * chunkLines {
+	for i := range 6 * testLines {
 		name := fmt.Sprintf("n%d", i)
-		if i%700 == 0 {
+		if i%70 == 0 {
 			name = "often"
 		}
 		want[name] += fmt.Sprintf("%d ", i)
@@ -200,12 +200,12 @@ func TestRowsWithOneKeyApplyInOrder(t *testing.T) {
 	}
 	w.things.after = nil
 	file.Reset()
-	for i := range 3 * chunkLines {
+	for i := range 3 * testLines {
 		fmt.Fprintf(&file, `{"name":"m%d"}`+"\n", i)
 	}
 	o = w.run(t, w.create(t, JSONL, file.String()))
 	require.Equal(t, Completed, o.State)
-	require.Equal(t, int32(3*chunkLines), o.CreatedCount)
+	require.Equal(t, int32(3*testLines), o.CreatedCount)
 	for i, l := range w.results(t, o) {
 		require.Equal(t, int32(i), *l.Line)
 	}
@@ -231,7 +231,7 @@ func TestLinkedRowsApplyInOrder(t *testing.T) {
 		return nil
 	}
 	var file strings.Builder
-	for i := range 4 * chunkLines {
+	for i := range 4 * testLines {
 		fmt.Fprintf(&file, `{"name":"n%d","links":["n%d"]}`+"\n", i, max(i-1, 0))
 	}
 	o := w.run(t, w.create(t, JSONL, file.String()))
@@ -269,6 +269,8 @@ func TestChunksAreBoundedInBytes(t *testing.T) {
 func TestRetriedChunkCountsOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	// As in a process that serves, with a thousand lines in a chunk.
+	w.serve(t, DefaultLimits, nil)
 	var mu sync.Mutex
 	tries, prepared := map[int32]int{}, 0
 	w.things.prepared = func(rows []*Row) error {
@@ -312,14 +314,14 @@ func TestDeadlocksAreSurvived(t *testing.T) {
 	both.Add(2)
 	w.kinds[thingsKind] = &gated{things: w.things, tries: &tries, both: &both}
 	var file strings.Builder
-	for i := range 2 * chunkLines {
+	for i := range 2 * testLines {
 		fmt.Fprintf(&file, `{"name":"n%d"}`+"\n", i)
 	}
 	o := w.run(t, w.create(t, JSONL, file.String()))
 	require.Equal(t, Completed, o.State)
 	// PostgreSQL ends one of the two, or both when both look at the same moment.
 	require.GreaterOrEqual(t, tries.Load(), int32(3), "one of the two ran again")
-	require.Len(t, w.stock(t), 2*chunkLines)
+	require.Len(t, w.stock(t), 2*testLines)
 	var sum int
 	require.NoError(t, w.pool.Get(t.Context(), &sum, `SELECT sum(n) FROM gates`))
 	require.Equal(t, 4, sum)
@@ -334,7 +336,7 @@ type gated struct {
 
 func (g *gated) Apply(ctx context.Context, tx *db.Tx, v *viewer.Viewer, o *Operation, rows []*Row, prepared any) ([]Outcome, error) {
 	isFirst := g.tries.Add(1) <= 2
-	first := int(rows[0].Line/chunkLines) % 2
+	first := int(rows[0].Line/testLines) % 2
 	for i, gate := range []int{first, 1 - first} {
 		if i == 1 && isFirst {
 			g.both.Done()

@@ -22,7 +22,7 @@ func shuffled(random *rand.Rand, prefix string, lines int) (file string, want ma
 	want = map[string]string{}
 	for i := range lines {
 		name := fmt.Sprintf("%s-%d", prefix, i)
-		switch random.IntN(2000) {
+		switch random.IntN(200) {
 		case 0:
 			name = prefix + "-often"
 		case 1:
@@ -71,7 +71,7 @@ func TestKilledAtAnyPoint(t *testing.T) {
 	var total int32
 	for seed := range uint64(seeds) {
 		random := rand.New(rand.NewPCG(seed, 7))
-		file, want := shuffled(random, fmt.Sprint("s", seed), 4200)
+		file, want := shuffled(random, fmt.Sprint("s", seed), 420)
 		o := w.create(t, JSONL, file)
 		var kills atomic.Int32
 		for !o.State.Final() {
@@ -111,12 +111,14 @@ func (w *world) die(by *world) {
 	// Closing refuses every further statement at once; those that run are ended from outside.
 	closed := make(chan struct{})
 	go func() { _ = w.pool.Close(); close(closed) }()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
 	for {
 		_, _ = by.pool.Exec(context.Background(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1`, w.Process)
 		select {
 		case <-closed:
 			return
-		default:
+		case <-tick.C:
 		}
 	}
 }
@@ -125,7 +127,7 @@ func (w *world) die(by *world) {
 func TestOneRunnerWorks(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	file, want := shuffled(rand.New(rand.NewPCG(1, 1)), "n", 3000)
+	file, want := shuffled(rand.New(rand.NewPCG(1, 1)), "n", 300)
 	o := w.create(t, JSONL, file)
 	var mu sync.Mutex
 	who := map[*world]int{}
@@ -156,7 +158,7 @@ func assertNoError(t *testing.T, err error) {
 func TestLostLeaseCommitsNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	file, want := shuffled(rand.New(rand.NewPCG(2, 1)), "n", 2500)
+	file, want := shuffled(rand.New(rand.NewPCG(2, 1)), "n", 250)
 	o := w.create(t, JSONL, file)
 	sleeper := w.another(t, nil)
 	asleep, wake := make(chan struct{}), make(chan struct{})
@@ -253,10 +255,10 @@ func TestCancelPending(t *testing.T) {
 func TestCancelRunning(t *testing.T) {
 	t.Parallel()
 	w := newWorldWith(t, oneAtATime())
-	file, _ := shuffled(rand.New(rand.NewPCG(3, 1)), "n", 5000)
+	file, _ := shuffled(rand.New(rand.NewPCG(3, 1)), "n", 500)
 	o := w.create(t, JSONL, file)
 	w.things.before = func(ctx context.Context, rows []*Row) error {
-		if rows[0].Line < 2000 {
+		if rows[0].Line < 200 {
 			return nil
 		}
 		asked, err := w.Cancel(ctx, w.Viewer, CancelInput{ID: o.ID()})
@@ -267,17 +269,17 @@ func TestCancelRunning(t *testing.T) {
 	}
 	o = w.run(t, o)
 	require.Equal(t, Cancelled, o.State)
-	require.Equal(t, []string{"Cancelled after 3000 of 5000 lines."}, o.Messages())
-	require.Equal(t, int32(3000), o.ProcessedCount)
+	require.Equal(t, []string{"Cancelled after 300 of 500 lines."}, o.Messages())
+	require.Equal(t, int32(300), o.ProcessedCount)
 	require.InDelta(t, 0.6, *o.Progress(), 0.001)
-	require.Len(t, w.results(t, o), 3000, "the results end with what was done")
+	require.Len(t, w.results(t, o), 300, "the results end with what was done")
 }
 
 // The check of a file is cancelled too.
 func TestCancelChecking(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	file, _ := shuffled(rand.New(rand.NewPCG(4, 1)), "n", 3000)
+	file, _ := shuffled(rand.New(rand.NewPCG(4, 1)), "n", 300)
 	o := w.create(t, JSONL, file)
 	var reads atomic.Int32
 	other := w.another(t, func() {
@@ -297,13 +299,13 @@ func TestCancelChecking(t *testing.T) {
 func TestCheckIsNotInterruptedForOthers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	file, want := shuffled(rand.New(rand.NewPCG(10, 1)), "n", 3000)
+	file, want := shuffled(rand.New(rand.NewPCG(10, 1)), "n", 300)
 	o := w.create(t, JSONL, file)
 	w.create(t, JSONL, "")
 	slow := w.another(t, func() { w.Clock.Advance(fairTurn) })
 	o = slow.run(t, o)
 	require.Equal(t, Running, o.State)
-	require.Equal(t, int32(3000), *o.LineCount)
+	require.Equal(t, int32(300), *o.LineCount)
 	o = w.run(t, o)
 	exactlyOnce(t, w, o, want)
 }
@@ -318,7 +320,7 @@ func oneAtATime() Limits {
 func TestDrain(t *testing.T) {
 	t.Parallel()
 	w := newWorldWith(t, oneAtATime())
-	file, want := shuffled(rand.New(rand.NewPCG(5, 1)), "n", 5000)
+	file, want := shuffled(rand.New(rand.NewPCG(5, 1)), "n", 500)
 	o := w.create(t, JSONL, file)
 	w.things.before = func(context.Context, []*Row) error {
 		w.runner.Drain()
@@ -326,9 +328,9 @@ func TestDrain(t *testing.T) {
 	}
 	o = w.run(t, o)
 	require.Equal(t, Running, o.State)
-	require.Equal(t, int32(1000), o.ProcessedCount)
+	require.Equal(t, int32(100), o.ProcessedCount)
 	require.Nil(t, o.LeaseToken)
-	require.Len(t, w.results(t, o), 1000, "the results so far can be read")
+	require.Len(t, w.results(t, o), 100, "the results so far can be read")
 	require.Equal(t, o.Version, w.run(t, o).Version, "it takes no more")
 	w.runner.Drain()
 	o = w.another(t, nil).run(t, o)
@@ -339,18 +341,18 @@ func TestDrain(t *testing.T) {
 func TestHardStop(t *testing.T) {
 	t.Parallel()
 	w := newWorldWith(t, oneAtATime())
-	file, want := shuffled(rand.New(rand.NewPCG(6, 1)), "n", 5000)
+	file, want := shuffled(rand.New(rand.NewPCG(6, 1)), "n", 500)
 	o := w.create(t, JSONL, file)
 	ctx, cancel := context.WithCancel(t.Context())
 	w.things.after = func(_ context.Context, rows []*Row) error {
-		if rows[0].Line >= 1000 {
+		if rows[0].Line >= 100 {
 			cancel()
 		}
 		return nil
 	}
 	require.NoError(t, w.runner.Run(ctx, o.OrganizationID, o.UUID))
 	o = w.stored(t, o)
-	require.Equal(t, int32(1000), o.ProcessedCount)
+	require.Equal(t, int32(100), o.ProcessedCount)
 	require.Nil(t, o.LeaseToken)
 	require.Zero(t, o.FailureCount, "stopping is no failure")
 	w.things.after = nil
@@ -361,7 +363,7 @@ func TestHardStop(t *testing.T) {
 func TestTurnsAreFair(t *testing.T) {
 	t.Parallel()
 	w := newWorldWith(t, oneAtATime())
-	file, want := shuffled(rand.New(rand.NewPCG(7, 1)), "n", 4000)
+	file, want := shuffled(rand.New(rand.NewPCG(7, 1)), "n", 400)
 	o := w.create(t, JSONL, file)
 	w.things.before = func(context.Context, []*Row) error {
 		w.Clock.Advance(fairTurn/2 + time.Second)
@@ -370,19 +372,19 @@ func TestTurnsAreFair(t *testing.T) {
 	small := w.create(t, JSONL, `{"name":"small"}`)
 	o = w.run(t, o)
 	require.Equal(t, Running, o.State)
-	require.Equal(t, int32(2000), o.ProcessedCount, "its turn is over, since another waits")
+	require.Equal(t, int32(200), o.ProcessedCount, "its turn is over, since another waits")
 	require.True(t, o.RunnableAt.After(small.RunnableAt), "and it comes after the other")
 	require.Equal(t, Completed, w.run(t, small).State)
 	exactlyOnce(t, w, w.run(t, o), want)
 
-	file, want = shuffled(rand.New(rand.NewPCG(8, 1)), "m", 3000)
+	file, want = shuffled(rand.New(rand.NewPCG(8, 1)), "m", 300)
 	o = w.create(t, JSONL, file)
 	w.things.before = func(context.Context, []*Row) error {
 		w.Clock.Advance(longestTurn)
 		return nil
 	}
 	o = w.run(t, o)
-	require.Equal(t, int32(2000), o.ProcessedCount, "the longest turn ends also when nobody waits")
+	require.Equal(t, int32(200), o.ProcessedCount, "the longest turn ends also when nobody waits")
 	exactlyOnce(t, w, w.run(t, o), want)
 }
 
@@ -390,11 +392,11 @@ func TestTurnsAreFair(t *testing.T) {
 func TestFailure(t *testing.T) {
 	t.Parallel()
 	w := newWorldWith(t, oneAtATime())
-	file, want := shuffled(rand.New(rand.NewPCG(9, 1)), "n", 3000)
+	file, want := shuffled(rand.New(rand.NewPCG(9, 1)), "n", 300)
 	o := w.create(t, JSONL, file)
 	fails := func(_ context.Context, rows []*Row) error {
 		switch {
-		case rows[0].Line != 2000:
+		case rows[0].Line != 200:
 			return nil
 		case w.stored(t, o).FailureCount == 0:
 			return errBroken
@@ -406,7 +408,7 @@ func TestFailure(t *testing.T) {
 	w.things.after = fails
 	o = w.run(t, o)
 	require.Equal(t, int32(1), o.FailureCount)
-	require.Equal(t, int32(2000), o.ProcessedCount)
+	require.Equal(t, int32(200), o.ProcessedCount)
 	require.Equal(t, w.Clock.Now().Add(firstWait), o.RunnableAt.UTC())
 	require.Equal(t, o.Version, w.run(t, o).Version, "not before its time")
 	w.Clock.Advance(firstWait)
@@ -441,7 +443,7 @@ func TestGapIsFilled(t *testing.T) {
 			file.WriteString("name\n")
 		}
 		want := map[string]string{}
-		for i := range 3500 {
+		for i := range 350 {
 			name := fmt.Sprintf("n%d", i)
 			want[name] = fmt.Sprintf("%d ", i)
 			if format == CSV {
@@ -454,25 +456,25 @@ func TestGapIsFilled(t *testing.T) {
 		began := make(chan struct{})
 		w.things.before = func(_ context.Context, rows []*Row) error {
 			switch rows[0].Line {
-			case 1000:
+			case 100:
 				// The fourth chunk begins when the third is committed.
 				<-began
 				return errBroken
-			case 3000:
+			case 300:
 				close(began)
 				return errBroken
 			}
 			return nil
 		}
 		o = w.run(t, o)
-		require.Equal(t, int32(2000), o.ProcessedCount)
+		require.Equal(t, int32(200), o.ProcessedCount)
 		require.Equal(t, int32(1), o.FailureCount)
-		require.Len(t, w.results(t, o), 1000)
-		require.NotContains(t, w.stock(t), "n1500")
-		require.Contains(t, w.stock(t), "n2500")
+		require.Len(t, w.results(t, o), 100)
+		require.NotContains(t, w.stock(t), "n150")
+		require.Contains(t, w.stock(t), "n250")
 
 		w.things.before = func(_ context.Context, rows []*Row) error {
-			if line := rows[0].Line; line != 1000 && line != 3000 {
+			if line := rows[0].Line; line != 100 && line != 300 {
 				return fault.New(fault.Internal, "line %d was done already", line)
 			}
 			return nil

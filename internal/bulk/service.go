@@ -75,6 +75,8 @@ type Service struct {
 	limits    Limits
 	// mostLines is how many lines a file may have.
 	mostLines int32
+	// chunkLines is how many lines are applied in one transaction.
+	chunkLines int
 	// jobs enqueues; it runs nothing.
 	jobs *river.Client[*sql.Tx]
 }
@@ -83,7 +85,7 @@ type Service struct {
 func New(o ServiceOptions) (*Service, error) {
 	s := &Service{
 		pool: o.Pool, bus: o.Bus, store: o.Store, log: o.Log, now: o.Now, limits: o.Limits,
-		kinds: map[KindName]Kind{}, exporters: map[KindName]Exporter{}, mostLines: maxLines,
+		kinds: map[KindName]Kind{}, exporters: map[KindName]Exporter{}, mostLines: maxLines, chunkLines: chunkLines,
 	}
 	for _, k := range o.Kinds {
 		if s.known(k.Name()) {

@@ -225,7 +225,7 @@ func TestChanges(t *testing.T) {
 	w := newWorldWith(t, oneAtATime())
 	w.Listen(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	o := w.create(t, JSONL, strings.Repeat("{\"name\":\"a\"}\n", 1500))
+	o := w.create(t, JSONL, strings.Repeat("{\"name\":\"a\"}\n", 150))
 	stranger := *w.Viewer
 	stranger.OrganizationID = uuid.New()
 	foreign := w.Changes(ctx, &stranger, nil)

@@ -37,6 +37,9 @@ type world struct {
 	things *things
 }
 
+// testLines is how many lines a chunk has in the tests, so that files of some hundreds have several.
+const testLines = 100
+
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	return newWorldWith(t, DefaultLimits)
@@ -46,6 +49,7 @@ func newWorldWith(t testing.TB, limits Limits) *world {
 	t.Helper()
 	w := &world{World: dbtest.NewWorld(t, dbtest.WorldOptions{}), folder: t.TempDir()}
 	w.serve(t, limits, nil)
+	w.chunkLines = testLines
 	w.Exec(t, `CREATE TABLE things (organization_id uuid NOT NULL, id uuid NOT NULL, name text NOT NULL, lines text NOT NULL, note text,
 		PRIMARY KEY (organization_id, id), UNIQUE (organization_id, name))`)
 	return w
@@ -75,6 +79,7 @@ func (w *world) another(t testing.TB, onRead func()) *world {
 	t.Helper()
 	other := &world{World: w.Another(t), folder: w.folder}
 	other.serve(t, w.limits, onRead)
+	other.chunkLines = w.chunkLines
 	return other
 }
 

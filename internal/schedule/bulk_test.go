@@ -63,8 +63,9 @@ func TestABulkSyncTakesAFixedNumberOfStatements(t *testing.T) {
 		}
 	}
 	few, many := []int{}, []int{}
-	for _, c := range []func(int, *schedule.SyncCustomerScheduleInput){nil, change, change, nil} {
-		few, many = append(few, counted(rows("few-", 10, c))), append(many, counted(rows("many-", 1000, c)))
+	// The first time as many as a call may have.
+	for i, c := range []func(int, *schedule.SyncCustomerScheduleInput){nil, change, change, nil} {
+		few, many = append(few, counted(rows("few-", 10, c))), append(many, counted(rows("many-", []int{1000, 200, 200, 200}[i], c)))
 	}
 	require.Equal(t, few, many)
 	require.LessOrEqual(t, many[0], 20)

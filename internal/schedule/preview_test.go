@@ -45,10 +45,16 @@ func TestPreviewAndEligibilityAgreeWithSyncAndClaim(t *testing.T) {
 				w.Clock.Advance(time.Duration(n) * 37 * time.Minute)
 				id := first.Customer.UUID
 
-				all := w.Dump(t)
+				// A dump is of the whole database, so not of every case.
+				var all map[string][]string
+				if n%5 == 1 {
+					all = w.Dump(t)
+				}
 				preview, err := w.Preview(t.Context(), w.Viewer, schedule.SchedulePreviewInput{CustomerRef: whose, TaskType: taskType})
 				require.NoError(t, err)
-				require.Equal(t, all, w.Dump(t), "a preview writes nothing")
+				if all != nil {
+					require.Equal(t, all, w.Dump(t), "a preview writes nothing")
+				}
 				r := w.syncWith(t, reference, taskType, change)
 				tasks := w.tasks(t, id, calling.Pending)
 				require.Equal(t, r.TasksCreated, len(preview.Slots))

@@ -71,7 +71,7 @@ func TestConcurrentBulkSyncsOfTheSameCustomers(t *testing.T) {
 	w := newWorld(t)
 	w.taskType(t, "collections", func(in *schedule.CreateTaskTypeInput) { in.MaxAttempts = val[int32](2) })
 	w.taskType(t, "welcome", func(in *schedule.CreateTaskTypeInput) { in.MaxAttempts = val[int32](3) })
-	const keys, writers = 500, 8
+	const keys, writers = 120, 8
 	var group sync.WaitGroup
 	failures := make(chan error, 10*writers*keys)
 	for writer := range writers {

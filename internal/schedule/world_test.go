@@ -1,6 +1,7 @@
 package schedule_test
 
 import (
+	"flag"
 	"strings"
 	"testing"
 
@@ -16,8 +17,16 @@ import (
 	"caseload/internal/fault"
 	"caseload/internal/lending"
 	"caseload/internal/schedule"
+	"caseload/internal/toolcheck"
 	"caseload/internal/viewer"
 )
+
+// The property waits for the database in one goroutine, where the race detector sees little.
+func init() {
+	if toolcheck.RaceEnabled {
+		_ = flag.Set("rapid.checks", "30")
+	}
+}
 
 // world is a process with the services, and an organization.
 type world struct {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -194,17 +195,21 @@ func branch(draw *rapid.T) []string {
 	return rows
 }
 
+// empty removes all that creates have stored.
+func (w *world) empty(t testing.TB) {
+	t.Helper()
+	for _, table := range []string{"import_requests", "cards", "account_holders", "accounts", "customer_alert_programs", "customer_addresses", "customer_identifiers", "customers"} {
+		_, err := w.pool.Exec(t.Context(), "DELETE FROM "+table)
+		require.NoError(t, err)
+	}
+}
+
 func TestTheOrderOfCustomersDoesNotMatter(t *testing.T) {
 	t.Parallel()
 	one, two := newWorld(t), newWorld(t)
 	rapid.Check(t, func(draw *rapid.T) {
 		for _, w := range []*world{one, two} {
-			_, err := w.pool.Exec(t.Context(), "DELETE FROM import_requests")
-			require.NoError(t, err)
-			for _, table := range []string{"cards", "account_holders", "accounts", "customer_alert_programs", "customer_addresses", "customer_identifiers", "customers"} {
-				_, err := w.pool.Exec(t.Context(), "DELETE FROM "+table)
-				require.NoError(t, err)
-			}
+			w.empty(t)
 		}
 		rows := branch(draw)
 		one.create(t, batch.RejectEverything, rows...)
@@ -298,12 +303,14 @@ func TestArrivalsAreNotMissed(t *testing.T) {
 				arrived <- err
 			}()
 			// Until the other waits for us there is nothing to prove.
+			tick := time.NewTicker(2 * time.Millisecond)
+			defer tick.Stop()
 			for waiting := 0; waiting == 0 && err == nil; {
 				select {
 				case err := <-arrived:
 					arrived <- fmt.Errorf("a customer came although it was being named: %v", err)
 					return
-				default:
+				case <-tick.C:
 				}
 				err = tx.Get(t.Context(), &waiting, "SELECT count(*) FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())")
 			}

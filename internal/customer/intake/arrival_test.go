@@ -150,7 +150,7 @@ func TestWhoIsAwaitedByManyComes(t *testing.T) {
 	} {
 		t.Run(source, func(t *testing.T) {
 			t.Parallel()
-			const n = 4500
+			const n = 2100
 			w := newWorld(t)
 			var err error
 			w.Jobs, err = jobs.Inserter(w.pool.SQL())

@@ -119,8 +119,10 @@ func TestAnyFileIsLikeItsLinesOneByOne(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
+	inFile, oneByOne := newWorld(t), newWorld(t)
 	for range 10 {
-		inFile, oneByOne := newWorld(t), newWorld(t)
+		inFile.empty(t)
+		oneByOne.empty(t)
 		lines := make([]string, 1+random.IntN(12))
 		for i := range lines {
 			lines[i] = anyCustomer(t, random)

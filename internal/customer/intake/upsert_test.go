@@ -296,19 +296,19 @@ func TestStatementsOfAnUpsert(t *testing.T) {
 	require.LessOrEqual(t, counts["changed"], 14)
 }
 
-// TestEightWritersOfTheSameCustomers upserts overlapping shuffled batches of the same 1,500 keys by eight writers at once
+// TestEightWritersOfTheSameCustomers upserts overlapping shuffled batches of the same 250 keys by eight writers at once
 // and by one: the rows are the same, and no deadlock reaches a client.
 func TestEightWritersOfTheSameCustomers(t *testing.T) {
 	t.Parallel()
-	const keys, writers = 1500, 8
+	const keys, writers, size = 250, 8, 50
 	row := func(i int) string {
 		return fmt.Sprintf(`{"sourceId": "%d", "firstName": "First %d", "email": "p%d@example.com", "phone": "+1212555%04d", "addresses": [{"city": "City %d"}]}`, i, i, i, i, i%7)
 	}
 	batches := func(writer int) (out []intake.BulkUpsertInput) {
 		order := rand.New(rand.NewPCG(uint64(writer), 11)).Perm(keys)
-		for from := 0; from < keys; from += 300 {
+		for from := 0; from < keys; from += size {
 			in := intake.BulkUpsertInput{Source: "crm"}
-			for _, i := range order[from:min(from+300, keys)] {
+			for _, i := range order[from:min(from+size, keys)] {
 				in.Customers = append(in.Customers, customertest.UpsertRows(t, row(i))...)
 			}
 			out = append(out, in)

@@ -1,6 +1,7 @@
 package intake_test
 
 import (
+	"flag"
 	"testing"
 	"time"
 
@@ -12,8 +13,16 @@ import (
 	"caseload/internal/db"
 	"caseload/internal/dbtest"
 	"caseload/internal/pii"
+	"caseload/internal/toolcheck"
 	"caseload/internal/viewer"
 )
+
+// The properties wait for the database in one goroutine, where the race detector sees little.
+func init() {
+	if toolcheck.RaceEnabled {
+		_ = flag.Set("rapid.checks", "30")
+	}
+}
 
 var noon = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 
