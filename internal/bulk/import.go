@@ -145,9 +145,8 @@ func (c *chunks) next() (*chunk, error) {
 		out.rows, out.ends = append(out.rows, row), append(out.ends, r.to)
 		out.weight += int(r.to-r.from) + objectBytes*bytes.Count(r.text, []byte("{")) + row.Weight
 		if row.Value != nil {
-			if len(row.Locks) > 0 {
-				out.locks = append(out.locks, row.Locks...)
-			} else {
+			out.locks = append(out.locks, row.Locks...)
+			if len(row.Locks) == 0 && row.Key != "" {
 				out.locks = append(out.locks, row.Key)
 			}
 		}

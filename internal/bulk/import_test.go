@@ -239,6 +239,16 @@ func TestLinkedRowsApplyInOrder(t *testing.T) {
 	require.Equal(t, 1, most)
 }
 
+// A row without locks has its key as one, and without a key none.
+func TestRowsWithoutAKeyShareNoLock(t *testing.T) {
+	t.Parallel()
+	c := &chunks{rows: jsonLines{newFileReader(strings.NewReader("{}\n{}\n"), 0, 0)}, kind: &things{}, decoded: func([]byte) Row { return Row{Value: 1} }}
+	out, err := c.next()
+	require.NoError(t, err)
+	require.Len(t, out.rows, 2)
+	require.Empty(t, out.locks)
+}
+
 // Lines are long or short: a chunk is bounded in bytes too.
 func TestChunksAreBoundedInBytes(t *testing.T) {
 	t.Parallel()

@@ -52,7 +52,7 @@ type Row struct {
 	// Key is the integrator's own name for the row, such as a source id: it is shown in the results.
 	Key string
 	// Locks are the keys of everything that the row reads or writes and other rows may write, such as its own and
-	// its parent's. Rows that share one act in the order of the file. None stands for Key alone.
+	// its parent's. Rows that share one act in the order of the file. None stands for Key alone, if there is one.
 	Locks []string
 	// Value is the decoded line; nil for a row that is not applied, for the reasons in UserErrors.
 	Value any

@@ -98,6 +98,9 @@ func (a *Address) isBlank() bool {
 // MergePrimaryAddress applies what was sent of the primary address: absent keeps, null clears. Nulls alone make no address.
 // What is wrong is recorded below c, at the names that the fields have in the input.
 func (r *Record) MergePrimaryAddress(c *fault.Check, in *AddressInput, names AddressNames) {
+	if *in == (AddressInput{}) {
+		return
+	}
 	a := Address{Label: Primary}
 	if r.Address != nil {
 		a = *r.Address

@@ -34,11 +34,15 @@ func (r *Record) MergeConsent(c *fault.Check, v *viewer.Viewer, now time.Time, i
 	switch {
 	case call == cu.DoNotCall:
 	case call:
-		// In effect at once (47 CFR 64.1200(a)(10) allows ten business days; we take none).
-		cu.DoNotCall, cu.DoNotCallAt, r.doNotCall.Set = true, &now, true
+		r.ForbidCalls(now)
 	default:
 		r.AllowCalls(c.At("doNotCall"), v)
 	}
+}
+
+// ForbidCalls sets the mark not to be called, in effect at once (47 CFR 64.1200(a)(10) allows ten business days; we take none).
+func (r *Record) ForbidCalls(now time.Time) {
+	r.Customer.DoNotCall, r.Customer.DoNotCallAt, r.doNotCall.Set = true, &now, true
 }
 
 // AllowCalls removes the mark not to be called, which needs a scope: without it an error is recorded at c. It reports whether

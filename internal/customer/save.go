@@ -22,6 +22,9 @@ type Batch struct {
 	// Entry returns the audit entry of a record with the names of what changed; one without an action is not written. Target,
 	// customer and reason are filled in.
 	Entry func(r *Record, changed []string) audit.Change
+	// Replans reports that Beside replaces the plans of all records, so that those of who is marked as not to be called need not be
+	// ended before.
+	Replans bool
 	// Reason is why the customers are changed, for the audit log; "" where none was given.
 	Reason string
 	// Beside writes what else belongs to the change, after the customers, and returns its audit entries and events, which come
@@ -55,7 +58,7 @@ func (s *Service) Save(ctx context.Context, tx *db.Tx, v *viewer.Viewer, b Batch
 			return err
 		}
 	}
-	if err := s.retireSaved(ctx, tx, v, b.Records); err != nil {
+	if err := s.retireSaved(ctx, tx, v, b); err != nil {
 		return err
 	}
 	var besideEntries []audit.Change
@@ -111,13 +114,13 @@ func (r *Record) eventKind() EventKind {
 
 // retireSaved ends what is planned for those who were deleted or marked as not to be called. Those who were merged had their
 // plans ended before what they have was moved.
-func (s *Service) retireSaved(ctx context.Context, tx *db.Tx, v *viewer.Viewer, records []*Record) error {
+func (s *Service) retireSaved(ctx context.Context, tx *db.Tx, v *viewer.Viewer, b Batch) error {
 	var deleted, marked []uuid.UUID
-	for _, r := range records {
+	for _, r := range b.Records {
 		if r.eventKind() == EventDeleted {
 			deleted = append(deleted, r.Customer.UUID)
 		}
-		if r.doNotCall.Set && !r.IsNew {
+		if r.doNotCall.Set && !r.IsNew && !b.Replans {
 			marked = append(marked, r.Customer.UUID)
 		}
 	}

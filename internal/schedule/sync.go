@@ -391,7 +391,7 @@ func (b *syncBatch) doNotCall(row *syncRow, r *customer.Record, now time.Time) b
 	case r.Customer.DoNotCall:
 		return r.AllowCalls(row.check.At("doNotCall"), b.v)
 	case sent != nil && *sent:
-		r.Customer.DoNotCall, r.Customer.DoNotCallAt = true, &now
+		r.ForbidCalls(now)
 	}
 	return true
 }
@@ -406,7 +406,7 @@ func (b *syncBatch) write(ctx context.Context, tx *db.Tx, customers []*syncCusto
 	var removed map[uuid.UUID]int
 	var schedules map[uuid.UUID]*Schedule
 	err := b.s.customers.Save(ctx, tx, b.v, customer.Batch{
-		Records: records,
+		Records: records, Replans: true,
 		Entry: func(r *customer.Record, changed []string) audit.Change {
 			return audit.Change{Action: "customer.synced", Fields: map[string]any{"fields": changed, "taskType": of[r].last.taskType.Name, "tasks": len(of[r].plan.Slots)}}
 		},

@@ -55,7 +55,7 @@ func decodeSync(text []byte) bulk.Row {
 	// A reference that is wrong may be anything, so it is not repeated in the results.
 	row.Key = input.Reference(fault.NewCheck(), in.ReferenceID)
 	if len(row.UserErrors) == 0 {
-		row.Locks, row.Value = []string{input.KeyForm(in.ReferenceID)}, in
+		row.Value = in
 		if in.wantsLending() {
 			row.Weight = fetchedBytes
 		}

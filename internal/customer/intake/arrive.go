@@ -31,7 +31,7 @@ func lookUp(ctx context.Context, q db.Querier, s db.Scope, keys []customer.Sourc
 	if len(keys) == 0 {
 		return nil, nil
 	}
-	var rows []struct {
+	var rows []*struct {
 		Source, Language string
 		SourceID         string `db:"source_id"`
 		customer.Customer
@@ -40,8 +40,8 @@ func lookUp(ctx context.Context, q db.Querier, s db.Scope, keys []customer.Sourc
 		return nil, fmt.Errorf("look up customers: %w", err)
 	}
 	found := make(customersByKey, len(rows))
-	for i := range rows {
-		found[customer.SourceKey{Source: rows[i].Source, SourceID: rows[i].SourceID, Language: rows[i].Language}] = &rows[i].Customer
+	for _, row := range rows {
+		found[customer.SourceKey{Source: row.Source, SourceID: row.SourceID, Language: row.Language}] = &row.Customer
 	}
 	return found, nil
 }

@@ -95,6 +95,20 @@ func TestWhatIsNoCustomerIsRefused(t *testing.T) {
 	}
 }
 
+// Lines whose customer is not named by a source share nothing, so their chunks may be applied at once.
+func TestLinesWithoutASourceIDShareNoLock(t *testing.T) {
+	t.Parallel()
+	o := &bulk.Operation{OptionJSON: []byte(`{}`)}
+	create, upsert := intake.NewCreateKind(nil).Decoder(o), intake.NewUpsertKind(nil).Decoder(o)
+	a, b := create([]byte(`{"referenceId": "R1"}`)), create([]byte(`{"referenceId": "R2"}`))
+	require.Len(t, a.Locks, 1)
+	require.Len(t, b.Locks, 1)
+	require.NotEqual(t, a.Locks, b.Locks)
+	require.Empty(t, create([]byte(`{"firstName": "Ann"}`)).Locks)
+	require.Empty(t, upsert([]byte(`{"source": "crm", "sourceId": "#N/A"}`)).Locks)
+	require.Len(t, upsert([]byte(`{"source": "crm", "sourceId": "1"}`)).Locks, 1)
+}
+
 func FuzzDecodeCreateRow(f *testing.F) {
 	f.Add(seedCustomer)
 	f.Add(`{"accounts": [{"cards": [{}], "sourceCustomerIds": [1, null]}]}`)

@@ -74,15 +74,9 @@ func decodeCreate(text []byte, source *string) bulk.Row {
 	return r
 }
 
-// locks are the customer, its parent, the accounts and their holders.
+// locks are those of the row, the accounts and their holders.
 func (r *createRow) locks() []string {
-	locks := []string{lockOf(r.key)}
-	if r.reference != "" {
-		locks = append(locks, "reference\x00"+r.reference)
-	}
-	if r.parent != (customer.SourceKey{}) {
-		locks = append(locks, lockOf(r.parent))
-	}
+	locks := r.row.locks()
 	for _, m := range r.mentions {
 		locks = append(locks, "account\x00"+m.key.Source+"\x00"+m.key.SourceAccountID)
 		for _, id := range m.holders {

@@ -85,11 +85,21 @@ func decodeUpsert(text []byte, batchIn *BulkUpsertInput, created time.Time) bulk
 	if r.Missing(row.check.Errors()); batchIn.Source == "" && in.Source.Value() == nil {
 		r.Missing(row.check.Errors(), "source")
 	}
-	r.Value, r.Locks = row, []string{lockOf(row.key)}
-	if row.parent != (customer.SourceKey{}) {
-		r.Locks = append(r.Locks, lockOf(row.parent))
-	}
+	r.Value, r.Locks = row, row.locks()
 	return r
+}
+
+// locks are the customer and its parent, as far as the row names them.
+func (r *row) locks() (locks []string) {
+	for _, key := range []customer.SourceKey{r.key, r.parent} {
+		if key.SourceID != "" {
+			locks = append(locks, lockOf(key))
+		}
+	}
+	if r.reference != "" {
+		locks = append(locks, "reference\x00"+r.reference)
+	}
+	return locks
 }
 
 // lockOf is a key as one text. U+0000 cannot stand in any of its parts.
