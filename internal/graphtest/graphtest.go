@@ -88,12 +88,10 @@ func Configure(f func(*graph.Options)) Option {
 // New makes a world. Everything ends with the test.
 func New(t testing.TB, options ...Option) *World {
 	t.Helper()
-	keys, err := pii.GenerateKeys()
-	require.NoError(t, err)
-	sealer, err := pii.NewSealer(keys)
-	require.NoError(t, err)
-	w := &World{URL: dbtest.New(t), Clock: dbtest.NewClock(Morning), Folder: t.TempDir(), sealer: sealer}
-	w.Files = blobtest.Open(t, w.Folder, sealer)
+	base := dbtest.NewWorld(t, dbtest.WorldOptions{Start: Morning})
+	w := &World{URL: base.URL, Clock: base.Clock, Folder: t.TempDir(), sealer: base.Sealer}
+	w.Files = blobtest.Open(t, w.Folder, w.sealer)
+	var err error
 	w.links, err = download.NewLinks(download.LinksOptions{Secret: secret, Now: w.Clock.Now})
 	require.NoError(t, err)
 	w.Server = w.Start(t, options...)
