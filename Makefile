@@ -14,6 +14,8 @@ GOFLAGS := $(strip $(GOFLAGS) -trimpath)
 export GOFLAGS
 # How many random queries test/compiled asks; with the race detector, `make test` asks fewer.
 CASES ?= 5000
+# How many lines the file of test/killed has; `make test` takes fewer.
+LINES ?= 200000
 # For `make run`: e.g. ARGS='--role api'.
 ARGS ?=
 
@@ -43,7 +45,7 @@ test: ## Run every test, with the race detector where it sees something
 	@scripts/test-tools
 	$(TEST) -race -timeout 10m $$($(GO) list ./... | grep -vE '$(APART)')
 	@$(GO) list -export ./... > /dev/null # compiles, so that the three that follow need not each do it
-	@$(MAKE) --no-print-directory -j3 test/apart test/compiled test/killed # the last mostly waits
+	@$(MAKE) --no-print-directory -j3 test/apart test/compiled test/killed LINES=50000 # the last mostly waits
 	@$(MAKE) --no-print-directory test/cheap # looks at clocks, so it runs alone
 
 .PHONY: test/quick
@@ -59,8 +61,8 @@ test/cheap: ## Hold attacks and a long file to their bounds, which the race dete
 	$(TEST) -count 1 -run '^(TestAttacksAreCheap|TestWorstAllowedDocumentsAreCheap|TestMemoryIsFlat|TestReportIsBounded|TestBrokenLinesAreReadInLinearTime|FuzzStructure)$$' ./internal/httpapi ./internal/httpapi/document ./internal/bulk
 
 .PHONY: test/killed
-test/killed: ## Kill servers in the middle of a file of 200,000 lines, without the race detector
-	$(TEST) -count 1 -timeout 10m -run '^TestKilledDuringABulkOperation$$' .
+test/killed: ## Kill servers in the middle of a file of LINES (200000) lines, without the race detector
+	CASELOAD_KILLED_LINES=$(LINES) $(TEST) -count 1 -timeout 10m -run '^TestKilledDuringABulkOperation$$' .
 
 .PHONY: test/compiled
 test/compiled: ## Compare compiled reads with the executor in CASES (5000) random queries, and plan a hundred thousand documents
