@@ -256,9 +256,12 @@ func line(t testing.TB, row map[string]any) string {
 func TestBulkOperationNeedsTheScopeOfItsKind(t *testing.T) {
 	t.Parallel()
 	w := graphtest.New(t)
-	for kind, scope := range map[bulk.KindName]viewer.Scope{bulk.UpsertCustomers: viewer.CustomersWrite, bulk.CreateCustomers: viewer.CustomersWrite, bulk.SyncSchedules: viewer.SchedulesWrite} {
-		r := w.Upload(t, w.Harbor.KeyWithout(t, scope), uploadLines, vars{"kind": string(kind), "format": "JSONL"}, file)
-		require.Equal(t, "FORBIDDEN", r.Code(), r.Body)
+	for kind, scopes := range map[bulk.KindName][]viewer.Scope{bulk.UpsertCustomers: {viewer.CustomersWrite}, bulk.CreateCustomers: {viewer.CustomersWrite},
+		bulk.SyncSchedules: {viewer.CustomersWrite, viewer.SchedulesWrite}} {
+		for _, scope := range scopes {
+			r := w.Upload(t, w.Harbor.KeyWithout(t, scope), uploadLines, vars{"kind": string(kind), "format": "JSONL"}, file)
+			require.Equal(t, "FORBIDDEN", r.Code(), r.Body)
+		}
 	}
 	r := w.Upload(t, w.Harbor.Key, uploadLines, vars{"kind": "EXPORT_CUSTOMERS", "format": "JSONL"}, file)
 	require.Equal(t, "INVALID", r.At("createBulkOperation.userErrors.0.code"), r.Body)

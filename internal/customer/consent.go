@@ -13,10 +13,6 @@ import (
 	"caseload/internal/viewer"
 )
 
-// doNotCallChange reports whether the mark not to be called was set, and whether it was removed: rows of one call may do both,
-// and each has consequences of its own.
-type doNotCallChange struct{ Set, Removed bool }
-
 // MergeConsent changes what the customer agreed to. Removing the mark not to be called needs a scope.
 func (r *Record) MergeConsent(c *fault.Check, v *viewer.Viewer, now time.Time, in *UpdateConsentInput) {
 	cu := &r.Customer
@@ -42,7 +38,7 @@ func (r *Record) MergeConsent(c *fault.Check, v *viewer.Viewer, now time.Time, i
 
 // ForbidCalls sets the mark not to be called, in effect at once (47 CFR 64.1200(a)(10) allows ten business days; we take none).
 func (r *Record) ForbidCalls(now time.Time) {
-	r.Customer.DoNotCall, r.Customer.DoNotCallAt, r.doNotCall.Set = true, &now, true
+	r.Customer.DoNotCall, r.Customer.DoNotCallAt, r.doNotCall = true, &now, append(r.doNotCall, doNotCallSet)
 }
 
 // AllowCalls removes the mark not to be called, which needs a scope: without it an error is recorded at c. It reports whether
@@ -52,7 +48,7 @@ func (r *Record) AllowCalls(c *fault.Check, v *viewer.Viewer) bool {
 		c.Add(fault.NotAllowed, "Removing a do-not-call mark needs the scope %s.", viewer.DoNotCallRemove)
 		return false
 	}
-	r.Customer.DoNotCall, r.Customer.DoNotCallAt, r.doNotCall.Removed = false, nil, true
+	r.Customer.DoNotCall, r.Customer.DoNotCallAt, r.doNotCall = false, nil, append(r.doNotCall, doNotCallRemoved)
 	return true
 }
 

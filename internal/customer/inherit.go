@@ -18,7 +18,9 @@ func (r *Record) Inherit(duplicates []*Record, s *pii.Sealer) error {
 			return err
 		}
 	}
-	r.doNotCall.Set = couldBeCalled && r.Customer.DoNotCall
+	if couldBeCalled && r.Customer.DoNotCall {
+		r.doNotCall = append(r.doNotCall, doNotCallSet)
+	}
 	return r.Reindex(s)
 }
 

@@ -35,8 +35,8 @@ type Record struct {
 	// otherPhones are those with other labels, as they are stored.
 	otherPhones []*Phone
 	sections    []sectionValue
-	// doNotCall is what the rows did to the mark not to be called.
-	doNotCall doNotCallChange
+	// doNotCall is what the rows did to the mark not to be called, in their order: each is audited.
+	doNotCall []string
 	// changed are the names of what [Record.settle] found changed.
 	changed []string
 	// also names what changes with the record and is stored elsewhere: it raises the customer's version. beside names what is

@@ -14,6 +14,12 @@ import (
 	"caseload/internal/viewer"
 )
 
+// What is done to the mark not to be called, as the audit log names it.
+const (
+	doNotCallSet     = "customer.do_not_call_set"
+	doNotCallRemoved = "customer.do_not_call_removed"
+)
+
 // Batch is what one transaction changes of customers, and what belongs to the change.
 type Batch struct {
 	// Records are the customers, in the order in which they are audited and their events are emitted. The caller holds the
@@ -73,11 +79,8 @@ func (s *Service) Save(ctx context.Context, tx *db.Tx, v *viewer.Viewer, b Batch
 	for _, r := range b.Records {
 		names := append(slices.Clip(r.changed), r.beside...)
 		own := []audit.Change{b.Entry(r, names)}
-		if r.doNotCall.Removed {
-			own = append(own, audit.Change{Action: "customer.do_not_call_removed"})
-		}
-		if r.doNotCall.Set {
-			own = append(own, audit.Change{Action: "customer.do_not_call_set"})
+		for _, action := range r.doNotCall {
+			own = append(own, audit.Change{Action: action})
 		}
 		for _, entry := range own {
 			if entry.Action != "" {
@@ -120,7 +123,7 @@ func (s *Service) retireSaved(ctx context.Context, tx *db.Tx, v *viewer.Viewer, 
 		if r.eventKind() == EventDeleted {
 			deleted = append(deleted, r.Customer.UUID)
 		}
-		if r.doNotCall.Set && !r.IsNew && !b.Replans {
+		if slices.Contains(r.doNotCall, doNotCallSet) && !r.IsNew && !b.Replans {
 			marked = append(marked, r.Customer.UUID)
 		}
 	}

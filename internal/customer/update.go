@@ -173,7 +173,7 @@ func optional[T any](in graphql.Omittable[*T], to **T) {
 // notNull reports whether a value was sent, and records a null where there must be a value.
 func notNull[T any](c *fault.Check, in graphql.Omittable[*T]) bool {
 	if in.IsSet() && in.Value() == nil {
-		c.Add(fault.Required, "It cannot be null: give a value, or leave it out to keep what is stored.")
+		c.Add(fault.Required, "It cannot be null; give a value, or leave it out.")
 	}
 	return in.Value() != nil
 }

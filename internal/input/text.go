@@ -52,7 +52,7 @@ func Required[S, T any](c *fault.Check, in graphql.Omittable[*S], to *T, read fu
 		return false
 	}
 	if in.Value() == nil {
-		c.Add(fault.Required, "This cannot be null; leave it out to keep what is stored.")
+		c.Add(fault.Required, "This cannot be null; give a value, or leave it out.")
 		return false
 	}
 	value, ok := read(*in.Value())

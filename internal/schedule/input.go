@@ -96,13 +96,13 @@ func (in *Cadence) apply(p *calling.Policy, c *fault.Check) {
 	set(c, "quietBehavior", in.QuietBehavior, &p.QuietBehavior)
 	if in.PreferredTimes.IsSet() {
 		if in.PreferredTimes.Value() == nil {
-			c.At("preferredTimes").Add(fault.Required, "preferredTimes cannot be null; leave it out to keep what is stored, or send an empty list.")
+			c.At("preferredTimes").Add(fault.Required, "preferredTimes cannot be null; leave it out, or send an empty list.")
 		} else {
 			p.PreferredTimes = in.PreferredTimes.Value()
 		}
 	}
 	if in.Days.IsSet() && in.Days.Value() == nil {
-		c.At("days").Add(fault.Required, "days cannot be null; leave it out to keep what is stored.")
+		c.At("days").Add(fault.Required, "days cannot be null; give a value, or leave it out.")
 	} else if in.Days.IsSet() {
 		days, err := calling.WeekdaysOf(in.Days.Value()...)
 		if err != nil {
@@ -118,7 +118,7 @@ func set[T any](c *fault.Check, field string, in graphql.Omittable[*T], to *T) {
 		return
 	}
 	if in.Value() == nil {
-		c.At(field).Add(fault.Required, "%s cannot be null; leave it out to keep what is stored.", field)
+		c.At(field).Add(fault.Required, "%s cannot be null; give a value, or leave it out.", field)
 		return
 	}
 	*to = *in.Value()

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"caseload/internal/batch"
 	"caseload/internal/calling"
 	"caseload/internal/dbtest"
 	"caseload/internal/schedule"
@@ -103,6 +104,24 @@ func TestDoNotCallTable(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Rows of one customer act in their order, and so says the audit log.
+func TestEachChangeOfDoNotCallIsAudited(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.taskType(t, "collections", nil)
+	r := w.syncWith(t, "C-1", "collections", func(in *schedule.SyncCustomerScheduleInput) { in.DoNotCall = val(true) })
+	rows := make([]*schedule.SyncCustomerScheduleInput, 3)
+	for i, mark := range []bool{false, true, false} {
+		in := input("C-1", "collections")
+		in.DoNotCall = val(mark)
+		rows[i] = &in
+	}
+	w.bulk(t, batch.RejectFailedRows, rows)
+	require.False(t, w.record(t, r.Customer.UUID).Customer.DoNotCall)
+	require.Equal(t, "set removed set removed", get[string](t, w,
+		"SELECT string_agg(replace(action, 'customer.do_not_call_', ''), ' ' ORDER BY occurred_at, id) FROM audit_entries WHERE action LIKE 'customer.do\\_not\\_call%' AND customer_id = $1", r.Customer.UUID))
 }
 
 func TestRemovingDoNotCallNeedsTheScope(t *testing.T) {

@@ -29,7 +29,9 @@ func (*SyncKind) Name() bulk.KindName { return bulk.SyncSchedules }
 func (*SyncKind) Noun() string { return "customers" }
 
 // Scopes are what the creator needs: those of the mutation.
-func (*SyncKind) Scopes() []viewer.Scope { return []viewer.Scope{viewer.SchedulesWrite} }
+func (*SyncKind) Scopes() []viewer.Scope {
+	return []viewer.Scope{viewer.CustomersWrite, viewer.SchedulesWrite}
+}
 
 // syncRows reads customers by the keys of the mutation's input, and by those that the source document has for some of them.
 var syncRows = bulk.Bind[SyncCustomerScheduleInput](bulk.BindAlias("id", "referenceId"), bulk.BindAlias("loanIds", "externalLoanIds"), bulk.BindAlias("loanId", "externalLoanId"))

@@ -170,14 +170,16 @@ func TestFilesOfSyncsAreRefused(t *testing.T) {
 	in.Options = map[string]any{"upsertCustomers": struct{}{}}
 	_, err := b.Create(t.Context(), w.Viewer, in, bulk.File{})
 	require.Equal(t, []string{"NOT_ALLOWED input.upsertCustomers"}, refused(t, err))
-	_, err = b.Create(t.Context(), dbtest.NewViewer(w.Viewer.OrganizationID, viewer.CustomersWrite, viewer.BulkWrite), syncFile(bulk.CSV), bulk.File{})
-	require.Equal(t, fault.Forbidden, fault.CodeOf(err))
+	for _, only := range []viewer.Scope{viewer.CustomersWrite, viewer.SchedulesWrite} {
+		_, err = b.Create(t.Context(), dbtest.NewViewer(w.Viewer.OrganizationID, only, viewer.BulkWrite), syncFile(bulk.CSV), bulk.File{})
+		require.Equal(t, fault.Forbidden, fault.CodeOf(err), only)
+	}
 
 	// The do-not-call mark is removed by who may, when the operation was created.
 	w.taskType(t, "collections", nil)
 	marked := strings.Replace(seedSync, `"doNotCall": false`, `"doNotCall": true`, 1)
 	b.Import(t, w.Viewer, syncFile(bulk.JSONL), marked)
-	_, results := b.Import(t, dbtest.NewViewer(w.Viewer.OrganizationID, viewer.SchedulesWrite), syncFile(bulk.JSONL), seedSync)
+	_, results := b.Import(t, dbtest.NewViewer(w.Viewer.OrganizationID, viewer.CustomersWrite, viewer.SchedulesWrite), syncFile(bulk.JSONL), seedSync)
 	require.Equal(t, []string{"NOT_ALLOWED doNotCall"}, results[0].Wrong())
 	_, results = b.Import(t, w.Viewer, syncFile(bulk.JSONL), seedSync)
 	require.Equal(t, []batch.Action{batch.Update}, bulktest.Actions(results))
