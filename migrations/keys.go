@@ -226,7 +226,7 @@ const (
 // linksOfJob is how many identifiers a job links: an attempt begins with the first, so all must be done within its timeout.
 const linksOfJob = 500
 
-// enqueueLinks enqueues the jobs that link those who waited for keys, and can be linked now that it has its form.
+// enqueueLinks enqueues the jobs that link those who waited for keys, and can be linked now that they have their form.
 func enqueueLinks(ctx context.Context, db *sql.DB, organization string) error {
 	if err := retry(func() error { _, err := db.ExecContext(ctx, arrivedSQL, organization); return err }); err != nil {
 		return err

@@ -7,7 +7,7 @@ import (
 	"caseload/internal/relay"
 )
 
-// Declaration is an edge or a list without its Go types, for compiled reads, which so read the same as the loaders.
+// Declaration is an edge or a list without its Go types: loaders, preloads and compiled reads are made from it, and so read the same.
 type Declaration struct {
 	// Coordinate is where it stands in the schema, such as "Schedule.customer".
 	Coordinate string

@@ -11,7 +11,7 @@ import (
 	"caseload/internal/relay"
 )
 
-// The declarations below have the types of their rows, and a core without them that does the work: it is compiled once, while what has
+// The declarations below have the types of their rows, and a part without them that does the work: it is compiled once, while what has
 // types is compiled for each declaration in each package that uses it.
 
 // declared is what all have in common.

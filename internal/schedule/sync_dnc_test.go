@@ -99,8 +99,9 @@ func TestDoNotCallTable(t *testing.T) {
 					require.Nil(t, r.Schedule, name)
 					require.Nil(t, w.active(t, id), name)
 				}
-				require.Equal(t, row.stored == marked, w.audited(t, "customer.do_not_call_removed", id) == 1, name)
-				require.Equal(t, row.after, w.audited(t, "customer.do_not_call_set", id) == 1, name)
+				times := map[bool]int{true: 1}
+				require.Equal(t, times[row.stored == marked], w.audited(t, "customer.do_not_call_removed", id), name)
+				require.Equal(t, times[row.after], w.audited(t, "customer.do_not_call_set", id), name)
 			}
 		}
 	}

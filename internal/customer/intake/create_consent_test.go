@@ -77,12 +77,12 @@ func TestConsentComesWithACustomer(t *testing.T) {
 	require.Nil(t, a.ExternalMetadata)
 	require.Equal(t, "set set removed", w.marks(t))
 
-	// One after the other in one call: both happened.
+	// One after the other in one call: both happened, in this order.
 	r = w.create(t, batch.RejectFailedRows, person("A", `"doNotCall": true`), person("A", `"doNotCall": false`))
 	require.Equal(t, []batch.Action{batch.Update, batch.Update}, actions(r))
 	require.False(t, all(t, w, customer.Customers)[0].DoNotCall && r.Results[1].Customer.DoNotCall)
 	require.Len(t, retired, 2)
-	require.Equal(t, "set set removed removed set", w.marks(t))
+	require.Equal(t, "set set removed set removed", w.marks(t))
 }
 
 func TestIsTestHasTwoNames(t *testing.T) {
